@@ -1,0 +1,3 @@
+"""A laboratory for item embeddings."""
+
+__version__ = "0.1.0"

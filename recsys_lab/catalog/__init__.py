@@ -1,0 +1,1 @@
+"""Raw files to catalogue, weighted pairs and splits; no torch, no configuration."""

@@ -1,0 +1,1 @@
+"""Batches for the models: pairs, windows over sequences, negatives."""

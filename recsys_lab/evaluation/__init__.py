@@ -1,0 +1,1 @@
+"""Metrics, the evaluation protocol and the baselines that need no training."""

@@ -1,0 +1,1 @@
+"""Weighted item graphs and the walks over them."""

@@ -1,0 +1,1 @@
+"""Encoders, losses, models, optimisers and the one LightningModule that trains them."""

@@ -1,0 +1,222 @@
+"""Prepared data on disk: read a catalogue once, use it in every run that follows.
+
+Two folders, each named by a hash of all that decides its contents (options, contents of the input
+files, source code of this package): one for items and pairs, one for the split. A folder is built
+beside its final name and renamed when complete, so what bears the name is whole.
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.pairs import ItemPairs, build_pairs
+from recsys_lab.catalog.records import CatalogSource, LabelledPairs
+from recsys_lab.catalog.report import CatalogError
+from recsys_lab.catalog.split import HeldOut, Split, SplitOptions, given_split, split_pairs
+
+log = logging.getLogger(__name__)
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A catalogue, its split, and the hashes that tell whether two runs saw the same data."""
+
+    catalog: ItemCatalog
+    split: Split
+    num_pairs: int
+    vocabulary_hash: str
+    split_hash: str
+
+
+def prepare(source: CatalogSource, options: SplitOptions, folder: Path) -> PreparedData:
+    """Read and split a catalogue, or take what an earlier run has prepared in the same way.
+
+    Args:
+        source: where the catalogue comes from.
+        options: how it is split.
+        folder: where prepared data is kept.
+
+    Raises:
+        CatalogError: the catalogue cannot be used.
+    """
+    inputs = {role: _hash_file(path) for role, path in source.files.items()}
+    key = _key(type(source).__name__, _plain(source), inputs, _code_version())
+    catalog_folder = _obtain(folder / "catalogs" / key, lambda part: _write_catalog(source, part))
+    items = pl.read_parquet(catalog_folder / "items.parquet")
+    log.info(json.loads((catalog_folder / "manifest.json").read_text())["report"])
+    arrays = _load(catalog_folder / "pairs.npz")
+    pairs = _pairs(arrays, "pairs", items.height)
+
+    def write_split(part: Path) -> dict[str, Any]:
+        given = {
+            name: _labelled(arrays, name) for name in ("val", "test") if f"{name}/heads" in arrays
+        }
+        split = given_split(pairs, given, options) if given else split_pairs(pairs, options)
+        np.savez(part / "split.npz", **_split_arrays(split))  # type: ignore[arg-type]
+        return {}
+
+    split_folder = _obtain(folder / "splits" / _key(key, _plain(options)), write_split)
+    split = _read_split(_load(split_folder / "split.npz"), items.height)
+    vocabulary_hash = _hash_texts(items["item"])
+    split_hash = _hash_arrays(_split_arrays(split), vocabulary_hash)
+    return PreparedData(ItemCatalog(items), split, len(pairs), vocabulary_hash, split_hash)
+
+
+def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
+    """Read the source and write items and pairs; returns what goes into the manifest."""
+    records = source.read()
+    pairs = build_pairs(records.sources, records.targets, records.weights, records.items.height)
+    if len(pairs) == 0:
+        raise CatalogError(
+            f"the catalogue of {records.items.height:,} items has no pairs: {records.report}; "
+            "relax the filters (catalog.*), or keep items outside the catalogue"
+        )
+    records.items.write_parquet(part / "items.parquet", compression="zstd", compression_level=1)
+    arrays = {f"pairs/{name}": getattr(pairs, name) for name in ("heads", "tails", "weights")}
+    for name, labelled in records.given.items():
+        arrays |= {f"{name}/{field}": value for field, value in vars(labelled).items()}
+    np.savez(part / "pairs.npz", **arrays)  # type: ignore[arg-type]
+    report = f"{records.report}: {records.items.height:,} items, {len(pairs):,} pairs"
+    return {"report": report, "counts": dataclasses.asdict(records.report)}
+
+
+def _obtain(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
+    """Return the finished folder `final`; let `write` fill it first if it is not there."""
+    if (final / "manifest.json").exists():
+        if _is_sound(final):
+            log.info("prepared data re-used: %s", final)
+            return final
+        log.warning("prepared data in %s is damaged, built again", final)
+        shutil.rmtree(final)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".part", dir=final.parent))
+    except OSError as error:
+        raise CatalogError(
+            f"cannot write prepared data to {final.parent} ({error.strerror}): choose another "
+            "folder with prepared_dir="
+        ) from error
+    try:
+        manifest = write(part)
+        manifest["files"] = {path.name: _hash_file(path) for path in sorted(part.iterdir())}
+        (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
+        for path in part.iterdir():
+            _sync(path)
+        try:
+            part.rename(final)
+        except OSError:  # another process was faster with the same contents
+            if not (final / "manifest.json").exists():
+                raise
+    except OSError as error:
+        raise CatalogError(f"cannot write prepared data to {part}: {error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    log.info("prepared data written: %s", final)
+    return final
+
+
+def _is_sound(folder: Path) -> bool:
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    try:
+        return all(_hash_file(folder / name) == digest for name, digest in files.items())
+    except CatalogError:
+        return False
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _split_arrays(split: Split) -> Arrays:
+    arrays: Arrays = {}
+    for name, part in (
+        ("train", split.train), ("val", split.val.pairs), ("test", split.test.pairs)
+    ):  # fmt: skip
+        arrays |= {
+            f"{name}/{field}": getattr(part, field) for field in ("heads", "tails", "weights")
+        }
+    for name, held in (("val", split.val), ("test", split.test)):
+        arrays |= {f"{name}/negatives/{key}": ids for key, ids in held.negatives.items()}
+    return arrays
+
+
+def _read_split(arrays: Arrays, num_items: int) -> Split:
+    held = {}
+    for name in ("val", "test"):
+        prefix = f"{name}/negatives/"
+        negatives = {
+            key[len(prefix) :]: ids for key, ids in arrays.items() if key.startswith(prefix)
+        }
+        held[name] = HeldOut(_pairs(arrays, name, num_items), negatives)
+    return Split(_pairs(arrays, "train", num_items), held["val"], held["test"])
+
+
+def _pairs(arrays: Arrays, name: str, num_items: int) -> ItemPairs:
+    heads, tails, weights = (arrays[f"{name}/{field}"] for field in ("heads", "tails", "weights"))
+    return ItemPairs(heads, tails, weights, num_items)
+
+
+def _labelled(arrays: Arrays, name: str) -> LabelledPairs:
+    return LabelledPairs(*(arrays[f"{name}/{field}"] for field in ("heads", "tails", "labels")))
+
+
+def _load(path: Path) -> Arrays:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _plain(options: Any) -> Any:
+    """The options of a dataclass as JSON values, without the paths of its input files."""
+    names = {field.name for field in dataclasses.fields(options) if not field.name.endswith("path")}
+    return {name: _json(getattr(options, name)) for name in sorted(names)}
+
+
+def _json(value: Any) -> Any:
+    return dict(sorted(value.items())) if hasattr(value, "items") else value
+
+
+def _key(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _code_version() -> str:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def _hash_file(path: str | Path) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CatalogError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _hash_texts(texts: pl.Series) -> str:
+    digest = hashlib.sha256()
+    for chunk in texts.to_frame().iter_slices(100_000):
+        digest.update(json.dumps(chunk.to_series().to_list()).encode())
+    return digest.hexdigest()
+
+
+def _hash_arrays(arrays: Arrays, *more: str) -> str:
+    digest = hashlib.sha256("".join(more).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name}{arrays[name].dtype}{arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()

@@ -1,0 +1,202 @@
+"""Train, validation and test: split by pair or by item, with the negatives of the evaluation."""
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from recsys_lab.catalog.negatives import degree_matched_negatives, uniform_negatives
+from recsys_lab.catalog.pairs import ItemPairs, pair_keys
+from recsys_lab.catalog.records import LabelledPairs
+from recsys_lab.catalog.report import CatalogError
+
+log = logging.getLogger(__name__)
+
+Negatives = dict[str, np.ndarray]  # protocol -> (M, 2) int32
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The pairs of one held-out split and their negatives, by protocol."""
+
+    pairs: ItemPairs
+    negatives: Negatives
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training pairs and two held-out sets; disjoint as unordered pairs."""
+
+    train: ItemPairs
+    val: HeldOut
+    test: HeldOut
+
+    @property
+    def num_items(self) -> int:
+        """N, the same in every part."""
+        return self.train.num_items
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Mask (N,) of the items that occur in a training pair."""
+        mask = np.zeros(self.num_items, bool)
+        mask[self.train.heads] = mask[self.train.tails] = True
+        return mask
+
+    @property
+    def known(self) -> ItemPairs:
+        """The pairs of all three parts."""
+        parts = (self.train, self.val.pairs, self.test.pairs)
+        keys = np.concatenate([part.keys for part in parts])
+        order = np.argsort(keys)
+        heads, tails, weights = (
+            np.concatenate([getattr(part, name) for part in parts])[order]
+            for name in ("heads", "tails", "weights")
+        )
+        return ItemPairs(heads, tails, weights, self.num_items)
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How to split.
+
+    Attributes:
+        by: "pairs" holds out a share of the pairs; "items" hides a share of the items with all
+            their pairs, which is the cold-start test.
+        val_fraction: share that goes to validation.
+        test_fraction: share that goes to test.
+        negatives: protocols to draw negatives for, one negative for each positive.
+        seed: seed of the split; apart from the training seed, so that runs stay comparable.
+    """
+
+    by: Literal["pairs", "items"]
+    val_fraction: float
+    test_fraction: float
+    negatives: tuple[Literal["uniform", "degree_matched"], ...]
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("val_fraction", "test_fraction"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(
+                    f"split.{name} must lie between 0 and 1, got {getattr(self, name)}"
+                )
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                "split.val_fraction + split.test_fraction must be below 1, got "
+                f"{self.val_fraction + self.test_fraction:g}"
+            )
+        unknown = set(self.negatives) - {"uniform", "degree_matched"}
+        if unknown or not self.negatives:
+            raise ValueError(
+                f"split.negatives must name uniform, degree_matched or both, got "
+                f"{list(self.negatives)}"
+            )
+        if self.by not in ("pairs", "items"):
+            raise ValueError(f"split.by must be pairs or items, got {self.by}")
+
+
+def _hold_out(count: int, options: SplitOptions, rng: np.random.Generator) -> np.ndarray:
+    """Draw a part for each of `count` things: 0 train, 1 validation, 2 test; exact shares."""
+    parts = np.zeros(count, np.int8)
+    order = rng.permutation(count)
+    num_test = round(count * options.test_fraction)
+    num_val = round(count * options.val_fraction)
+    parts[order[:num_test]] = 2
+    parts[order[num_test : num_test + num_val]] = 1
+    return parts
+
+
+def assign_parts(pairs: ItemPairs, options: SplitOptions) -> np.ndarray:
+    """Part of each pair, (P,) int8: 0 train, 1 validation, 2 test.
+
+    Split by items, a pair goes to the part of its later end: to test if either end is hidden for
+    test, else to validation if either end is hidden for validation.
+    """
+    rng = np.random.default_rng([options.seed, 0])
+    if options.by == "pairs":
+        return _hold_out(len(pairs), options, rng)
+    with_pairs = np.unique(pairs.ids)
+    part_of_item = np.zeros(pairs.num_items, np.int8)
+    part_of_item[with_pairs] = _hold_out(len(with_pairs), options, rng)
+    return np.maximum(part_of_item[pairs.heads], part_of_item[pairs.tails])
+
+
+def split_pairs(pairs: ItemPairs, options: SplitOptions) -> Split:
+    """Split pairs and draw the negatives; a pure function of its arguments.
+
+    Raises:
+        CatalogError: a part comes out empty, or there are too few negatives.
+    """
+    parts = assign_parts(pairs, options)
+    train, val, test = (pairs.take(parts == part) for part in range(3))
+    return _with_negatives(train, {"val": val, "test": test}, {"val": {}, "test": {}}, options)
+
+
+def given_split(pairs: ItemPairs, given: dict[str, LabelledPairs], options: SplitOptions) -> Split:
+    """Use the labelled validation and test pairs that came with the catalogue.
+
+    Their negatives form the protocol "given"; the other protocols are drawn as for any split.
+    What would spoil the evaluation is taken out and reported: training pairs that are held out
+    too, validation pairs that stand in test too, negatives that are a pair elsewhere.
+    """
+    positives = {name: _positives(part, pairs.num_items) for name, part in given.items()}
+    test = positives["test"]
+    val = positives["val"].take(~np.isin(positives["val"].keys, test.keys))
+    held_keys = np.concatenate([val.keys, test.keys])
+    train = pairs.take(~np.isin(pairs.keys, held_keys))
+    known = np.concatenate([train.keys, held_keys])
+    negatives: dict[str, Negatives] = {}
+    for name, part in given.items():
+        heads, tails = part.heads[~part.labels], part.tails[~part.labels]
+        clean = ~np.isin(pair_keys(heads, tails, pairs.num_items), known)
+        negatives[name] = {"given": np.stack([heads, tails], axis=1)[clean].astype(np.int32)}
+        if not clean.all():
+            log.warning(
+                "%s: %d given negatives are pairs elsewhere, left out", name, (~clean).sum()
+            )
+    overlaps = len(pairs) - len(train), len(positives["val"]) - len(val)
+    if any(overlaps):
+        log.warning("%d training and %d validation pairs are held out later, left out", *overlaps)
+    return _with_negatives(train, {"val": val, "test": test}, negatives, options)
+
+
+def _positives(labelled: LabelledPairs, num_items: int) -> ItemPairs:
+    """The distinct positives among labelled pairs, each with weight one."""
+    heads, tails = labelled.heads[labelled.labels], labelled.tails[labelled.labels]
+    keys = np.unique(pair_keys(heads, tails, num_items)[heads != tails])
+    low, high = (keys // num_items).astype(np.int32), (keys % num_items).astype(np.int32)
+    return ItemPairs(low, high, np.ones(len(keys), np.float32), num_items)
+
+
+def _with_negatives(
+    train: ItemPairs, held: dict[str, ItemPairs], given: dict[str, Negatives], options: SplitOptions
+) -> Split:
+    """Check that no part is empty and draw the negatives of both held-out parts."""
+    for name, part in {"train": train, **held}.items():
+        if len(part) == 0:
+            raise CatalogError(
+                f"the {name} part of the split is empty ({len(train):,} training pairs): use a "
+                f"larger catalogue or another split.{name}_fraction"
+            )
+    empty = {name: HeldOut(part, {}) for name, part in held.items()}
+    known = Split(train, empty["val"], empty["test"]).known
+    rng = np.random.default_rng([options.seed, 1])
+    negatives = {name: dict(given[name]) for name in held}
+    if "uniform" in options.negatives:
+        sizes = [len(held["val"]), len(held["test"])]
+        drawn = uniform_negatives(
+            sum(sizes), np.unique(known.ids), known.keys, train.num_items, rng
+        )
+        negatives["val"]["uniform"], negatives["test"]["uniform"] = np.split(drawn, sizes[:1])
+    if "degree_matched" in options.negatives:
+        for name in held:
+            negatives[name]["degree_matched"] = degree_matched_negatives(
+                held[name].ids, known.keys, train.num_items, rng
+            )
+    return Split(
+        train,
+        HeldOut(held["val"], negatives["val"]),
+        HeldOut(held["test"], negatives["test"]),
+    )

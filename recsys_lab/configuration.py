@@ -1,0 +1,231 @@
+"""Checks of the configuration, before any data is touched: keys, choices and types."""
+
+import difflib
+import inspect
+import secrets
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import CompactHydraException, HydraException
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+_ALLOWED_TARGETS = ("recsys_lab.", "pytorch_lightning.Trainer", "torch.optim.")
+_TOP_LEVEL: dict[str, Any] = {
+    "seed": int,
+    "train": bool,
+    "ckpt_path": str | None,
+    "monitor": str,
+    "prepared_dir": str,
+    "num_threads": int | None,
+}
+_SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that the experiment passes itself
+    "catalog": frozenset(),
+    "split": frozenset(),
+    "data": frozenset({"catalog", "split", "seed"}),
+    "model": frozenset({"num_items", "degrees"}),
+    "optimizer": frozenset({"params"}),
+    "schedule": frozenset({"progress", "epoch_progress"}),
+    "trainer": frozenset({"callbacks", "logger", "plugins", "default_root_dir"}),
+    "curve": frozenset({"pairs", "folder", "seed"}),
+    "evaluation": frozenset({"scorer", "pairs", "seed"}),
+}
+
+
+class ConfigurationError(CompactHydraException):
+    """A value of the configuration cannot be used; the message is one sentence for the user."""
+
+
+def register_resolvers() -> None:
+    """Register `short_id`, four characters that keep two runs of one second apart."""
+    OmegaConf.register_new_resolver(
+        "short_id", lambda: secrets.token_hex(2), use_cache=True, replace=True
+    )
+
+
+# -- keys and choices ------------------------------------------------------------------------------
+
+
+def explain_overrides(arguments: Sequence[str], folder: Path) -> str | None:
+    """One sentence on the first override that cannot be composed, or None if all can.
+
+    Hydra's own message does not list the valid keys. Each value of a sweep is tried on its own.
+
+    Args:
+        arguments: command line after the program's name.
+        folder: the configuration tree.
+    """
+    if any(argument.startswith("--") and argument != "--multirun" for argument in arguments):
+        return None  # --help, --cfg, --config-dir and the like are Hydra's own affair
+    texts = [argument for argument in arguments if not argument.startswith("-")]
+    try:
+        overrides = OverridesParser.create().parse_overrides(texts)
+    except HydraException as error:
+        return f"cannot read the command line: {str(error).splitlines()[0]}"
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
+        plain = [o for o in overrides if not o.is_sweep_override() and not o.is_hydra_override()]
+        chosen: list[str] = []
+        for override in sorted(plain, key=lambda o: not _is_group(o, folder)):
+            line = str(override.input_line)
+            if (problem := _try(chosen, line)) is not None:
+                return _explain(override, line, problem, chosen, folder)
+            chosen.append(line)
+        for override in overrides:
+            if not override.is_sweep_override() or override.is_hydra_override():
+                continue
+            for value in _sweep_values(override):
+                line = f"{override.get_key_element()}={value}"
+                if (problem := _try(chosen, line)) is not None:
+                    return _explain(override, line, problem, chosen, folder)
+    return None
+
+
+def _is_group(override: Override, folder: Path) -> bool:
+    return (folder / override.key_or_group).is_dir()
+
+
+def _sweep_values(override: Override) -> list[str]:
+    if not override.is_choice_sweep():
+        return []
+    return [str(value) for value in override.sweep_string_iterator()]
+
+
+def _try(chosen: list[str], line: str) -> Exception | None:
+    try:
+        compose("config", overrides=[*chosen, line])
+    except (HydraException, OmegaConfBaseException) as error:
+        return error
+    return None
+
+
+def _explain(
+    override: Override, line: str, problem: Exception, chosen: list[str], folder: Path
+) -> str:
+    key = override.key_or_group
+    if (folder / key).is_dir():
+        choices = sorted(path.stem for path in (folder / key).glob("*.yaml"))
+        value = line.partition("=")[2]
+        return f"{key} has no choice {value!r}; choose from {', '.join(choices)}{_near(value, choices)}"
+    node: Any = compose("config", overrides=chosen)
+    place = ""
+    for part in key.split("."):
+        if not OmegaConf.is_dict(node) or part in node:
+            node = node.get(part) if OmegaConf.is_dict(node) else None
+            place = f"{place}.{part}" if place else part
+            continue
+        valid = sorted(str(name) for name in node if not str(name).startswith("_"))
+        if not place:
+            valid = sorted({*valid, *(p.name for p in folder.iterdir() if p.is_dir())})
+        where = f"in {place}" if place else "at the top level"
+        return f"unknown key {key!r}: {where} there are {', '.join(valid)}{_near(part, valid)}"
+    return f"cannot use {line!r}: {str(problem).splitlines()[0]}"
+
+
+def _near(word: str, words: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(words), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+# -- types ---------------------------------------------------------------------------------------
+
+
+def check_configuration(cfg: DictConfig) -> None:
+    """Bind every section to the signature of its target, and check names and types.
+
+    Raises:
+        ConfigurationError: naming the key, its value and what is valid.
+    """
+    for name, hint in _TOP_LEVEL.items():
+        _check_value(name, cfg[name], hint)
+    for section, passed in _SECTIONS.items():
+        _check_section(section, cfg[section], passed)
+
+
+def _check_section(section: str, node: DictConfig, passed: frozenset[str]) -> None:
+    target = node.get("_target_", "")
+    if not str(target).startswith(_ALLOWED_TARGETS):
+        raise ConfigurationError(
+            f"{section}._target_ must be one of this project's, got {target!r}"
+        )
+    function = get_object(target)
+    constructor = function.__init__ if inspect.isclass(function) else function
+    constructor = inspect.unwrap(constructor)
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(constructor).parameters.items()
+        if name != "self" and name not in passed
+    }
+    hints = get_type_hints(constructor)
+    for key in node:
+        if str(key).startswith("_"):
+            continue
+        if key not in parameters:
+            raise ConfigurationError(
+                f"unknown key '{section}.{key}': {target} takes {', '.join(sorted(parameters))}"
+                f"{_near(str(key), parameters)}"
+            )
+        if OmegaConf.is_missing(node, key):
+            raise ConfigurationError(f"{section}.{key} is needed: set it with {section}.{key}=...")
+        _check_value(f"{section}.{key}", node[key], hints.get(str(key), Any))
+    for name, parameter in parameters.items():
+        needed = (
+            parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        )
+        if needed and name not in node:
+            raise ConfigurationError(f"{section}.{name} is needed by {target}")
+
+
+def _check_value(key: str, value: Any, hint: Any) -> None:
+    if OmegaConf.is_config(value):
+        value = OmegaConf.to_container(value, resolve=True)
+    if not _matches(value, hint):
+        raise ConfigurationError(f"{key} must be {_describe(hint)}, got {value!r}")
+
+
+def _matches(value: Any, hint: Any) -> bool:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, types.UnionType):
+        return any(_matches(value, argument) for argument in arguments)
+    if origin is Literal:
+        return value in arguments
+    if hint is None or hint is type(None):
+        return value is None
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint in (str, bool):
+        return isinstance(value, hint)
+    if origin is not None and issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(_matches(v, arguments[1]) for v in value.values())
+    if origin is not None and issubclass(origin, Sequence):
+        return isinstance(value, list) and all(_matches(v, arguments[0]) for v in value)
+    return True  # a type of another library's, which checks its own
+
+
+def _describe(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return " or ".join(str(argument) for argument in arguments)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_describe(argument) for argument in arguments))
+    if hint is type(None):
+        return "null"
+    names = {int: "an integer", float: "a number", str: "text", bool: "true or false"}
+    if hint in names:
+        return names[hint]
+    if origin is not None and issubclass(origin, Mapping):
+        return f"names with {_describe(arguments[1])} each"
+    if origin is not None and issubclass(origin, Sequence):
+        return f"a list, each {_describe(arguments[0])}"
+    return str(hint)

@@ -1,0 +1,38 @@
+"""The two batch contracts between data and models; every model takes both.
+
+NamedTuples of tensors, so that Lightning moves them between devices.
+Labels are not part of a batch: positives are 1 and negatives 0 inside the loss that needs them.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class PairBatch(NamedTuple):
+    """Pairs, each with negatives of its own."""
+
+    centers: Tensor  # (B,) int64 item ids
+    contexts: Tensor  # (B,) int64
+    negatives: Tensor  # (B, K) int64, wrong contexts for the center
+    weights: Tensor  # (B,) float32, weight of the positive; its negatives share it
+    num_trained: int  # items of the sequences, or pairs, that the batch comes from
+
+
+class WindowBatch(NamedTuple):
+    """A block of walks (or other sequences), in G groups that share their negatives.
+
+    Columns of a group are the C = (W / G) * L places of its walks, then its K drawn negatives. A
+    center takes as negatives the columns of other walks of its group, by `column_weights`; K may
+    be 0, then in-batch negatives are all there is.
+    """
+
+    items: Tensor  # (G, W / G, L) int64 item ids, -1 where a walk is shorter than L
+    negatives: Tensor  # (G, K) int64 drawn negatives
+    column_weights: Tensor  # (G, C + K) float32, relative weight as a negative, 0 for none
+    distance_weights: Tensor  # (L,) float32, weight of a positive by its distance; [0] is 0
+    num_negatives: float  # weight of the negatives over that of the positives
+    num_trained: int  # places that are not padding
+
+
+Batch = PairBatch | WindowBatch

@@ -1,0 +1,236 @@
+"""The LightningDataModules: pairs of the graph, or windows over sequences."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningDataModule
+
+from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.split import Split
+from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+from recsys_lab.data.loader import BatchLoader
+from recsys_lab.data.negatives import NegativeSampler
+from recsys_lab.data.sequences import (
+    SequenceSource,
+    StoredSequences,
+    Walks,
+    load_or_save_walks,
+    load_sequences,
+)
+from recsys_lab.data.windows import distance_weights, keep_probability, subsample, window_pairs
+from recsys_lab.graph.counter import permute_index, stream_key
+from recsys_lab.graph.graph import ItemGraph
+
+_SUBSAMPLE, _NEGATIVES, _ORDER, _TURN = 3, 4, 5, 6  # purposes of streams
+
+
+class _BatchDataModule(LightningDataModule):
+    """A data module whose batches are a pure function of (seed, epoch, batch number)."""
+
+    num_batches: int
+    num_workers: int
+
+    def draw(self, epoch: int, number: int) -> Batch:
+        """Batch `number` of an epoch."""
+        raise NotImplementedError
+
+    def train_dataloader(self) -> BatchLoader:
+        """All batches, epoch by epoch."""
+        return BatchLoader(self.draw, self.num_batches, self.num_workers)
+
+
+class SequenceDataModule(_BatchDataModule):
+    """Windows over random walks of the training graph, or over ready-made sequences.
+
+    Args:
+        catalog: the items.
+        split: gives the training graph.
+        seed: seed of the walks, of subsampling and of the negatives.
+        walks_per_item: walks that start at each item in an epoch.
+        walk_length: items in a walk.
+        window: largest distance of a context.
+        shrink_windows: weigh contexts by distance, the expectation of word2vec's random windows.
+        subsample_threshold: word2vec's t (gensim's `sample`); 0 keeps every occurrence.
+        negatives: "in_batch", the contexts of the other walks of a group; "shared", drawn once for
+            each group; "per_pair", drawn for every pair, which gives pair batches.
+        num_negatives: negatives for each positive: drawn where per pair, in weight otherwise.
+        num_shared: negatives drawn for a group where they are shared.
+        negative_exponent: negatives follow frequency ** exponent.
+        walks_per_batch: walks in a batch.
+        walks_per_group: walks that share negatives.
+        num_workers: threads that draw ahead.
+        walks_path: a .npy file that keeps the walks of the first epoch, used in every epoch.
+        sequences_path: a file of sequences to use in place of walks.
+    """
+
+    def __init__(
+        self,
+        catalog: ItemCatalog,
+        split: Split,
+        seed: int,
+        *,
+        walks_per_item: int,
+        walk_length: int,
+        window: int,
+        shrink_windows: bool,
+        subsample_threshold: float,
+        negatives: Literal["in_batch", "shared", "per_pair"],
+        num_negatives: int,
+        num_shared: int,
+        negative_exponent: float,
+        walks_per_batch: int,
+        walks_per_group: int,
+        num_workers: int,
+        walks_path: str | None = None,
+        sequences_path: str | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (
+            ("num_negatives", num_negatives, 1),
+            ("num_shared", num_shared, 1),
+            ("walks_per_batch", walks_per_batch, 1),
+            ("walks_per_group", walks_per_group, 2 if negatives == "in_batch" else 1),
+        ):
+            if value < least:
+                raise ValueError(f"data.{name} must be >= {least}, got {value}")
+        if walks_path and sequences_path:
+            raise ValueError("data.walks_path and data.sequences_path exclude each other: set one")
+        self._seed = seed
+        train = split.train
+        graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
+        self.source: SequenceSource
+        if sequences_path:
+            table = load_sequences(Path(sequences_path), catalog, walk_length)
+            self.source = StoredSequences(table, len(catalog), seed=seed)
+        else:
+            self.source = walks = Walks(graph, walks_per_item, walk_length, seed=seed)
+            if walks_path:
+                table = load_or_save_walks(Path(walks_path), walks)
+                self.source = StoredSequences(table, len(catalog), seed=seed)
+        frequencies = self.source.frequencies
+        self._by_distance = distance_weights(self.source.length, window, shrink=shrink_windows)
+        self._keep = keep_probability(frequencies, subsample_threshold)
+        self._sampler = NegativeSampler(frequencies, negative_exponent)
+        kept = frequencies * self._keep
+        self._importance = np.divide(  # of an occurrence, as a sample of the negatives
+            self._sampler.probabilities, kept, out=np.zeros_like(kept), where=kept > 0
+        ).astype(np.float32)
+        self._negatives = negatives
+        self._num_negatives = num_negatives
+        self._num_shared = num_shared if negatives == "shared" else 0
+        self._walks_per_group = walks_per_group
+        self._groups = -(-walks_per_batch // walks_per_group)
+        self.num_batches = -(-self.source.count // (self._groups * walks_per_group))
+        self.num_workers = num_workers
+
+    def draw(self, epoch: int, number: int) -> Batch:
+        """Batch `number` of an epoch: a pair batch if negatives are per pair, else a block."""
+        size = self._groups * self._walks_per_group
+        first = number * size
+        sequences = self.source.draw(epoch, first, min(size, self.source.count - first))
+        if (self._keep < 1).any():
+            subsample(sequences, self._keep, first, stream_key(self._seed, epoch, _SUBSAMPLE))
+        key = stream_key(self._seed, epoch, number, _NEGATIVES)
+        if self._negatives == "per_pair":
+            return self._pair_batch(sequences, key)
+        return self._window_batch(sequences, key)
+
+    def _pair_batch(self, sequences: np.ndarray, key: np.uint64) -> PairBatch:
+        centers, contexts, weights = window_pairs(sequences, self._by_distance)
+        drawn = self._sampler.draw(len(centers) * self._num_negatives, key)
+        return PairBatch(
+            torch.from_numpy(centers),
+            torch.from_numpy(contexts),
+            torch.from_numpy(drawn).view(-1, self._num_negatives),
+            torch.from_numpy(weights),
+            num_trained=int((sequences >= 0).sum()),
+        )
+
+    def _window_batch(self, sequences: np.ndarray, key: np.uint64) -> WindowBatch:
+        size = self._walks_per_group
+        groups = -(-len(sequences) // size)
+        items = np.full((groups * size, sequences.shape[1]), -1, np.int64)
+        items[: len(sequences)] = sequences
+        columns = items.reshape(groups, -1)
+        drawn = self._sampler.draw(groups * self._num_shared, key).reshape(groups, self._num_shared)
+        if self._num_shared:
+            weights = np.concatenate(
+                [np.zeros(columns.shape, np.float32), np.ones(drawn.shape, np.float32)], axis=1
+            )
+        else:
+            weights = np.where(columns >= 0, self._importance[columns], np.float32(0))
+        return WindowBatch(
+            torch.from_numpy(items).view(groups, size, -1),
+            torch.from_numpy(drawn),
+            torch.from_numpy(weights),
+            torch.from_numpy(self._by_distance),
+            num_negatives=float(self._num_negatives),
+            num_trained=int((items >= 0).sum()),
+        )
+
+
+class PairDataModule(_BatchDataModule):
+    """The training pairs themselves, once each in an epoch, turned round at random.
+
+    Args:
+        catalog: the items.
+        split: gives the training pairs.
+        seed: seed of the order and of the negatives.
+        batch_size: pairs in a batch.
+        num_negatives: negatives drawn for each pair.
+        negative_exponent: negatives follow (number of pairs of the item) ** exponent.
+        use_weights: weigh a pair by its weight over the mean weight; else all alike.
+        num_workers: threads that draw ahead.
+    """
+
+    def __init__(
+        self,
+        catalog: ItemCatalog,
+        split: Split,
+        seed: int,
+        *,
+        batch_size: int,
+        num_negatives: int,
+        negative_exponent: float,
+        use_weights: bool,
+        num_workers: int,
+    ) -> None:
+        super().__init__()
+        for name, value in (("batch_size", batch_size), ("num_negatives", num_negatives)):
+            if value < 1:
+                raise ValueError(f"data.{name} must be >= 1, got {value}")
+        self._seed = seed
+        train = split.train
+        self._ends = train.ids.astype(np.int64)
+        self._weights = train.weights / train.weights.mean()
+        if not use_weights:
+            self._weights = np.ones_like(self._weights)
+        degrees = np.bincount(self._ends.ravel(), minlength=len(catalog))
+        self._sampler = NegativeSampler(degrees, negative_exponent)
+        self._num_negatives = num_negatives
+        self._batch_size = batch_size
+        self.num_batches = -(-len(train) // batch_size)
+        self.num_workers = num_workers
+
+    def draw(self, epoch: int, number: int) -> PairBatch:
+        """Batch `number` of an epoch."""
+        order_key = stream_key(self._seed, epoch, _ORDER)
+        last = min((number + 1) * self._batch_size, len(self._ends))
+        rows = np.array(
+            [
+                permute_index(place, len(self._ends), order_key)
+                for place in range(number * self._batch_size, last)
+            ]
+        )
+        turned = np.random.default_rng([self._seed, epoch, number, _TURN]).integers(0, 2, len(rows))
+        key = stream_key(self._seed, epoch, number, _NEGATIVES)
+        drawn = self._sampler.draw(len(rows) * self._num_negatives, key)
+        return PairBatch(
+            torch.from_numpy(self._ends[rows, turned]),
+            torch.from_numpy(self._ends[rows, 1 - turned]),
+            torch.from_numpy(drawn).view(-1, self._num_negatives),
+            torch.from_numpy(self._weights[rows]),
+            num_trained=len(rows),
+        )

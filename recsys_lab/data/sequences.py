@@ -1,0 +1,169 @@
+"""Where sequences of items come from: walks drawn as needed, or sequences kept in a file."""
+
+import logging
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.graph.counter import permute_index, stream_key
+from recsys_lab.graph.graph import ItemGraph
+from recsys_lab.graph.walks import expected_frequencies, num_walks, random_walks
+
+log = logging.getLogger(__name__)
+
+_PURPOSE = 2
+
+
+class SequenceSource(Protocol):
+    """Sequences by epoch and number; the same arguments always give the same sequences."""
+
+    @property
+    def count(self) -> int:
+        """Sequences in an epoch."""
+        ...
+
+    @property
+    def length(self) -> int:
+        """Places in a sequence, L."""
+        ...
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Share of each item among all places, (N,) float64; expected or counted."""
+        ...
+
+    def draw(self, epoch: int, first: int, count: int) -> np.ndarray:
+        """Sequences first .. first + count - 1 of an epoch, (count, L) int32, -1 for padding."""
+        ...
+
+
+class Walks:
+    """Random walks, fresh in every epoch and never stored."""
+
+    def __init__(
+        self, graph: ItemGraph, walks_per_item: int, walk_length: int, *, seed: int
+    ) -> None:
+        self._graph = graph
+        self._walks_per_item = walks_per_item
+        self.length = walk_length
+        self._seed = seed
+        self.draw(0, 0, 1)  # an impossible argument shows now
+        self.count = num_walks(graph, walks_per_item)
+        self.frequencies = expected_frequencies(graph, walk_length)
+
+    def draw(self, epoch: int, first: int, count: int) -> np.ndarray:
+        """See `SequenceSource`."""
+        return random_walks(
+            self._graph,
+            self._walks_per_item,
+            self.length,
+            seed=self._seed,
+            epoch=epoch,
+            first=first,
+            count=count,
+        )
+
+
+class StoredSequences:
+    """Sequences of an array (S, L), in a new order in every epoch."""
+
+    def __init__(self, sequences: np.ndarray, num_items: int, *, seed: int) -> None:
+        if sequences.ndim != 2 or not np.issubdtype(sequences.dtype, np.integer):
+            raise ValueError(
+                "sequences must be a table of integers (S, L), got "
+                f"{sequences.dtype} with {sequences.ndim} dimensions"
+            )
+        if sequences.size == 0 or sequences.max() < 0:
+            raise ValueError("there are no sequences")
+        if sequences.min() < -1 or sequences.max() >= num_items:
+            raise ValueError(
+                f"sequences hold item ids from {sequences.min()} to {sequences.max()}; the "
+                f"catalogue has 0 .. {num_items - 1}, and -1 is padding"
+            )
+        self._sequences = sequences
+        self._seed = seed
+        self.count, self.length = sequences.shape
+        counts = np.zeros(num_items)
+        for low in range(0, self.count, 1 << 20):  # a memory map is read in pieces
+            block = sequences[low : low + (1 << 20)]
+            counts += np.bincount(block[block >= 0], minlength=num_items)
+        self.frequencies = counts / counts.sum()
+
+    def draw(self, epoch: int, first: int, count: int) -> np.ndarray:
+        """See `SequenceSource`."""
+        key = stream_key(self._seed, epoch, _PURPOSE)
+        last = min(first + count, self.count)
+        rows = [permute_index(number, self.count, key) for number in range(first, last)]
+        return np.asarray(self._sequences[rows], np.int32)
+
+
+def load_or_save_walks(path: Path, walks: Walks) -> np.ndarray:
+    """Walks (W, L) from a .npy file; written there from the first epoch if it does not exist.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    if path.suffix != ".npy":
+        raise ValueError(f"data.walks_path must end in .npy, got {path}")
+    if not path.exists():
+        part = path.with_name(f".{path.name}.part")
+        try:
+            with part.open("wb") as file:
+                np.save(file, walks.draw(0, 0, walks.count), allow_pickle=False)
+            part.replace(path)
+        except OSError as error:
+            raise ValueError(f"data.walks_path: cannot write {path} ({error.strerror})") from error
+        log.info("%d walks written to %s", walks.count, path)
+    return _load_array(path, "data.walks_path")
+
+
+def load_sequences(path: Path, catalog: ItemCatalog, max_length: int) -> np.ndarray:
+    """Ready-made sequences from a file, cut into rows of at most `max_length` places.
+
+    Args:
+        path: a .npy table (S, L) of item ids with -1 as padding, taken as it is; or text with one
+            sequence in a line, raw ids separated by tabs, or by spaces if the file has no tab. Raw
+            ids that the catalogue does not know are left out and counted.
+        catalog: gives raw ids their item ids.
+        max_length: longest row.
+
+    Returns:
+        (S, L) int32, -1 for padding.
+
+    Raises:
+        ValueError: the file cannot be read or holds no sequence of two known items.
+    """
+    if path.suffix == ".npy":
+        return _load_array(path, "data.sequences_path")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"data.sequences_path: cannot read {path} ({error})") from error
+    separator = "\t" if any("\t" in line for line in lines) else " "
+    table = pl.DataFrame({"line": np.arange(len(lines)), "item": pl.Series(lines, dtype=pl.String)})
+    table = table.with_columns(pl.col("item").str.split(separator)).explode("item")
+    table = table.filter(pl.col("item") != "")
+    known = catalog.raw_ids.to_frame().with_row_index("id")
+    joined = table.join(known, on="item", how="left", maintain_order="left")
+    unknown = joined["id"].null_count()
+    if unknown:
+        log.warning("%s: %d of %d places name an item outside the catalogue, left out",
+                    path, unknown, joined.height)  # fmt: skip
+    joined = joined.drop_nulls("id").with_columns(place=pl.int_range(pl.len()).over("line"))
+    joined = joined.with_columns(row=pl.struct("line", pl.col("place") // max_length).rank("dense"))
+    rows, items = joined["row"].to_numpy().astype(np.int64) - 1, joined["id"].to_numpy()
+    if len(rows) == 0 or np.bincount(rows).max() < 2:
+        raise ValueError(f"data.sequences_path: {path} has no sequence of two known items")
+    out = np.full((rows.max() + 1, max_length), -1, np.int32)
+    out[rows, joined["place"].to_numpy() % max_length] = items
+    return out
+
+
+def _load_array(path: Path, key: str) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{key}: {path} is not a readable .npy table ({error})") from error

@@ -1,0 +1,38 @@
+"""Losses: pure functions of scores (logits) and their weights."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class _WeightedLogistic(torch.autograd.Function):
+    """sum(positive * softplus(-s) + negative * softplus(s)) with its gradient in one pass."""
+
+    @staticmethod
+    def forward(ctx, logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:  # type: ignore[no-untyped-def,override]
+        total = positive + negative
+        # softplus(-s) = softplus(s) - s, so one softplus serves both classes.
+        ctx.save_for_backward(torch.sigmoid(logits).mul_(total).sub_(positive))
+        return (F.softplus(logits).mul_(total) - positive * logits).sum()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def,override]
+        (slope,) = ctx.saved_tensors
+        return slope * grad, None, None
+
+
+def logistic_loss(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """Binary cross-entropy of logits that carry weight as positives, as negatives, or both.
+
+    Mikolov et al. (NIPS 2013), equation 4. Nothing is clamped: a positive at -20 has a slope of -1.
+
+    Args:
+        logits: any shape.
+        positive: weight of log sigmoid(s), of the same shape or broadcast to it.
+        negative: weight of log sigmoid(-s), likewise.
+
+    Returns:
+        The weighted sum, not a mean: updates keep the size they have for single pairs.
+    """
+    positive, negative = (torch.broadcast_to(w, logits.shape) for w in (positive, negative))
+    return _WeightedLogistic.apply(logits, positive, negative)

@@ -1,0 +1,141 @@
+"""The one LightningModule: it trains any network that has a loss for the batch contracts."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from recsys_lab.data.batch import Batch
+from recsys_lab.models.schedules import Schedule
+from recsys_lab.models.scoring import ScoreVectors
+
+SCHEMA_VERSION = 1
+_KEY = "recsys_lab"
+
+
+class EmbeddingNet(Protocol):
+    """What a model is: a loss for either batch contract, and vectors that give its scores."""
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Weighted sum of the loss, and the weight of its positives."""
+        ...
+
+    def score_vectors(self, items: Tensor) -> ScoreVectors:
+        """Vectors of the given items."""
+        ...
+
+    def can_score(self, seen: Tensor) -> Tensor:
+        """Mask (N,) of the items that have a meaningful vector, given those seen in training."""
+        ...
+
+    def probability(self, scores: Tensor) -> Tensor:
+        """Scores brought into [0, 1] in their order."""
+        ...
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message names the step and the remedy."""
+
+
+class EmbeddingTask(LightningModule):
+    """Step, optimiser, schedule and the identity of the data, for any `EmbeddingNet`.
+
+    Manual optimisation: the update of sparse tables is the optimiser's, and the learning rate is
+    set from a formula before each step.
+
+    Args:
+        net: the model.
+        optimizer: parameters -> optimiser; its `lr` is the base rate.
+        schedule: share of the base rate by progress.
+        identity: plain values that a checkpoint must agree on, such as the vocabulary's hash.
+        config: the resolved configuration as plain containers, kept in checkpoints.
+    """
+
+    net: EmbeddingNet
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: Callable[[Iterable[Tensor]], torch.optim.Optimizer],
+        schedule: Schedule,
+        identity: Mapping[str, str],
+        config: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.net = net  # type: ignore[assignment]
+        self._optimizer = optimizer
+        self._schedule = schedule
+        self._identity = dict(identity)
+        self._config = dict(config)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimiser over all parameters."""
+        optimizer = self._optimizer(self.parameters())
+        for group in optimizer.param_groups:
+            group["base_lr"] = group["lr"]
+        return optimizer
+
+    def learning_rate(self, batch_idx: int) -> float:
+        """Rate of a step: a function of epoch and batch number alone."""
+        epoch_progress = batch_idx / self.trainer.num_training_batches
+        progress = (self.current_epoch + epoch_progress) / (self.trainer.max_epochs or 1)
+        return self.base_rate * self._schedule(min(progress, 1.0), epoch_progress)
+
+    @property
+    def base_rate(self) -> float:
+        """The rate that the schedule takes a share of."""
+        return float(self.optimizers().param_groups[0]["base_lr"])
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """One update; returns the mean loss of a positive with its negatives, detached."""
+        optimizer = self.optimizers()
+        for group in optimizer.param_groups:  # type: ignore[union-attr]
+            group["lr"] = self.learning_rate(batch_idx)
+        total, weight = self.net.loss(batch)
+        optimizer.zero_grad(set_to_none=True)  # type: ignore[union-attr]
+        self.manual_backward(total)
+        optimizer.step()  # type: ignore[union-attr,call-arg]
+        return {"mean_loss": (total.detach() / weight.clamp_min(1e-12))}
+
+    def check_finite(self, loss: float) -> None:
+        """Stop the run on a loss that is not a number.
+
+        Raises:
+            TrainingError: naming the step and the remedy.
+        """
+        if not abs(loss) < float("inf"):
+            raise TrainingError(
+                f"the loss is {loss} at step {self.global_step}: lower optimizer.lr "
+                f"(now {self.base_rate:g})"
+            )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put in what the weights belong to."""
+        checkpoint[_KEY] = {
+            "schema": SCHEMA_VERSION,
+            "identity": self._identity,
+            "config": self._config,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the checkpoint of other data, even where shapes agree.
+
+        Raises:
+            TrainingError: naming both.
+        """
+        stored = checkpoint.get(_KEY, {})
+        if stored.get("schema") != SCHEMA_VERSION:
+            raise TrainingError(
+                f"the checkpoint has schema {stored.get('schema')}, this version reads "
+                f"{SCHEMA_VERSION}: train again, or use the version that wrote it"
+            )
+        for name, ours in self._identity.items():
+            theirs = stored["identity"].get(name)
+            if theirs != ours:
+                raise TrainingError(
+                    f"the checkpoint belongs to other data: its {name} is {theirs}, here it is "
+                    f"{ours}; use the catalogue and split that it was trained on"
+                )

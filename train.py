@@ -1,0 +1,26 @@
+"""Train and evaluate one experiment: `python train.py --help` lists the choices."""
+
+import sys
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from recsys_lab.configuration import explain_overrides, register_resolvers
+
+CONF = Path(__file__).parent / "conf"
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(cfg: DictConfig) -> float | None:
+    """Run the experiment that the configuration describes; returns the monitored metric."""
+    from recsys_lab.experiment import run  # late, so that a typo is answered at once
+
+    return run(cfg)
+
+
+if __name__ == "__main__":
+    register_resolvers()
+    if complaint := explain_overrides(sys.argv[1:], CONF):
+        sys.exit(complaint)
+    main()

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 
 from recsys_lab.catalog.fields import read_brand, read_categories, read_price, read_title
 from recsys_lab.catalog.lines import read_batches
-from recsys_lab.catalog.items import ITEM_FIELDS, complete_items, merge_duplicates
+from recsys_lab.catalog.items import ItemBuffer, complete_items
 from recsys_lab.catalog.listings import (
     IdCodes,
     ListingBuffer,
@@ -29,7 +28,6 @@ _REMEDIES = {
     "filtered: no title": "catalog.require_title=false",
     "filtered: few also_bought": "a smaller catalog.min_also_bought",
 }
-_CHUNK = 50_000  # records held as Python objects at a time
 
 
 @dataclass(frozen=True)
@@ -96,8 +94,7 @@ class _Reading:
             (number, name, _NAMES_2018.get(name, name), source.relation_weights.get(name, 0.0) > 0)
             for number, name in enumerate(RELATIONS)
         ]
-        self._columns: dict[str, list[Any]] = {name: [] for name in ITEM_FIELDS}
-        self._frames: list[pl.DataFrame] = []
+        self._items = ItemBuffer()
 
     def take_line(self, line: bytes | None) -> None:
         """Keep the record of a line (None: too long) or count why not."""
@@ -140,16 +137,13 @@ class _Reading:
         for number, targets in lists:
             if self._relations[number][3]:
                 self._listings.add(code, number, self._codes.encode(targets))
-        columns = self._columns
-        columns["item"].append(item)
-        columns["title"].append(title)
-        columns["brand"].append(read_brand(record.get("brand"), notes))
-        columns["categories"].append(
-            read_categories(record.get("categories"), record.get("category"), notes)
+        self._items.add(
+            item,
+            title,
+            read_brand(record.get("brand"), notes),
+            read_categories(record.get("categories"), record.get("category"), notes),
+            read_price(record.get("price"), notes),
         )
-        columns["price"].append(read_price(record.get("price"), notes))
-        if len(columns["item"]) == _CHUNK:
-            self._pack_columns()
         if notes:
             self.report.notes.update(notes)
         self.report.kept += 1
@@ -177,20 +171,15 @@ class _Reading:
                 lists.append((number, targets))
         return lists
 
-    def _pack_columns(self) -> None:
-        self._frames.append(pl.DataFrame(self._columns, schema=ITEM_FIELDS))
-        self._columns = {name: [] for name in ITEM_FIELDS}
-
     def finish(self) -> Records:
         """Check the counts, merge duplicates, sort the vocabulary and the listings."""
         source, report = self.source, self.report
         report.refuse_bad(source.path, BAD_REASONS, source.max_bad_fraction, self._first_bad)
         report.refuse_empty(source.path, _REMEDIES)
-        self._pack_columns()
-        metadata = merge_duplicates(pl.concat(self._frames), report)
+        metadata = self._items.merged(report)
         codes = self._codes
         known = np.zeros(len(codes), bool)
-        known[np.fromiter(codes.encode(metadata["item"]), np.int32, len(metadata))] = True
+        known[codes.encode(metadata["item"])] = True
         keep_outside = source.outside_items == "keep"
         ranks = rank_ids(codes, np.ones_like(known) if keep_outside else known)
         sources, targets, relations = distinct_listings(

@@ -1,38 +1,68 @@
 """The table of items: one row for each raw id, whatever was said about it."""
 
+import orjson
 import polars as pl
 
 from recsys_lab.catalog.records import ITEM_SCHEMA
 from recsys_lab.catalog.report import ReadReport
 
 ITEM_FIELDS = {name: kind for name, kind in ITEM_SCHEMA.items() if name != "has_metadata"}
+_PACKED = ITEM_FIELDS | {"categories": pl.String}
+_CHUNK = 50_000  # items held as Python objects at a time
 
 
-def merge_duplicates(metadata: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
-    """One row for each item; which one does not depend on the order of the rows.
+class ItemBuffer:
+    """Side information as it is read; the nested categories wait as JSON, which is small."""
 
-    The row with most fields stays, of equally full ones that whose JSON sorts first.
+    def __init__(self) -> None:
+        self._frames: list[pl.DataFrame] = []
+        self._rows: list[tuple[str, str | None, str | None, str | None, float | None]] = []
 
-    Args:
-        metadata: rows with ITEM_FIELDS, several for an item that was described several times.
-        report: notes how many rows were merged into another.
-    """
-    repeated = metadata["item"].is_duplicated()
+    def add(
+        self,
+        item: str,
+        title: str | None,
+        brand: str | None,
+        categories: list[list[str]] | None,
+        price: float | None,
+    ) -> None:
+        """Append the description of one item."""
+        packed = None if categories is None else orjson.dumps(categories).decode()
+        self._rows.append((item, title, brand, packed, price))
+        if len(self._rows) == _CHUNK:
+            self._pack()
+
+    def _pack(self) -> None:
+        columns = dict(zip(_PACKED, zip(*self._rows, strict=True), strict=True))
+        self._frames.append(pl.DataFrame(columns, schema=_PACKED))
+        self._rows = []
+
+    def merged(self, report: ReadReport) -> pl.DataFrame:
+        """One row with ITEM_FIELDS for each item that was added; merged rows are noted."""
+        if self._rows:
+            self._pack()
+        rows = _merge_duplicates(pl.concat(self._frames), report)
+        return rows.with_columns(pl.col("categories").str.json_decode(ITEM_SCHEMA["categories"]))
+
+
+def _merge_duplicates(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
+    """Of an item's rows the one with most fields, of equally full ones the smallest as JSON."""
+    repeated = rows["item"].is_duplicated()
     if not repeated.any():
-        return metadata
+        return rows
     fields = [name for name in ITEM_FIELDS if name != "item"]
     chosen = (
-        metadata.filter(repeated)
+        rows.filter(repeated)
         .with_columns(
             pl.sum_horizontal(pl.col(fields).is_not_null()).alias("fullness"),
             pl.struct(fields).struct.json_encode().alias("json"),
         )
         .sort("item", "fullness", "json", descending=[False, True, False])
         .unique("item", keep="first", maintain_order=True)
-        .select(ITEM_FIELDS.keys())
+        .select(rows.columns)
     )
-    merged = pl.concat([metadata.filter(~repeated), chosen])
-    report.note("merged duplicates", len(metadata) - len(merged))
+    merged = pl.concat([rows.filter(~repeated), chosen])
+    report.note("merged duplicates", len(rows) - len(merged))
     return merged
 
 

@@ -17,9 +17,9 @@ class IdCodes(dict[str, int]):
         code = self[raw] = len(self)
         return code
 
-    def encode(self, raws: Iterable[str]) -> Iterable[int]:
+    def encode(self, raws: Iterable[str]) -> list[int]:
         """The code of every id."""
-        return map(self.__getitem__, raws)
+        return list(map(self.__getitem__, raws))
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class ListingBuffer:
         self._relations = array("b")
         self._ends = array("q")
 
-    def add(self, source: int, relation: int, targets: Iterable[int]) -> None:
+    def add(self, source: int, relation: int, targets: list[int]) -> None:
         """Append the list of one item under one relation, all as codes."""
-        self._targets.extend(targets)
+        self._targets.fromlist(targets)
         self._sources.append(source)
         self._relations.append(relation)
         self._ends.append(len(self._targets))

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 from recsys_lab.catalog.fields import read_brand, read_categories, read_price, read_title
-from recsys_lab.catalog.lines import read_batches
 from recsys_lab.catalog.items import ItemBuffer, complete_items
+from recsys_lab.catalog.lines import read_batches
 from recsys_lab.catalog.listings import (
     IdCodes,
     ListingBuffer,

@@ -5,8 +5,9 @@ How a file is understood, from its first thousand lines that are not blank:
 - Separator: the first of tab, comma and space that occurs in at least half of them. Between
   spaces, several count as one; between commas, a field may be quoted as in CSV (on one line).
 - Columns: two or three, whichever more lines have. Other lines are dropped.
-- Header: the first line, if its first two columns are usual names (HEADER_NAMES), or if its third
-  is no number and most of the other lines' thirds are. Equal lines further down are headers too.
+- Header: the first line, if its third column is no number while most others' are, or if its first
+  two are usual names (HEADER_NAMES) and a number does not follow. Equal lines further down are
+  headers too.
 
 Ids are text, exactly as written; only the values are stripped of white space.
 """
@@ -22,10 +23,11 @@ from recsys_lab.catalog.lines import read_batches
 from recsys_lab.catalog.listings import IdCodes
 from recsys_lab.catalog.report import ReadReport
 
-HEADER_NAMES = frozenset(
-    "item item1 item2 item_1 item_2 item_a item_b source target src dst from to head tail left "
-    "right id1 id2 node1 node2 product1 product2 asin1 asin2 a b".split()
+_NAMES = (
+    "item1 item2 item_1 item_2 item_a item_b item_id1 item_id2 source target src dst "
+    "id1 id2 node1 node2 product1 product2 asin1 asin2"
 )
+HEADER_NAMES = frozenset(_NAMES.split())
 BAD_REASONS = (
     "malformed",
     "too long",
@@ -83,12 +85,10 @@ def read_edges(path: str, codes: IdCodes, report: ReadReport, labelled: bool) ->
             sample = sample.filter(sample.str.strip_chars() != "").head(_SAMPLE).to_list()
             form = _detect(sample) if sample else None
         frame = _take_apart(lines, text, form, labelled)
-        report.dropped.update(
-            dict(frame["reason"].drop_nulls().value_counts().iter_rows())
-        )
+        report.dropped.update(dict(frame["reason"].drop_nulls().value_counts().iter_rows()))
         if not edges.first_bad:
-            bad = frame["reason"].is_in(BAD_REASONS).fill_null(False).arg_true()
-            edges.first_bad = report.lines + bad[0] + 1 if len(bad) else 0
+            where = frame["reason"].is_in(BAD_REASONS).fill_null(False).arg_true()
+            edges.first_bad = report.lines + int(where[0]) + 1 if len(where) else 0
         kept = frame.filter(pl.col("reason").is_null())
         edges.tables.append(
             pl.DataFrame(
@@ -128,10 +128,11 @@ def _detect(sample: list[str]) -> _Form:
     widths = Counter(len(row) for row in rows)
     columns = 3 if widths[3] >= widths[2] else 2
     first, others = rows[0], [row for row in rows[1:] if len(row) == 3]
+    weighted = len(first) == 3 and _is_number(first[2])
     named = len(first) >= 2 and all(cell.strip().lower() in HEADER_NAMES for cell in first[:2])
     numbers = sum(_is_number(row[2]) for row in others)
-    headed = len(first) == 3 and not _is_number(first[2]) and 2 * numbers > len(others)
-    return _Form(separator, columns, sample[0] if named or headed else None)
+    headed = len(first) == 3 and 2 * numbers > len(others)
+    return _Form(separator, columns, sample[0] if (named or headed) and not weighted else None)
 
 
 def _split(line: str, separator: str) -> list[str] | None:
@@ -201,7 +202,7 @@ def _fields(text: pl.Series, form: _Form) -> pl.Series:
         quoted = text.str.contains('"', literal=True).fill_null(False).arg_true()
         if len(quoted):
             rows = [_split(line, ",") for line in text.gather(quoted)]
-            take = np.arange(len(text))
-            take[quoted.to_numpy()] = len(text) + np.arange(len(rows))
-            fields = pl.concat([fields, pl.Series(rows, dtype=pl.List(pl.String))]).gather(take)
+            rows_of = np.arange(len(text))
+            rows_of[quoted.to_numpy()] = len(text) + np.arange(len(rows))
+            fields = pl.concat([fields, pl.Series(rows, dtype=pl.List(pl.String))]).gather(rows_of)
     return fields

@@ -18,10 +18,10 @@ from recsys_lab.catalog.report import CatalogError, ReadReport
 class EdgeSource:
     """An edge list, plain or gzip: item, item and, where it matters, a weight above 0 (else 1).
 
-    How separator and header are told is said in `recsys_lab.catalog.edge_lines`. A line that repeats
-    source, target and weight of another counts once; lines of one pair with different weights
-    all stay, to be summed as relations are. The evaluation files carry a label, 0 or 1, in the
-    third column, and their items join the vocabulary. No item has side information.
+    How separator and header are told is said in `recsys_lab.catalog.edge_lines`. A line that
+    repeats source, target and weight of another counts once; lines of one pair with different
+    weights all stay, to be summed as relations are. The evaluation files carry a label, 0 or 1,
+    in the third column, and their items join the vocabulary. No item has side information.
 
     Attributes:
         path: the training edges.
@@ -96,7 +96,7 @@ def _ranked(table: pl.DataFrame, ranks: Ranks) -> tuple[np.ndarray, np.ndarray, 
         pl.Series("source", ranks.of_code[table["source"].to_numpy()]),
         pl.Series("target", ranks.of_code[table["target"].to_numpy()]),
     ).sort("source", "target", "value")
-    return tuple(table[name].to_numpy() for name in ("source", "target", "value"))
+    return table["source"].to_numpy(), table["target"].to_numpy(), table["value"].to_numpy()
 
 
 def _join(reports: dict[str, ReadReport]) -> ReadReport:

@@ -10,10 +10,11 @@ import re
 from functools import lru_cache
 
 # Written where the maker is not known; two items that share it have nothing in common.
-NO_MAKER = frozenset(
-    "unknown generic n/a na none null nan no unbranded nobrand unspecified other others misc - --"
-    " not-applicable".split()
-) | {"no brand", "no name", "not applicable", "not available", "not specified", "unknown brand"}
+_NO_MAKER = (
+    "unknown|unknown brand|generic|n/a|na|none|null|nan|no|no brand|nobrand|no name|unbranded|"
+    "unspecified|not specified|not available|not applicable|other|others|misc|-|--"
+)
+NO_MAKER = frozenset(_NO_MAKER.split("|"))
 
 _MAX_ESCAPES = 8  # how often text may have been escaped on top of an escape
 _MAX_PRICE_TEXT = 40  # longer text is no price but page source
@@ -96,8 +97,9 @@ def read_price(value: object, notes: list[str]) -> float | None:
         price = float(value)
         if math.isfinite(price) and price >= 0:
             return price
-    elif isinstance(value, str) and len(value) <= _MAX_PRICE_TEXT:
-        if amounts := _PRICE.fullmatch(value.strip()):
+    elif isinstance(value, str):
+        amounts = _PRICE.fullmatch(value.strip()) if len(value) <= _MAX_PRICE_TEXT else None
+        if amounts:
             return min(float(amount.replace(",", "")) for amount in amounts.groups() if amount)
     notes.append("price not understood")
     return None

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 MAX_LINE_BYTES = 10_000_000
 _BLOCK_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # in its stubs
 _LOG_EVERY = 1_000_000  # lines
 
 
@@ -35,7 +36,7 @@ def read_batches(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[li
     while True:
         try:
             block = next(blocks, None)
-        except (EOFError, isal_zlib.error) as error:
+        except (EOFError, _GZIP_ERROR) as error:
             raise CatalogError(
                 f"{path}: the gzip data is truncated or corrupt after {count:,} records ({error}); "
                 f"fetch the file again, or keep its sound part: "

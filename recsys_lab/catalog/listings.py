@@ -53,21 +53,21 @@ class ListingBuffer:
         self._targets = array("i")
         self._sources = array("i")  # of each segment, as the two below
         self._relations = array("b")
-        self._ends = array("q")
+        self._lengths = array("i")
 
     def add(self, source: int, relation: int, targets: list[int]) -> None:
         """Append the list of one item under one relation, all as codes."""
         self._targets.fromlist(targets)
         self._sources.append(source)
         self._relations.append(relation)
-        self._ends.append(len(self._targets))
+        self._lengths.append(len(targets))
 
     def __len__(self) -> int:
         return len(self._targets)
 
     def columns(self, of_code: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sources and targets as rows of the vocabulary, and the relations: each (E,)."""
-        lengths = np.diff(np.array(self._ends, np.int64), prepend=0)
+        lengths = np.array(self._lengths, np.int32)
         sources = np.repeat(of_code[np.array(self._sources, np.int32)], lengths)
         relations = np.repeat(np.array(self._relations, np.int8), lengths)
         return sources, of_code[np.array(self._targets, np.int32)], relations
@@ -88,9 +88,10 @@ def drop_unusable(
 def distinct_listings(
     sources: np.ndarray, targets: np.ndarray, relations: np.ndarray, report: ReadReport
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct (source, target, relation) triples, sorted; at most four relations; repeats are noted.
+    """Distinct (source, target, relation) triples, sorted; repeats are noted.
 
-    The triple is packed into 64 bits (31 + 31 + 2) and sorted as one number.
+    A triple of at most four relations is packed into 64 bits (31 + 31 + 2) and sorted as one
+    number.
     """
     key = sources.astype(np.uint64)
     key <<= np.uint64(31)

@@ -17,13 +17,13 @@ _BRANDS_PER_HEAD = 160  # at most; 48 heads stay within the 8,000 names
 
 _FRACTION_LISTED_ONLY = 0.15
 _FRACTION_BARE = 0.61
-_POPULARITY_EXPONENT = 0.6
+_POPULARITY_EXPONENT = 1.05
 _LIST_CAP = 100
 # how the targets of a list are chosen; the rest is chosen by popularity alone
-_SHARES = {"leaf": 0.66, "brand": 0.16, "complement": 0.13}
-_REACH = 14.0  # mean distance of a local choice, in items of average popularity
+_SHARES = {"leaf": 0.70, "brand": 0.15, "complement": 0.12}
+_REACH = 12.0  # mean distance of a local choice, in items of average popularity
 _LISTS = {  # relation: median length, spread of its logarithm, fraction of items with such a list
-    "also_bought": (13.0, 0.9, 0.8),
+    "also_bought": (44.0, 0.9, 0.85),
     "also_viewed": (7.0, 0.7, 0.6),
     "bought_together": (1.6, 0.3, 0.6),
 }
@@ -95,7 +95,7 @@ def plant(num_items: int, seed: int) -> PlantedCatalog:
     brands = brands[order]
     leaf_level = rng.normal(3.0, 0.8, num_leaves)[leaves]
     brand_level = rng.normal(0.0, 0.4, _NUM_HEADS * _BRANDS_PER_HEAD)[brands]
-    popularity = rng.permutation(np.arange(1, num_items + 1) ** -_POPULARITY_EXPONENT)
+    popularity = rng.permutation((np.arange(num_items) + 30.0) ** -_POPULARITY_EXPONENT)
     prices = np.exp(leaf_level + brand_level + rng.normal(0.0, 0.2, num_items))
     has_record = rng.random(num_items) >= _FRACTION_LISTED_ONLY
     bare = (_FRACTION_BARE - _FRACTION_LISTED_ONLY) / (1 - _FRACTION_LISTED_ONLY)
@@ -128,7 +128,7 @@ def draw_lists(
     own = catalog.popularity[items] * len(catalog.popularity)
     lists = {}
     for name, (median, spread, fraction) in _LISTS.items():
-        lengths = median * np.exp(spread * rng.standard_normal(len(items))) * own**0.3
+        lengths = median * np.exp(spread * rng.standard_normal(len(items))) * own**0.6
         lengths[rng.random(len(items)) >= fraction] = 0
         sources = np.repeat(items, np.minimum(lengths, _LIST_CAP).astype(np.int64))
         targets = _choose(catalog, sources, rng)

@@ -3,7 +3,6 @@
 import gzip
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -77,8 +76,9 @@ def write_synthetic(path: str, num_items: int, seed: int) -> None:
     """Write a planted catalogue, one JSON record per line; gzip if the name ends in .gz."""
     _check_size(num_items, seed)
     catalog = plant(num_items, seed)
-    opened = gzip.open(path, "wb", compresslevel=1) if path.endswith(".gz") else open(path, "wb")
-    with closing(opened) as file:
+    with (
+        gzip.open(path, "wb", compresslevel=1) if path.endswith(".gz") else open(path, "wb") as file
+    ):
         for start in range(0, num_items, _CHUNK):
             chunk = np.arange(start, min(start + _CHUNK, num_items))
             file.write(b"".join(_records(catalog, chunk[catalog.has_record[chunk]], seed)))

@@ -5,10 +5,11 @@ from typing import Protocol
 
 import numpy as np
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from recsys_lab.catalog.report import ReadReport
 
-ITEM_SCHEMA = {
+ITEM_SCHEMA: dict[str, DataTypeClass | pl.DataType] = {
     "item": pl.String,  # raw id, exactly as written in the file
     "title": pl.String,
     "brand": pl.String,
@@ -20,7 +21,7 @@ ITEM_SCHEMA = {
 
 @dataclass(frozen=True)
 class LabelledPairs:
-    """Evaluation pairs that came with the catalogue: ids (P,) and label 1 (pair) or 0 (negative)."""
+    """Evaluation pairs that came with the catalogue: ids (P,), label 1 (pair) or 0 (negative)."""
 
     heads: np.ndarray  # (P,) int32
     tails: np.ndarray  # (P,) int32

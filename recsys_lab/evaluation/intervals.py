@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys_lab.evaluation.metrics import auc_roc, tie_bounds, weighted_auc
+from recsys_lab.evaluation.metrics import tie_bounds, weighted_auc
 from recsys_lab.evaluation.protocol import PairScores
 from recsys_lab.evaluation.ranking import RankingResult
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
@@ -66,15 +66,14 @@ def auc_statistic(
     Unscored pairs take the median, as in `evaluate_auc`.
 
     Raises:
-        ValueError: the slice has no positives or no negatives, or nothing in it is scored.
+        ValueError: where `evaluate_auc` gives None.
     """
     ours = slice_masks(pairs.seen, pairs.positives)[part]
     theirs = slice_masks(pairs.seen, pairs.negatives[protocol])[part]
-    positive, negative = (
-        side[mask] for side, mask in zip(scores.imputed(protocol), (ours, theirs), strict=True)
-    )
-    auc_roc(positive, negative)  # refuses empty classes and NaN
-    below, upto, order = tie_bounds(positive, negative)
+    both = scores.of_slice(protocol, ours, theirs)
+    if both is None:
+        raise ValueError(f"slice {part!r} lacks scored positives or scored negatives ({protocol})")
+    below, upto, order = tie_bounds(*both)
     positive_ends = pairs.positives[ours]  # (P, 2)
     negative_ends = pairs.negatives[protocol][theirs][order]  # (M, 2) ascending by score
 

@@ -28,17 +28,27 @@ class PairScores:
     positives: np.ndarray
     negatives: dict[str, np.ndarray]
 
-    def imputed(self, protocol: str) -> tuple[np.ndarray, np.ndarray]:
-        """Positive and negative scores, the unscored at the median of the protocol's scored.
+    def of_slice(
+        self, protocol: str, positive_mask: np.ndarray, negative_mask: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Positive and negative scores of a slice, the unscored at the median.
 
-        The article's rule for gensim's unseen pairs. One constant serves every slice, so the
-        slices can be put together again.
+        The median is that of all scored pairs of the protocol, positive and negative, in every
+        slice: the article's rule for gensim's unseen pairs.
+
+        Returns:
+            None unless at least one positive and one negative of the slice are scored: a class made
+            of one imputed constant measures the constant.
         """
+        sides = (self.positives, positive_mask), (self.negatives[protocol], negative_mask)
+        if any(np.isnan(scores[mask]).all() for scores, mask in sides):
+            return None
         both = np.concatenate([self.positives, self.negatives[protocol]])
-        scored = ~np.isnan(both)
-        if scored.any() and not scored.all():
-            both[~scored] = np.median(both[scored])
-        return both[: len(self.positives)], both[len(self.positives) :]
+        missing = np.isnan(both)
+        if missing.any():
+            both[missing] = np.median(both[~missing])
+        cut = len(self.positives)
+        return both[:cut][positive_mask], both[cut:][negative_mask]
 
 
 def score_evaluation_pairs(scorer: Scorer, pairs: EvaluationPairs) -> PairScores:
@@ -55,8 +65,7 @@ def evaluate_auc(
     """AUC-ROC for every negative protocol and slice, and the scorer's coverage.
 
     Positives and negatives of a slice both come from that slice. Pairs that the scorer cannot
-    score take the median score of the protocol (`PairScores.imputed`), in every slice: read
-    the coverage beside them.
+    score take the median score of the protocol, in every slice: read the coverage beside them.
 
     Args:
         scorer: what is judged.
@@ -64,8 +73,8 @@ def evaluate_auc(
         unscored: the rule for unscored pairs; "median" is the only one.
 
     Returns:
-        `auc/<protocol>/<slice>`, None unless at least one positive and one negative of the slice
-        are scored (a class made of one imputed constant measures the constant);
+        `auc/<protocol>/<slice>`, None where a class is missing or wholly unscored
+        (`PairScores.of_slice`);
         `coverage/<slice>`, the share of the slice's positives that are scored, None where empty.
     """
     if unscored != "median":
@@ -76,14 +85,9 @@ def evaluate_auc(
     metrics: dict[str, float | None] = {}
     for protocol, negatives in pairs.negatives.items():
         negative_masks = slice_masks(pairs.seen, negatives)
-        negative_scored = ~np.isnan(scores.negatives[protocol])
-        positive, negative = scores.imputed(protocol)
         for name in SLICES:
-            ours, theirs = positive_masks[name], negative_masks[name]
-            told = scored[ours].any() and negative_scored[theirs].any()
-            metrics[f"auc/{protocol}/{name}"] = (
-                auc_roc(positive[ours], negative[theirs]) if told else None
-            )
+            both = scores.of_slice(protocol, positive_masks[name], negative_masks[name])
+            metrics[f"auc/{protocol}/{name}"] = None if both is None else auc_roc(*both)
     for name, mask in positive_masks.items():
         metrics[f"coverage/{name}"] = float(scored[mask].mean()) if mask.any() else None
     return metrics

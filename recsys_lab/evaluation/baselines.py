@@ -1,0 +1,189 @@
+"""Baselines that need no training: scorers over the graph of the training pairs.
+
+Each takes the symmetric (N, N) CSR matrix of the training pairs. They score every pair: an item
+without training pairs has no common neighbours and no walks, which is a score of 0, not a missing
+one. No N x N matrix and no power of the whole graph is ever formed.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from scipy import sparse
+
+from recsys_lab.evaluation.baseline_kernels import (
+    sum_common_pairs,
+    sum_common_rows,
+    walk_pairs,
+    walk_rows,
+)
+from recsys_lab.evaluation.scorers import Scorer
+
+MAX_THREADS = 8  # each holds a few arrays of N
+PARTS_PER_THREAD = 4  # hubs make parts uneven
+
+
+class Popularity:
+    """Product of the two items' degrees (numbers of training pairs): preferential attachment.
+
+    An item of degree 0 counts as a power of two small enough that its pairs score below all
+    pairs without such an item; among themselves they still follow the other end. Products of
+    integers and powers of two are exact, so equal products tie exactly.
+    """
+
+    def __init__(self, pairs: sparse.csr_matrix) -> None:
+        degree = np.diff(_checked(pairs).indptr).astype(np.float64)
+        floor = 0.5 ** np.ceil(np.log2(max(degree.max(initial=0.0), 1.0)) + 1.0)
+        self.degree = np.where(degree > 0, degree, floor)  # (N,)
+
+    def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+        """(P,) float64."""
+        return self.degree[heads] * self.degree[tails]
+
+    def score_rows(self, queries: np.ndarray) -> np.ndarray:
+        """(Q, N) float32."""
+        rows = self.degree[queries, None].astype(np.float32)
+        return rows * self.degree.astype(np.float32)  # (Q, N)
+
+
+class _GraphBaseline:
+    """Spreads pairs and rows over threads; subclasses score one part in a compiled kernel."""
+
+    def __init__(self, pairs: sparse.csr_matrix, num_threads: int | None = None) -> None:
+        matrix = _checked(pairs)
+        self.num_items = matrix.shape[0]
+        self.num_threads = num_threads or min(os.cpu_count() or 1, MAX_THREADS)
+        self.indptr, self.indices, self.weights = matrix.indptr, matrix.indices, matrix.data
+        self.degree = np.diff(matrix.indptr)  # (N,)
+
+    def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+        """(P,) float64; the same bits for (i, j) as for (j, i)."""
+        heads, tails = self._hub_first(np.asarray(heads), np.asarray(tails))
+        order = np.argsort(heads, kind="stable")  # kernels prepare a head once for its whole run
+        scores = np.empty(len(order))
+
+        def score_part(part: np.ndarray) -> None:
+            out = np.empty(len(part))
+            self._score_pairs(heads[part], tails[part], out)
+            scores[part] = out
+
+        self._map(score_part, order)
+        return scores
+
+    def score_rows(self, queries: np.ndarray) -> np.ndarray:
+        """(Q, N) float32."""
+        queries = np.asarray(queries)
+        rows = np.zeros((len(queries), self.num_items), np.float32)  # (Q, N)
+
+        def score_part(part: np.ndarray) -> None:
+            self._score_rows(queries[part], rows[part[0] : part[-1] + 1])
+
+        self._map(score_part, np.arange(len(queries)))
+        return rows
+
+    def _score_pairs(self, heads: np.ndarray, tails: np.ndarray, out: np.ndarray) -> None:
+        raise NotImplementedError
+
+    def _score_rows(self, queries: np.ndarray, out: np.ndarray) -> None:
+        raise NotImplementedError
+
+    def _hub_first(self, heads: np.ndarray, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Order each pair by degree: few heads to prepare, short tails to run through."""
+        difference = self.degree[heads] - self.degree[tails]
+        swap = (difference < 0) | ((difference == 0) & (heads > tails))
+        return np.where(swap, tails, heads), np.where(swap, heads, tails)
+
+    def _map(self, function: Callable[[np.ndarray], None], ids: np.ndarray) -> None:
+        parts = np.array_split(ids, min(len(ids), self.num_threads * PARTS_PER_THREAD) or 1)
+        with ThreadPoolExecutor(self.num_threads) as pool:
+            list(pool.map(function, [part for part in parts if len(part)]))
+
+
+class CommonNeighbors(_GraphBaseline):
+    """Number of common neighbours, weights ignored."""
+
+    def __init__(self, pairs: sparse.csr_matrix, num_threads: int | None = None) -> None:
+        super().__init__(pairs, num_threads)
+        self.values = self._neighbor_values()
+
+    def _neighbor_values(self) -> np.ndarray:
+        return np.ones(self.num_items)
+
+    def _score_pairs(self, heads: np.ndarray, tails: np.ndarray, out: np.ndarray) -> None:
+        sum_common_pairs(self.indptr, self.indices, self.values, heads, tails, out)
+
+    def _score_rows(self, queries: np.ndarray, out: np.ndarray) -> None:
+        sum_common_rows(self.indptr, self.indices, self.values, queries, out)
+
+
+class AdamicAdar(CommonNeighbors):
+    """Sum over common neighbours of 1 / log(degree) (Adamic and Adar, 2003)."""
+
+    def _neighbor_values(self) -> np.ndarray:
+        # who is a neighbour of two items has degree 2 or more; the others never count
+        return np.where(self.degree >= 2, 1.0 / np.log(np.maximum(self.degree, 2)), 0.0)
+
+
+class WalkProximity(_GraphBaseline):
+    """Chance to meet on short walks: R_ij + R_ji with R = P + P^2 + ... + P^steps.
+
+    P is the transition matrix of the weighted graph. The weights are symmetric, so
+    R_ji = R_ij * strength_i / strength_j and one direction is enough.
+
+    Args:
+        pairs: (N, N) symmetric CSR.
+        steps: longest walk, in steps.
+        num_threads: threads to share the work; None: as many as there are cores, at most 8.
+    """
+
+    def __init__(
+        self, pairs: sparse.csr_matrix, steps: int = 3, num_threads: int | None = None
+    ) -> None:
+        if steps < 1:
+            raise ValueError(f"steps must be >= 1, got {steps}")
+        super().__init__(pairs, num_threads)
+        self.steps = steps
+        shape = (self.num_items, self.num_items)
+        matrix = sparse.csr_matrix((self.weights, self.indices, self.indptr), shape)
+        self.strength = matrix @ np.ones(self.num_items)  # (N,) float64
+        self.inverse = np.zeros(self.num_items)
+        np.divide(1.0, self.strength, out=self.inverse, where=self.degree > 0)
+
+    @property
+    def _graph(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        return self.indptr, self.indices, self.weights, self.inverse
+
+    def _score_pairs(self, heads: np.ndarray, tails: np.ndarray, out: np.ndarray) -> None:
+        walk_pairs(self._graph, self.strength, self.steps, heads, tails, out)
+
+    def _score_rows(self, queries: np.ndarray, out: np.ndarray) -> None:
+        walk_rows(self._graph, self.strength, self.steps, queries, out)
+
+
+BASELINES: dict[str, Callable[[sparse.csr_matrix], Scorer]] = {
+    "popularity": Popularity,
+    "common_neighbours": CommonNeighbors,
+    "adamic_adar": AdamicAdar,
+    "walk_proximity": WalkProximity,
+}
+
+
+def _checked(pairs: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The matrix with sorted, distinct entries, refused where it is no graph of item pairs."""
+    matrix = sparse.csr_matrix(pairs)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()  # the caller's stays as it is
+        matrix.sum_duplicates()
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"training pairs must be a square matrix, got {matrix.shape}")
+    if not (np.isfinite(matrix.data).all() and (matrix.data > 0).all()):
+        raise ValueError("weights of training pairs must be finite and positive")
+    if matrix.diagonal().any():
+        raise ValueError("training pairs hold self-pairs; drop them first")
+    # cheap and enough to catch a one-directional matrix, which is the usual mistake
+    if not np.array_equal(
+        np.bincount(matrix.indices, minlength=len(matrix.indptr) - 1), np.diff(matrix.indptr)
+    ):
+        raise ValueError("training pairs must be stored both ways: the matrix is not symmetric")
+    return matrix

@@ -1,0 +1,119 @@
+"""The evaluation protocol: AUC-ROC by slice and negative protocol, and ranking, as one table row.
+
+What cannot be said is None, never 0, 1 or one half.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys_lab.evaluation.metrics import auc_roc
+from recsys_lab.evaluation.ranking import evaluate_ranking
+from recsys_lab.evaluation.scorers import Scorer
+from recsys_lab.evaluation.slices import SLICES, EvaluationPairs, count_slices, slice_masks
+
+Metrics = dict[str, float | int | None]
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """What a scorer gave to the evaluation pairs, NaN where it could not.
+
+    Attributes:
+        positives: (P,) float64.
+        negatives: (M,) float64 for each negative protocol.
+    """
+
+    positives: np.ndarray
+    negatives: dict[str, np.ndarray]
+
+    def of_slice(
+        self, protocol: str, positive_mask: np.ndarray, negative_mask: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Positive and negative scores of a slice, the unscored at the median.
+
+        The median is that of all scored pairs of the protocol, positive and negative, in every
+        slice: the article's rule for gensim's unseen pairs.
+
+        Returns:
+            None unless at least one positive and one negative of the slice are scored: a class made
+            of one imputed constant measures the constant.
+        """
+        sides = (self.positives, positive_mask), (self.negatives[protocol], negative_mask)
+        if any(np.isnan(scores[mask]).all() for scores, mask in sides):
+            return None
+        both = np.concatenate([self.positives, self.negatives[protocol]])
+        missing = np.isnan(both)
+        if missing.any():
+            both[missing] = np.median(both[~missing])
+        cut = len(self.positives)
+        return both[:cut][positive_mask], both[cut:][negative_mask]
+
+
+def score_evaluation_pairs(scorer: Scorer, pairs: EvaluationPairs) -> PairScores:
+    """Score the positives and every protocol's negatives once."""
+    return PairScores(
+        positives=_score(scorer, pairs.positives),
+        negatives={name: _score(scorer, ids) for name, ids in pairs.negatives.items()},
+    )
+
+
+def evaluate_auc(
+    scorer: Scorer, pairs: EvaluationPairs, unscored: str = "median"
+) -> dict[str, float | None]:
+    """AUC-ROC for every negative protocol and slice, and the scorer's coverage.
+
+    Positives and negatives of a slice both come from that slice. Pairs that the scorer cannot
+    score take the median score of the protocol, in every slice: read the coverage beside them.
+
+    Args:
+        scorer: what is judged.
+        pairs: what it is judged on.
+        unscored: the rule for unscored pairs; "median" is the only one.
+
+    Returns:
+        `auc/<protocol>/<slice>`, None where a class is missing or wholly unscored
+        (`PairScores.of_slice`);
+        `coverage/<slice>`, the share of the slice's positives that are scored, None where empty.
+    """
+    if unscored != "median":
+        raise ValueError(f"unscored must be 'median', got {unscored!r}")
+    scores = score_evaluation_pairs(scorer, pairs)
+    positive_masks = slice_masks(pairs.seen, pairs.positives)
+    scored = ~np.isnan(scores.positives)
+    metrics: dict[str, float | None] = {}
+    for protocol, negatives in pairs.negatives.items():
+        negative_masks = slice_masks(pairs.seen, negatives)
+        for name in SLICES:
+            both = scores.of_slice(protocol, positive_masks[name], negative_masks[name])
+            metrics[f"auc/{protocol}/{name}"] = None if both is None else auc_roc(*both)
+    for name, mask in positive_masks.items():
+        metrics[f"coverage/{name}"] = float(scored[mask].mean()) if mask.any() else None
+    return metrics
+
+
+def evaluate(
+    scorer: Scorer,
+    pairs: EvaluationPairs,
+    ks: Sequence[int] = (10, 50),
+    max_scores: float = 4e9,
+    seed: int = 0,
+) -> Metrics:
+    """The whole protocol as one flat table row.
+
+    Returns:
+        The keys of `evaluate_auc` and `RankingResult.metrics`, and `pairs/<slice>`, the number
+        of positives.
+    """
+    metrics: Metrics = {f"pairs/{name}": count for name, count in count_slices(pairs).items()}
+    metrics.update(evaluate_auc(scorer, pairs))
+    metrics.update(evaluate_ranking(scorer, pairs, ks, max_scores, seed).metrics())
+    return metrics
+
+
+def _score(scorer: Scorer, pairs: np.ndarray) -> np.ndarray:
+    scores = np.asarray(scorer.score_pairs(pairs[:, 0], pairs[:, 1]), np.float64)
+    if scores.shape != (len(pairs),):
+        raise ValueError(f"score_pairs must return ({len(pairs)},), got {scores.shape}")
+    return scores

@@ -1,0 +1,125 @@
+"""Scorers: what the protocol judges, and the one for vectors."""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PAIRS_PER_CHUNK = 16_384  # 2 x 16 MB of gathered vectors at 256 dimensions
+
+
+class Scorer(Protocol):
+    """A symmetric score of two items; higher means more related."""
+
+    def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+        """(P,) scores of the pairs (heads[p], tails[p]); NaN where a pair cannot be scored."""
+        ...
+
+    def score_rows(self, queries: np.ndarray) -> np.ndarray:
+        """(Q, N) float32 scores of every item for each query; NaN where it cannot be scored."""
+        ...
+
+
+class VectorScorer:
+    """score(i, j) = <query_i, key_j> + bias_i + bias_j.
+
+    The protocol asks for symmetric scores, and the caller's vectors have to make it so: see
+    `cosine_scorer` and `both_ways_scorer`.
+
+    Args:
+        queries: (N, D) vectors; they stay on their device.
+        keys: (N, D) vectors.
+        bias: (N,) or None.
+        scorable: (N,) bool; a pair with an end that is False scores NaN. None: all are.
+
+    Raises:
+        ValueError: shapes disagree, or a vector or a possible score is not finite. Such scores
+            would pass for pairs that cannot be scored. Rows that are not scorable count too.
+    """
+
+    def __init__(
+        self,
+        queries: Tensor | np.ndarray,
+        keys: Tensor | np.ndarray,
+        bias: Tensor | np.ndarray | None = None,
+        scorable: Tensor | np.ndarray | None = None,
+    ) -> None:
+        self.queries = torch.as_tensor(queries).detach()  # (N, D)
+        self.keys = torch.as_tensor(keys).detach()  # (N, D)
+        device = self.queries.device
+        self.bias = None if bias is None else torch.as_tensor(bias, device=device).detach()
+        self.scorable = (
+            None if scorable is None else torch.as_tensor(scorable, device=device, dtype=torch.bool)
+        )
+        self._check()
+
+    def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+        """(P,) scores, computed in chunks so that memory does not grow with D."""
+        scores = np.empty(len(heads), np.float32)
+        for start in range(0, len(heads), PAIRS_PER_CHUNK):
+            chunk = slice(start, start + PAIRS_PER_CHUNK)
+            head, tail = self._ids(heads[chunk]), self._ids(tails[chunk])
+            values = (self.queries[head] * self.keys[tail]).sum(-1)  # (chunk,)
+            if self.bias is not None:
+                values += self.bias[head] + self.bias[tail]
+            if self.scorable is not None:
+                values[~(self.scorable[head] & self.scorable[tail])] = torch.nan
+            scores[chunk] = values.float().cpu().numpy()
+        return scores
+
+    def score_rows(self, queries: np.ndarray) -> np.ndarray:
+        """(Q, N) scores; the caller bounds Q."""
+        ids = self._ids(queries)
+        scores = self.queries[ids] @ self.keys.T  # (Q, N)
+        if self.bias is not None:
+            scores += self.bias[ids, None]
+            scores += self.bias
+        if self.scorable is not None:
+            scores[~self.scorable[ids]] = torch.nan
+            scores[:, ~self.scorable] = torch.nan
+        return scores.float().cpu().numpy()
+
+    def _ids(self, items: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(items, np.int64)).to(self.queries.device)
+
+    def _check(self) -> None:
+        """Shapes agree, and no score can overflow float32."""
+        num_items, dim = self.queries.shape
+        if self.keys.shape != self.queries.shape:
+            raise ValueError(
+                f"queries {tuple(self.queries.shape)} and keys {tuple(self.keys.shape)} must agree"
+            )
+        for name, values in (("bias", self.bias), ("scorable", self.scorable)):
+            if values is not None and values.shape != (num_items,):
+                raise ValueError(f"{name} must be ({num_items},), got {tuple(values.shape)}")
+        bound = dim * _largest(self.queries, "queries") * _largest(self.keys, "keys")
+        bound += 2 * _largest(self.bias, "bias") if self.bias is not None else 0.0
+        if bound > torch.finfo(torch.float32).max:
+            raise ValueError(f"scores may reach {bound:.3g} and overflow; rescale the vectors")
+
+
+def cosine_scorer(vectors: Tensor, scorable: Tensor | np.ndarray | None = None) -> VectorScorer:
+    """Cosine of the (N, D) vectors; a zero vector is at 0 from every other."""
+    unit = torch.nn.functional.normalize(vectors.detach(), dim=-1)
+    return VectorScorer(unit, unit, scorable=scorable)
+
+
+def both_ways_scorer(
+    centers: Tensor, contexts: Tensor, scorable: Tensor | np.ndarray | None = None
+) -> VectorScorer:
+    """Mean of <center_i, context_j> and <center_j, context_i>, for vectors (N, D) each.
+
+    What skip-gram is trained on, made symmetric: <[c_i, x_i], [x_j, c_j] / 2>.
+    """
+    queries = torch.cat([centers, contexts], dim=-1)  # (N, 2D)
+    return VectorScorer(queries, torch.cat([contexts, centers], dim=-1) / 2, scorable=scorable)
+
+
+def _largest(values: Tensor, name: str) -> float:
+    """Largest absolute value, refusing NaN and infinity."""
+    low, high = torch.aminmax(values)  # both carry NaN
+    largest = max(-float(low), float(high))
+    if not (np.isfinite(float(low)) and np.isfinite(float(high))):
+        raise ValueError(f"{name} hold NaN or infinite values: training diverged, or a bad file")
+    return largest

@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+from scipy import sparse
+
+from recsys_lab.evaluation.baselines import (
+    BASELINES,
+    AdamicAdar,
+    CommonNeighbors,
+    Popularity,
+    WalkProximity,
+)
+
+
+def random_graph(num_items, density, seed):
+    """Symmetric float32 weights; the last two items are isolated."""
+    rng = np.random.default_rng(seed)
+    upper = np.triu(rng.random((num_items, num_items)) < density, 1)
+    upper[:, -2:] = False
+    weights = np.where(upper, rng.integers(1, 5, upper.shape), 0)
+    return sparse.csr_matrix((weights + weights.T).astype(np.float32))
+
+
+def adjacency(graph):
+    return (graph.toarray() > 0).astype(float)
+
+
+def dense_common(graph):
+    return adjacency(graph) @ adjacency(graph)
+
+
+def dense_adamic_adar(graph):
+    edges = adjacency(graph)
+    degree = edges.sum(1)
+    value = np.array([1 / np.log(d) if d >= 2 else 0.0 for d in degree])
+    return edges @ np.diag(value) @ edges
+
+
+def dense_walks(graph, steps):
+    weights = graph.toarray().astype(float)
+    strength = weights.sum(1, keepdims=True)
+    chance = np.divide(weights, strength, out=np.zeros_like(weights), where=strength > 0)
+    reach = sum(np.linalg.matrix_power(chance, step) for step in range(1, steps + 1))
+    return reach + reach.T
+
+
+ORACLES = [
+    pytest.param(CommonNeighbors, {}, dense_common, id="common"),
+    pytest.param(AdamicAdar, {}, dense_adamic_adar, id="adamic-adar"),
+    *(
+        pytest.param(
+            WalkProximity, {"steps": n}, lambda graph, n=n: dense_walks(graph, n), id=f"walk-{n}"
+        )
+        for n in (1, 2, 3, 4)
+    ),
+]
+
+
+@pytest.mark.parametrize(("baseline", "options", "oracle"), ORACLES)
+@pytest.mark.parametrize("density", [0.03, 0.3])
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_matches_dense_algebra(baseline, options, oracle, density, num_threads):
+    graph = random_graph(40, density, seed=int(100 * density))
+    expected = oracle(graph)
+    scorer = baseline(graph, num_threads=num_threads, **options)
+    heads, tails = (~np.eye(40, dtype=bool)).nonzero()
+    order = np.random.default_rng(0).permutation(len(heads))
+    heads, tails = heads[order].astype(np.int32), tails[order].astype(np.int32)
+    np.testing.assert_allclose(scorer.score_pairs(heads, tails), expected[heads, tails], rtol=1e-12)
+    rows = scorer.score_rows(np.array([5, 0, 39, 5], np.int32))  # 39 is isolated, 5 comes twice
+    assert rows.dtype == np.float32
+    off = np.array([[q != j for j in range(40)] for q in (5, 0, 39, 5)])
+    np.testing.assert_allclose(rows[off], expected[[5, 0, 39, 5]][off], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_is_symmetric_to_the_bit_and_finite(name):
+    graph = random_graph(30, 0.2, seed=3)
+    scorer = BASELINES[name](graph)
+    heads, tails = (ids.ravel() for ids in np.meshgrid(np.arange(30), np.arange(30)))
+    forth = scorer.score_pairs(heads, tails)
+    np.testing.assert_array_equal(forth, scorer.score_pairs(tails, heads))
+    assert np.isfinite(forth).all()
+    assert np.isfinite(scorer.score_rows(np.arange(30))).all()
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_graph_without_pairs_scores_a_tie(name):
+    scorer = BASELINES[name](sparse.csr_matrix((4, 4), dtype=np.float32))
+    pairs = scorer.score_pairs(np.array([0, 1]), np.array([2, 3]))
+    assert np.isfinite(pairs).all()
+    assert pairs[0] == pairs[1]
+    assert scorer.score_rows(np.array([1])).shape == (1, 4)
+    assert scorer.score_pairs(np.empty(0, int), np.empty(0, int)).shape == (0,)
+    assert scorer.score_rows(np.empty(0, int)).shape == (0, 4)
+
+
+def kite():
+    """Item 0 - 1 (weight 2), 0 - 2, 1 - 2; item 3 hangs on 2."""
+    weights = np.zeros((4, 4), np.float32)
+    for i, j, weight in [(0, 1, 2), (0, 2, 1), (1, 2, 1), (2, 3, 1)]:
+        weights[i, j] = weights[j, i] = weight
+    return sparse.csr_matrix(weights)
+
+
+def test_four_items_by_hand():
+    heads, tails = np.array([0, 0, 2]), np.array([1, 3, 3])
+    # degrees 2, 2, 3, 1; item 2 is the one common neighbour of 0 and 1, and of 0 and 3
+    assert Popularity(kite()).score_pairs(heads, tails).tolist() == [4, 2, 3]
+    assert CommonNeighbors(kite()).score_pairs(heads, tails).tolist() == [1, 1, 0]
+    np.testing.assert_allclose(
+        AdamicAdar(kite()).score_pairs(heads, tails), [1 / np.log(3), 1 / np.log(3), 0]
+    )
+    # two steps from 0 to 3 go by way of 2: 1/3 * 1/3; from 3 to 0: 1 * 1/3
+    two = WalkProximity(kite(), steps=2).score_pairs(heads, tails)
+    assert two[1] == pytest.approx(1 / 9 + 1 / 3)
+    # the third step from 0 to 3: by 1 and 2 (2/3 * 1/3 * 1/3); back: by 2 and 1 (1 * 1/3 * 2/3)
+    three = WalkProximity(kite(), steps=3).score_pairs(heads, tails)
+    assert three[1] == pytest.approx(two[1] + 2 / 27 + 2 / 9)
+
+
+def test_popularity_puts_isolated_items_last_and_ties_equal_products():
+    weights = np.zeros((9, 9), np.float32)
+    weights[0, 1:7] = weights[1:7, 0] = 1  # a star: degree 6, six of degree 1, two of 0
+    weights[1, 2] = weights[2, 1] = 1
+    scorer = Popularity(sparse.csr_matrix(weights))
+    hub_cold, leaves, cold = scorer.score_pairs(np.array([0, 3, 7]), np.array([7, 4, 8]))
+    assert cold < hub_cold < leaves == 1.0
+    rows = scorer.score_rows(np.array([7, 0]))
+    assert np.argsort(-rows[0], kind="stable")[0] == 0
+    assert (rows[:, 7] < rows[:, 3]).all()
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (np.triu(np.ones((3, 3)), 1), "both ways"),
+        (np.ones((3, 3)), "self-pairs"),
+        (np.array([[0, -1.0], [-1, 0]]), "finite and positive"),
+        (np.array([[0, np.nan], [np.nan, 0]]), "finite and positive"),
+        (np.ones((2, 3)), "square"),
+    ],
+)
+def test_what_is_no_graph_is_refused(name, matrix, message):
+    with pytest.raises(ValueError, match=message):
+        BASELINES[name](sparse.csr_matrix(matrix.astype(np.float32)))
+
+
+def test_duplicate_entries_are_one_pair_and_the_matrix_is_left_alone():
+    rows, columns = np.array([0, 0, 1, 1, 1, 2]), np.array([1, 1, 0, 0, 2, 1])
+    graph = sparse.csr_matrix((np.ones(6, np.float32), columns, [0, 2, 5, 6]), (3, 3))
+    assert Popularity(graph).score_pairs(rows[[0, 4]], columns[[0, 4]]).tolist() == [2, 2]
+    assert graph.nnz == 6
+
+
+def test_zero_steps_are_refused():
+    with pytest.raises(ValueError, match="steps must be >= 1, got 0"):
+        WalkProximity(kite(), steps=0)

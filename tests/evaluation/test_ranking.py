@@ -1,0 +1,139 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from evaluation_cases import TableScorer, random_pairs, random_table, symmetric
+
+from recsys_lab.evaluation import ranking
+from recsys_lab.evaluation.metrics import hit_rate, mean_reciprocal_rank, ndcg
+from recsys_lab.evaluation.ranking import evaluate_ranking
+from recsys_lab.evaluation.slices import EvaluationPairs
+
+
+def rank_by_loop(table, known, query, target):
+    """Filtered mid-rank with the unscored last, one candidate after the other."""
+
+    def level(item):
+        return -np.inf if np.isnan(table[query, item]) else float(table[query, item])
+
+    better = ties = 0
+    for item in range(len(table)):
+        if item in (query, target) or known[query, item]:
+            continue
+        better += level(item) > level(target)
+        ties += level(item) == level(target)
+    return 1 + better + ties / 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("unscored", [(), (0, 6, 11)])
+def test_ranks_match_the_double_loop(seed, unscored, monkeypatch):
+    monkeypatch.setattr(ranking, "CHUNK_BYTES", 4 * 20 * 3)  # three rows at a time
+    pairs, scorer = random_pairs(20, seed), random_table(20, seed, unscored=unscored)
+    result = evaluate_ranking(scorer, pairs)
+    known = pairs.known.toarray()
+    expected = {
+        (i, j): rank_by_loop(scorer.table, known, i, j)
+        for pair in pairs.positives.tolist()
+        for i, j in (pair, pair[::-1])
+    }
+    got = zip(result.query.tolist(), result.target.tolist(), result.rank.tolist(), strict=True)
+    assert {(i, j): rank for i, j, rank in got} == expected
+
+
+def three_pairs():
+    """Of six items, 0 - 1 is from training; 0 - 2 and 3 - 4 are held out."""
+    return EvaluationPairs(
+        num_items=6,
+        positives=np.array([[0, 2], [3, 4]], np.int32),
+        negatives={},
+        known=symmetric(np.array([[0, 1], [0, 2], [3, 4]]), 6),
+        seen=np.array([True, True, False, True, True, False]),
+    )
+
+
+def test_ranks_by_hand():
+    table = np.zeros((6, 6))
+    table[0] = [9, 8, 5, 7, 5, 1]  # itself and its neighbour 1 do not count: 7 above, a tie at 5
+    table[2] = [4, 4, 9, 4, 4, 4]  # five candidates all tie
+    table[3] = [0, np.nan, 0, 9, np.nan, 3]  # the target is unscored, and so is item 1
+    table[4] = np.nan  # an unscored query
+    result = evaluate_ranking(TableScorer(table), three_pairs(), ks=(2,))
+    assert result.query.tolist() == [0, 2, 3, 4]
+    assert result.target.tolist() == [2, 0, 4, 3]
+    assert result.rank.tolist() == [2.5, 3.0, 4.5, 3.0]
+    metrics = result.metrics()
+    assert metrics["hr@2/all"] == 0.0
+    assert metrics["mrr/seen"] == pytest.approx((1 / 4.5 + 1 / 3) / 2)
+    assert metrics["mrr/one_cold"] == pytest.approx((1 / 2.5 + 1 / 3) / 2)
+    assert metrics["mrr/both_cold"] is None
+    assert [metrics[f"queries/{part}"] for part in ("all", "seen", "both_cold")] == [4, 2, 0]
+
+
+def test_metrics_are_those_of_the_ranks():
+    result = evaluate_ranking(random_table(20, 1), random_pairs(20, 1), ks=(1, 3))
+    metrics, seen = result.metrics(), result.slices()["seen"]
+    assert 0 < seen.sum() < len(seen)
+    for part, ranks in (("all", result.rank), ("seen", result.rank[seen])):
+        assert metrics[f"hr@3/{part}"] == pytest.approx(hit_rate(ranks, 3))
+        assert metrics[f"ndcg@3/{part}"] == pytest.approx(ndcg(ranks, 3))
+        assert metrics[f"mrr/{part}"] == pytest.approx(mean_reciprocal_rank(ranks))
+
+
+def test_extreme_scores_keep_their_order():
+    extreme = np.finfo(np.float32)
+    table = np.zeros((6, 6))
+    table[0] = [0, 0, extreme.max, np.inf, extreme.min, -np.inf]
+    assert evaluate_ranking(TableScorer(table), three_pairs()).rank[0] == 2.0
+
+
+def test_a_sample_is_ranked_where_the_catalogue_is_too_large():
+    pairs, scorer = random_pairs(20, 2), random_table(20, 2)
+    full = evaluate_ranking(scorer, pairs)
+    part = evaluate_ranking(scorer, pairs, max_scores=5 * 20 + 3, seed=0)
+    items = np.unique(part.query)
+    kept = np.isin(full.query, items)
+    np.testing.assert_array_equal(part.target, full.target[kept])  # all targets of the sampled
+    np.testing.assert_array_equal(part.rank, full.rank[kept])
+    metrics = part.metrics()
+    assert metrics["query_items/ranked"] == len(items) == 5
+    assert metrics["query_items/total"] == len(np.unique(full.query)) > 5
+    again = evaluate_ranking(scorer, pairs, max_scores=5 * 20 + 3, seed=0)
+    np.testing.assert_array_equal(again.query, part.query)
+    other = evaluate_ranking(scorer, pairs, max_scores=5 * 20 + 3, seed=1)
+    assert set(other.query) != set(part.query)
+    assert evaluate_ranking(scorer, pairs, max_scores=1).metrics()["query_items/ranked"] == 1
+
+
+def test_chunking_and_pair_order_change_nothing(monkeypatch):
+    pairs, scorer = random_pairs(20, 3), random_table(20, 3)
+    whole = evaluate_ranking(scorer, pairs)
+    monkeypatch.setattr(ranking, "CHUNK_BYTES", 1)  # one row at a time
+    turned = dataclasses.replace(pairs, positives=pairs.positives[::-1, ::-1].copy())
+    np.testing.assert_array_equal(evaluate_ranking(scorer, turned).rank, whole.rank)
+
+
+def test_no_more_rows_than_asked_for_are_held(monkeypatch):
+    monkeypatch.setattr(ranking, "CHUNK_BYTES", 4 * 20 * 4)
+    sizes = []
+
+    class Watched(TableScorer):
+        def score_rows(self, queries):
+            sizes.append(len(queries))
+            return super().score_rows(queries)
+
+    result = evaluate_ranking(Watched(random_table(20, 0).table), random_pairs(20, 0))
+    assert max(sizes) == 4
+    assert sum(sizes) == result.num_query_items  # each query item is scored once
+
+
+def test_wrong_requests_are_refused():
+    pairs, scorer = three_pairs(), TableScorer(np.zeros((6, 5)))
+    with pytest.raises(ValueError, match=r"score_rows must return \(4, 6\), got \(4, 5\)"):
+        evaluate_ranking(scorer, pairs)
+    with pytest.raises(ValueError, match="ks must be >= 1"):
+        evaluate_ranking(scorer, pairs, ks=(0,))
+    result = evaluate_ranking(TableScorer(np.zeros((6, 6))), pairs)
+    for metric in ("hr", "hr@0", "map@10", "mrr@5"):
+        with pytest.raises(ValueError, match="metric must be"):
+            result.values(metric)

@@ -1,8 +1,6 @@
 """Callbacks: the learning curve, its rows and figures, and the progress bar that shows them."""
 
-import csv
 import logging
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,31 +10,35 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.tensorboard import SummaryWriter
 
+from recsys_lab.curve import CurveFile, Row
 from recsys_lab.data.batch import Batch
-from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs
+from recsys_lab.evaluation.metrics import precision_recall
+from recsys_lab.evaluation.protocol import evaluate_auc, scores_by_slice
 from recsys_lab.evaluation.ranking import evaluate_ranking
+from recsys_lab.evaluation.sampling import sample_pairs
 from recsys_lab.evaluation.scorers import VectorScorer
-from recsys_lab.evaluation.slices import EvaluationPairs, sample_pairs
+from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures import draw_learning_curve, draw_precision_recall
-from recsys_lab.models.task import EmbeddingNet, EmbeddingTask
+from recsys_lab.models.task import EmbeddingTask
 
 log = logging.getLogger(__name__)
 
-Row = dict[str, float | int | None]
 _CURVE_SLICES = ("all", "seen")
 _SHARE_OF_TIME = 0.05  # beyond this the curve is called expensive
+_WORTH_SAYING = 60.0  # seconds of training
 
 
-def net_scorer(net: EmbeddingNet, items: np.ndarray, seen: np.ndarray) -> VectorScorer:
+def net_scorer(task: EmbeddingTask, items: np.ndarray, seen: np.ndarray) -> VectorScorer:
     """Scorer of a model over the given items (n,); item k of the scorer is items[k].
 
     Raises:
         ValueError: a vector is not finite.
     """
-    ids = torch.from_numpy(np.asarray(items, np.int64)).to(net.device)
-    vectors = net.score_vectors(ids)
-    scorable = net.can_score(torch.from_numpy(seen).to(net.device))[ids]
+    ids = torch.from_numpy(np.asarray(items, np.int64)).to(task.device)
+    vectors = task.net.score_vectors(ids)
+    scorable = task.net.can_score(torch.from_numpy(seen).to(task.device))[ids]
     return VectorScorer(vectors.queries, vectors.keys, vectors.bias, scorable)
 
 
@@ -78,10 +80,11 @@ class LearningCurve(Callback):
         self._every = every_n_batches
         self._queries = ranking_queries
         self._seed = seed
-        self.rows: list[Row] = []
+        self._file = CurveFile(folder, list(pairs.negatives), _CURVE_SLICES)
         self.items_trained = 0
         self.fit_seconds = 0.0
         self._own_seconds = 0.0
+        self._at_row = (0, 0.0)  # items and training seconds at the last row
         self._losses: list[torch.Tensor] = []
         self._clock = 0.0
 
@@ -98,10 +101,21 @@ class LearningCurve(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the curve of a checkpoint."""
-        self.rows = state_dict["rows"]
+        self._file.rows = state_dict["rows"]
         self.items_trained = state_dict["items"]
         self.fit_seconds = state_dict["seconds"]
         self._own_seconds = state_dict["own_seconds"]
+        self._at_row = (self.items_trained, self.fit_seconds - self._own_seconds)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows so far."""
+        return self._file.rows
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all values that a row can have."""
+        return self._file.columns
 
     def _seconds(self) -> float:
         return self.fit_seconds + (time.perf_counter() - self._clock if self._clock else 0.0)
@@ -109,14 +123,13 @@ class LearningCurve(Callback):
     # -- hooks ---------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock and write the rows so far."""
+        """Start the clock; write down what the curve of a resumed run has so far."""
         self._clock = time.perf_counter()
-        if self.rows:
-            for row in self.rows:
-                self._log(trainer, row)
-        self._write_rows()
+        self._file.rewrite()
+        for row in self.rows:
+            self._log(trainer, row)
 
-    def on_train_batch_end(  # type: ignore[override]
+    def on_train_batch_end(
         self, trainer: Trainer, pl_module: EmbeddingTask, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Count the batch; every few batches, add a point."""
@@ -126,16 +139,15 @@ class LearningCurve(Callback):
         if (batch_idx + 1) % self._every == 0 or last:
             self._add_point(trainer, pl_module, batch_idx, with_ranking=last)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: EmbeddingTask) -> None:
         """Stop the clock, draw the figures, and say what the curve has cost."""
         self.fit_seconds, self._clock = self._seconds(), 0.0
-        folder = self._folder / "figures"
-        curve = draw_learning_curve(self.rows, folder / "learning_curve.png")
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_figure("figures/learning_curve", curve, trainer.global_step)
+        figure = draw_learning_curve(self.rows, self._folder / "figures" / "learning_curve.png")
+        for board in _boards(trainer):
+            board.add_figure("figures/learning_curve", figure, trainer.global_step)
+        self._log_precision_recall(trainer, pl_module)
         share = self._own_seconds / max(self.fit_seconds, 1e-9)
-        if share > _SHARE_OF_TIME and self.fit_seconds > 10:
+        if share > _SHARE_OF_TIME and self.fit_seconds > _WORTH_SAYING:
             log.warning(
                 "the learning curve took %.0f %% of the training time: raise "
                 "curve.every_n_batches (now %d) or lower curve.max_pairs",
@@ -162,89 +174,64 @@ class LearningCurve(Callback):
             "train/lr": task.learning_rate(batch_idx),
             "train/items_per_second": self._speed(seconds),
         }
-        scorer = net_scorer(task.net, self._items, self._pairs.seen)
+        scorer = net_scorer(task, self._items, self._pairs.seen)
         for name, value in evaluate_auc(scorer, self._sample).items():
             if name.startswith("auc/") and name.endswith(_CURVE_SLICES):
                 row[f"val/{name}"] = value
         if with_ranking:
             row |= self._rank(task)
-            self._draw_precision_recall(trainer, task, scorer)
-        shown = {name: value for name, value in row.items() if value is not None}
-        for name in shown.keys() & {"val/ndcg@10", "val/auc/uniform/all"}:
-            task.log(name, float(shown[name]), logger=False)  # for checkpoints to monitor
-        self.rows.append(row)
+            for name, value in row.items():
+                if name.startswith("val/") and value is not None:
+                    task.log(name, float(value), logger=False)  # for checkpoints to monitor
+        self._file.append(row)
         self._log(trainer, row)
-        self._write_rows(only_last=True)
         self._own_seconds += time.perf_counter() - began
 
     def _speed(self, seconds: float) -> float:
-        """Items per second since the last row."""
-        before = self.rows[-1] if self.rows else {"items": 0, "seconds": 0.0}
-        items, time_passed = self.items_trained - before["items"], seconds - before["seconds"]  # type: ignore[operator]
-        return round(items / max(time_passed, 1e-9), 1)
+        """Items per second since the last row, scoring left out."""
+        training = seconds - self._own_seconds
+        items, passed = self.items_trained - self._at_row[0], training - self._at_row[1]
+        self._at_row = (self.items_trained, training)
+        return round(items / max(passed, 1e-9), 1)
 
     def _rank(self, task: EmbeddingTask) -> Row:
         """Full-catalogue ranking of a sample of the validation queries."""
-        scorer = net_scorer(task.net, np.arange(self._pairs.num_items), self._pairs.seen)
+        scorer = net_scorer(task, np.arange(self._pairs.num_items), self._pairs.seen)
         budget = self._queries * self._pairs.num_items
         metrics = evaluate_ranking(
             scorer, self._pairs, ks=(10,), max_scores=budget, seed=self._seed
         ).metrics()
         return {f"val/{name}": metrics[f"{name}/all"] for name in ("hr@10", "ndcg@10", "mrr")}
 
-    def _draw_precision_recall(
-        self, trainer: Trainer, task: EmbeddingTask, scorer: VectorScorer
-    ) -> None:
-        scores = score_evaluation_pairs(scorer, self._sample)
+    def _log_precision_recall(self, trainer: Trainer, task: EmbeddingTask) -> None:
         protocol = next(iter(self._sample.negatives))
-        positive, negative = scores.imputed(protocol)
+        scorer = net_scorer(task, self._items, self._pairs.seen)
+        scores = scores_by_slice(scorer, self._sample, protocol)
+        if "all" not in scores:
+            return
+        positive, negative = scores["all"]
+        labels = np.repeat([1, 0], [len(positive), len(negative)])
+        both = torch.from_numpy(np.concatenate([positive, negative]))
+        probabilities = task.net.probability(both).numpy()
         figure = draw_precision_recall(
-            precision_recall_curves(self._sample, protocol, positive, negative),
-            self._folder / "figures" / "precision_recall.png",
+            {name: precision_recall(*pair) for name, pair in scores.items()},
+            self._folder / "figures" / "precision_recall_validation.png",
             title=f"validation pairs against {protocol} negatives",
         )
-        labels = np.repeat([1, 0], [len(positive), len(negative)])
-        probabilities = task.net.probability(
-            torch.from_numpy(np.concatenate([positive, negative]))
-        ).numpy()
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                board, step = logger.experiment, trainer.global_step
-                board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
-                board.add_figure("figures/precision_recall", figure, step)
+        for board in _boards(trainer):
+            step = trainer.global_step
+            board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
+            board.add_figure("figures/precision_recall", figure, step)
 
     def _log(self, trainer: Trainer, row: Row) -> None:
         metrics = {name: value for name, value in row.items() if "/" in name and value is not None}
         for logger in trainer.loggers:
-            logger.log_metrics(metrics, step=int(row["step"]))  # type: ignore[arg-type]
-
-    def _write_rows(self, only_last: bool = False) -> None:
-        """Write all rows anew, or append the last."""
-        path = self._folder / "curve.csv"
-        if not self.rows:
-            return
-        names = list(_columns(self._sample))
-        if only_last and len(self.rows) > 1:
-            with path.open("a", newline="") as file:
-                csv.DictWriter(file, names).writerow(self.rows[-1])
-            return
-        part = path.with_name(f".{path.name}.part")
-        with part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.rows)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+            logger.log_metrics(metrics, step=int(row["step"] or 0))
 
 
-def _columns(sample: EvaluationPairs) -> list[str]:
-    names = ["step", "epoch", "items", "seconds"]
-    names += ["train/loss", "train/lr", "train/items_per_second"]
-    names += [
-        f"val/auc/{protocol}/{part}" for protocol in sample.negatives for part in _CURVE_SLICES
-    ]
-    return names + ["val/hr@10", "val/ndcg@10", "val/mrr"]
+def _boards(trainer: Trainer) -> list[SummaryWriter]:
+    """The TensorBoard writers; none under `fast_dev_run`."""
+    return [x.experiment for x in trainer.loggers if isinstance(x, TensorBoardLogger)]
 
 
 class TrainingBar(TQDMProgressBar):
@@ -254,7 +241,7 @@ class TrainingBar(TQDMProgressBar):
         super().__init__(refresh_rate=10)
         self._curve = curve
 
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:  # type: ignore[override]
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """What stands at the end of the bar."""
         if not self._curve.rows:
             return {}

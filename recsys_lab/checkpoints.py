@@ -38,9 +38,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ) from error
 
     def load_checkpoint(
-        self, path: str | Path, map_location: Any = lambda storage, _: storage, **_: Any
+        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read a checkpoint of plain values and tensors; see `load_checkpoint`."""
+        """Read a checkpoint of plain values and tensors only, whatever `weights_only` says."""
         return load_checkpoint(path, map_location)
 
 

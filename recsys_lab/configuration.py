@@ -113,7 +113,8 @@ def _explain(
     if (folder / key).is_dir():
         choices = sorted(path.stem for path in (folder / key).glob("*.yaml"))
         value = line.partition("=")[2]
-        return f"{key} has no choice {value!r}; choose from {', '.join(choices)}{_near(value, choices)}"
+        listed = f"{', '.join(choices)}{_near(value, choices)}"
+        return f"{key} has no choice {value!r}; choose from {listed}"
     node: Any = compose("config", overrides=chosen)
     place = ""
     for part in key.split("."):
@@ -155,7 +156,7 @@ def _check_section(section: str, node: DictConfig, passed: frozenset[str]) -> No
         raise ConfigurationError(
             f"{section}._target_ must be one of this project's, got {target!r}"
         )
-    function = get_object(target)
+    function: Any = get_object(str(target))
     constructor = function.__init__ if inspect.isclass(function) else function
     constructor = inspect.unwrap(constructor)
     parameters = {
@@ -169,7 +170,7 @@ def _check_section(section: str, node: DictConfig, passed: frozenset[str]) -> No
             continue
         if key not in parameters:
             raise ConfigurationError(
-                f"unknown key '{section}.{key}': {target} takes {', '.join(sorted(parameters))}"
+                f"unknown key '{section}.{key!s}': {target} takes {', '.join(sorted(parameters))}"
                 f"{_near(str(key), parameters)}"
             )
         if OmegaConf.is_missing(node, key):

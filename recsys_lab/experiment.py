@@ -13,11 +13,11 @@ import scipy.sparse as sp
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from recsys_lab.callbacks import LearningCurve, TrainingBar, net_scorer
 from recsys_lab.catalog.prepared import PreparedData, prepare
@@ -26,7 +26,8 @@ from recsys_lab.catalog.split import HeldOut, Split
 from recsys_lab.checkpoints import AtomicCheckpointIO, load_checkpoint
 from recsys_lab.configuration import ConfigurationError, check_configuration
 from recsys_lab.evaluation.baselines import BASELINES
-from recsys_lab.evaluation.protocol import score_evaluation_pairs
+from recsys_lab.evaluation.metrics import precision_recall
+from recsys_lab.evaluation.protocol import scores_by_slice
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures import draw_precision_recall
@@ -65,10 +66,8 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     torch.set_num_threads(cfg.num_threads or min(4, os.cpu_count() or 1))
     seed_everything(cfg.seed, verbose=False)
     prepared = prepare(_build(cfg.catalog)(), _build(cfg.split)(), Path(cfg.prepared_dir))
-    task, evaluate = (
-        _build_task(cfg, prepared),
-        partial(_build(cfg.evaluation), seed=cfg.split.seed),
-    )
+    task = _build_task(cfg, prepared)
+    evaluate = partial(_build(cfg.evaluation), seed=cfg.split.seed)
     metrics: Metrics = {
         "data/num_items": len(prepared.catalog),
         "data/num_pairs": prepared.num_pairs,
@@ -110,13 +109,8 @@ def _build_task(cfg: DictConfig, prepared: PreparedData) -> EmbeddingTask:
     }
     config = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(config, dict)  # noqa: S101 - narrows the type
-    return EmbeddingTask(
-        net,
-        _build(cfg.optimizer),
-        _build(cfg.schedule),
-        identity,
-        {str(k): v for k, v in config.items()},
-    )
+    plain = {str(key): value for key, value in config.items()}
+    return EmbeddingTask(net, _build(cfg.optimizer), _build(cfg.schedule), identity, plain)
 
 
 def evaluation_pairs(held: HeldOut, split: Split) -> EvaluationPairs:
@@ -140,6 +134,8 @@ def _fit(
     curve: LearningCurve = _build(cfg.curve)(
         pairs=evaluation_pairs(split.val, split), folder=folder, seed=cfg.split.seed
     )
+    if cfg.monitor not in (known := [name for name in curve.columns if name.startswith("val/")]):
+        raise ConfigurationError(f"monitor must be one of {', '.join(known)}, got {cfg.monitor}")
     best = ModelCheckpoint(
         dirpath=folder / "checkpoints",
         filename="best",
@@ -181,7 +177,7 @@ def _test(task: EmbeddingTask, split: Split, evaluate: Evaluate, folder: Path) -
     graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
     adjacency = sp.csr_matrix(graph.adjacency)
     log.info("testing on %d pairs", len(split.test.pairs))
-    scorer = net_scorer(task.net, np.arange(split.num_items), split.seen)
+    scorer = net_scorer(task, np.arange(split.num_items), split.seen)
     metrics: Metrics = {}
     for name, value in evaluate(scorer, pairs).items():
         is_count = name.startswith(("pairs/", "queries/", "query_items/"))
@@ -194,9 +190,9 @@ def _test(task: EmbeddingTask, split: Split, evaluate: Evaluate, folder: Path) -
             if not name.startswith(("pairs/", "queries/", "query_items/"))
         }
     protocol = next(iter(pairs.negatives))
-    positive, negative = score_evaluation_pairs(scorer, pairs).imputed(protocol)
+    scores = scores_by_slice(scorer, pairs, protocol)
     draw_precision_recall(
-        pairs.curves_by_slice(protocol, positive, negative),
+        {name: precision_recall(*both) for name, both in scores.items()},
         folder / "figures" / "precision_recall.png",
         title=f"test pairs against {protocol} negatives",
     )

@@ -60,8 +60,8 @@ def draw_learning_curve(rows: Sequence[Mapping[str, object]], path: Path) -> Fig
             )
     curve.set(xlabel="step (batches trained)", ylabel="AUC-ROC, validation pairs")
     curve.set_title("Learning curve", loc="left", fontweight="bold")
-    steps = [row["step"] for row in rows]
-    loss.plot(steps, [row["train/loss"] for row in rows], color="#444b54", linewidth=1.6)
+    losses = np.array([(row["step"], row["train/loss"]) for row in rows], float)  # (rows, 2)
+    loss.plot(*losses.T, color="#444b54", linewidth=1.6)
     loss.set(xlabel="step (batches trained)", ylabel="training loss of a positive (nats)")
     loss.set_title("Training loss", loc="left", fontweight="bold")
     for number, step in enumerate(learning_rate_resets(rows)):

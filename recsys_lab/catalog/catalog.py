@@ -1,6 +1,7 @@
 """The item catalogue: raw id <-> item id, titles, and side information as codes."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -57,10 +58,9 @@ class ItemCatalog:
             CatalogError: a raw id is not in the catalogue.
         """
         wanted = pl.Series("item", raw_ids, dtype=pl.String)
-        place = (
-            self.raw_ids.search_sorted(wanted) if len(raw_ids) else pl.Series([], dtype=pl.Int64)
-        )
-        place = place.clip(0, len(self) - 1)
+        if not raw_ids:
+            return np.empty(0, np.int32)
+        place = self.raw_ids.search_sorted(wanted).clip(0, len(self) - 1)
         wrong = (self.raw_ids.gather(place) != wanted).arg_true()
         if len(wrong):
             raise CatalogError(
@@ -92,12 +92,9 @@ class ItemCatalog:
             values = self._price_labels(price_bins)
         elif name == "category":
             values = self._category_labels(None)
-        elif (
-            name.startswith("category_") and name[9:].isdigit() and int(name[9:]) < self.num_levels
-        ):
-            values = self._category_labels(int(name[9:]))
+        elif name in (levels := [f"category_{level}" for level in range(self.num_levels)]):
+            values = self._category_labels(levels.index(name))
         else:
-            levels = [f"category_{level}" for level in range(self.num_levels)]
             known = ", ".join(["brand", "category", *levels, "price"])
             raise CatalogError(f"the catalogue has no field {name!r}; it has {known}")
         return _encode(name, values, len(self))
@@ -117,7 +114,7 @@ class ItemCatalog:
             return pl.Series([None] * len(self), dtype=pl.List(pl.String))
         edges = np.unique(np.quantile(price[known], np.linspace(0, 1, bins + 1)))
         place = np.clip(np.searchsorted(edges, price, side="right") - 1, 0, max(len(edges) - 2, 0))
-        labels = [f"{low:g} to {high:g}" for low, high in zip(edges, edges[1:], strict=False)]
+        labels = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
         labels = labels or [f"{edges[0]:g}"]
         return pl.Series([[labels[p]] if k else None for p, k in zip(place, known, strict=True)])
 

@@ -29,6 +29,7 @@ from recsys_lab.catalog.split import HeldOut, Split, SplitOptions, given_split, 
 log = logging.getLogger(__name__)
 
 Arrays = dict[str, np.ndarray]
+_PAIR_FIELDS = ("heads", "tails", "weights")
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
             "relax the filters (catalog.*), or keep items outside the catalogue"
         )
     records.items.write_parquet(part / "items.parquet", compression="zstd", compression_level=1)
-    arrays = {f"pairs/{name}": getattr(pairs, name) for name in ("heads", "tails", "weights")}
+    arrays = {f"pairs/{name}": getattr(pairs, name) for name in _PAIR_FIELDS}
     for name, labelled in records.given.items():
         arrays |= {f"{name}/{field}": value for field, value in vars(labelled).items()}
-    np.savez(part / "pairs.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(part / "pairs.npz", **arrays)
     report = f"{records.report}: {records.items.height:,} items, {len(pairs):,} pairs"
-    return {"report": report, "counts": dataclasses.asdict(records.report)}
+    return {"report": report, "counts": vars(records.report)}
 
 
 def _obtain(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
@@ -167,7 +168,7 @@ def _read_split(arrays: Arrays, num_items: int) -> Split:
 
 
 def _pairs(arrays: Arrays, name: str, num_items: int) -> ItemPairs:
-    heads, tails, weights = (arrays[f"{name}/{field}"] for field in ("heads", "tails", "weights"))
+    heads, tails, weights = (arrays[f"{name}/{field}"] for field in _PAIR_FIELDS)
     return ItemPairs(heads, tails, weights, num_items)
 
 

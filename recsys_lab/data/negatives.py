@@ -20,9 +20,9 @@ def _draw(threshold: np.ndarray, alias: np.ndarray, key: np.uint64, out: np.ndar
 
 
 class NegativeSampler:
-    """Draws items with probability ~ frequency ** exponent (Mikolov et al., NIPS 2013, section 2.2).
+    """Draws items with probability ~ frequency ** exponent.
 
-    Items of frequency zero are never drawn.
+    Mikolov et al. (NIPS 2013), section 2.2. Items of frequency zero are never drawn.
 
     Args:
         frequencies: (N,) occurrences or shares of the items, not negative.

@@ -18,8 +18,8 @@ def distance_weights(length: int, window: int, *, shrink: bool) -> np.ndarray:
     if window < 1:
         raise ValueError(f"window must be >= 1, got {window}")
     distance = np.arange(length)
-    weights = np.clip((window + 1 - distance) / window, 0, 1) if shrink else distance <= window
-    weights = weights.astype(np.float32)
+    inside = np.clip((window + 1 - distance) / window, 0, 1) if shrink else distance <= window
+    weights = inside.astype(np.float32)
     weights[0] = 0
     return weights
 

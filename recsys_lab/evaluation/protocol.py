@@ -112,6 +112,17 @@ def evaluate(
     return metrics
 
 
+def scores_by_slice(
+    scorer: Scorer, pairs: EvaluationPairs, protocol: str
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Positive and negative scores of every slice that has both, as `evaluate_auc` sees them."""
+    scores = score_evaluation_pairs(scorer, pairs)
+    ours = slice_masks(pairs.seen, pairs.positives)
+    theirs = slice_masks(pairs.seen, pairs.negatives[protocol])
+    found = {name: scores.of_slice(protocol, ours[name], theirs[name]) for name in SLICES}
+    return {name: both for name, both in found.items() if both is not None}
+
+
 def _score(scorer: Scorer, pairs: np.ndarray) -> np.ndarray:
     scores = np.asarray(scorer.score_pairs(pairs[:, 0], pairs[:, 1]), np.float64)
     if scores.shape != (len(pairs),):

@@ -48,4 +48,4 @@ def permute_index(index: int, size: int, key: np.uint64) -> int:
             left, right = right, left ^ (mixed & mask)
         value = (left << half_bits) | right
         if value < np.uint64(size):
-            return np.int64(value)
+            return int(value)

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from recsys_lab.models.encoders import IdEncoder
-from recsys_lab.models.skipgram import Score, SkipGram
+from recsys_lab.models.scoring import Score
+from recsys_lab.models.skipgram import SkipGram
 
 
 def skipgram(

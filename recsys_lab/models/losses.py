@@ -9,14 +9,14 @@ class _WeightedLogistic(torch.autograd.Function):
     """sum(positive * softplus(-s) + negative * softplus(s)) with its gradient in one pass."""
 
     @staticmethod
-    def forward(ctx, logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:  # type: ignore[no-untyped-def,override]
+    def forward(ctx, logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         total = positive + negative
         # softplus(-s) = softplus(s) - s, so one softplus serves both classes.
         ctx.save_for_backward(torch.sigmoid(logits).mul_(total).sub_(positive))
         return (F.softplus(logits).mul_(total) - positive * logits).sum()
 
     @staticmethod
-    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def,override]
+    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
         (slope,) = ctx.saved_tensors
         return slope * grad, None, None
 

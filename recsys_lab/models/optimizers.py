@@ -49,7 +49,7 @@ class RowWiseAdagrad(torch.optim.Optimizer):
         return state["sum"]
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the rows that have a gradient."""
         loss = None
         if closure is not None:

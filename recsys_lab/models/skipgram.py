@@ -73,7 +73,7 @@ class SkipGram(nn.Module):
         return torch.sigmoid(scores)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Loss of a batch: the weighted sum over positives and negatives, and the positives' weight.
+        """Weighted sum of the loss over positives and negatives, and the positives' weight.
 
         Divide one by the other for the loss of a positive and its negatives, in nats.
         """

@@ -87,7 +87,7 @@ class EmbeddingTask(LightningModule):
     @property
     def base_rate(self) -> float:
         """The rate that the schedule takes a share of."""
-        return float(self.optimizers().param_groups[0]["base_lr"])
+        return float(self.optimizers().param_groups[0]["base_lr"])  # type: ignore[union-attr]
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One update; returns the mean loss of a positive with its negatives, detached."""
@@ -97,7 +97,7 @@ class EmbeddingTask(LightningModule):
         total, weight = self.net.loss(batch)
         optimizer.zero_grad(set_to_none=True)  # type: ignore[union-attr]
         self.manual_backward(total)
-        optimizer.step()  # type: ignore[union-attr,call-arg]
+        optimizer.step()  # type: ignore[union-attr]
         return {"mean_loss": (total.detach() / weight.clamp_min(1e-12))}
 
     def check_finite(self, loss: float) -> None:

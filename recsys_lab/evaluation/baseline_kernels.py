@@ -28,7 +28,7 @@ def sum_common_pairs(indptr, indices, values, heads, tails, out):  # type: ignor
 
 @njit(nogil=True, cache=True)
 def sum_common_rows(indptr, indices, values, queries, out):  # type: ignore[no-untyped-def]
-    """out[q, j] = sum of values over the common neighbours of queries[q] and j; out is zeroed."""
+    """out[q, j] = sum of values >= 0 over common neighbours of queries[q] and j; out is zeroed."""
     num_items = len(indptr) - 1
     total = np.zeros(num_items)
     touched = np.empty(num_items, np.int32)

@@ -28,7 +28,7 @@ class VectorScorer:
     `cosine_scorer` and `both_ways_scorer`.
 
     Args:
-        queries: (N, D) vectors; they stay on their device.
+        queries: (N, D) vectors; they stay on their device, in float32.
         keys: (N, D) vectors.
         bias: (N,) or None.
         scorable: (N,) bool; a pair with an end that is False scores NaN. None: all are.
@@ -45,10 +45,10 @@ class VectorScorer:
         bias: Tensor | np.ndarray | None = None,
         scorable: Tensor | np.ndarray | None = None,
     ) -> None:
-        self.queries = torch.as_tensor(queries).detach()  # (N, D)
-        self.keys = torch.as_tensor(keys).detach()  # (N, D)
+        self.queries = torch.as_tensor(queries).detach().float()  # (N, D)
+        self.keys = torch.as_tensor(keys).detach().float()  # (N, D)
         device = self.queries.device
-        self.bias = None if bias is None else torch.as_tensor(bias, device=device).detach()
+        self.bias = None if bias is None else torch.as_tensor(bias, device=device).detach().float()
         self.scorable = (
             None if scorable is None else torch.as_tensor(scorable, device=device, dtype=torch.bool)
         )
@@ -65,7 +65,7 @@ class VectorScorer:
                 values += self.bias[head] + self.bias[tail]
             if self.scorable is not None:
                 values[~(self.scorable[head] & self.scorable[tail])] = torch.nan
-            scores[chunk] = values.float().cpu().numpy()
+            scores[chunk] = values.cpu().numpy()
         return scores
 
     def score_rows(self, queries: np.ndarray) -> np.ndarray:
@@ -78,10 +78,10 @@ class VectorScorer:
         if self.scorable is not None:
             scores[~self.scorable[ids]] = torch.nan
             scores[:, ~self.scorable] = torch.nan
-        return scores.float().cpu().numpy()
+        return scores.cpu().numpy()
 
     def _ids(self, items: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.asarray(items, np.int64)).to(self.queries.device)
+        return torch.tensor(items, dtype=torch.int64, device=self.queries.device)
 
     def _check(self) -> None:
         """Shapes agree, and no score can overflow float32."""

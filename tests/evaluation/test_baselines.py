@@ -66,10 +66,12 @@ def test_matches_dense_algebra(baseline, options, oracle, density, num_threads):
     order = np.random.default_rng(0).permutation(len(heads))
     heads, tails = heads[order].astype(np.int32), tails[order].astype(np.int32)
     np.testing.assert_allclose(scorer.score_pairs(heads, tails), expected[heads, tails], rtol=1e-12)
-    rows = scorer.score_rows(np.array([5, 0, 39, 5], np.int32))  # 39 is isolated, 5 comes twice
+    # several queries to a thread, some twice; 38 and 39 are isolated
+    queries = np.random.default_rng(1).integers(0, 40, 60).astype(np.int32)
+    rows = scorer.score_rows(queries)
     assert rows.dtype == np.float32
-    off = np.array([[q != j for j in range(40)] for q in (5, 0, 39, 5)])
-    np.testing.assert_allclose(rows[off], expected[[5, 0, 39, 5]][off], rtol=1e-6)
+    off = queries[:, None] != np.arange(40)
+    np.testing.assert_allclose(rows[off], expected[queries][off], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", BASELINES)

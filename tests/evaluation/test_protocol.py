@@ -170,8 +170,8 @@ def test_other_rules_and_wrong_shapes_are_refused():
 def test_popularity_is_at_chance_under_degree_matched_negatives():
     """Tails permuted among the positives keep the degrees, which is all that popularity sees."""
     rng = np.random.default_rng(0)
-    num_items = 2000
-    pairs = (num_items * rng.random((30_000, 2)) ** 2).astype(np.int32)  # skewed degrees
+    num_items = 4000
+    pairs = (num_items * rng.random((30_000, 2)) ** 1.6).astype(np.int32)  # skewed degrees
     pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
     pairs = rng.permutation(pairs)
     test, train = pairs[:4000], pairs[4000:]
@@ -194,6 +194,5 @@ def test_popularity_is_at_chance_under_degree_matched_negatives():
         seen=np.diff(graph.indptr) > 0,
     )
     metrics = evaluate_auc(Popularity(graph), evaluation)
-    assert metrics["auc/uniform/all"] > 0.65
-    # dense hubs lose their known pairs from the negatives, hence a little above one half
-    assert metrics["auc/degree_matched/all"] == pytest.approx(0.5, abs=0.03)
+    assert metrics["auc/uniform/all"] > 0.6
+    assert metrics["auc/degree_matched/all"] == pytest.approx(0.5, abs=0.02)

@@ -90,17 +90,17 @@ def test_extreme_scores_keep_their_order():
 def test_a_sample_is_ranked_where_the_catalogue_is_too_large():
     pairs, scorer = random_pairs(20, 2), random_table(20, 2)
     full = evaluate_ranking(scorer, pairs)
-    part = evaluate_ranking(scorer, pairs, max_scores=5 * 20 + 3, seed=0)
+    part = evaluate_ranking(scorer, pairs, max_scores=12 * 20 + 3, seed=0)
     items = np.unique(part.query)
     kept = np.isin(full.query, items)
     np.testing.assert_array_equal(part.target, full.target[kept])  # all targets of the sampled
     np.testing.assert_array_equal(part.rank, full.rank[kept])
     metrics = part.metrics()
-    assert metrics["query_items/ranked"] == len(items) == 5
-    assert metrics["query_items/total"] == len(np.unique(full.query)) > 5
-    again = evaluate_ranking(scorer, pairs, max_scores=5 * 20 + 3, seed=0)
+    assert metrics["query_items/ranked"] == len(items) == 12
+    assert metrics["query_items/total"] == len(np.unique(full.query)) > 12
+    again = evaluate_ranking(scorer, pairs, max_scores=12 * 20 + 3, seed=0)
     np.testing.assert_array_equal(again.query, part.query)
-    other = evaluate_ranking(scorer, pairs, max_scores=5 * 20 + 3, seed=1)
+    other = evaluate_ranking(scorer, pairs, max_scores=12 * 20 + 3, seed=1)
     assert set(other.query) != set(part.query)
     assert evaluate_ranking(scorer, pairs, max_scores=1).metrics()["query_items/ranked"] == 1
 

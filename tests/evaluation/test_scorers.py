@@ -72,6 +72,17 @@ def test_cosine_and_both_ways_by_hand():
     assert both.score_pairs(np.array([0]), np.array([1])).tolist() == [(1 * 5 + 2 * 3) / 2]
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_other_precisions_and_read_only_arrays_are_scored_in_float32(kind, recwarn):
+    table = np.full((NUM_ITEMS, DIM), 200.0, kind)  # the products overflow float16
+    ids = np.array([1, 2])
+    ids.flags.writeable = False
+    scorer = VectorScorer(table, table)
+    assert scorer.score_pairs(ids, ids).tolist() == [DIM * 200.0**2] * 2
+    assert scorer.score_rows(ids).dtype == np.float32
+    assert not recwarn.list
+
+
 def test_no_pairs_and_no_queries_are_empty():
     scorer, nothing = cosine_scorer(vectors(0)), np.empty(0, np.int32)
     assert scorer.score_pairs(nothing, nothing).shape == (0,)

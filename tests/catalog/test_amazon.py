@@ -189,7 +189,7 @@ def test_outside_items_are_kept_or_dropped(read):
     assert records.items["item"].to_list() == ["a", "b"]
     assert listings(records) == [("a", "b", 1.0)]
     assert records.report.notes == {"listings of outside items": 1}
-    with pytest.raises(CatalogError, match="no listing is left.*outside_items=keep"):
+    with pytest.raises(CatalogError, match=r"no listing is left.*outside_items=keep"):
         read(lines[0], outside_items="drop")
 
 
@@ -270,11 +270,11 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=8,
 )
-names = "title brand categories category price related also_buy also_view".split()
-lists = st.fixed_dictionaries({}, optional={name: json_values for name in WEIGHTS})
+NAMES = ("title", "brand", "categories", "category", "price", "related", "also_buy", "also_view")
+lists = st.fixed_dictionaries({}, optional=dict.fromkeys(WEIGHTS, json_values))
 records_of_any_kind = st.fixed_dictionaries(
     {"asin": json_values | st.sampled_from(ODD_IDS)},
-    optional={name: json_values for name in names} | {"related": lists | json_values},
+    optional=dict.fromkeys(NAMES, json_values) | {"related": lists | json_values},
 )
 any_line = (
     st.binary(max_size=60)
@@ -298,7 +298,8 @@ def test_any_lines_are_kept_or_counted(read, lines):
 FINGERPRINT = """
 import hashlib, sys
 from recsys_lab.catalog.amazon import AmazonSource
-records = AmazonSource(sys.argv[1], {"also_bought": 1.0, "also_viewed": 0.5}, "keep", False, 0, 0.0).read()
+weights = {"also_bought": 1.0, "also_viewed": 0.5}
+records = AmazonSource(sys.argv[1], weights, "keep", False, 0, 0.0).read()
 parts = [records.items.write_json().encode(), records.sources, records.targets, records.weights]
 print(hashlib.sha256(b"".join(bytes(part) for part in parts)).hexdigest())
 """

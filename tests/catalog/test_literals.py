@@ -1,4 +1,5 @@
 import ast
+import contextlib
 import string
 import warnings
 
@@ -19,12 +20,9 @@ values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
+TOKENS = "{ } [ ] ( , : ' \" \\ \\x4 1 u u'a' 'a' \\u00e9 \\' None True 'a': - . e5 \\N{DASH} \\7 #"
 fragments = st.lists(
-    st.sampled_from(
-        ["{", "}", "[", "]", "(", ",", ":", " ", "'", '"', "\\", "\\x4", "1", "u", "u'a'", "'a'"]
-        + ["\\u00e9", "\\'", "None", "True", "'a':", "-", ".", "e5", "\\N{DASH}", "\\7", "\t", "#"]
-    )
-    | st.sampled_from(string.printable)
+    st.sampled_from([*TOKENS.split(" "), " ", "\t"]) | st.sampled_from(string.printable)
 ).map("".join)
 
 
@@ -65,10 +63,8 @@ def test_whatever_is_read_is_what_python_reads(text):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(line):
-    try:
+    with contextlib.suppress(ValueError):
         parse_line(line)
-    except ValueError:
-        pass
 
 
 @pytest.mark.parametrize(

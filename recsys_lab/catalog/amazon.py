@@ -90,9 +90,12 @@ class _Reading:
         self._first_bad = 0  # number of the first bad line, from 1; 0 for none
         self._codes = IdCodes()
         self._listings = ListingBuffer()
-        self._relations = [
-            (number, name, _NAMES_2018.get(name, name), source.relation_weights.get(name, 0.0) > 0)
+        weights = source.relation_weights
+        self._used = [weights.get(name, 0.0) > 0 for name in RELATIONS]
+        self._looked_at = [  # number, name of 2014, name of 2018
+            (number, name, _NAMES_2018.get(name, name))
             for number, name in enumerate(RELATIONS)
+            if self._used[number] or (number == 0 and source.min_also_bought > 0)
         ]
         self._items = ItemBuffer()
 
@@ -135,7 +138,7 @@ class _Reading:
                 return None
         code = self._codes[item]
         for number, targets in lists:
-            if self._relations[number][3]:
+            if self._used[number]:
                 self._listings.add(code, number, self._codes.encode(targets))
         self._items.add(
             item,
@@ -157,7 +160,7 @@ class _Reading:
                 notes.append("related of a wrong type")
             related = {}
         lists = []
-        for number, name, name_2018, _ in self._relations:
+        for number, name, name_2018 in self._looked_at:
             for targets in (related.get(name), record.get(name_2018)):
                 if not targets:
                     continue

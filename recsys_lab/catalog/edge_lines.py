@@ -81,8 +81,8 @@ def read_edges(path: str, codes: IdCodes, report: ReadReport, labelled: bool) ->
         lines = pl.Series("line", batch, dtype=pl.Binary)
         text = _decode(lines).str.strip_prefix(_BOM)
         if form is None:
-            sample = text.drop_nulls()
-            sample = sample.filter(sample.str.strip_chars() != "").head(_SAMPLE).to_list()
+            known = text.drop_nulls()
+            sample = known.filter(known.str.strip_chars() != "").head(_SAMPLE).to_list()
             form = _detect(sample) if sample else None
         frame = _take_apart(lines, text, form, labelled)
         report.dropped.update(dict(frame["reason"].drop_nulls().value_counts().iter_rows()))

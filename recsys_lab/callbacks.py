@@ -129,7 +129,7 @@ class LearningCurve(Callback):
         for row in self.rows:
             self._log(trainer, row)
 
-    def on_train_batch_end(
+    def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Count the batch; every few batches, add a point."""
@@ -139,7 +139,9 @@ class LearningCurve(Callback):
         if (batch_idx + 1) % self._every == 0 or last:
             self._add_point(trainer, pl_module, batch_idx, with_ranking=last)
 
-    def on_train_end(self, trainer: Trainer, pl_module: EmbeddingTask) -> None:
+    def on_train_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: EmbeddingTask
+    ) -> None:
         """Stop the clock, draw the figures, and say what the curve has cost."""
         self.fit_seconds, self._clock = self._seconds(), 0.0
         figure = draw_learning_curve(self.rows, self._folder / "figures" / "learning_curve.png")

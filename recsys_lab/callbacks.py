@@ -1,4 +1,4 @@
-"""Callbacks: the learning curve, its rows and figures, and the progress bar that shows them."""
+"""The callback that draws learning curves while a model trains."""
 
 import logging
 import time
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
@@ -234,22 +233,3 @@ class LearningCurve(Callback):
 def _boards(trainer: Trainer) -> list[SummaryWriter]:
     """The TensorBoard writers; none under `fast_dev_run`."""
     return [x.experiment for x in trainer.loggers if isinstance(x, TensorBoardLogger)]
-
-
-class TrainingBar(TQDMProgressBar):
-    """A progress bar with loss, AUC and speed, as the learning curve last found them."""
-
-    def __init__(self, curve: LearningCurve) -> None:
-        super().__init__(refresh_rate=10)
-        self._curve = curve
-
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """What stands at the end of the bar."""
-        if not self._curve.rows:
-            return {}
-        row = self._curve.rows[-1]
-        shown = {"loss": f"{row['train/loss']:.3f}"}
-        auc = next((v for n, v in row.items() if n.startswith("val/auc/") and v is not None), None)
-        if auc is not None:
-            shown["auc"] = f"{auc:.4f}"
-        return shown | {"items/s": f"{row['train/items_per_second']:,.0f}"}

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from recsys_lab.callbacks import LearningCurve, TrainingBar, net_scorer
+from recsys_lab.callbacks import LearningCurve, net_scorer
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.report import CatalogError
 from recsys_lab.catalog.split import HeldOut, Split
@@ -34,6 +35,7 @@ from recsys_lab.figures import draw_precision_recall
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.interruption import StopOnSignal
 from recsys_lab.models.task import EmbeddingTask, TrainingError
+from recsys_lab.progress import TrainingBar
 from recsys_lab.provenance import peak_rss_mb, provenance
 from recsys_lab.report import print_summary
 
@@ -50,6 +52,7 @@ def run(cfg: DictConfig) -> float | None:
         ConfigurationError: the user's input cannot be used; one sentence says why.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
     try:
         check_configuration(cfg)
         return _run(cfg, Path(HydraConfig.get().runtime.output_dir))

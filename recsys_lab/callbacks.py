@@ -96,6 +96,7 @@ class LearningCurve(Callback):
             "items": self.items_trained,
             "seconds": self._seconds(),
             "own_seconds": self._own_seconds,
+            "losses": [float(loss) for loss in self._losses],  # since the last row
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -104,6 +105,7 @@ class LearningCurve(Callback):
         self.items_trained = state_dict["items"]
         self.fit_seconds = state_dict["seconds"]
         self._own_seconds = state_dict["own_seconds"]
+        self._losses = [torch.tensor(loss) for loss in state_dict["losses"]]
         self._at_row = (self.items_trained, self.fit_seconds - self._own_seconds)
 
     @property
@@ -161,7 +163,9 @@ class LearningCurve(Callback):
     def _add_point(
         self, trainer: Trainer, task: EmbeddingTask, batch_idx: int, *, with_ranking: bool
     ) -> None:
-        loss = float(torch.stack(self._losses).mean())  # waits for the device, so do it rarely
+        loss = float(
+            torch.stack([x.cpu() for x in self._losses]).mean()
+        )  # waits for the device, so do it rarely
         task.check_finite(loss)
         began = time.perf_counter()
         self._losses.clear()

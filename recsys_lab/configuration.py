@@ -144,6 +144,13 @@ def check_configuration(cfg: DictConfig) -> None:
     Raises:
         ConfigurationError: naming the key, its value and what is valid.
     """
+    known = [*_TOP_LEVEL, *_SECTIONS]
+    for name in cfg:
+        if name not in known:
+            raise ConfigurationError(
+                f"unknown key {str(name)!r}: at the top level there are "
+                f"{', '.join(sorted(known))}{_near(str(name), known)}"
+            )
     for name, hint in _TOP_LEVEL.items():
         _check_value(name, cfg[name], hint)
     for section, passed in _SECTIONS.items():

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
@@ -22,7 +23,6 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from recsys_lab.callbacks import LearningCurve, net_scorer
 from recsys_lab.catalog.prepared import PreparedData, prepare
-from recsys_lab.catalog.report import CatalogError
 from recsys_lab.catalog.split import HeldOut, Split
 from recsys_lab.checkpoints import AtomicCheckpointIO, load_checkpoint
 from recsys_lab.configuration import ConfigurationError, check_configuration
@@ -48,17 +48,22 @@ Evaluate = Callable[[Scorer, EvaluationPairs], Metrics]
 def run(cfg: DictConfig) -> float | None:
     """Run one experiment and write its run folder; returns the monitored metric.
 
+    What the user can mend is told in one sentence, in the log and on the console.
+
     Raises:
-        ConfigurationError: the user's input cannot be used; one sentence says why.
+        SystemExit: a single run failed in such a way.
+        ConfigurationError: a job of a sweep did; the jobs after it still run.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
     try:
         check_configuration(cfg)
         return _run(cfg, Path(HydraConfig.get().runtime.output_dir))
-    except (CatalogError, TrainingError, MisconfigurationException, ValueError) as error:
+    except (ConfigurationError, TrainingError, MisconfigurationException, ValueError) as error:
         log.error("%s", error)
-        raise ConfigurationError(str(error)) from error
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise ConfigurationError(str(error)) from error
+        raise SystemExit(1) from error
 
 
 def _run(cfg: DictConfig, folder: Path) -> float | None:
@@ -152,7 +157,8 @@ def _fit(
     callbacks = [curve, best, StopOnSignal(folder / "checkpoints" / "last.ckpt")]
     if cfg.trainer.enable_progress_bar:
         callbacks.append(TrainingBar(curve))
-    trainer: Trainer = _build(cfg.trainer)(
+    trainer = _build_trainer(
+        cfg.trainer,
         callbacks=callbacks,
         logger=logger,
         plugins=[AtomicCheckpointIO()],
@@ -171,6 +177,16 @@ def _fit(
         "fit/items_per_second": curve.items_trained / max(curve.fit_seconds, 1e-9),
         "fit/peak_rss_mb": peak_rss_mb(),
     }, None if monitored is None else float(monitored)
+
+
+def _build_trainer(section: DictConfig, **objects: Any) -> Trainer:
+    try:
+        return _build(section)(**objects)
+    except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
+        raise ConfigurationError(
+            f"trainer.accelerator={section.accelerator} with trainer.devices={section.devices} "
+            f"cannot be used here ({str(error).splitlines()[0]}): try trainer=cpu"
+        ) from error
 
 
 def _test(task: EmbeddingTask, split: Split, evaluate: Evaluate, folder: Path) -> Metrics:

@@ -21,34 +21,48 @@ def seen(loader: BatchLoader, most: int | None = None) -> list[tuple[int, int]]:
     return found
 
 
+class Clock:
+    """A trainer's count of epochs."""
+
+    now = 0
+
+
+def loader(num_workers: int, clock: Clock) -> BatchLoader:
+    return BatchLoader(draw, 5, num_workers, lambda: clock.now)
+
+
 @pytest.mark.parametrize("num_workers", [0, 1, 3])
 def test_order_does_not_depend_on_threads(num_workers: int) -> None:
-    loader = BatchLoader(draw, 5, num_workers)
-    assert len(loader) == 5
-    for epoch in range(3):
-        assert seen(loader) == [(epoch, number) for number in range(5)]
+    clock = Clock()
+    batches = loader(num_workers, clock)
+    assert len(batches) == 5
+    for clock.now in range(3):
+        assert seen(batches) == [(clock.now, number) for number in range(5)]
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_state_says_what_comes_next(num_workers: int) -> None:
-    loader = BatchLoader(draw, 5, num_workers)
-    seen(loader)
+    clock = Clock()
+    clock.now = 4
     states = []
-    for _ in loader:
-        states.append(loader.state_dict())
-    assert states[1] == {"epoch": 1, "next": 2}
-    assert states[4] == {"epoch": 2, "next": 0}
-    resumed = BatchLoader(draw, 5, num_workers)
+    first = loader(num_workers, clock)
+    for _ in first:
+        states.append(first.state_dict())
+    assert [state["next"] for state in states] == [1, 2, 3, 4, 0]
+    resumed = loader(num_workers, clock)
     resumed.load_state_dict(states[1])
-    assert seen(resumed) == [(1, 2), (1, 3), (1, 4)]
-    assert seen(resumed)[0] == (2, 0)
+    assert seen(resumed) == [(4, 2), (4, 3), (4, 4)]
+    clock.now = 5
+    assert seen(resumed) == [(5, number) for number in range(5)]
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_an_epoch_left_early_is_over(num_workers: int) -> None:
-    loader = BatchLoader(draw, 5, num_workers)
-    assert seen(loader, most=2) == [(0, 0), (0, 1)]
-    assert seen(loader, most=2) == [(1, 0), (1, 1)]
+    clock = Clock()
+    batches = loader(num_workers, clock)
+    assert seen(batches, most=2) == [(0, 0), (0, 1)]
+    clock.now = 1
+    assert seen(batches, most=2) == [(1, 0), (1, 1)]
 
 
 def test_an_error_while_drawing_reaches_the_reader_and_ends_the_threads() -> None:
@@ -58,10 +72,10 @@ def test_an_error_while_drawing_reaches_the_reader_and_ends_the_threads() -> Non
         return draw(epoch, number)
 
     with pytest.raises(ValueError, match="no such batch"):
-        seen(BatchLoader(broken, 5, 2))
+        seen(BatchLoader(broken, 5, 2, lambda: 0))
     assert not [t for t in threading.enumerate() if t.name.startswith("batches")]
 
 
 def test_negative_workers_are_refused() -> None:
     with pytest.raises(ValueError, match=r"data.num_workers must be >= 0, got -1"):
-        BatchLoader(draw, 5, -1)
+        BatchLoader(draw, 5, -1, lambda: 0)

@@ -160,10 +160,12 @@ def _adjacency(split: Split) -> sparse.csr_matrix:
 
 
 def _keep_precision_recall(judgement: Judgement, folder: Path) -> None:
-    """Draw and store the curves of the first negative protocol."""
+    """Draw and store the curves of the first negative protocol, where any pair is scored."""
     protocol = next(iter(judgement.pairs.negatives))
     scores = scores_by_slice(judgement.pairs, judgement.scores, protocol)
     curves = {name: precision_recall(*both) for name, both in scores.items()}
+    if not curves:
+        return
     write_precision_recall(folder, curves)
     draw_precision_recall(
         curves,

@@ -1,6 +1,8 @@
 """What all figures share: canvas, colours, saving."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +12,7 @@ from matplotlib.figure import Figure
 # Okabe and Ito's palette without its yellow, which is too pale for lines on white
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#3b4048")
 GREY = "#8a8f98"
+LineStyle = Literal["-", "--", ":"] | tuple[float, Sequence[float]]
 MAX_SERIES = 12  # more lines than this are not told apart
 
 
@@ -27,10 +30,10 @@ def new_figure(
     return figure, axes
 
 
-def series_style(number: int) -> tuple[str, str]:
+def series_style(number: int) -> tuple[str, LineStyle]:
     """Colour and line style of a series; all of the first `2 * len(PALETTE)` differ."""
-    style = "-" if (number // len(PALETTE)) % 2 == 0 else (0, (4, 1.5))
-    return PALETTE[number % len(PALETTE)], style  # type: ignore[return-value]
+    style: LineStyle = "-" if (number // len(PALETTE)) % 2 == 0 else (0, (4, 1.5))
+    return PALETTE[number % len(PALETTE)], style
 
 
 def set_title(axis: Axes, text: str) -> None:

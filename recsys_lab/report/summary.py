@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from recsys_lab.report.names import baseline_label
+
 _COLUMNS = {
     "AUC": "auc/uniform/seen",
     "AUC dm": "auc/degree_matched/seen",
@@ -24,7 +26,7 @@ _INSTEAD = {  # where no test pair has both ends seen
 def summary_table(metrics: Mapping[str, Any]) -> Table:
     """The model above the baselines, the best of each column in bold; fits 80 columns."""
     names = dict.fromkeys(key.split("/")[1] for key in metrics if key.startswith("baseline/"))
-    rows = {"this model": "test", **{name: f"baseline/{name}" for name in names}}
+    rows = {"this model": "test", **{baseline_label(name): f"baseline/{name}" for name in names}}
     columns = _shown_columns(metrics, list(rows.values()))
     table = Table(
         title=_title(metrics),
@@ -46,7 +48,7 @@ def summary_table(metrics: Mapping[str, Any]) -> Table:
             value = metrics.get(f"{prefix}/{name}")
             text = "-" if value is None else f"{value:.4f}"
             cells.append(f"[bold]{text}[/bold]" if value == best[name] else text)
-        table.add_row(label.replace("_", " "), *cells)
+        table.add_row(label, *cells)
     return table
 
 

@@ -71,10 +71,13 @@ class Table:
         """The columns that have a value in some row."""
         return [c for c in COLUMNS if any(c.key in entry.values for entry in self.entries)]
 
-    def best(self, column: Column) -> float:
-        """The best mean of a column."""
+    def is_best(self, entry: Entry, column: Column) -> bool:
+        """Whether no other row has a better mean, and some row has a worse one."""
         means = [e.values[column.key].mean for e in self.entries if column.key in e.values]
-        return min(means) if column.is_cost else max(means)
+        if column.key not in entry.values or min(means) == max(means):
+            return False
+        best = min(means) if column.is_cost else max(means)
+        return entry.values[column.key].mean == best
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,14 @@ def experiment_labels(runs: Sequence[Run]) -> list[str]:
     Where names are the same, the settings that differ among their bearers are added.
     """
     labels = [_base_label(run) for run in runs]
-    every = [settings(run) for run in runs]
+    every = [_named_settings(run) for run in runs]
     for label in dict.fromkeys(labels):
         bearers = [k for k, other in enumerate(labels) if other == label]
         if len(bearers) > 1:
             differing = _differing([every[k] for k in bearers])
             for k in bearers:
-                shown = [f"{name.rpartition('.')[2]}={every[k].get(name)}" for name in differing]
+                own = every[k]
+                shown = [f"{n.rpartition('.')[2]}={own[n]}" for n in differing if n in own]
                 more = ["..."] if len(shown) > _MAX_DIFFERENCES else []
                 labels[k] = " ".join([label, *shown[:_MAX_DIFFERENCES], *more])
     counts: dict[str, int] = {}
@@ -63,11 +64,23 @@ def _base_label(run: Run) -> str:
     return str(target).rpartition(".")[2] if target else run.folder.name
 
 
+def _named_settings(run: Run) -> dict[str, Any]:
+    """The settings, with the choice of each group for all that it sets."""
+    choices = {n: v for n, v in run.choices.items() if v is not None and not n.startswith("hydra")}
+    return {**choices, **settings(run)}
+
+
 def _differing(flats: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of settings that are not the same everywhere, targets only where nothing else is."""
-    names = sorted({name for flat in flats for name in flat})
+    """Names of settings that are not the same everywhere; a group's choice stands for the group."""
+    names = sorted({name for flat in flats for name in flat}, key=lambda n: ("." in n, n))
     differing = [n for n in names if any(flat.get(n) != flats[0].get(n) for flat in flats)]
-    return [name for name in differing if not name.endswith("_target_")] or differing
+    chosen = [name for name in differing if "." not in name]
+    plain = [
+        name
+        for name in differing
+        if name in chosen or not (name.split(".")[0] in chosen or name.endswith("_target_"))
+    ]
+    return plain or differing
 
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -50,9 +50,12 @@ def data_notes(runs: Sequence[Run]) -> list[str]:
 
 def coverage_notes(coverage: Mapping[str, float]) -> list[str]:
     """Which experiments cannot score all pairs, given the share that each can."""
+    unscored: dict[str, list[str]] = {}
+    for label, share in coverage.items():
+        if share < 1.0:
+            unscored.setdefault(f"{1.0 - share:.2%}", []).append(label)
     return [
-        f"{label} cannot score {1.0 - share:.2%} of the test pairs: they take the median score in "
-        "AUC all, and the last places in the ranking."
-        for label, share in coverage.items()
-        if share < 1.0
+        f"Not scored: {share} of the test pairs by {'; '.join(labels)}. They take the median score "
+        "in AUC all, unless none of a class is scored, and the last places in the ranking."
+        for share, labels in unscored.items()
     ]

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from recsys_lab.report.columns import COLUMNS, Column
 from recsys_lab.report.comparison import Comparison, Entry, Estimate, Table, estimate
@@ -29,6 +30,14 @@ DIFFERENCE_HEADERS = (
     "NDCG@10 less Adamic-Adar",
     "NDCG@10 less walk proximity",
 )
+
+
+class Picture(NamedTuple):
+    """A figure beside the tables: its file's name, and what is said about it."""
+
+    name: str
+    title: str
+    caption: str
 
 
 def write_value(column: Column, value: Estimate | None) -> str:
@@ -90,12 +99,12 @@ def _write_difference(
 # -- Markdown --------------------------------------------------------------------------------------
 
 
-def to_markdown(comparison: Comparison, figures: Sequence[Sequence[tuple[str, str, str]]]) -> str:
+def to_markdown(comparison: Comparison, pictures: Sequence[Sequence[Picture]]) -> str:
     """The whole comparison.
 
     Args:
         comparison: what is written.
-        figures: for each table (file name, title, caption) of its figures.
+        pictures: of each table, beside the file.
     """
     parts = ["# Comparison", HOW_TO_READ]
     for number, table in enumerate(comparison.tables, start=1):
@@ -106,14 +115,18 @@ def to_markdown(comparison: Comparison, figures: Sequence[Sequence[tuple[str, st
         if rows := difference_rows(table):
             cells = [[label, *(_bold(*cell) for cell in row)] for label, row in rows]
             parts += [DIFFERENCES, _grid(["experiment", *DIFFERENCE_HEADERS], cells)]
-        for name, title, caption in figures[number - 1]:
+        for name, title, caption in pictures[number - 1]:
             parts += [f"![{_plain(title)}]({name})", _plain(caption)]
     if comparison.problems:
         parts += [
             "## Not compared: missing, failed and unequal runs",
-            _grid(["run", "reason"], [list(row) for row in comparison.problems]),
+            _grid(["run", "reason"], [list(row) for row in comparison.problems], num_texts=2),
         ]
-    parts += ["## Published", CAPTION, _grid(HEADERS, [list(row) for row in PUBLISHED])]
+    parts += [
+        "## Published",
+        CAPTION,
+        _grid(HEADERS, [list(row) for row in PUBLISHED], num_texts=2),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -124,9 +137,8 @@ def _main_table(table: Table) -> str:
     for entry in table.entries:
         cells = [entry.label, write_seeds(entry)]
         for column in columns:
-            value = entry.values.get(column.key)
-            is_best = value is not None and value.mean == table.best(column)
-            cells.append(_bold(write_value(column, value), is_best))
+            text = write_value(column, entry.values.get(column.key))
+            cells.append(_bold(text, table.is_best(entry, column)))
         rows.append(cells)
     return _grid(headers, rows)
 
@@ -146,16 +158,15 @@ def _bounds_table(table: Table) -> str:
 
 
 def _header(column: Column) -> str:
-    return f"{column.group.split(',')[0]} {_short(column)}".strip()
+    if not column.key.startswith("auc/"):
+        return column.title
+    return f"{column.group.replace(',', '').removesuffix(' negatives')} {column.title}"
 
 
-def _short(column: Column) -> str:
-    protocol = column.group.partition(", ")[2].removesuffix(" negatives")
-    return f"{protocol} {column.title}" if column.group.startswith("AUC") else column.title
-
-
-def _grid(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [[*headers], ["---"] + ["---:" for _ in headers[1:]], *rows]
+def _grid(headers: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int = 1) -> str:
+    """A table whose first columns are text and whose others are numbers."""
+    rule = ["---" if k < num_texts else "---:" for k in range(len(headers))]
+    lines = [headers, rule, *rows]
     return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from recsys_lab.figures.canvas import (
     series_style,
     set_title,
 )
-from recsys_lab.figures.labels import place_labels
+from recsys_lab.figures.labels import label_levels, label_points
 from recsys_lab.figures.run import learning_rate_resets
 
 Rows = Sequence[Mapping[str, float | int | None]]  # of one run's curve.csv
@@ -27,6 +28,8 @@ Curves = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]  # by slice
 
 _PROTOCOLS = {"uniform": "uniform negatives", "degree_matched": "degree-matched negatives"}
 _MEASURES: tuple[tuple[str, LineStyle], ...] = (("precision", "-"), ("recall", "--"))
+_PARTS = {"all": (PALETTE[4], 4.0, 0.6), "seen": (PALETTE[0], 1.5, 1.0)}  # colour, width, alpha
+_WORTH_MARKING = 0.005  # share of unscored pairs
 _WIDE_RANGE = 8.0  # largest over smallest, from where an axis is logarithmic
 
 
@@ -92,22 +95,21 @@ def draw_precision_recall_panels(
     rows = -(-max(len(shown), 1) // columns)
     figure, axes = new_figure(max(3.9 * columns, 7.0), 3.1 * rows + 0.5, columns, rows)
     for axis, (label, curves) in zip(axes, shown.items(), strict=False):
-        for part, color in (("all", PALETTE[1]), ("seen", PALETTE[0])):
+        for part, (color, width, alpha) in _PARTS.items():
             if part not in curves:
                 continue
             thresholds, precision, recall = curves[part]
-            axis.plot(thresholds, precision, color=color, linewidth=1.6)
-            axis.plot(thresholds, recall, color=color, linestyle="--", linewidth=1.6)
+            for (_, style), values in zip(_MEASURES, (precision, recall), strict=True):
+                axis.plot(thresholds, values, color=color, ls=style, lw=width, alpha=alpha)
         axis.set(xlabel="threshold on the score", ylim=(0, 1.03))
-        axis.set_title(label, loc="left", fontsize=9, fontweight="bold", wrap=True)
+        axis.set_title(fill(label, 44), loc="left", fontsize=9, fontweight="bold", parse_math=False)
         if coverage.get(label, 1.0) < 1.0 and "all" in curves:
             _mark_cliff(axis, curves["all"], 1.0 - coverage[label])
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
-    names = {(PALETTE[1], "all pairs"), (PALETTE[0], "seen pairs")}
     handles = [
-        Line2D([], [], color=color, linestyle=style, linewidth=1.8, label=f"{what}, {part}")
-        for color, part in sorted(names, key=lambda name: name[1])
+        Line2D([], [], color=color, ls=style, lw=width, alpha=alpha, label=f"{what}, {part} pairs")
+        for part, (color, width, alpha) in _PARTS.items()
         for what, style in _MEASURES
     ]
     _legend_below(figure, handles)
@@ -141,16 +143,22 @@ def draw_time_against_quality(
             capsize=3,
             color=series_style(number)[0],
         )
-    for level in references.values():
-        axis.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
-    axis.margins(x=0.25, y=0.12)
+    axis.margins(x=0.15, y=0.15)
     axis.set(xlabel="seconds of training", ylabel=f"{quality}, test pairs")
     set_title(axis, "Training time against quality")
-    right = axis.get_xlim()[1]
-    anchors = {label: (point.seconds, point.quality) for label, point in points.items()}
-    place_labels(axis, anchors, {name: (right, level) for name, level in references.items()})
+    for level in references.values():
+        axis.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
+    label_levels(axis, references)
+    label_points(axis, {label: _extent(point) for label, point in points.items()})
     save_figure(figure, path)
     return figure
+
+
+def _extent(point: Measured) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Lower left and upper right corner of a point with its bars."""
+    dx, dy = point.seconds_deviation, point.quality_deviation
+    low = point.seconds - dx, point.quality - dy
+    return low, (point.seconds + dx, point.quality + dy)
 
 
 def _over_seeds(seeds: Sequence[Rows], name: str) -> tuple[np.ndarray, np.ndarray] | None:
@@ -179,20 +187,11 @@ def _mark_cliff(axis: Axes, curve: tuple[np.ndarray, np.ndarray, np.ndarray], sh
     """A line at the score that the unscored pairs share: where recall falls furthest at once."""
     thresholds, _, recall = curve
     falls = -np.diff(recall)
-    if not len(falls) or falls.max() < share / 2:
+    if share < _WORTH_MARKING or not len(falls) or falls.max() < share / 2:
         return
     axis.axvline(thresholds[int(falls.argmax())], color=GREY, linestyle=":", linewidth=1.2)
-    axis.text(
-        0.98,
-        0.97,
-        f"dotted: the score given to\nthe {share:.1%} unscored pairs",
-        transform=axis.transAxes,
-        ha="right",
-        va="top",
-        fontsize=7.5,
-        color="#3b4048",
-        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
-    )
+    text = f"{axis.get_xlabel()}\ndotted: the one score of the {share:.1%} unscored pairs"
+    axis.set_xlabel(text, fontsize=9)
 
 
 def _legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
@@ -200,6 +199,7 @@ def _legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
     width = figure.get_figwidth() * 13.0  # characters, about
     columns = int(np.clip(width // (longest + 8), 1, 4))
+    columns = 2 if columns == 3 and len(handles) == 4 else columns
     figure.legend(
         handles=list(handles), loc="outside lower center", ncols=columns, frameon=False, fontsize=9
     )

@@ -135,7 +135,10 @@ def _row(cells: Sequence[str], kind: str = "") -> str:
 
 
 def _cell(text: str, kind: str = "") -> str:
-    return f'<td class="{kind}">{escape(text)}</td>' if kind else f"<td>{escape(text)}</td>"
+    inner = escape(text)
+    if kind:  # text, which may be long: lines break after these
+        inner = inner.replace("=", "=<wbr>").replace("_", "_<wbr>").replace("/", "/<wbr>")
+    return f'<td class="{kind}">{inner}</td>' if kind else f"<td>{inner}</td>"
 
 
 def _wrap(head: str, body: str) -> str:

@@ -13,6 +13,7 @@ from recsys_lab.report.columns import QUALITY, SECONDS
 from recsys_lab.report.comparison import COVERAGE, Entry, Table
 from recsys_lab.report.tables import Picture
 
+_NEAR = 0.5  # share of the worst experiment; what is below would only stretch the axis
 _CURVES = (
     "AUC-ROC on a sample of the validation pairs while training. A line is the mean over the "
     "seeds, its band reaches from the lowest seed to the highest; dotted lines are learning-rate "
@@ -27,7 +28,7 @@ _CLIFF = (
 )
 _TIME = (
     "Seconds of training against NDCG@10 on the test pairs, mean over the seeds; bars are one "
-    "standard deviation. Dashed lines: the baselines, which need no training."
+    "standard deviation. Dashed lines: the baselines, which need no training, where they come near."
 )
 
 
@@ -53,9 +54,9 @@ def draw_pictures(table: Table, folder: Path, suffix: str) -> list[Picture]:
         pictures.append(Picture(name, title, _CLIFF + _left_out(len(panels))))
     if points := {e.label: _measured(e) for e in table.experiments if _timed(e)}:
         name = f"time_against_quality{suffix}.png"
-        levels = {
-            e.label: e.values[QUALITY.key].mean for e in table.baselines if QUALITY.key in e.values
-        }
+        rated = {e.label: e.values[QUALITY.key].mean for e in table.baselines if _rated(e)}
+        lowest = _NEAR * min(point.quality for point in points.values())
+        levels = {label: level for label, level in rated.items() if level >= lowest}
         draw_time_against_quality(points, levels, folder / name, QUALITY.title)
         pictures.append(Picture(name, "Training time against quality", _TIME))
     return pictures
@@ -69,8 +70,12 @@ def _covered(entry: Entry) -> bool:
     return COVERAGE in entry.values
 
 
+def _rated(entry: Entry) -> bool:
+    return QUALITY.key in entry.values
+
+
 def _timed(entry: Entry) -> bool:
-    return QUALITY.key in entry.values and SECONDS.key in entry.values
+    return _rated(entry) and SECONDS.key in entry.values
 
 
 def _measured(entry: Entry) -> Measured:

@@ -1,6 +1,7 @@
 """Labels of points and lines that cover neither each other nor the points."""
 
 from collections.abc import Mapping
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,6 +13,7 @@ from recsys_lab.figures.canvas import GREY
 _RADII = (9, 16, 26, 38, 52, 70)  # points on paper
 _DIRECTIONS = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
 _MARK = 7.0  # pixels kept free around a point
+_WIDTH = 32  # characters in a line of a point's name
 _LINE = 13.0  # pixels between two lines of text
 
 Corners = tuple[tuple[float, float], tuple[float, float]]  # lower left, upper right; of the data
@@ -57,7 +59,7 @@ def label_points(axis: Axes, points: Mapping[str, Corners]) -> None:
     for label, (low, high) in points.items():
         center = (low[0] + high[0]) / 2, (low[1] + high[1]) / 2
         half = (to_paper(high) - to_paper(low)) / 2 * 72.0 / _canvas(axis).figure.dpi
-        taken.append(_label_point(axis, label, center, (half[0], half[1]), taken))
+        taken.append(_label_point(axis, fill(label, _WIDTH), center, (half[0], half[1]), taken))
 
 
 def _label_point(

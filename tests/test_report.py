@@ -157,7 +157,7 @@ class Page(HTMLParser):
 
 
 def test_html_is_one_page_that_escapes_every_name(tmp_path, capsys):
-    evil = "<script>alert(1)</script>$how_to_read & \"x\" 'y'"
+    evil = "<script>alert(1)</script>$how_to_read $\\frac$ & \"x\" 'y'"
     write_run(tmp_path / "a", 0, metrics(0), choices={"experiment": evil})
     write_run(tmp_path / "b<script>", 1, log=f"10:00:01 ERROR   {evil}\n")
     write_run(tmp_path / "c", 2, metrics(2, split="<script>"), choices={"catalog": "<script>"})

@@ -200,6 +200,8 @@ def _legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
     width = figure.get_figwidth() * 13.0  # characters, about
     columns = int(np.clip(width // (longest + 8), 1, 4))
     columns = 2 if columns == 3 and len(handles) == 4 else columns
-    figure.legend(
+    legend = figure.legend(
         handles=list(handles), loc="outside lower center", ncols=columns, frameon=False, fontsize=9
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a dollar in a name is a dollar

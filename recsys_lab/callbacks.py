@@ -1,4 +1,4 @@
-"""The learning curve: its points, rows and figures."""
+"""The callback that draws learning curves while a model trains."""
 
 import logging
 import time

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,10 @@ from recsys_lab.catalog.report import CatalogError
 from recsys_lab.checkpoints import AtomicCheckpointIO, load_checkpoint
 from recsys_lab.configuration import ConfigurationError, check_configuration
 from recsys_lab.files import write_text
-from recsys_lab.final_test import evaluation_pairs
+from recsys_lab.final_test import FinalTest, evaluation_pairs
 from recsys_lab.interruption import StopOnSignal
 from recsys_lab.models.task import EmbeddingTask, TrainingError
-from recsys_lab.progress_bar import TrainingBar
+from recsys_lab.progress import TrainingBar
 from recsys_lab.provenance import peak_rss_mb, provenance
 from recsys_lab.report.summary import print_summary
 
@@ -42,6 +43,7 @@ def run(cfg: DictConfig) -> float | None:
         ConfigurationError: the user's input cannot be used; one sentence says why.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
     try:
         check_configuration(cfg)
         return _run(cfg, Path(HydraConfig.get().runtime.output_dir))
@@ -57,6 +59,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         raise ConfigurationError(f"num_threads must be >= 1, got {cfg.num_threads}")
     torch.set_num_threads(cfg.num_threads or min(4, os.cpu_count() or 1))
     seed_everything(cfg.seed, verbose=False)
+    final_test: FinalTest = _build(cfg.evaluation)()
     prepared = prepare(_build(cfg.catalog)(), _build(cfg.split)(), Path(cfg.prepared_dir))
     task = _build_task(cfg, prepared)
     metrics: Metrics = {
@@ -77,8 +80,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         task.on_load_checkpoint(checkpoint)
         task.load_state_dict(checkpoint["state_dict"])
     scorer = net_scorer(task, np.arange(len(prepared.catalog)), prepared.split.seen)
-    test = _build(cfg.evaluation)
-    metrics |= test(scorer=scorer, split=prepared.split, folder=folder, seed=cfg.split.seed)
+    metrics |= final_test(scorer, prepared.split, folder, cfg.split.seed)
     text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
     write_text(folder / "metrics.json", text)
     print_summary(metrics)

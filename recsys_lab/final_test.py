@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,53 +37,50 @@ COMPARED_BASELINES = ("adamic_adar", "walk_proximity")
 _COUNTS = ("pairs/", "queries/", "query_items/")
 
 
-def final_test(
-    scorer: Scorer,
-    split: Split,
-    folder: Path,
-    *,
-    ks: Sequence[int],
-    max_scores: float,
-    replicates: int,
-    seed: int,
-) -> Metrics:
-    """The full protocol on the test pairs; writes precision and recall into the run folder.
+@dataclass(frozen=True)
+class FinalTest:
+    """The full protocol on the test pairs, for the model and for every baseline.
 
-    Args:
-        scorer: the model's.
-        split: its test pairs are judged on, its training pairs feed the baselines.
-        folder: run folder.
+    Attributes:
         ks: cut-offs of the ranking metrics.
         max_scores: beyond this many scores, a sample of the queries is ranked.
-        replicates: of the bootstrap over items; 0 leaves the intervals out.
-        seed: of the sample and of the bootstrap.
-
-    Returns:
-        `test/<metric>`, `baseline/<name>/<metric>`, `count/test/...`, and what `intervals` and
-        `differences` give.
+        replicates: of the bootstrap over items behind the intervals; 0 leaves them out.
     """
-    if replicates < 0 or replicates == 1:
-        raise ValueError(f"evaluation.replicates must be 0 or >= 2, got {replicates}")
-    pairs = evaluation_pairs(split.test, split)
-    log.info("testing on %d pairs", len(pairs.positives))
-    scorers = {"test": scorer}
-    adjacency = _adjacency(split)
-    scorers |= {f"baseline/{name}": build(adjacency) for name, build in BASELINES.items()}
-    judged = {
-        name: judge(one, pairs, ks=ks, max_scores=max_scores, seed=seed)
-        for name, one in scorers.items()
-    }
-    metrics: Metrics = {}
-    for prefix, judgement in judged.items():
-        for name, value in judgement.metrics().items():
-            if not name.startswith(_COUNTS):
-                metrics[f"{prefix}/{name}"] = value
-            elif prefix == "test":
-                metrics[f"count/test/{name.removeprefix('pairs/')}"] = value
-    if replicates:
-        metrics |= intervals(judged, replicates, seed) | differences(judged, replicates, seed)
-    _keep_precision_recall(judged["test"], folder)
-    return metrics
+
+    ks: Sequence[int]
+    max_scores: float
+    replicates: int
+
+    def __post_init__(self) -> None:
+        if self.replicates < 0 or self.replicates == 1:
+            raise ValueError(f"evaluation.replicates must be 0 or >= 2, got {self.replicates}")
+        if not self.ks or min(self.ks) < 1:
+            raise ValueError(f"evaluation.ks must be cut-offs >= 1, got {list(self.ks)}")
+
+    def __call__(self, scorer: Scorer, split: Split, folder: Path, seed: int) -> Metrics:
+        """Test a model; writes precision and recall into the run folder.
+
+        Args:
+            scorer: the model's.
+            split: its test pairs are judged on, its training pairs feed the baselines.
+            folder: run folder.
+            seed: of the sample of queries and of the bootstrap.
+
+        Returns:
+            `test/<metric>`, `baseline/<name>/<metric>`, `count/test/...`, and what `intervals` and
+            `differences` give.
+        """
+        pairs = evaluation_pairs(split.test, split)
+        log.info("testing on %d pairs", len(pairs.positives))
+        judged = {}
+        for name, one in {"test": scorer, **_baselines(split)}.items():
+            judged[name] = judge(one, pairs, self.ks, self.max_scores, seed)
+        metrics = _metrics(judged)
+        if self.replicates:
+            metrics |= intervals(judged, self.replicates, seed)
+            metrics |= differences(judged, self.replicates, seed)
+        _keep_precision_recall(judged["test"], folder)
+        return metrics
 
 
 def evaluation_pairs(held: HeldOut, split: Split) -> EvaluationPairs:
@@ -153,10 +151,24 @@ def _statistics(judgement: Judgement) -> Iterator[tuple[str, Statistic]]:
             yield f"{metric}/{part}", ranking_statistic(judgement.ranking, metric, part)
 
 
-def _adjacency(split: Split) -> sparse.csr_matrix:
+def _baselines(split: Split) -> dict[str, Scorer]:
+    """The baselines over the training graph, by their prefix in `metrics.json`."""
     train = split.train
     graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
-    return sparse.csr_matrix(graph.adjacency)
+    adjacency = sparse.csr_matrix(graph.adjacency)
+    return {f"baseline/{name}": build(adjacency) for name, build in BASELINES.items()}
+
+
+def _metrics(judged: Mapping[str, Judgement]) -> Metrics:
+    """The metrics of all scorers, and the counts once."""
+    metrics: Metrics = {}
+    for prefix, judgement in judged.items():
+        for name, value in judgement.metrics().items():
+            if not name.startswith(_COUNTS):
+                metrics[f"{prefix}/{name}"] = value
+            elif prefix == "test":
+                metrics[f"count/test/{name.removeprefix('pairs/')}"] = value
+    return metrics
 
 
 def _keep_precision_recall(judgement: Judgement, folder: Path) -> None:

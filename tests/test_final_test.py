@@ -4,7 +4,6 @@ import torch
 
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.split import SplitOptions, split_pairs
-from recsys_lab.evaluation.baselines import AdamicAdar
 from recsys_lab.evaluation.intervals import (
     auc_statistic,
     bootstrap_interval,
@@ -13,7 +12,7 @@ from recsys_lab.evaluation.intervals import (
 )
 from recsys_lab.evaluation.protocol import evaluate, judge
 from recsys_lab.evaluation.scorers import cosine_scorer
-from recsys_lab.final_test import _adjacency, evaluation_pairs, final_test
+from recsys_lab.final_test import FinalTest, _baselines, evaluation_pairs
 from recsys_lab.precision_recall import read_precision_recall
 
 NUM_ITEMS, REPLICATES = 80, 20
@@ -39,9 +38,8 @@ def ring_scorer():
 
 
 def run_test(split, folder, replicates=REPLICATES):
-    return final_test(
-        ring_scorer(), split, folder, ks=KS, max_scores=4e9, replicates=replicates, seed=3
-    )
+    test = FinalTest(KS, max_scores=4e9, replicates=replicates)
+    return test(ring_scorer(), split, folder, seed=3)
 
 
 def test_intervals_and_differences_are_those_of_the_bootstrap(tmp_path):
@@ -65,7 +63,7 @@ def test_intervals_and_differences_are_those_of_the_bootstrap(tmp_path):
         assert interval.value == pytest.approx(metrics[f"test/{name}"], abs=1e-12)
     assert "interval/baseline/walk_proximity/mrr/all/low" in metrics
 
-    other = judge(AdamicAdar(_adjacency(split)), pairs, KS, seed=3)
+    other = judge(_baselines(split)["baseline/adamic_adar"], pairs, KS, seed=3)
     paired = ranking_difference(judged.ranking, other.ranking, "ndcg@10")
     interval = bootstrap_interval(paired, NUM_ITEMS, REPLICATES, seed=3)
     for bound in ("value", "low", "high"):
@@ -103,6 +101,10 @@ def test_split_by_items_has_intervals_of_all_and_of_one_cold_end(tmp_path):
     }
 
 
-def test_one_replicate_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"evaluation\.replicates must be 0 or >= 2, got 1"):
-        run_test(split_by("pairs"), tmp_path, replicates=1)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"replicates": 1}, "replicates must be 0 or >= 2, got 1"), ({"ks": [10, 0]}, r"\[10, 0\]")],
+)
+def test_impossible_settings_are_refused_before_anything_is_scored(changes, message):
+    with pytest.raises(ValueError, match=message):
+        FinalTest(**({"ks": KS, "max_scores": 4e9, "replicates": 20} | changes))

@@ -14,7 +14,7 @@ train: $(BIN)/.train  ## train and evaluate; overrides go into ARGS, as in make 
 	$(BIN)/python train.py $(ARGS)
 
 test: $(BIN)/.dev  ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(BIN)/.dev  ## style and common mistakes
 	$(BIN)/ruff check .

@@ -14,12 +14,12 @@ from torch.utils.tensorboard import SummaryWriter
 from recsys_lab.curve import CurveFile, Row
 from recsys_lab.data.batch import Batch
 from recsys_lab.evaluation.metrics import precision_recall
-from recsys_lab.evaluation.protocol import evaluate_auc, scores_by_slice
+from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
 from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.sampling import sample_pairs
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs
-from recsys_lab.figures import draw_learning_curve, draw_precision_recall
+from recsys_lab.figures.run import draw_learning_curve, draw_precision_recall
 from recsys_lab.models.task import EmbeddingTask
 
 log = logging.getLogger(__name__)
@@ -163,9 +163,8 @@ class LearningCurve(Callback):
     def _add_point(
         self, trainer: Trainer, task: EmbeddingTask, batch_idx: int, *, with_ranking: bool
     ) -> None:
-        loss = float(
-            torch.stack([x.cpu() for x in self._losses]).mean()
-        )  # waits for the device, so do it rarely
+        # Waits for the device, so do it rarely.
+        loss = float(torch.stack([loss.cpu() for loss in self._losses]).mean())
         task.check_finite(loss)
         began = time.perf_counter()
         self._losses.clear()
@@ -211,7 +210,8 @@ class LearningCurve(Callback):
     def _log_precision_recall(self, trainer: Trainer, task: EmbeddingTask) -> None:
         protocol = next(iter(self._sample.negatives))
         scorer = net_scorer(task, self._items, self._pairs.seen)
-        scores = scores_by_slice(scorer, self._sample, protocol)
+        every = score_evaluation_pairs(scorer, self._sample)
+        scores = scores_by_slice(self._sample, every, protocol)
         if "all" not in scores:
             return
         positive, negative = scores["all"]

@@ -35,7 +35,7 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that the experi
     "schedule": frozenset({"progress", "epoch_progress"}),
     "trainer": frozenset({"callbacks", "logger", "plugins", "default_root_dir"}),
     "curve": frozenset({"pairs", "folder", "seed"}),
-    "evaluation": frozenset({"scorer", "pairs", "seed"}),
+    "evaluation": frozenset(),
 }
 
 

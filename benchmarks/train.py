@@ -40,6 +40,7 @@ from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.schedules import linear
 from recsys_lab.models.scoring import Score, score_vectors
 from recsys_lab.models.task import EmbeddingTask
+from recsys_lab.threads import let_idle_threads_sleep
 
 WINDOW, DIM, NEGATIVES, WALKS_PER_ITEM, WALK_LENGTH = 5, 128, 5, 10, 10
 WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
@@ -172,9 +173,9 @@ def validation(prepared: PreparedData) -> EvaluationPairs:
 
 def run_alone(arguments: list[str]) -> dict[str, float]:
     """Run one trainer in a process of its own."""
-    environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
+    let_idle_threads_sleep()
     command = [sys.executable, "-m", "benchmarks.train", *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +29,7 @@ from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.progress import TrainingBar
 from recsys_lab.provenance import peak_rss_mb, provenance
 from recsys_lab.report.summary import print_summary
+from recsys_lab.threads import choose_threads
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +60,7 @@ def run(cfg: DictConfig) -> float | None:
 def _run(cfg: DictConfig, folder: Path) -> float | None:
     if not cfg.train and not cfg.ckpt_path:
         raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
-    if cfg.num_threads is not None and cfg.num_threads < 1:
-        raise ConfigurationError(f"num_threads must be >= 1, got {cfg.num_threads}")
-    torch.set_num_threads(cfg.num_threads or min(4, os.cpu_count() or 1))
+    choose_threads(cfg.num_threads)
     seed_everything(cfg.seed, verbose=False)
     final_test: FinalTest = _build(cfg.evaluation)()
     prepared = prepare(_build(cfg.catalog)(), _build(cfg.split)(), Path(cfg.prepared_dir))

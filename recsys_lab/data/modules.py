@@ -50,6 +50,8 @@ class SequenceDataModule(_BatchDataModule):
         seed: seed of the walks, of subsampling and of the negatives.
         walks_per_item: walks that start at each item in an epoch.
         walk_length: items in a walk.
+        p: node2vec's return parameter; p = q = 1 gives first-order walks.
+        q: node2vec's in-out parameter.
         window: largest distance of a context.
         shrink_windows: weigh contexts by distance, the expectation of word2vec's random windows.
         subsample_threshold: word2vec's t (gensim's `sample`); 0 keeps every occurrence.
@@ -83,6 +85,8 @@ class SequenceDataModule(_BatchDataModule):
         walks_per_batch: int,
         walks_per_group: int,
         num_workers: int,
+        p: float = 1.0,
+        q: float = 1.0,
         walks_path: str | None = None,
         sequences_path: str | None = None,
     ) -> None:
@@ -105,7 +109,7 @@ class SequenceDataModule(_BatchDataModule):
             table = load_sequences(Path(sequences_path), catalog, walk_length)
             self.source = StoredSequences(table, len(catalog), seed=seed)
         else:
-            self.source = walks = Walks(graph, walks_per_item, walk_length, seed=seed)
+            self.source = walks = Walks(graph, walks_per_item, walk_length, seed=seed, p=p, q=q)
             if walks_path:
                 table = load_or_save_walks(Path(walks_path), walks)
                 self.source = StoredSequences(table, len(catalog), seed=seed)

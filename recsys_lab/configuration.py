@@ -30,7 +30,7 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that the experi
     "catalog": frozenset(),
     "split": frozenset(),
     "data": frozenset({"catalog", "split", "seed"}),
-    "model": frozenset({"num_items", "degrees"}),
+    "model": frozenset({"items"}),
     "optimizer": frozenset({"params"}),
     "schedule": frozenset({"progress", "epoch_progress"}),
     "trainer": frozenset({"callbacks", "logger", "plugins", "default_root_dir"}),

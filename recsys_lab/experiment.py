@@ -25,6 +25,7 @@ from recsys_lab.catalog.report import CatalogError
 from recsys_lab.catalog.split import HeldOut, Split
 from recsys_lab.checkpoints import AtomicCheckpointIO, load_checkpoint
 from recsys_lab.configuration import ConfigurationError, check_configuration
+from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.evaluation.baselines import BASELINES
 from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.protocol import scores_by_slice
@@ -33,6 +34,7 @@ from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures import draw_precision_recall
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.interruption import StopOnSignal
+from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.provenance import peak_rss_mb, provenance
 from recsys_lab.report import print_summary
@@ -63,6 +65,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
     if cfg.num_threads is not None and cfg.num_threads < 1:
         raise ConfigurationError(f"num_threads must be >= 1, got {cfg.num_threads}")
+    check_optimizer(_build(cfg.optimizer))
     torch.set_num_threads(cfg.num_threads or min(4, os.cpu_count() or 1))
     seed_everything(cfg.seed, verbose=False)
     prepared = prepare(_build(cfg.catalog)(), _build(cfg.split)(), Path(cfg.prepared_dir))
@@ -101,8 +104,7 @@ def _build(section: DictConfig) -> Callable[..., Any]:
 
 
 def _build_task(cfg: DictConfig, prepared: PreparedData) -> EmbeddingTask:
-    degrees = np.bincount(prepared.split.train.ids.ravel(), minlength=len(prepared.catalog))
-    net = _build(cfg.model)(num_items=len(prepared.catalog), degrees=torch.from_numpy(degrees))
+    net = _build(cfg.model)(items=known_items(prepared))
     identity = {
         "vocabulary hash": prepared.vocabulary_hash,
         "split hash": prepared.split_hash,
@@ -111,6 +113,18 @@ def _build_task(cfg: DictConfig, prepared: PreparedData) -> EmbeddingTask:
     assert isinstance(config, dict)  # noqa: S101 - narrows the type
     plain = {str(key): value for key, value in config.items()}
     return EmbeddingTask(net, _build(cfg.optimizer), _build(cfg.schedule), identity, plain)
+
+
+def known_items(prepared: PreparedData) -> Items:
+    """What a model may know of the items: training degrees, and side information on demand."""
+    degrees = np.bincount(prepared.split.train.ids.ravel(), minlength=len(prepared.catalog))
+
+    def field(name: str) -> FieldCodes:
+        found = prepared.catalog.field(name)
+        codes = torch.from_numpy(found.codes.astype(np.int64))
+        return FieldCodes(torch.from_numpy(found.offsets), codes, found.cardinality)
+
+    return Items(torch.from_numpy(degrees), field)
 
 
 def evaluation_pairs(held: HeldOut, split: Split) -> EvaluationPairs:

@@ -30,6 +30,7 @@ class _BatchDataModule(LightningDataModule):
     """A data module whose batches are a pure function of (seed, epoch, batch number)."""
 
     num_batches: int
+    frequencies: np.ndarray  # (N,) share of each item in what is trained
     num_workers: int
 
     def draw(self, epoch: int, number: int) -> Batch:
@@ -113,7 +114,7 @@ class SequenceDataModule(_BatchDataModule):
             if walks_path:
                 table = load_or_save_walks(Path(walks_path), walks)
                 self.source = StoredSequences(table, len(catalog), seed=seed)
-        frequencies = self.source.frequencies
+        self.frequencies = frequencies = self.source.frequencies
         self._by_distance = distance_weights(self.source.length, window, shrink=shrink_windows)
         self._keep = keep_probability(frequencies, subsample_threshold)
         self._sampler = NegativeSampler(frequencies, negative_exponent)
@@ -212,6 +213,7 @@ class PairDataModule(_BatchDataModule):
         if not use_weights:
             self._weights = np.ones_like(self._weights)
         degrees = np.bincount(self._ends.ravel(), minlength=len(catalog))
+        self.frequencies = degrees / degrees.sum()
         self._sampler = NegativeSampler(degrees, negative_exponent)
         self._num_negatives = num_negatives
         self._batch_size = batch_size

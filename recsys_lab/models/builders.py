@@ -1,12 +1,14 @@
 """One builder for each model: from plain numbers in a configuration to a network."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from recsys_lab.data.batch import Items
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
+from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import SkipGram
@@ -59,7 +61,7 @@ def skipgram_side_info(
         centers=SideInfoEncoder(trained, codes, embedding_dim, pooling),
         contexts=SideInfoEncoder(trained, codes, embedding_dim, pooling, init_scale=0.0),
         score=score,
-        popularity=_popularity(items, popularity_weight),
+        popularity=_popularity(items, popularity_weight, impute_cold=True),
     )
 
 
@@ -93,5 +95,38 @@ def matrix_factorization(
     )
 
 
-def _popularity(items: Items, weight: float) -> Tensor:
-    return weight * torch.log1p(items.degrees.float())
+def gensim_word2vec(
+    items: Items,
+    *,
+    embedding_dim: int,
+    sg: Literal[0, 1],
+    window: int,
+    shrink_windows: bool,
+    num_negatives: int,
+    negative_exponent: float,
+    workers: int,
+    score: Score,
+    popularity_weight: float,
+) -> GensimWord2Vec:
+    """word2vec by gensim; the arguments are those of `GensimWord2Vec` and of `skipgram`."""
+    return GensimWord2Vec(
+        len(items.degrees),
+        embedding_dim,
+        sg=sg,
+        window=window,
+        shrink_windows=shrink_windows,
+        num_negatives=num_negatives,
+        negative_exponent=negative_exponent,
+        workers=workers,
+        score=score,
+        popularity=_popularity(items, popularity_weight),
+    )
+
+
+def _popularity(items: Items, weight: float, *, impute_cold: bool = False) -> Tensor:
+    """Popularity term (N,); a cold item has none, or that of the average seen item."""
+    logs = torch.log1p(items.degrees.float())
+    cold = items.degrees == 0
+    if impute_cold:
+        logs[cold] = logs[~cold].mean()
+    return weight * logs

@@ -42,11 +42,12 @@ def skipgram_side_info(
     popularity_weight: float,
     fields: Sequence[str],
     pooling: Pooling,
+    context_side_info: bool,
 ) -> SkipGram:
     """Skip-gram on item ids and side information (GES and EGES).
 
-    Centers and contexts each have their own encoder, and each item brings its own side information
-    to both roles.
+    Centers and contexts each have their own encoder; an item brings its own side information, and
+    never that of another.
 
     Args:
         items: what is known of the items.
@@ -55,11 +56,14 @@ def skipgram_side_info(
         popularity_weight: see `skipgram`.
         fields: names of fields of the catalogue.
         pooling: see `SideInfoEncoder`.
+        context_side_info: whether contexts have side information, too; if not, the score
+            "center_context" is unable to score cold items.
     """
     codes, trained = [items.field(name) for name in fields], items.degrees > 0
+    ours = codes if context_side_info else []
     return SkipGram(
         centers=SideInfoEncoder(trained, codes, embedding_dim, pooling),
-        contexts=SideInfoEncoder(trained, codes, embedding_dim, pooling, init_scale=0.0),
+        contexts=SideInfoEncoder(trained, ours, embedding_dim, pooling, init_scale=0.0),
         score=score,
         popularity=_popularity(items, popularity_weight, impute_cold=True),
     )

@@ -40,7 +40,8 @@ class SkipGram(nn.Module):
 
     def can_score(self, seen: Tensor) -> Tensor:
         """Mask (N,) of the items with a vector of meaning, given those seen in training."""
-        return self.centers.can_encode(seen) & self.contexts.can_encode(seen)
+        mask = self.centers.can_encode(seen)
+        return mask & self.contexts.can_encode(seen) if self.score == "center_context" else mask
 
     def probability(self, scores: Tensor) -> Tensor:
         """Scores (n,) brought into [0, 1]: (1 + s) / 2 of a cosine, else the logistic function."""

@@ -127,6 +127,7 @@ def test_a_cold_item_comes_near_those_it_shares_values_with() -> None:
         popularity_weight=0.5,
         fields=["kind"],
         pooling="mean",
+        context_side_info=True,
     )
     optimizer = RowWiseAdagrad(net.parameters(), lr=0.1)
     rng = np.random.default_rng(0)

@@ -33,7 +33,8 @@ from recsys_lab.data.sequences import Walks
 from recsys_lab.evaluation.protocol import evaluate_auc
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs
-from recsys_lab.experiment import evaluation_pairs
+from recsys_lab.experiment import known_items
+from recsys_lab.final_test import evaluation_pairs
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.models.builders import skipgram
 from recsys_lab.models.optimizers import RowWiseAdagrad
@@ -110,9 +111,8 @@ def train_ours(
         num_workers=1,
         walks_path=str(folder / "walks.npy"),
     )
-    degrees = torch.zeros(num_items)
     net = skipgram(
-        num_items, degrees, embedding_dim=DIM, score="center_context", popularity_weight=0.0
+        known_items(prepared), embedding_dim=DIM, score="center_context", popularity_weight=0.0
     )
     task = EmbeddingTask(
         net,

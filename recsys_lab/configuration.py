@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import CompactHydraException, HydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
@@ -30,7 +30,7 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that the experi
     "catalog": frozenset(),
     "split": frozenset(),
     "data": frozenset({"catalog", "split", "seed"}),
-    "model": frozenset({"num_items", "degrees"}),
+    "model": frozenset({"items"}),
     "optimizer": frozenset({"params"}),
     "schedule": frozenset({"progress", "epoch_progress"}),
     "trainer": frozenset({"callbacks", "logger", "plugins", "default_root_dir"}),
@@ -93,7 +93,8 @@ def _is_group(override: Override, folder: Path) -> bool:
 
 
 def _sweep_values(override: Override) -> list[str]:
-    if not override.is_choice_sweep():
+    listed = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP)
+    if override.value_type not in listed:  # a range, or a glob, which names only what exists
         return []
     return [str(value) for value in override.sweep_string_iterator()]
 

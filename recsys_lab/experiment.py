@@ -22,9 +22,11 @@ from recsys_lab.callbacks import LearningCurve, net_scorer
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.checkpoints import AtomicCheckpointIO, load_checkpoint
 from recsys_lab.configuration import ConfigurationError, check_configuration
+from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.files import write_text
 from recsys_lab.final_test import FinalTest, evaluation_pairs
 from recsys_lab.interruption import StopOnSignal
+from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.progress import TrainingBar
 from recsys_lab.provenance import peak_rss_mb, provenance
@@ -61,6 +63,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     if not cfg.train and not cfg.ckpt_path:
         raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
     choose_threads(cfg.num_threads)
+    check_optimizer(_build(cfg.optimizer))
     seed_everything(cfg.seed, verbose=False)
     final_test: FinalTest = _build(cfg.evaluation)()
     prepared = prepare(_build(cfg.catalog)(), _build(cfg.split)(), Path(cfg.prepared_dir))
@@ -100,8 +103,7 @@ def _build(section: DictConfig) -> Callable[..., Any]:
 
 
 def _build_task(cfg: DictConfig, prepared: PreparedData) -> EmbeddingTask:
-    degrees = np.bincount(prepared.split.train.ids.ravel(), minlength=len(prepared.catalog))
-    net = _build(cfg.model)(num_items=len(prepared.catalog), degrees=torch.from_numpy(degrees))
+    net = _build(cfg.model)(items=known_items(prepared))
     identity = {
         "vocabulary hash": prepared.vocabulary_hash,
         "split hash": prepared.split_hash,
@@ -110,6 +112,18 @@ def _build_task(cfg: DictConfig, prepared: PreparedData) -> EmbeddingTask:
     assert isinstance(config, dict)  # noqa: S101 - narrows the type
     plain = {str(key): value for key, value in config.items()}
     return EmbeddingTask(net, _build(cfg.optimizer), _build(cfg.schedule), identity, plain)
+
+
+def known_items(prepared: PreparedData) -> Items:
+    """What a model may know of the items: training degrees, and side information on demand."""
+    degrees = np.bincount(prepared.split.train.ids.ravel(), minlength=len(prepared.catalog))
+
+    def field(name: str) -> FieldCodes:
+        found = prepared.catalog.field(name)
+        codes = torch.from_numpy(found.codes.astype(np.int64))
+        return FieldCodes(torch.from_numpy(found.offsets), codes, found.cardinality)
+
+    return Items(torch.from_numpy(degrees), field)
 
 
 def _fit(

@@ -1,9 +1,12 @@
-"""The two batch contracts between data and models; every model takes both.
+"""The contracts between data and models: two kinds of batches, and what is known of the items.
+
+Every model takes both kinds of batches.
 
 NamedTuples of tensors, so that Lightning moves them between devices.
 Labels are not part of a batch: positives are 1 and negatives 0 inside the loss that needs them.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor
@@ -36,3 +39,18 @@ class WindowBatch(NamedTuple):
 
 
 Batch = PairBatch | WindowBatch
+
+
+class FieldCodes(NamedTuple):
+    """One field of side information; an item has any number of values, none if it is missing."""
+
+    offsets: Tensor  # (N + 1,) int64; the codes of item i are codes[offsets[i]:offsets[i + 1]]
+    codes: Tensor  # (V,) int64 in 0 .. cardinality - 1
+    cardinality: int
+
+
+class Items(NamedTuple):
+    """What a model may know of the items before training."""
+
+    degrees: Tensor  # (N,) int64 training pairs of each item; 0 where it is cold
+    field: Callable[[str], FieldCodes]  # side information by name

@@ -30,6 +30,7 @@ class _BatchDataModule(LightningDataModule):
     """A data module whose batches are a pure function of (seed, epoch, batch number)."""
 
     num_batches: int
+    frequencies: np.ndarray  # (N,) share of each item in what is trained
     num_workers: int
 
     def draw(self, epoch: int, number: int) -> Batch:
@@ -54,6 +55,8 @@ class SequenceDataModule(_BatchDataModule):
         seed: seed of the walks, of subsampling and of the negatives.
         walks_per_item: walks that start at each item in an epoch.
         walk_length: items in a walk.
+        p: node2vec's return parameter; p = q = 1 gives first-order walks.
+        q: node2vec's in-out parameter.
         window: largest distance of a context.
         shrink_windows: weigh contexts by distance, the expectation of word2vec's random windows.
         subsample_threshold: word2vec's t (gensim's `sample`); 0 keeps every occurrence.
@@ -87,6 +90,8 @@ class SequenceDataModule(_BatchDataModule):
         walks_per_batch: int,
         walks_per_group: int,
         num_workers: int,
+        p: float = 1.0,
+        q: float = 1.0,
         walks_path: str | None = None,
         sequences_path: str | None = None,
     ) -> None:
@@ -109,11 +114,11 @@ class SequenceDataModule(_BatchDataModule):
             table = load_sequences(Path(sequences_path), catalog, walk_length)
             self.source = StoredSequences(table, len(catalog), seed=seed)
         else:
-            self.source = walks = Walks(graph, walks_per_item, walk_length, seed=seed)
+            self.source = walks = Walks(graph, walks_per_item, walk_length, seed=seed, p=p, q=q)
             if walks_path:
                 table = load_or_save_walks(Path(walks_path), walks)
                 self.source = StoredSequences(table, len(catalog), seed=seed)
-        frequencies = self.source.frequencies
+        self.frequencies = frequencies = self.source.frequencies
         self._by_distance = distance_weights(self.source.length, window, shrink=shrink_windows)
         self._keep = keep_probability(frequencies, subsample_threshold)
         self._sampler = NegativeSampler(frequencies, negative_exponent)
@@ -212,6 +217,7 @@ class PairDataModule(_BatchDataModule):
         if not use_weights:
             self._weights = np.ones_like(self._weights)
         degrees = np.bincount(self._ends.ravel(), minlength=len(catalog))
+        self.frequencies = degrees / degrees.sum()
         self._sampler = NegativeSampler(degrees, negative_exponent)
         self._num_negatives = num_negatives
         self._batch_size = batch_size

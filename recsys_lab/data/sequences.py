@@ -1,6 +1,7 @@
 """Where sequences of items come from: walks drawn as needed, or sequences kept in a file."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import polars as pl
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.graph.counter import permute_index, stream_key
 from recsys_lab.graph.graph import ItemGraph
+from recsys_lab.graph.node2vec import estimated_frequencies, node2vec_walks
 from recsys_lab.graph.walks import expected_frequencies, num_walks, random_walks
 
 log = logging.getLogger(__name__)
@@ -41,30 +43,31 @@ class SequenceSource(Protocol):
 
 
 class Walks:
-    """Random walks, fresh in every epoch and never stored."""
+    """Random walks, fresh in every epoch and never stored; of second order unless p = q = 1."""
 
     def __init__(
-        self, graph: ItemGraph, walks_per_item: int, walk_length: int, *, seed: int
+        self,
+        graph: ItemGraph,
+        walks_per_item: int,
+        walk_length: int,
+        *,
+        seed: int,
+        p: float = 1.0,
+        q: float = 1.0,
     ) -> None:
-        self._graph = graph
-        self._walks_per_item = walks_per_item
+        self._walk = partial(random_walks if p == q == 1 else partial(node2vec_walks, p=p, q=q),
+                             graph, walks_per_item, walk_length, seed=seed)  # fmt: skip
         self.length = walk_length
-        self._seed = seed
         self.draw(0, 0, 1)  # an impossible argument shows now
         self.count = num_walks(graph, walks_per_item)
-        self.frequencies = expected_frequencies(graph, walk_length)
+        if p == q == 1:
+            self.frequencies = expected_frequencies(graph, walk_length)
+        else:
+            self.frequencies = estimated_frequencies(graph, walk_length, p=p, q=q, seed=seed)
 
     def draw(self, epoch: int, first: int, count: int) -> np.ndarray:
         """See `SequenceSource`."""
-        return random_walks(
-            self._graph,
-            self._walks_per_item,
-            self.length,
-            seed=self._seed,
-            epoch=epoch,
-            first=first,
-            count=count,
-        )
+        return self._walk(epoch=epoch, first=first, count=count)
 
 
 class StoredSequences:

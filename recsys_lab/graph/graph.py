@@ -72,10 +72,15 @@ class ItemGraph:
         return sp.csr_array((self.weights, self.indices, self.indptr), shape=(len(self), len(self)))
 
     @cached_property
+    def strength(self) -> np.ndarray:
+        """Sum of the weights of each item's pairs, (N,) float64."""
+        return np.asarray(self.adjacency.sum(axis=1, dtype=np.float64))
+
+    @cached_property
     def transition(self) -> sp.csr_array:
         """Transition probabilities (N, N): weights divided by their row's sum, in float64."""
-        strength = self.adjacency.sum(axis=1, dtype=np.float64)
-        scale = np.divide(1.0, strength, out=np.zeros_like(strength), where=strength > 0)
+        scale = np.zeros(len(self))
+        np.divide(1.0, self.strength, out=scale, where=self.strength > 0)
         data = self.weights.astype(np.float64) * np.repeat(scale, self.degrees)
         return sp.csr_array((data, self.indices, self.indptr), shape=(len(self), len(self)))
 

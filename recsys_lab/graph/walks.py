@@ -56,6 +56,27 @@ def num_walks(graph: ItemGraph, walks_per_item: int) -> int:
     return walks_per_item * len(graph.start_items)
 
 
+def check_walks(
+    graph: ItemGraph, walks_per_item: int, walk_length: int, first: int, count: int | None
+) -> int:
+    """Number of walks to draw, at most `count` of those from `first` to the end of the epoch.
+
+    Raises:
+        ValueError: an argument is out of range, or the graph has no pair to walk along.
+    """
+    if walk_length < 2:
+        raise ValueError(f"walk_length must be >= 2, got {walk_length}")
+    if walks_per_item < 1:
+        raise ValueError(f"walks_per_item must be >= 1, got {walks_per_item}")
+    if len(graph.start_items) == 0:
+        raise ValueError("the graph has no pairs, so there is nothing to walk along")
+    total = num_walks(graph, walks_per_item)
+    count = total - first if count is None else min(count, total - first)
+    if first < 0 or count < 1:
+        raise ValueError(f"walks {first} .. are outside an epoch of {total} walks")
+    return count
+
+
 def random_walks(
     graph: ItemGraph,
     walks_per_item: int,
@@ -87,16 +108,8 @@ def random_walks(
     Raises:
         ValueError: an argument is out of range, or the graph has no pair to walk along.
     """
-    if walk_length < 2:
-        raise ValueError(f"walk_length must be >= 2, got {walk_length}")
-    if walks_per_item < 1:
-        raise ValueError(f"walks_per_item must be >= 1, got {walks_per_item}")
-    if len(graph.start_items) == 0:
-        raise ValueError("the graph has no pairs, so there is nothing to walk along")
+    count = check_walks(graph, walks_per_item, walk_length, first, count)
     total = num_walks(graph, walks_per_item)
-    count = total - first if count is None else min(count, total - first)
-    if first < 0 or count < 1:
-        raise ValueError(f"walks {first} .. are outside an epoch of {total} walks")
     walks = np.empty((count, walk_length), np.int32)
     key = stream_key(seed, epoch, _PURPOSE)
     threshold, alias = graph.alias

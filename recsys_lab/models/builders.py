@@ -1,33 +1,136 @@
 """One builder for each model: from plain numbers in a configuration to a network."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from recsys_lab.models.encoders import IdEncoder
+from recsys_lab.data.batch import Items
+from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
+from recsys_lab.models.gensim_word2vec import GensimWord2Vec
+from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import SkipGram
 
 
 def skipgram(
-    num_items: int,
-    degrees: Tensor,
-    *,
-    embedding_dim: int,
-    score: Score,
-    popularity_weight: float,
+    items: Items, *, embedding_dim: int, score: Score, popularity_weight: float
 ) -> SkipGram:
     """Skip-gram on item ids alone (word2vec).
 
     Args:
-        num_items: N.
-        degrees: (N,) training pairs of each item, for the popularity term of the score.
+        items: what is known of the items.
         embedding_dim: D.
         score: see `SkipGram`.
-        popularity_weight: see `SkipGram`.
+        popularity_weight: times the log of an item's training pairs, added to its scores.
     """
+    num_items = len(items.degrees)
     return SkipGram(
         centers=IdEncoder(num_items, embedding_dim),
         contexts=IdEncoder(num_items, embedding_dim, init_scale=0.0),
         score=score,
-        popularity=popularity_weight * torch.log1p(degrees.float()),
+        popularity=_popularity(items, popularity_weight),
     )
+
+
+def skipgram_side_info(
+    items: Items,
+    *,
+    embedding_dim: int,
+    score: Score,
+    popularity_weight: float,
+    fields: Sequence[str],
+    pooling: Pooling,
+    context_side_info: bool,
+) -> SkipGram:
+    """Skip-gram on item ids and side information (GES and EGES).
+
+    Centers and contexts each have their own encoder; an item brings its own side information, and
+    never that of another.
+
+    Args:
+        items: what is known of the items.
+        embedding_dim: D.
+        score: see `SkipGram`.
+        popularity_weight: see `skipgram`.
+        fields: names of fields of the catalogue.
+        pooling: see `SideInfoEncoder`.
+        context_side_info: whether contexts have side information, too; if not, the score
+            "center_context" is unable to score cold items.
+    """
+    codes, trained = [items.field(name) for name in fields], items.degrees > 0
+    ours = codes if context_side_info else []
+    return SkipGram(
+        centers=SideInfoEncoder(trained, codes, embedding_dim, pooling),
+        contexts=SideInfoEncoder(trained, ours, embedding_dim, pooling, init_scale=0.0),
+        score=score,
+        popularity=_popularity(items, popularity_weight, impute_cold=True),
+    )
+
+
+def matrix_factorization(
+    items: Items,
+    *,
+    embedding_dim: int,
+    biases: bool,
+    loss: Loss,
+    l2: float,
+    popularity_weight: float,
+) -> MatrixFactorization:
+    """Matrix factorisation of the pairs, or of the windows.
+
+    Args:
+        items: what is known of the items.
+        embedding_dim: D.
+        biases: whether there are item biases and a global one.
+        loss: see `MatrixFactorization`.
+        l2: see `MatrixFactorization`.
+        popularity_weight: see `skipgram`.
+    """
+    num_items = len(items.degrees)
+    spread = 0.5 * embedding_dim**0.5  # +- 0.5 / sqrt(D): first scores of about 1 / (12 sqrt(D))
+    return MatrixFactorization(
+        IdEncoder(num_items, embedding_dim, init_scale=spread),
+        IdEncoder(num_items, 1, init_scale=0.0) if biases else None,
+        loss=loss,
+        l2=l2,
+        popularity=_popularity(items, popularity_weight),
+    )
+
+
+def gensim_word2vec(
+    items: Items,
+    *,
+    embedding_dim: int,
+    sg: Literal[0, 1],
+    window: int,
+    shrink_windows: bool,
+    num_negatives: int,
+    negative_exponent: float,
+    workers: int,
+    score: Score,
+    popularity_weight: float,
+) -> GensimWord2Vec:
+    """word2vec by gensim; the arguments are those of `GensimWord2Vec` and of `skipgram`."""
+    return GensimWord2Vec(
+        len(items.degrees),
+        embedding_dim,
+        sg=sg,
+        window=window,
+        shrink_windows=shrink_windows,
+        num_negatives=num_negatives,
+        negative_exponent=negative_exponent,
+        workers=workers,
+        score=score,
+        popularity=_popularity(items, popularity_weight),
+    )
+
+
+def _popularity(items: Items, weight: float, *, impute_cold: bool = False) -> Tensor:
+    """Popularity term (N,); a cold item has none, or that of the average seen item."""
+    logs = torch.log1p(items.degrees.float())
+    cold = items.degrees == 0
+    if impute_cold:
+        logs[cold] = logs[~cold].mean()
+    return weight * logs

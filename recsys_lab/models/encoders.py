@@ -1,8 +1,23 @@
 """Encoders turn item ids into vectors."""
 
+from collections.abc import Sequence
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from recsys_lab.data.batch import FieldCodes
+
+Pooling = Literal["mean", "attention"]
+
+
+def _uniform_table(num_rows: int, embedding_dim: int, init_scale: float) -> nn.Parameter:
+    """Rows (num_rows, D), uniform in +- init_scale / D."""
+    if embedding_dim < 1:
+        raise ValueError(f"embedding_dim must be >= 1, got {embedding_dim}")
+    bound = init_scale / embedding_dim
+    return nn.Parameter(torch.empty(num_rows, embedding_dim).uniform_(-bound, bound))
 
 
 class IdEncoder(nn.Module):
@@ -15,19 +30,149 @@ class IdEncoder(nn.Module):
             with its context vectors.
     """
 
+    sparse_tables = ("table",)  # names of the parameters whose gradient is sparse
+
     def __init__(self, num_items: int, embedding_dim: int, init_scale: float = 0.5) -> None:
         super().__init__()
-        if embedding_dim < 1:
-            raise ValueError(f"embedding_dim must be >= 1, got {embedding_dim}")
-        bound = init_scale / embedding_dim
-        table = torch.empty(num_items, embedding_dim).uniform_(-bound, bound)
-        self.table = nn.Parameter(table)
+        self.table = _uniform_table(num_items, embedding_dim, init_scale)
 
     def forward(self, items: Tensor) -> Tensor:
         """Vectors of items of any shape: (..., D)."""
         return F.embedding(items, self.table, sparse=True)
 
+    def can_encode(self, seen: Tensor) -> Tensor:
+        """Mask (N,) of the items with a trained vector, given those seen in training."""
+        return seen
+
     @torch.no_grad()
     def item_vectors(self) -> Tensor:
         """The vectors of all items, (N, D)."""
         return self.table.detach()
+
+
+class SideInfoEncoder(nn.Module):
+    """An item's own vector pooled with those of its values: brand, categories, price.
+
+    Wang et al., Billion-scale commodity embedding (EGES, KDD 2018). A value has one vector, shared
+    by all items that have it. Several values of a field are averaged within the field. Pooled are
+    the parts that an item has, and no others: a missing field contributes nothing, and neither does
+    a vector that training never meets, which is that of a cold item itself and of a value that only
+    cold items have. So a cold item gets its vector from its side information alone, in training, in
+    scoring and in export alike.
+
+    Args:
+        trained: (N,) bool, items that occur in training.
+        fields: F fields of side information.
+        embedding_dim: D.
+        pooling: "mean" gives equal weights to the parts (GES, equation 5); "attention" the softmax
+            of weights learned for each item, which start equal (EGES, equation 6). Those of a cold
+            item are never learned.
+        init_scale: see `IdEncoder`.
+    """
+
+    sparse_tables = ("table", "attention")
+
+    starts: Tensor
+    rows: Tensor
+    parts: Tensor
+    shares: Tensor
+    present: Tensor
+
+    def __init__(
+        self,
+        trained: Tensor,
+        fields: Sequence[FieldCodes],
+        embedding_dim: int,
+        pooling: Pooling,
+        init_scale: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if pooling not in get_args(Pooling):
+            allowed = ", ".join(get_args(Pooling))
+            raise ValueError(f"model.pooling must be one of {allowed}, got {pooling}")
+        num_items = len(trained)
+        num_rows = num_items + sum(field.cardinality for field in fields)
+        self.table = _uniform_table(num_rows, embedding_dim, init_scale)  # ids, then values
+        self.attention = (
+            nn.Parameter(torch.zeros(num_items, 1 + len(fields)))
+            if pooling == "attention"
+            else None
+        )
+        owners, rows, parts, shares = _list_parts(trained, fields)
+        order = torch.argsort(owners, stable=True)
+        present = torch.zeros(num_items, 1 + len(fields), dtype=torch.bool)
+        present[owners, parts] = True
+        counts = torch.bincount(owners, minlength=num_items)
+        starts = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
+        tensors = {"starts": starts, "rows": rows[order], "parts": parts[order]}
+        tensors |= {"shares": shares[order], "present": present}
+        for name, tensor in tensors.items():  # facts of the catalogue, not weights of the model
+            self.register_buffer(name, tensor, persistent=False)
+
+    def forward(self, items: Tensor) -> Tensor:
+        """Vectors of items of any shape: (..., D); zero for an item without any part."""
+        distinct, place = torch.unique(items, return_inverse=True)  # (u,), (...)
+        low = self.starts[distinct]
+        counts = self.starts[distinct + 1] - low
+        ends = counts.cumsum(0)
+        owner = torch.repeat_interleave(counts)  # (v,) place in `distinct` of each value
+        entries = torch.arange(len(owner), device=owner.device) + (low - ends + counts)[owner]
+        part_weights = self.part_weights(distinct)[owner, self.parts[entries]]  # (v,)
+        vectors = F.embedding_bag(
+            self.rows[entries],
+            self.table,
+            ends - counts,
+            mode="sum",
+            sparse=True,
+            per_sample_weights=part_weights * self.shares[entries].to(part_weights.dtype),
+        )  # (u, D)
+        return F.embedding(place, vectors)
+
+    def part_weights(self, items: Tensor) -> Tensor:
+        """Weights (n, 1 + F) of the own vector and of each field; they sum to one over the parts.
+
+        All are 0 where an item has no part.
+        """
+        present = self.present[items]
+        if self.attention is None:
+            weights = present.to(self.table.dtype)
+            return weights / weights.sum(-1, keepdim=True).clamp_min(1)
+        logits = F.embedding(items, self.attention, sparse=True)
+        lowest = torch.finfo(logits.dtype).min
+        return torch.softmax(logits.masked_fill(~present, lowest), dim=-1) * present
+
+    def can_encode(self, seen: Tensor) -> Tensor:
+        """Mask (N,) of the items that have a trained part, be it their own vector or a value."""
+        return self.present.any(-1)
+
+    @torch.no_grad()
+    def item_vectors(self) -> Tensor:
+        """The vectors of all items, (N, D), by the aggregation of training."""
+        return self(torch.arange(len(self.present), device=self.table.device))
+
+
+def _list_parts(
+    trained: Tensor, fields: Sequence[FieldCodes]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The parts of all items whose vectors are trained: item, row, part, and share of the part.
+
+    Part 0 is the item's own vector, part f the f-th field. Each (V,).
+    """
+    num_items = len(trained)
+    own = torch.nonzero(trained)[:, 0]
+    found = [(own, own, torch.zeros_like(own), torch.ones(len(own)))]
+    first_row = num_items
+    for part, field in enumerate(fields, start=1):
+        owners = torch.repeat_interleave(field.offsets.diff())  # item of each code
+        occurs = torch.zeros(field.cardinality, dtype=torch.bool)
+        occurs[field.codes[trained[owners]]] = True
+        kept = occurs[field.codes]
+        owners, codes = owners[kept], field.codes[kept]
+        shares = 1.0 / torch.bincount(owners, minlength=num_items)[owners]
+        found.append((owners, first_row + codes, torch.full_like(owners, part), shares))
+        first_row += field.cardinality
+    owners, rows, parts, shares = (torch.cat(columns) for columns in zip(*found, strict=True))
+    return owners, rows, parts, shares
+
+
+Encoder = IdEncoder | SideInfoEncoder

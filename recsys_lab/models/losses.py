@@ -36,3 +36,19 @@ def logistic_loss(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     """
     positive, negative = (torch.broadcast_to(w, logits.shape) for w in (positive, negative))
     return _WeightedLogistic.apply(logits, positive, negative)
+
+
+def squared_loss(scores: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """Squared distance of positives to their weight, and of negatives to 0.
+
+    The article's matrix factorisation that regresses the weight of a pair.
+
+    Args:
+        scores: any shape.
+        positive: weight that a positive is fit to, 0 where there is none; of the same shape.
+        negative: weight of the squared score of a negative, likewise.
+
+    Returns:
+        The sum.
+    """
+    return ((positive > 0) * (scores - positive).square() + negative * scores.square()).sum()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 
@@ -45,7 +45,8 @@ class RowWiseAdagrad(torch.optim.Optimizer):
         state = self.state[parameter]
         if "sum" not in state:
             shape = parameter.shape[:1] if sparse else parameter.shape
-            state["sum"] = torch.zeros(shape, dtype=parameter.dtype, device=parameter.device)
+            dtype = torch.promote_types(parameter.dtype, torch.float32)
+            state["sum"] = torch.zeros(shape, dtype=dtype, device=parameter.device)
         return state["sum"]
 
     @torch.no_grad()
@@ -73,3 +74,48 @@ class RowWiseAdagrad(torch.optim.Optimizer):
                 rows *= (-group["lr"] / (grown.sqrt() + group["eps"]))[:, None]
                 parameter.index_add_(0, index, rows)
         return loss
+
+
+Build = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
+
+_TAKE_SPARSE = (RowWiseAdagrad, torch.optim.SGD, torch.optim.Adagrad, torch.optim.SparseAdam)
+_REFUSED_SETTINGS = ("weight_decay", "momentum", "maximize", "nesterov")  # on sparse gradients
+
+
+def check_optimizer(build: Build) -> None:
+    """Refuse an optimiser that cannot update tables with sparse gradients.
+
+    Raises:
+        ValueError: naming the setting and what to do.
+    """
+    optimizer = build([nn.Parameter(torch.zeros(1, 1))])
+    if not isinstance(optimizer, _TAKE_SPARSE):
+        raise ValueError(
+            f"optimizer {type(optimizer).__name__} cannot update sparse tables: choose one of "
+            f"{', '.join(kind.__name__ for kind in _TAKE_SPARSE)}"
+        )
+    for name in _REFUSED_SETTINGS:
+        if optimizer.defaults.get(name):
+            raise ValueError(
+                f"optimizer.{name} does not go with sparse tables, which only the rows of a batch "
+                f"may change: leave it out, or regularise the rows of the batch with model.l2"
+            )
+
+
+def build_optimizers(build: Build, net: nn.Module) -> list[torch.optim.Optimizer]:
+    """The optimisers of a net with sparse tables and, perhaps, dense parameters.
+
+    One takes both kinds, but for SparseAdam: there, Adam with the same settings takes the dense.
+    A module names its sparse parameters in `sparse_tables`.
+    """
+    sparse: list[Tensor] = []
+    for module in net.modules():
+        named = (getattr(module, name) for name in getattr(module, "sparse_tables", ()))
+        sparse += [parameter for parameter in named if parameter is not None]
+    known = {id(parameter) for parameter in sparse}
+    dense = [parameter for parameter in net.parameters() if id(parameter) not in known]
+    optimizer = build([*sparse, *dense])
+    if not dense or not isinstance(optimizer, torch.optim.SparseAdam):
+        return [optimizer]
+    settings = {name: optimizer.defaults[name] for name in ("lr", "betas", "eps")}
+    return [build(sparse), torch.optim.Adam(dense, **settings)]

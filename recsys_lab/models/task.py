@@ -1,13 +1,17 @@
 """The one LightningModule: it trains any network that has a loss for the batch contracts."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch
+from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.schedules import Schedule
 from recsys_lab.models.scoring import ScoreVectors
 
@@ -32,6 +36,19 @@ class EmbeddingNet(Protocol):
 
     def probability(self, scores: Tensor) -> Tensor:
         """Scores brought into [0, 1] in their order."""
+        ...
+
+
+@runtime_checkable
+class SelfUpdatingNet(Protocol):
+    """A net that trains its own tables in place, without gradients for an optimiser."""
+
+    def begin(self, frequencies: np.ndarray) -> None:
+        """Get ready to train on sequences with these shares (N,) of the items."""
+        ...
+
+    def update(self, batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
+        """Train on a batch; returns what `loss` does, of before the update."""
         ...
 
 
@@ -71,12 +88,12 @@ class EmbeddingTask(LightningModule):
         self._identity = dict(identity)
         self._config = dict(config)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The optimiser over all parameters."""
-        optimizer = self._optimizer(self.parameters())
-        for group in optimizer.param_groups:
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """The optimisers over all parameters; the first decides the rate that is logged."""
+        optimizers = build_optimizers(self._optimizer, self)
+        for group in chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
             group["base_lr"] = group["lr"]
-        return optimizer
+        return optimizers
 
     def learning_rate(self, batch_idx: int) -> float:
         """Rate of a step: a function of epoch and batch number alone."""
@@ -84,20 +101,36 @@ class EmbeddingTask(LightningModule):
         progress = (self.current_epoch + epoch_progress) / (self.trainer.max_epochs or 1)
         return self.base_rate * self._schedule(min(progress, 1.0), epoch_progress)
 
+    def _optimizers(self) -> list[LightningOptimizer]:
+        optimizers = self.optimizers()
+        return optimizers if isinstance(optimizers, list) else [optimizers]
+
     @property
     def base_rate(self) -> float:
         """The rate that the schedule takes a share of."""
-        return float(self.optimizers().param_groups[0]["base_lr"])  # type: ignore[union-attr]
+        return float(self._optimizers()[0].param_groups[0]["base_lr"])
+
+    def on_fit_start(self) -> None:
+        """Tell a net that trains itself what it is going to meet."""
+        if isinstance(self.net, SelfUpdatingNet):
+            self.net.begin(self.trainer.datamodule.frequencies)  # type: ignore[attr-defined]
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One update; returns the mean loss of a positive with its negatives, detached."""
-        optimizer = self.optimizers()
-        for group in optimizer.param_groups:  # type: ignore[union-attr]
-            group["lr"] = self.learning_rate(batch_idx)
-        total, weight = self.net.loss(batch)
-        optimizer.zero_grad(set_to_none=True)  # type: ignore[union-attr]
-        self.manual_backward(total)
-        optimizer.step()  # type: ignore[union-attr]
+        first, *others = self._optimizers()
+        rate = self.learning_rate(batch_idx)
+        for group in chain.from_iterable(o.param_groups for o in (first, *others)):
+            group["lr"] = rate
+        if isinstance(self.net, SelfUpdatingNet):
+            total, weight = self.net.update(batch, rate)
+        else:
+            total, weight = self.net.loss(batch)
+            for optimizer in (first, *others):
+                optimizer.zero_grad(set_to_none=True)
+            self.manual_backward(total)
+        first.step()  # this one counts, so that `global_step` is the number of batches
+        for optimizer in others:
+            optimizer.optimizer.step()
         return {"mean_loss": (total.detach() / weight.clamp_min(1e-12))}
 
     def check_finite(self, loss: float) -> None:

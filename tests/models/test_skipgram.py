@@ -6,8 +6,9 @@ import torch
 
 from recsys_lab.data.batch import PairBatch, WindowBatch
 from recsys_lab.data.windows import distance_weights
+from recsys_lab.models.blocks import window_weights
 from recsys_lab.models.encoders import IdEncoder
-from recsys_lab.models.skipgram import SkipGram, window_weights
+from recsys_lab.models.skipgram import SkipGram
 
 NUM_ITEMS, DIM = 12, 5
 

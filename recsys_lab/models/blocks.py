@@ -1,0 +1,76 @@
+"""Both batch contracts as one: blocks of score matrices with the weights of their cells."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+
+
+class ScoreBlock(NamedTuple):
+    """G matrices of R centers by C contexts; a cell counts as a positive, as a negative, or not."""
+
+    centers: Tensor  # (G, R) int64 item ids
+    contexts: Tensor  # (G, C) int64
+    positive: Tensor  # (G, R, C) weight of the cell as a positive
+    negative: Tensor  # (G, R, C) weight of the cell as a negative
+
+    @property
+    def num_positives(self) -> Tensor:
+        """Weight of all positives, a scalar."""
+        return self.positive.sum()
+
+
+def score_block(batch: Batch) -> ScoreBlock:
+    """Arrange a batch of either contract for a product of centers and contexts.
+
+    A pair with its negatives is a block of one center; the walks of a group are another.
+    """
+    return _pair_block(batch) if isinstance(batch, PairBatch) else _window_block(batch)
+
+
+def _pair_block(batch: PairBatch) -> ScoreBlock:
+    contexts = torch.cat([batch.contexts[:, None], batch.negatives], dim=1)  # (B, 1 + K)
+    weights = batch.weights[:, None, None].expand(-1, 1, contexts.shape[1])  # (B, 1, 1 + K)
+    is_positive = torch.zeros_like(weights)
+    is_positive[..., 0] = 1
+    return ScoreBlock(
+        batch.centers[:, None], contexts, weights * is_positive, weights * (1 - is_positive)
+    )
+
+
+def _window_block(batch: WindowBatch) -> ScoreBlock:
+    groups, walks, length = batch.items.shape
+    places = batch.items.clamp_min(0).view(groups, walks * length)  # (G, C)
+    band, negative = window_weights(batch)
+    positive = torch.zeros_like(negative)
+    blocks = positive[:, :, : walks * length].view(groups, walks, length, walks, length)
+    blocks.diagonal(dim1=1, dim2=3).copy_(band.permute(0, 2, 3, 1))
+    return ScoreBlock(places, torch.cat([places, batch.negatives], dim=1), positive, negative)
+
+
+def window_weights(batch: WindowBatch) -> tuple[Tensor, Tensor]:
+    """Weights of a block's score matrix: a band of positives, the other walks as negatives.
+
+    Row r of a group is the center at place r; column c is the context at place c, then come the
+    drawn negatives. A center's own walk holds its positives and never its negatives. A row's
+    negatives weigh `num_negatives` times as much as its positives: in expectation the loss of
+    word2vec, where each positive draws that many.
+
+    Returns:
+        positive weights (G, S, L, L) by walk, and negative weights (G, C, C + K), where S is the
+        number of walks of a group and C = S * L.
+    """
+    groups, walks, length = batch.items.shape
+    valid = batch.items >= 0  # (G, S, L)
+    offsets = torch.arange(length, device=batch.items.device)
+    band = batch.distance_weights[(offsets[:, None] - offsets).abs()]  # (L, L)
+    positive = band * valid[..., :, None] * valid[..., None, :]  # (G, S, L, L)
+    mass = positive.sum(-1).view(groups, walks * length, 1) * batch.num_negatives  # (G, C, 1)
+    place = torch.arange(walks * length, device=batch.items.device) // length
+    own = torch.zeros(walks * length, batch.column_weights.shape[1], device=place.device)
+    own[:, : walks * length] = place[:, None] == place  # (C, C + K)
+    negative = batch.column_weights[:, None, :] * (1 - own)
+    negative = negative * (mass / negative.sum(-1, keepdim=True).clamp_min(1e-12))
+    return positive, negative

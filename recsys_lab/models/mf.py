@@ -1,0 +1,92 @@
+"""Matrix factorisation over either batch contract."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from recsys_lab.data.batch import Batch
+from recsys_lab.models.blocks import score_block
+from recsys_lab.models.encoders import IdEncoder
+from recsys_lab.models.losses import logistic_loss, squared_loss
+from recsys_lab.models.scoring import ScoreVectors
+
+Loss = Literal["logistic", "squared"]
+_LOSSES = {"logistic": logistic_loss, "squared": squared_loss}
+
+
+class MatrixFactorization(nn.Module):
+    """One vector for each item: score(i, j) = u_i . u_j, with biases + b_i + b_j + b.
+
+    Koren, Bell and Volinsky (Computer 2009), equations 2 and 5, on a symmetric matrix of items. As
+    there, every pair of the batch regularises its own two rows, by its weight; a row that is not in
+    the batch does not change, however large the catalogue. The score of an item with itself is
+    nothing to be learned: where a window holds an item twice, that cell is left out.
+
+    Args:
+        encoder: item ids -> vectors.
+        biases: item ids -> (..., 1), or None for no biases at all.
+        loss: "logistic" takes pairs as labels that count by their weight; "squared" regresses the
+            weight of a positive, and 0 for a negative.
+        l2: times (|u_i|^2 + |u_j|^2 + b_i^2 + b_j^2), added to the loss of every pair.
+        popularity: (N,) added to the score for both items.
+    """
+
+    popularity: Tensor
+
+    def __init__(
+        self,
+        encoder: IdEncoder,
+        biases: IdEncoder | None,
+        *,
+        loss: Loss,
+        l2: float,
+        popularity: Tensor,
+    ) -> None:
+        super().__init__()
+        if loss not in _LOSSES:
+            raise ValueError(f"model.loss must be one of {', '.join(get_args(Loss))}, got {loss}")
+        if not l2 >= 0:
+            raise ValueError(f"model.l2 must be >= 0, got {l2}")
+        self.encoder = encoder
+        self.biases = biases
+        self.global_bias = nn.Parameter(torch.zeros(1)) if biases else None
+        self.loss_name = loss
+        self.l2 = l2
+        self.register_buffer("popularity", popularity)
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Weighted sum of the loss over positives and negatives, and the positives' weight."""
+        block = score_block(batch)
+        other = block.centers[:, :, None] != block.contexts[:, None, :]  # (G, R, C)
+        positive, negative = block.positive * other, block.negative * other
+        center, context = self.encoder(block.centers), self.encoder(block.contexts)
+        scores = torch.bmm(center, context.transpose(1, 2))  # (G, R, C)
+        sizes = [(v**2).sum(-1) for v in (center, context)]  # (G, R) and (G, C)
+        if self.biases is not None:
+            ours, theirs = (self.biases(items)[..., 0] for items in (block.centers, block.contexts))
+            scores = scores + ours[:, :, None] + theirs[:, None, :] + self.global_bias
+            sizes = [sizes[0] + ours**2, sizes[1] + theirs**2]
+        total = _LOSSES[self.loss_name](scores, positive, negative)
+        if self.l2:
+            weight = positive + negative
+            penalty = (weight.sum(2) * sizes[0]).sum() + (weight.sum(1) * sizes[1]).sum()
+            total = total + self.l2 * penalty
+        return total, positive.sum()
+
+    @torch.no_grad()
+    def score_vectors(self, items: Tensor) -> ScoreVectors:
+        """Vectors whose inner products are the scores among the given items (n,)."""
+        vectors = self.encoder(items)
+        bias = self.popularity[items]
+        if self.biases is not None and self.global_bias is not None:
+            bias = bias + self.biases(items)[:, 0] + self.global_bias / 2
+        return ScoreVectors(vectors, vectors, bias)
+
+    def can_score(self, seen: Tensor) -> Tensor:
+        """Mask (N,): an item that training never met has no vector of meaning."""
+        return self.encoder.can_encode(seen)
+
+    def probability(self, scores: Tensor) -> Tensor:
+        """Scores (n,) brought into [0, 1]: the logistic function, or cut where weights are fit."""
+        return torch.sigmoid(scores) if self.loss_name == "logistic" else scores.clamp(0, 1)

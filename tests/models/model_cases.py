@@ -1,0 +1,102 @@
+"""Batches of both contracts, and losses by double loops in float64."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recsys_lab.data.batch import FieldCodes, Items, PairBatch, WindowBatch
+from recsys_lab.data.windows import distance_weights
+from recsys_lab.models.blocks import window_weights
+
+NUM_ITEMS = 12
+
+Score = Callable[[int, int], Tensor]
+CellLoss = Callable[[Tensor, float, float], Tensor]
+
+
+def pair_batch(size: int, num_negatives: int, seed: int = 0) -> PairBatch:
+    rng = np.random.default_rng(seed)
+    centers = rng.integers(0, NUM_ITEMS, size)
+    return PairBatch(
+        torch.from_numpy(centers),
+        torch.from_numpy((centers + rng.integers(1, NUM_ITEMS, size)) % NUM_ITEMS),
+        torch.from_numpy(rng.integers(0, NUM_ITEMS, (size, num_negatives))),
+        torch.from_numpy(rng.random(size) + 0.5),
+        size,
+    )
+
+
+def window_batch(groups: int, walks: int, length: int, drawn: int, seed: int = 0) -> WindowBatch:
+    rng = np.random.default_rng(seed)
+    items = rng.integers(0, NUM_ITEMS, (groups, walks, length))
+    items[0, 0, length - 1 :] = -1  # one walk is shorter
+    negatives = rng.integers(0, NUM_ITEMS, (groups, drawn))
+    columns = items.reshape(groups, -1)
+    weights = rng.random(columns.shape) * (columns >= 0) if drawn == 0 else 0.0 * columns
+    return WindowBatch(
+        torch.from_numpy(items),
+        torch.from_numpy(negatives),
+        torch.from_numpy(np.concatenate([weights, np.ones((groups, drawn))], axis=1)),
+        torch.from_numpy(distance_weights(length, 2, shrink=True)).double(),
+        5.0,
+        int((items >= 0).sum()),
+    )
+
+
+BATCHES = {
+    "pairs": pair_batch(7, 3),
+    "one pair, one negative": pair_batch(1, 1),
+    "windows, in batch": window_batch(2, 3, 4, 0),
+    "windows, shared": window_batch(3, 1, 5, 4),
+    "one window, one negative": window_batch(1, 1, 2, 1),
+}
+
+
+def cells(batch: PairBatch | WindowBatch) -> list[tuple[int, int, float, float]]:
+    """Center, context, weight as a positive and as a negative, of every cell that counts."""
+    found = []
+    if isinstance(batch, PairBatch):
+        for b in range(len(batch.centers)):
+            weight = float(batch.weights[b])
+            found.append((int(batch.centers[b]), int(batch.contexts[b]), weight, 0.0))
+            for item in batch.negatives[b].tolist():
+                found.append((int(batch.centers[b]), item, 0.0, weight))
+        return found
+    _, negative = window_weights(batch)
+    groups, walks, length = batch.items.shape
+    for g in range(groups):
+        places = [item for walk in batch.items[g].tolist() for item in walk]
+        columns = places + batch.negatives[g].tolist()
+        for r, center in enumerate(places):
+            for c, context in enumerate(columns):
+                same_walk = c < walks * length and r // length == c // length
+                weight = float(batch.distance_weights[abs(r - c)]) if same_walk else 0.0
+                if center >= 0 and context >= 0:
+                    found.append((center, context, weight, float(negative[g, r, c])))
+    return found
+
+
+def logistic(score: Tensor, positive: float, negative: float) -> Tensor:
+    return positive * torch.log1p(torch.exp(-score)) + negative * torch.log1p(torch.exp(score))
+
+
+def squared(score: Tensor, positive: float, negative: float) -> Tensor:
+    return (score - positive) ** 2 * (positive > 0) + negative * score**2
+
+
+def field(values: list[list[int]], cardinality: int) -> FieldCodes:
+    lengths = [0, *np.cumsum([len(codes) for codes in values])]
+    flat = [code for codes in values for code in codes]
+    return FieldCodes(torch.tensor(lengths), torch.tensor(flat, dtype=torch.long), cardinality)
+
+
+def items_with(fields: dict[str, FieldCodes], degrees: list[int]) -> Items:
+    return Items(torch.tensor(degrees), fields.__getitem__)
+
+
+def softmax(values: list[float]) -> list[float]:
+    powers = [math.exp(value) for value in values]
+    return [power / sum(powers) for power in powers]

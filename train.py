@@ -7,6 +7,7 @@ import hydra
 from omegaconf import DictConfig
 
 from recsys_lab.configuration import explain_overrides, register_resolvers
+from recsys_lab.threads import let_idle_threads_sleep
 
 CONF = Path(__file__).parent / "conf"
 
@@ -20,6 +21,7 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
+    let_idle_threads_sleep()
     register_resolvers()
     if complaint := explain_overrides(sys.argv[1:], CONF):
         sys.exit(complaint)

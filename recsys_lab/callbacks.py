@@ -1,4 +1,4 @@
-"""Callbacks: the learning curve, its rows and figures, and the progress bar that shows them."""
+"""The callback that draws learning curves while a model trains."""
 
 import logging
 import time
@@ -8,19 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
 from recsys_lab.curve import CurveFile, Row
 from recsys_lab.data.batch import Batch
 from recsys_lab.evaluation.metrics import precision_recall
-from recsys_lab.evaluation.protocol import evaluate_auc, scores_by_slice
+from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
 from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.sampling import sample_pairs
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs
-from recsys_lab.figures import draw_learning_curve, draw_precision_recall
+from recsys_lab.figures.run import draw_learning_curve, draw_precision_recall
 from recsys_lab.models.task import EmbeddingTask
 
 log = logging.getLogger(__name__)
@@ -97,6 +96,7 @@ class LearningCurve(Callback):
             "items": self.items_trained,
             "seconds": self._seconds(),
             "own_seconds": self._own_seconds,
+            "losses": [float(loss) for loss in self._losses],  # since the last row
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -105,6 +105,7 @@ class LearningCurve(Callback):
         self.items_trained = state_dict["items"]
         self.fit_seconds = state_dict["seconds"]
         self._own_seconds = state_dict["own_seconds"]
+        self._losses = [torch.tensor(loss) for loss in state_dict["losses"]]
         self._at_row = (self.items_trained, self.fit_seconds - self._own_seconds)
 
     @property
@@ -162,7 +163,8 @@ class LearningCurve(Callback):
     def _add_point(
         self, trainer: Trainer, task: EmbeddingTask, batch_idx: int, *, with_ranking: bool
     ) -> None:
-        loss = float(torch.stack(self._losses).mean())  # waits for the device, so do it rarely
+        # Waits for the device, so do it rarely.
+        loss = float(torch.stack([loss.cpu() for loss in self._losses]).mean())
         task.check_finite(loss)
         began = time.perf_counter()
         self._losses.clear()
@@ -208,7 +210,8 @@ class LearningCurve(Callback):
     def _log_precision_recall(self, trainer: Trainer, task: EmbeddingTask) -> None:
         protocol = next(iter(self._sample.negatives))
         scorer = net_scorer(task, self._items, self._pairs.seen)
-        scores = scores_by_slice(scorer, self._sample, protocol)
+        every = score_evaluation_pairs(scorer, self._sample)
+        scores = scores_by_slice(self._sample, every, protocol)
         if "all" not in scores:
             return
         positive, negative = scores["all"]
@@ -234,22 +237,3 @@ class LearningCurve(Callback):
 def _boards(trainer: Trainer) -> list[SummaryWriter]:
     """The TensorBoard writers; none under `fast_dev_run`."""
     return [x.experiment for x in trainer.loggers if isinstance(x, TensorBoardLogger)]
-
-
-class TrainingBar(TQDMProgressBar):
-    """A progress bar with loss, AUC and speed, as the learning curve last found them."""
-
-    def __init__(self, curve: LearningCurve) -> None:
-        super().__init__(refresh_rate=10)
-        self._curve = curve
-
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """What stands at the end of the bar."""
-        if not self._curve.rows:
-            return {}
-        row = self._curve.rows[-1]
-        shown = {"loss": f"{row['train/loss']:.3f}"}
-        auc = next((v for n, v in row.items() if n.startswith("val/auc/") and v is not None), None)
-        if auc is not None:
-            shown["auc"] = f"{auc:.4f}"
-        return shown | {"items/s": f"{row['train/items_per_second']:,.0f}"}

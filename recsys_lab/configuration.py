@@ -35,7 +35,7 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that the experi
     "schedule": frozenset({"progress", "epoch_progress"}),
     "trainer": frozenset({"callbacks", "logger", "plugins", "default_root_dir"}),
     "curve": frozenset({"pairs", "folder", "seed"}),
-    "evaluation": frozenset({"scorer", "pairs", "seed"}),
+    "evaluation": frozenset(),
 }
 
 
@@ -93,8 +93,8 @@ def _is_group(override: Override, folder: Path) -> bool:
 
 
 def _sweep_values(override: Override) -> list[str]:
-    if override.value_type is not ValueType.CHOICE_SWEEP:  # a glob names only what exists
-        return []
+    if not override.is_choice_sweep() or override.value_type is ValueType.GLOB_CHOICE_SWEEP:
+        return []  # a glob names only what exists
     return [str(value) for value in override.sweep_string_iterator()]
 
 
@@ -144,6 +144,13 @@ def check_configuration(cfg: DictConfig) -> None:
     Raises:
         ConfigurationError: naming the key, its value and what is valid.
     """
+    known = [*_TOP_LEVEL, *_SECTIONS]
+    for name in cfg:
+        if name not in known:
+            raise ConfigurationError(
+                f"unknown key {str(name)!r}: at the top level there are "
+                f"{', '.join(sorted(known))}{_near(str(name), known)}"
+            )
     for name, hint in _TOP_LEVEL.items():
         _check_value(name, cfg[name], hint)
     for section, passed in _SECTIONS.items():

@@ -50,3 +50,27 @@ class CurveFile:
             file.flush()
             os.fsync(file.fileno())
         part.replace(self._path)
+
+
+def read_curve(folder: Path) -> list[Row]:
+    """The rows of a run folder's `curve.csv`, None where a value was not measured.
+
+    A run that was killed while it wrote may leave a last line cut short: it is left out.
+
+    Returns:
+        No rows where there is no file.
+    """
+    path = folder / "curve.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if rows and None in rows[-1].values():
+        rows.pop()
+    return [{name: _number(text) for name, text in row.items()} for row in rows]
+
+
+def _number(text: str) -> float | int | None:
+    if not text:
+        return None
+    return int(text) if text.isdecimal() else float(text)

@@ -188,7 +188,7 @@ class _Reading:
         sources, targets, relations = distinct_listings(
             *drop_unusable(*self._listings.columns(ranks.of_code), report), report
         )
-        if len(self._listings) and not len(sources):
+        if report.notes["listings of outside items"] and not len(sources):
             raise CatalogError(
                 f"{source.path}: no listing is left ({report}); "
                 "use catalog.outside_items=keep or a file whose items list each other"

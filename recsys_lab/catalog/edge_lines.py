@@ -93,8 +93,8 @@ def read_edges(path: str, codes: IdCodes, report: ReadReport, labelled: bool) ->
         edges.tables.append(
             pl.DataFrame(
                 {
-                    "source": pl.Series(codes.encode(kept["source"]), dtype=pl.Int32),
-                    "target": pl.Series(codes.encode(kept["target"]), dtype=pl.Int32),
+                    "source": pl.Series(codes.encode(kept["source"].to_list()), dtype=pl.Int32),
+                    "target": pl.Series(codes.encode(kept["target"].to_list()), dtype=pl.Int32),
                     "value": kept["value"],
                 }
             )

@@ -50,8 +50,9 @@ def read_batches(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[li
         rest = b"" if too_long else rest + first
         if others:
             *middle, last = others
-            lines = [_finish(line, max_line_bytes) for line in middle]
-            lines.insert(0, None if too_long else _finish(rest, max_line_bytes))
+            lines = [None if too_long else _finish(rest, max_line_bytes), *middle]
+            if b"\r" in block or len(block) > max_line_bytes:
+                lines[1:] = [_finish(line, max_line_bytes) for line in middle]
             rest, too_long = last, False
             count += len(lines)
             yield lines

@@ -62,9 +62,6 @@ class ListingBuffer:
         self._relations.append(relation)
         self._lengths.append(len(targets))
 
-    def __len__(self) -> int:
-        return len(self._targets)
-
     def columns(self, of_code: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sources and targets as rows of the vocabulary, and the relations: each (E,)."""
         lengths = np.array(self._lengths, np.int32)

@@ -91,18 +91,51 @@ def degree_matched_negatives(
     turned = rng.random(len(positives)) < 0.5
     heads = np.where(turned, positives[:, 1], positives[:, 0])
     tails = np.where(turned, positives[:, 0], positives[:, 1])[rng.permutation(len(positives))]
-    bad = np.ones(len(positives), bool)
+
+    bad = np.ones(len(heads), bool)
     for _ in range(_ROUNDS):
-        keys = pair_keys(heads, tails, num_items)
-        bad = (heads == tails) | _contains(known_keys, keys) | ~_first_of_each(keys)
+        bad = _misplaced(heads, tails, known_keys, num_items)
+        bad |= ~_first_of_each(pair_keys(heads, tails, num_items))
         if not bad.any():
             return np.stack([heads, tails], axis=1).astype(np.int32)
-        stuck = np.flatnonzero(bad)
-        partners = rng.choice(len(heads), min(len(heads), 2 * len(stuck) + 8), replace=False)
-        moved = np.union1d(stuck, partners)
-        tails[moved] = tails[rng.permutation(moved)]
+        _swap_tails(heads, tails, bad, known_keys, num_items, rng)
     raise CatalogError(
         f"{int(bad.sum()):,} of {len(positives):,} degree-matched negatives could not be placed: a "
         "few items take part in most pairs; leave the protocol out with "
         "split.negatives='[uniform]', or use a larger catalogue"
     )
+
+
+def _misplaced(
+    heads: np.ndarray, tails: np.ndarray, known_keys: np.ndarray, num_items: int
+) -> np.ndarray:
+    """Mask of pairs that are known or join an item to itself."""
+    return (heads == tails) | _contains(known_keys, pair_keys(heads, tails, num_items))
+
+
+def _swap_tails(
+    heads: np.ndarray,
+    tails: np.ndarray,
+    bad: np.ndarray,
+    known_keys: np.ndarray,
+    num_items: int,
+    rng: np.random.Generator,
+) -> None:
+    """Let each bad pair swap tails, in place, with a partner where that leaves fewer bad ones."""
+    one = rng.permutation(np.flatnonzero(bad))
+    other = rng.choice(len(heads), len(one))
+    apart = _first_of_each(other) & ~bad[other]
+    if 4 * apart.sum() < len(one):  # hardly a good pair left: pair all of them up
+        one, other = np.split(rng.permutation(len(heads))[: len(heads) // 2 * 2], 2)
+    else:
+        one, other = one[apart], other[apart]
+    keys = pair_keys(heads, tails, num_items)
+    after = np.zeros(len(one), np.int64)
+    for ends in ((heads[one], tails[other]), (heads[other], tails[one])):
+        doubled = np.isin(pair_keys(*ends, num_items), keys)
+        after += _misplaced(*ends, known_keys, num_items) | doubled
+    before = bad[one].astype(np.int64) + bad[other]
+    # Swaps that change nothing are taken half of the time: they lead out of dead ends.
+    swap = (after == 0) | ((after <= before) & (rng.random(len(one)) < 0.5))
+    one, other = one[swap], other[swap]
+    tails[one], tails[other] = tails[other], tails[one]

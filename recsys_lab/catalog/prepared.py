@@ -205,7 +205,9 @@ def _hash_file(path: str | Path) -> str:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise CatalogError(f"cannot read {path}: {error.strerror}") from error
+        raise CatalogError(
+            f"cannot read {path} ({error.strerror}): check the path (catalog.path=)"
+        ) from error
 
 
 def _hash_texts(texts: pl.Series) -> str:

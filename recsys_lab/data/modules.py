@@ -38,8 +38,12 @@ class _BatchDataModule(LightningDataModule):
         raise NotImplementedError
 
     def train_dataloader(self) -> BatchLoader:
-        """All batches, epoch by epoch."""
-        return BatchLoader(self.draw, self.num_batches, self.num_workers)
+        """All batches of the trainer's current epoch; of epoch 0 without a trainer."""
+
+        def epoch() -> int:
+            return self.trainer.current_epoch if self.trainer else 0
+
+        return BatchLoader(self.draw, self.num_batches, self.num_workers, epoch)
 
 
 class SequenceDataModule(_BatchDataModule):

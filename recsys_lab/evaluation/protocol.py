@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys_lab.evaluation.metrics import auc_roc
-from recsys_lab.evaluation.ranking import evaluate_ranking
+from recsys_lab.evaluation.ranking import RankingResult, evaluate_ranking
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.slices import SLICES, EvaluationPairs, count_slices, slice_masks
 
@@ -59,6 +59,54 @@ def score_evaluation_pairs(scorer: Scorer, pairs: EvaluationPairs) -> PairScores
     )
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What a scorer gave to the evaluation pairs, computed once for metrics and intervals alike.
+
+    Attributes:
+        pairs: what was judged on.
+        scores: of the positives and of every protocol's negatives.
+        ranking: of the held-out ends among the whole catalogue.
+    """
+
+    pairs: EvaluationPairs
+    scores: PairScores
+    ranking: RankingResult
+
+    def metrics(self) -> Metrics:
+        """The whole protocol as one flat table row.
+
+        Returns:
+            The keys of `evaluate_auc` and `RankingResult.metrics`, and `pairs/<slice>`, the number
+            of positives.
+        """
+        counts = {f"pairs/{name}": count for name, count in count_slices(self.pairs).items()}
+        return {**counts, **auc_metrics(self.pairs, self.scores), **self.ranking.metrics()}
+
+
+def judge(
+    scorer: Scorer,
+    pairs: EvaluationPairs,
+    ks: Sequence[int] = (10, 50),
+    max_scores: float = 4e9,
+    seed: int = 0,
+) -> Judgement:
+    """Score the evaluation pairs and rank over the full catalogue, each once."""
+    scores = score_evaluation_pairs(scorer, pairs)
+    return Judgement(pairs, scores, evaluate_ranking(scorer, pairs, ks, max_scores, seed))
+
+
+def evaluate(
+    scorer: Scorer,
+    pairs: EvaluationPairs,
+    ks: Sequence[int] = (10, 50),
+    max_scores: float = 4e9,
+    seed: int = 0,
+) -> Metrics:
+    """The whole protocol as one flat table row: `Judgement.metrics`."""
+    return judge(scorer, pairs, ks, max_scores, seed).metrics()
+
+
 def evaluate_auc(
     scorer: Scorer, pairs: EvaluationPairs, unscored: str = "median"
 ) -> dict[str, float | None]:
@@ -73,50 +121,36 @@ def evaluate_auc(
         unscored: the rule for unscored pairs; "median" is the only one.
 
     Returns:
+        What `auc_metrics` gives.
+    """
+    if unscored != "median":
+        raise ValueError(f"unscored must be 'median', got {unscored!r}")
+    return auc_metrics(pairs, score_evaluation_pairs(scorer, pairs))
+
+
+def auc_metrics(pairs: EvaluationPairs, scores: PairScores) -> dict[str, float | None]:
+    """AUC-ROC and coverage of pairs that are scored already.
+
+    Returns:
         `auc/<protocol>/<slice>`, None where a class is missing or wholly unscored
         (`PairScores.of_slice`);
         `coverage/<slice>`, the share of the slice's positives that are scored, None where empty.
     """
-    if unscored != "median":
-        raise ValueError(f"unscored must be 'median', got {unscored!r}")
-    scores = score_evaluation_pairs(scorer, pairs)
-    positive_masks = slice_masks(pairs.seen, pairs.positives)
-    scored = ~np.isnan(scores.positives)
     metrics: dict[str, float | None] = {}
-    for protocol, negatives in pairs.negatives.items():
-        negative_masks = slice_masks(pairs.seen, negatives)
+    for protocol in pairs.negatives:
+        found = scores_by_slice(pairs, scores, protocol)
         for name in SLICES:
-            both = scores.of_slice(protocol, positive_masks[name], negative_masks[name])
-            metrics[f"auc/{protocol}/{name}"] = None if both is None else auc_roc(*both)
-    for name, mask in positive_masks.items():
+            metrics[f"auc/{protocol}/{name}"] = auc_roc(*found[name]) if name in found else None
+    scored = ~np.isnan(scores.positives)
+    for name, mask in slice_masks(pairs.seen, pairs.positives).items():
         metrics[f"coverage/{name}"] = float(scored[mask].mean()) if mask.any() else None
     return metrics
 
 
-def evaluate(
-    scorer: Scorer,
-    pairs: EvaluationPairs,
-    ks: Sequence[int] = (10, 50),
-    max_scores: float = 4e9,
-    seed: int = 0,
-) -> Metrics:
-    """The whole protocol as one flat table row.
-
-    Returns:
-        The keys of `evaluate_auc` and `RankingResult.metrics`, and `pairs/<slice>`, the number
-        of positives.
-    """
-    metrics: Metrics = {f"pairs/{name}": count for name, count in count_slices(pairs).items()}
-    metrics.update(evaluate_auc(scorer, pairs))
-    metrics.update(evaluate_ranking(scorer, pairs, ks, max_scores, seed).metrics())
-    return metrics
-
-
 def scores_by_slice(
-    scorer: Scorer, pairs: EvaluationPairs, protocol: str
+    pairs: EvaluationPairs, scores: PairScores, protocol: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Positive and negative scores of every slice that has both, as `evaluate_auc` sees them."""
-    scores = score_evaluation_pairs(scorer, pairs)
     ours = slice_masks(pairs.seen, pairs.positives)
     theirs = slice_masks(pairs.seen, pairs.negatives[protocol])
     found = {name: scores.of_slice(protocol, ours[name], theirs[name]) for name in SLICES}

@@ -207,8 +207,9 @@ def test_filters_are_counted(read):
         read(*lines, require_title=True, min_also_bought=3)
 
 
-def test_one_item_alone_is_a_catalogue(read):
-    records = read({"asin": "a"})
+@pytest.mark.parametrize("related", [None, {}, {"also_bought": ["a"]}, {"also_viewed": ["b"]}])
+def test_one_item_alone_is_a_catalogue(read, related):
+    records = read({"asin": "a", "related": related})
     assert len(records.items) == 1
     assert len(records.sources) == 0
 

@@ -1,35 +1,21 @@
-"""Figures, drawn without a display."""
+"""Figures of one run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-_COLORS = {"uniform": "#1f6f8b", "degree_matched": "#d1602f", "given": "#5b8c3a"}
+from recsys_lab.figures.canvas import GREY, PALETTE, new_figure, save_figure, set_title
+
+_COLORS = dict(zip(("uniform", "degree_matched", "given"), PALETTE, strict=False))
 _STYLES = {"all": "--", "seen": "-"}
-_SLICE_COLORS = {"all": "#8a8f98", "seen": "#1f6f8b", "one_cold": "#d1602f", "both_cold": "#5b8c3a"}
-
-
-def _figure(width: float, height: float, columns: int) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = list(np.atleast_1d(figure.subplots(1, columns)))
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(color="#e6e6e6", linewidth=0.8)
-        axis.set_axisbelow(True)
-    return figure, axes
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    figure.savefig(part, format="png", dpi=130)
-    part.replace(path)
+_SLICE_COLORS = {
+    "all": GREY,
+    "seen": PALETTE[0],
+    "one_cold": PALETTE[1],
+    "both_cold": PALETTE[2],
+}
 
 
 def learning_rate_resets(rows: Sequence[Mapping[str, object]]) -> list[int]:
@@ -45,7 +31,7 @@ def draw_learning_curve(rows: Sequence[Mapping[str, object]], path: Path) -> Fig
         rows: the rows of `curve.csv`.
         path: where the picture goes.
     """
-    figure, (curve, loss) = _figure(11, 4.2, 2)
+    figure, (curve, loss) = new_figure(11, 4.2, 2)
     names = sorted({n for row in rows for n in row if n.startswith("val/auc/")}, reverse=True)
     for name in names:
         protocol, part = name.split("/")[2:]
@@ -59,11 +45,11 @@ def draw_learning_curve(rows: Sequence[Mapping[str, object]], path: Path) -> Fig
                 linewidth=1.8,
             )
     curve.set(xlabel="step (batches trained)", ylabel="AUC-ROC, validation pairs")
-    curve.set_title("Learning curve", loc="left", fontweight="bold")
+    set_title(curve, "Learning curve")
     losses = np.array([(row["step"], row["train/loss"]) for row in rows], float)  # (rows, 2)
     loss.plot(*losses.T, color="#444b54", linewidth=1.6)
     loss.set(xlabel="step (batches trained)", ylabel="training loss of a positive (nats)")
-    loss.set_title("Training loss", loc="left", fontweight="bold")
+    set_title(loss, "Training loss")
     for number, step in enumerate(learning_rate_resets(rows)):
         for axis in (curve, loss):
             label = "learning-rate reset" if number == 0 and axis is curve else None
@@ -84,7 +70,7 @@ def draw_precision_recall(
         path: where the picture goes.
         title: what was scored.
     """
-    figure, (against, plane) = _figure(11, 4.2, 2)
+    figure, (against, plane) = new_figure(11, 4.2, 2)
     for name, (thresholds, precision, recall) in curves.items():
         color = _SLICE_COLORS.get(name)
         count = len(thresholds)
@@ -92,7 +78,7 @@ def draw_precision_recall(
         against.plot(thresholds, recall[:count], color=color, ls="--", label=f"recall, {name}")
         plane.plot(recall, precision, color=color, label=name)
     against.set(xlabel="threshold on the score", ylim=(0, 1.02))
-    against.set_title("Precision and recall against threshold", loc="left", fontweight="bold")
+    set_title(against, "Precision and recall against threshold")
     plane.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     plane.set_title(title, loc="left", fontsize=10)
     against.legend(frameon=False)

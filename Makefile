@@ -1,0 +1,48 @@
+# `make help` explains the targets. Each one creates .venv and installs what it needs.
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help train test lint types check tensorboard bench clean
+
+help:  ## show this help
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+
+train: $(BIN)/.train  ## train and evaluate; overrides go into ARGS, as in make train ARGS="seed=1"
+	$(BIN)/python train.py $(ARGS)
+
+test: $(BIN)/.dev  ## run the tests
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(BIN)/.dev  ## style and common mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(BIN)/.dev  ## static types
+	$(BIN)/mypy
+
+check: lint types test  ## lint, types and tests: what continuous integration runs
+
+tensorboard: $(BIN)/.train  ## show the curves of all runs
+	$(BIN)/tensorboard --logdir outputs
+
+bench: $(BIN)/.train  ## measure training against gensim
+	$(BIN)/python -m benchmarks.train $(ARGS)
+
+clean:  ## remove the environment and the caches; results stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+$(BIN)/.train: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the project into .venv (once)"
+	$(INSTALL) -e .
+	@touch $@
+
+$(BIN)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the project and its development tools into .venv (once)"
+	$(INSTALL) -e '.[dev]'
+	@touch $@ $(BIN)/.train

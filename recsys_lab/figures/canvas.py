@@ -1,0 +1,49 @@
+"""What all figures share: canvas, colours, saving."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette without its yellow, which is too pale for lines on white
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#3b4048")
+GREY = "#8a8f98"
+LineStyle = Literal["-", "--", ":"] | tuple[float, Sequence[float]]
+MAX_SERIES = 12  # more lines than this are not told apart
+
+
+def new_figure(
+    width: float, height: float, columns: int, rows: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """A figure with rows x columns axes, listed row by row."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(np.ravel(figure.subplots(rows, columns)))
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(color="#e6e6e6", linewidth=0.8)
+        axis.set_axisbelow(True)
+    return figure, axes
+
+
+def series_style(number: int) -> tuple[str, LineStyle]:
+    """Colour and line style of a series; all of the first `2 * len(PALETTE)` differ."""
+    style: LineStyle = "-" if (number // len(PALETTE)) % 2 == 0 else (0, (4, 1.5))
+    return PALETTE[number % len(PALETTE)], style
+
+
+def set_title(axis: Axes, text: str) -> None:
+    """A bold title at the left."""
+    axis.set_title(text, loc="left", fontweight="bold")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    figure.savefig(part, format="png", dpi=130)
+    part.replace(path)

@@ -1,0 +1,206 @@
+"""Many runs -> experiments over seeds, in one table for each split, and what cannot be compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recsys_lab.report.columns import COLUMNS, QUALITY, Column
+from recsys_lab.report.names import baseline_label, experiment_labels, settings
+from recsys_lab.report.notes import coverage_notes, data_notes, data_title
+from recsys_lab.report.run_folders import Run
+
+Data = tuple[str, str]  # hashes of split and vocabulary
+COVERAGE = "coverage/all"  # kept beside the columns: share of the test pairs that are scored
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measure over seeds.
+
+    Attributes:
+        mean: over the seeds.
+        deviation: standard deviation over the seeds (n - 1); None for a single one.
+        count: number of seeds, n.
+        bounds: of the 95 % interval over items, each averaged over the seeds; None without one.
+    """
+
+    mean: float
+    deviation: float | None
+    count: int
+    bounds: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row: an experiment with its runs, one for each seed, or a baseline without any."""
+
+    label: str
+    runs: tuple[Run, ...]
+    values: Mapping[str, Estimate]  # by the column's key, and COVERAGE
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it was not trained."""
+        return not self.runs
+
+    @property
+    def seeds(self) -> list[Any]:
+        """Seeds of its runs."""
+        return [run.seed for run in self.runs]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The comparable runs: those of one split and vocabulary."""
+
+    data: Data
+    title: str
+    experiments: tuple[Entry, ...]
+    baselines: tuple[Entry, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All rows, the experiments first."""
+        return self.experiments + self.baselines
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns that have a value in some row."""
+        return [c for c in COLUMNS if any(c.key in entry.values for entry in self.entries)]
+
+    def is_best(self, entry: Entry, column: Column) -> bool:
+        """Whether no other row has a better mean, and some row has a worse one."""
+        means = [e.values[column.key].mean for e in self.entries if column.key in e.values]
+        if column.key not in entry.values or min(means) == max(means):
+            return False
+        best = min(means) if column.is_cost else max(means)
+        return entry.values[column.key].mean == best
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, and what is not: (run folder or experiment, reason)."""
+
+    tables: tuple[Table, ...]
+    problems: tuple[tuple[str, str], ...]
+
+
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Group the runs by their data, and within by their settings; nothing else is averaged."""
+    problems = [(_name(run), run.problem) for run in runs if run.problem]
+    by_data: dict[Data, list[Run]] = {}
+    for run in runs:
+        if not run.problem:
+            by_data.setdefault(run.data, []).append(run)
+    groups = sorted(by_data.values(), key=len, reverse=True)  # stable: else in order of folders
+    tables = []
+    for group in groups:
+        table, found = _table(group)
+        tables.append(table)
+        problems += found
+    for number, group in enumerate(groups[1:], start=2):
+        problems += [
+            (_name(run), f"{_unequal(run.data, groups[0][0].data)}: see table {number}")
+            for run in group
+        ]
+    return Comparison(tuple(tables), tuple(problems))
+
+
+def estimate(metrics: Sequence[Mapping[str, Any]], scorer: str, key: str) -> Estimate | None:
+    """A measure of a scorer ("test", "baseline/<name>") over runs; None unless all have it."""
+    name = key if key.startswith("fit/") else f"{scorer}/{key}"
+    values = [row.get(name) for row in metrics]
+    if not values or any(value is None for value in values):
+        return None
+    bounds = [
+        [row.get(f"interval/{scorer}/{key}/{bound}") for bound in ("low", "high")]
+        for row in metrics
+    ]
+    has_bounds = all(value is not None for pair in bounds for value in pair)
+    low, high = np.mean(np.array(bounds, float), axis=0) if has_bounds else (0.0, 0.0)
+    return Estimate(
+        mean=float(np.mean(np.array(values, float))),
+        deviation=float(np.std(np.array(values, float), ddof=1)) if len(values) > 1 else None,
+        count=len(values),
+        bounds=(float(low), float(high)) if has_bounds else None,
+    )
+
+
+def _table(runs: Sequence[Run]) -> tuple[Table, list[tuple[str, str]]]:
+    """The table of the runs of one split, and what is left out of it."""
+    kept, problems = _one_run_per_seed(runs)
+    labels = experiment_labels([group[0] for group in kept])
+    experiments = []
+    for label, group in zip(labels, kept, strict=True):
+        experiments.append(_entry(label, group, [run.metrics for run in group], "test"))
+    experiments.sort(key=_by_quality)
+    seeds = {str(run.seed) for run in runs}
+    for entry in experiments:
+        if missing := sorted(seeds - {str(seed) for seed in entry.seeds}):
+            problems.append((entry.label, f"missing: no finished run of seed {', '.join(missing)}"))
+    first = runs[0].metrics
+    names = dict.fromkeys(key.split("/")[1] for key in first if key.startswith("baseline/"))
+    baselines = [
+        _entry(baseline_label(name), (), [first], f"baseline/{name}", with_fit=False)
+        for name in names
+    ]
+    covered = {entry.label: entry.values.get(COVERAGE) for entry in experiments}
+    coverage = {label: value.mean for label, value in covered.items() if value is not None}
+    notes = [*data_notes(runs), *coverage_notes(coverage)]
+    return Table(
+        runs[0].data, data_title(runs[0]), tuple(experiments), tuple(baselines), tuple(notes)
+    ), problems
+
+
+def _one_run_per_seed(runs: Sequence[Run]) -> tuple[list[list[Run]], list[tuple[str, str]]]:
+    """Runs grouped by settings; of two with one seed the later folder counts."""
+    groups: list[tuple[dict[str, Any], dict[Any, Run]]] = []
+    problems = []
+    for run in runs:
+        mine = settings(run)
+        group = next((group for flat, group in groups if flat == mine), None)
+        if group is None:
+            groups.append((mine, group := {}))
+        if (earlier := group.get(run.seed)) is not None:
+            reason = f"repeated: {run.folder.name} has the same settings and seed, and is used"
+            problems.append((_name(earlier), reason))
+        group[run.seed] = run
+    ordered = [sorted(group.values(), key=lambda run: str(run.seed)) for _, group in groups]
+    return ordered, problems
+
+
+def _entry(
+    label: str,
+    runs: Sequence[Run],
+    metrics: Sequence[Mapping[str, Any]],
+    scorer: str,
+    *,
+    with_fit: bool = True,
+) -> Entry:
+    keys = [column.key for column in COLUMNS if with_fit or not column.of_run]
+    found = {key: estimate(metrics, scorer, key) for key in [*keys, COVERAGE]}
+    values = {key: value for key, value in found.items() if value is not None}
+    return Entry(label, tuple(runs), values)
+
+
+def _by_quality(entry: Entry) -> float:
+    value = entry.values.get(QUALITY.key)
+    return 0.0 if value is None else -value.mean
+
+
+def _unequal(data: Data, other: Data) -> str:
+    """How the data of a run differs from that of the first table."""
+    names = ("split", "vocabulary")
+    said = [
+        f"{name} {mine[:12]}, not {theirs[:12]}"
+        for name, mine, theirs in zip(names, data, other, strict=True)
+        if mine != theirs
+    ]
+    return f"unequal: {'; '.join(said)}"
+
+
+def _name(run: Run) -> str:
+    return str(run.folder)

@@ -1,0 +1,61 @@
+"""What is said above a table: its data, and what to beware of."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from recsys_lab.report.run_folders import Run
+
+_NOISE = 1e-9  # baselines of one split differ by no more
+
+
+def data_title(run: Run) -> str:
+    """Which catalogue, and how it was split."""
+    catalog = run.config.get("catalog") or {}
+    path = catalog.get("path") if isinstance(catalog, Mapping) else None
+    name = str(run.choices.get("catalog") or "catalogue")
+    if path:
+        name = Path(str(path)).name.removesuffix(".gz").rpartition(".")[0] or str(path)
+    split = run.config.get("split")
+    by = split.get("by", "pairs") if isinstance(split, Mapping) else "pairs"
+    items, pairs = (run.metrics.get(f"data/num_{what}") for what in ("items", "pairs"))
+    size = f": {items:,} items, {pairs:,} pairs" if items is not None and pairs is not None else ""
+    return f"{name}, split by {by}{size}"
+
+
+def data_notes(runs: Sequence[Run]) -> list[str]:
+    """The data of a table in sentences, and runs that were tested in another way."""
+    first = runs[0].metrics
+    split_hash, vocabulary_hash = runs[0].data
+    counts = [
+        f"{first[key]:,} {part.replace('_', ' ')}"
+        for part in ("all", "seen", "one_cold", "both_cold")
+        if (key := f"count/test/{part}") in first
+    ]
+    notes = [f"Split {split_hash[:12]}, vocabulary {vocabulary_hash[:12]}."]
+    if counts:
+        notes.append(f"Test pairs: {', '.join(counts)}.")
+    ranked, total = (first.get(f"count/test/query_items/{what}") for what in ("ranked", "total"))
+    if ranked != total:
+        notes.append(f"Ranking from a sample: {ranked:,} of {total:,} query items.")
+    names = [key for key in first if key.startswith("baseline/") and first[key] is not None]
+    for run in runs[1:]:
+        others = [run.metrics.get(name) for name in names]
+        if any(x is None or abs(x - first[n]) > _NOISE for x, n in zip(others, names, strict=True)):
+            notes.append(
+                f"The baselines of {run.folder.name} differ from those shown, which are of "
+                f"{runs[0].folder.name}: the two were tested by different settings."
+            )
+    return notes
+
+
+def coverage_notes(coverage: Mapping[str, float]) -> list[str]:
+    """Which experiments cannot score all pairs, given the share that each can."""
+    unscored: dict[str, list[str]] = {}
+    for label, share in coverage.items():
+        if share < 1.0:
+            unscored.setdefault(f"{1.0 - share:.2%}", []).append(label)
+    return [
+        f"Not scored: {share} of the test pairs by {'; '.join(labels)}. They take the median score "
+        "in AUC all, unless none of a class is scored, and the last places in the ranking."
+        for share, labels in unscored.items()
+    ]

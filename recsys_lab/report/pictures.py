@@ -1,0 +1,89 @@
+"""The figures of a comparison, drawn from its tables."""
+
+from pathlib import Path
+
+from recsys_lab.figures.canvas import MAX_SERIES
+from recsys_lab.figures.comparison import (
+    Measured,
+    draw_learning_curves,
+    draw_precision_recall_panels,
+    draw_time_against_quality,
+)
+from recsys_lab.report.columns import QUALITY, SECONDS
+from recsys_lab.report.comparison import COVERAGE, Entry, Table
+from recsys_lab.report.tables import Picture
+
+_NEAR = 0.5  # share of the worst experiment; what is below would only stretch the axis
+_CURVES = (
+    "AUC-ROC on a sample of the validation pairs while training. A line is the mean over the "
+    "seeds, its band reaches from the lowest seed to the highest; dotted lines are learning-rate "
+    "resets. The x axis counts what was trained: items of walks for sequences, pairs for pairs."
+)
+_CLIFF = (
+    "Precision and recall of “score at least the threshold”, test pairs against uniform negatives, "
+    "first seed. Pairs that a model cannot score, because an end never occurred in training, all "
+    "take one score: the median of the scored ones. In the curves over all pairs, recall and "
+    "precision therefore jump at that one threshold - the cliff of the article's figures - while "
+    "the curves over seen pairs run smoothly. The cliff is made by the constant, not by the model."
+)
+_TIME = (
+    "Seconds of training against NDCG@10 on the test pairs, mean over the seeds; bars are one "
+    "standard deviation. Dashed lines: the baselines, which need no training, where they come near."
+)
+
+
+def draw_pictures(table: Table, folder: Path, suffix: str) -> list[Picture]:
+    """Draw what the runs of a table have data for.
+
+    Args:
+        table: its experiments come best first, so that the best are drawn where there are many.
+        folder: where the pictures go.
+        suffix: of their names, to keep the tables of one folder apart.
+    """
+    pictures = []
+    if curves := {e.label: [run.curve for run in e.runs] for e in table.experiments if _curve(e)}:
+        name = f"learning_curves{suffix}.png"
+        draw_learning_curves(curves, folder / name)
+        pictures.append(Picture(name, "Learning curves", _CURVES + _left_out(len(curves))))
+    panels = {e.label: e.runs[0].precision_recall for e in table.experiments}
+    if panels := {label: panel for label, panel in panels.items() if panel}:
+        name = f"precision_recall{suffix}.png"
+        coverage = {e.label: e.values[COVERAGE].mean for e in table.experiments if _covered(e)}
+        draw_precision_recall_panels(panels, coverage, folder / name)
+        title = "Precision and recall against the threshold"
+        pictures.append(Picture(name, title, _CLIFF + _left_out(len(panels))))
+    if points := {e.label: _measured(e) for e in table.experiments if _timed(e)}:
+        name = f"time_against_quality{suffix}.png"
+        rated = {e.label: e.values[QUALITY.key].mean for e in table.baselines if _rated(e)}
+        lowest = _NEAR * min(point.quality for point in points.values())
+        levels = {label: level for label, level in rated.items() if level >= lowest}
+        draw_time_against_quality(points, levels, folder / name, QUALITY.title)
+        pictures.append(Picture(name, "Training time against quality", _TIME))
+    return pictures
+
+
+def _curve(entry: Entry) -> bool:
+    return any(run.curve for run in entry.runs)
+
+
+def _covered(entry: Entry) -> bool:
+    return COVERAGE in entry.values
+
+
+def _rated(entry: Entry) -> bool:
+    return QUALITY.key in entry.values
+
+
+def _timed(entry: Entry) -> bool:
+    return _rated(entry) and SECONDS.key in entry.values
+
+
+def _measured(entry: Entry) -> Measured:
+    seconds, quality = entry.values[SECONDS.key], entry.values[QUALITY.key]
+    return Measured(seconds.mean, seconds.deviation or 0.0, quality.mean, quality.deviation or 0.0)
+
+
+def _left_out(count: int) -> str:
+    if count <= MAX_SERIES:
+        return ""
+    return f" Drawn are the {MAX_SERIES} experiments of {count} that are best by NDCG@10."

@@ -1,0 +1,181 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.data.batch import PairBatch, WindowBatch
+from recsys_lab.data.modules import PairDataModule, SequenceDataModule
+
+SEQUENCES = {
+    "walks_per_item": 2,
+    "walk_length": 6,
+    "window": 2,
+    "shrink_windows": True,
+    "subsample_threshold": 0.0,
+    "negatives": "in_batch",
+    "num_negatives": 5,
+    "num_shared": 7,
+    "negative_exponent": 0.75,
+    "walks_per_batch": 64,
+    "walks_per_group": 4,
+    "num_workers": 0,
+}
+PAIRS = {
+    "batch_size": 256,
+    "num_negatives": 3,
+    "negative_exponent": 0.75,
+    "use_weights": True,
+    "num_workers": 0,
+}
+
+
+def sequences(planted: PreparedData, seed: int = 0, **changes: object) -> SequenceDataModule:
+    return SequenceDataModule(planted.catalog, planted.split, seed, **{**SEQUENCES, **changes})
+
+
+def pairs(planted: PreparedData, seed: int = 0, **changes: object) -> PairDataModule:
+    return PairDataModule(planted.catalog, planted.split, seed, **{**PAIRS, **changes})
+
+
+def same(one: PairBatch | WindowBatch, other: PairBatch | WindowBatch) -> bool:
+    return all(
+        torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+@pytest.mark.parametrize("build", [sequences, pairs])
+def test_a_batch_is_a_function_of_seed_epoch_and_number(planted: PreparedData, build) -> None:
+    one, again = build(planted), build(planted)
+    batch = one.draw(1, 2)
+    one.draw(0, 0)
+    assert same(batch, again.draw(1, 2))
+    assert not same(batch, one.draw(1, 3))
+    assert not same(batch, one.draw(2, 2))
+    assert not same(batch, build(planted, seed=1).draw(1, 2))
+
+
+@pytest.mark.parametrize("negatives", ["in_batch", "shared", "per_pair"])
+def test_every_walk_comes_once_in_an_epoch(planted: PreparedData, negatives: str) -> None:
+    module = sequences(planted, negatives=negatives)
+    batches = list(module.train_dataloader())
+    assert len(batches) == module.num_batches
+    starts = len(np.unique(planted.split.train.ids))
+    assert sum(batch.num_trained for batch in batches) == starts * 2 * 6
+
+
+def test_window_batch_in_batch(planted: PreparedData) -> None:
+    module = sequences(planted)
+    batch = module.draw(0, 0)
+    assert isinstance(batch, WindowBatch)
+    assert batch.items.shape == (16, 4, 6)
+    assert batch.negatives.shape == (16, 0)
+    # Weighted by column, occurrences must follow frequency ** exponent.
+    counted = np.zeros(len(planted.catalog))
+    for epoch in range(30):
+        for number in range(module.num_batches):
+            batch = module.draw(epoch, number)
+            columns = batch.items.flatten().numpy()
+            weights = batch.column_weights.flatten().numpy()
+            np.add.at(counted, columns[columns >= 0], weights[columns >= 0])
+    expected = module._sampler.probabilities
+    often = expected > np.quantile(expected, 0.5)
+    ratio = (counted / counted.sum())[often] / expected[often]
+    assert abs(np.median(ratio) - 1) < 0.02
+    assert np.quantile(np.abs(ratio - 1), 0.9) < 0.2
+
+
+def test_window_batch_shared(planted: PreparedData) -> None:
+    batch = sequences(planted, negatives="shared").draw(0, 0)
+    assert batch.negatives.shape == (16, 7)
+    assert batch.column_weights[:, :24].abs().sum() == 0
+    assert (batch.column_weights[:, 24:] == 1).all()
+
+
+def test_last_batch_is_padded_not_dropped(planted: PreparedData) -> None:
+    module = sequences(planted, walks_per_batch=60)
+    batch = module.draw(0, module.num_batches - 1)
+    left = module.source.count % 60 or 60
+    assert batch.num_trained == left * 6
+    assert batch.items.shape[0] == -(-left // 4)
+
+
+def test_pairs_come_once_with_their_weights(planted: PreparedData) -> None:
+    module, train = pairs(planted), planted.split.train
+    batches = [module.draw(0, number) for number in range(module.num_batches)]
+    ends = torch.stack(
+        [torch.cat([b.centers for b in batches]), torch.cat([b.contexts for b in batches])], 1
+    ).numpy()
+    weights = torch.cat([b.weights for b in batches]).numpy()
+    order = np.argsort(np.sort(ends, axis=1) @ [train.num_items, 1])
+    np.testing.assert_array_equal(np.sort(ends, axis=1)[order], train.ids)
+    np.testing.assert_allclose(weights[order], train.weights / train.weights.mean(), rtol=1e-6)
+    assert 0.4 < (ends[:, 0] < ends[:, 1]).mean() < 0.6
+
+
+def test_subsampling_shortens_frequent_items(planted: PreparedData) -> None:
+    whole, thinned = sequences(planted), sequences(planted, subsample_threshold=1e-4)
+    counts = []
+    for module in (whole, thinned):
+        items = torch.cat([b.items.flatten() for b in module.train_dataloader()])
+        counts.append(np.bincount(items[items >= 0], minlength=len(planted.catalog)))
+    frequent = np.argsort(counts[0])[-20:]
+    assert counts[1][frequent].sum() < 0.5 * counts[0][frequent].sum()
+
+
+def test_walks_are_saved_and_loaded(planted: PreparedData, tmp_path: Path) -> None:
+    path = tmp_path / "walks.npy"
+    written = sequences(planted, walks_path=str(path))
+    table = np.load(path)
+    assert table.shape == (written.source.count, 6)
+    np.testing.assert_array_equal(
+        np.sort(table, axis=0), np.sort(sequences(planted).source.draw(0, 0, 10**6), axis=0)
+    )
+    np.save(path, table[:10])
+    assert sequences(planted, walks_path=str(path)).source.count == 10
+
+
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_sequences_from_text(planted: PreparedData, tmp_path: Path, separator: str) -> None:
+    raw = planted.catalog.raw_ids
+    path = tmp_path / "sessions.txt"
+    lines = [[raw[0], raw[1], "nobody"], [raw[k] for k in range(8)], [], [raw[5]]]
+    path.write_text("\n".join(separator.join(line) for line in lines))
+    module = sequences(planted, sequences_path=str(path))
+    rows = sorted(module.source.draw(0, 0, 10).tolist())
+    assert rows == sorted(
+        [[0, 1, -1, -1, -1, -1], [0, 1, 2, 3, 4, 5], [6, 7, -1, -1, -1, -1], [5, *[-1] * 5]]
+    )
+    assert module.draw(0, 0).num_trained == 11
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"window": 0}, "window must be >= 1"),
+        ({"walk_length": 1}, "walk_length must be >= 2"),
+        ({"num_negatives": 0}, "data.num_negatives must be >= 1, got 0"),
+        ({"walks_per_group": 1}, "data.walks_per_group must be >= 2, got 1"),
+        ({"walks_path": "a.npy", "sequences_path": "b.npy"}, "exclude each other"),
+        ({"sequences_path": "missing.txt"}, "cannot read missing.txt"),
+        ({"sequences_path": "missing.npy"}, "missing.npy"),
+    ],
+)
+def test_bad_options_are_named(planted: PreparedData, changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sequences(planted, **changes)
+
+
+def test_arrays_of_another_catalogue_are_refused(planted: PreparedData, tmp_path: Path) -> None:
+    path = tmp_path / "other.npy"
+    np.save(path, np.array([[0, 10**6]]))
+    with pytest.raises(ValueError, match="1000000"):
+        sequences(planted, sequences_path=str(path))
+    np.save(path, np.array([[0.5, 1.5]]))
+    with pytest.raises(ValueError, match="integers"):
+        sequences(planted, sequences_path=str(path))
+    np.save(path, np.array([["a", None]], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="not a readable"):
+        sequences(planted, sequences_path=str(path))

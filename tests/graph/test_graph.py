@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from recsys_lab.graph.graph import ItemGraph
+
+
+def test_rows_by_hand(small_graph: ItemGraph) -> None:
+    assert small_graph.indptr.tolist() == [0, 3, 5, 7, 8, 8]
+    assert small_graph.indices.tolist() == [1, 2, 3, 0, 2, 0, 1, 0]
+    assert small_graph.degrees.tolist() == [3, 2, 2, 1, 0]
+    assert small_graph.start_items.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(small_graph.transition.toarray()[0], [0, 1 / 8, 2 / 8, 5 / 8, 0])
+    np.testing.assert_allclose(small_graph.transition.toarray()[4], np.zeros(5))
+
+
+@pytest.mark.parametrize(
+    ("heads", "tails", "weights", "message"),
+    [
+        ([0, 0], [1, 1], [1, 1], "distinct"),
+        ([0, 1], [1, 0], [1, 1], "distinct"),
+        ([2], [2], [1], "two different items"),
+        ([0], [1], [0], "positive"),
+        ([0], [1], [np.nan], "finite"),
+        ([0], [1], [np.inf], "finite"),
+    ],
+)
+def test_bad_pairs_are_refused(heads: list, tails: list, weights: list, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ItemGraph.from_pairs(np.array(heads), np.array(tails), np.array(weights, float), 3)

@@ -1,0 +1,65 @@
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from recsys_lab.checkpoints import AtomicCheckpointIO, load_checkpoint
+from recsys_lab.models.task import TrainingError
+
+
+class Payload:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.path),)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"weights": torch.arange(3.0), "step": 4}, path)
+    loaded = load_checkpoint(path)
+    assert loaded["step"] == 4
+    assert torch.equal(loaded["weights"], torch.arange(3.0))
+    assert [p.name for p in path.parent.iterdir()] == ["a.ckpt"]
+
+
+def test_a_payload_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    path, harm = tmp_path / "bad.ckpt", tmp_path / "harm"
+    torch.save({"state_dict": Payload(harm)}, path)
+    with pytest.raises(TrainingError, match="not a whole and safe checkpoint"):
+        load_checkpoint(path)
+    path.write_bytes(pickle.dumps(Payload(harm)))
+    with pytest.raises(TrainingError, match="not a whole and safe checkpoint"):
+        AtomicCheckpointIO().load_checkpoint(path, weights_only=False)
+    assert not harm.exists()
+
+
+@pytest.mark.parametrize("keep", [0, 10, 0.5])
+def test_a_broken_file_is_named(tmp_path: Path, keep: float) -> None:
+    path = tmp_path / "cut.ckpt"
+    torch.save({"weights": torch.zeros(1000)}, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content)) if keep < 1 else int(keep)])
+    with pytest.raises(TrainingError, match=r"cut\.ckpt"):
+        load_checkpoint(path)
+    with pytest.raises(TrainingError, match="there is no file"):
+        load_checkpoint(tmp_path / "none.ckpt")
+
+
+def test_a_failed_write_leaves_what_stood_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(TrainingError, match=r"cannot write the checkpoint .*a\.ckpt .*No space"):
+        AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
+    assert load_checkpoint(path)["step"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]

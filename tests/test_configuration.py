@@ -1,0 +1,125 @@
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from recsys_lab.configuration import (
+    ConfigurationError,
+    check_configuration,
+    explain_overrides,
+    register_resolvers,
+)
+
+CONF = Path(__file__).parent.parent / "conf"
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
+CHOICES = [
+    f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))
+]
+
+
+def configuration(*overrides: str) -> DictConfig:
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_composes_and_binds(choice: str) -> None:
+    needed = ["catalog.path=somewhere"] if choice.split("=")[1] in ("amazon", "edges") else []
+    check_configuration(configuration(choice, *needed))
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda p: str(p.name))
+def test_every_target_exists_and_takes_what_is_set(path: Path) -> None:
+    node = yaml.safe_load(path.read_text())
+    found = [n for n in (node, *node.values()) if isinstance(n, dict) and "_target_" in n]
+    for section in found:
+        parameters = inspect.signature(get_object(section["_target_"])).parameters
+        assert {str(k) for k in section} - {"_target_", "defaults"} <= set(parameters)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.embedding_dim=abc", "model.embedding_dim must be an integer, got 'abc'"),
+        ("model.embedding_dim=1.5", "model.embedding_dim must be an integer, got 1.5"),
+        ("seed=true", "seed must be an integer, got True"),
+        ("optimizer.lr=abc", "optimizer.lr must be a number, got 'abc'"),
+        ("model.score=euclid", "must be cosine or dot or center_context, got 'euclid'"),
+        ("split.negatives=[popular]", "split.negatives must be a list"),
+        ("train=1", "train must be true or false, got 1"),
+        ("ckpt_path=3", "ckpt_path must be text or null, got 3"),
+        ("catalog=amazon", "catalog.path is needed"),
+        ("+foo=1", "unknown key 'foo'"),
+        ("+model.depth=2", "unknown key 'model.depth'.*embedding_dim"),
+        ("+data.seed=2", "unknown key 'data.seed'"),
+        ("~model.score", "model.score is needed"),
+        ("model._target_=os.system", "model._target_ must be one of this project's"),
+        ("catalog.relation_weights.also_bought=much", "catalog.relation_weights must be"),
+    ],
+)
+def test_wrong_values_are_named(override: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        check_configuration(configuration(override))
+
+
+def test_an_integer_is_a_number() -> None:
+    check_configuration(configuration("optimizer.lr=1", "ckpt_path=a.ckpt", "num_threads=2"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["modle=skipgram"], ["unknown key 'modle'", "catalog, ", "did you mean model?"]),
+        (["model=skipgam"], ["no choice 'skipgam'", "did you mean skipgram?"]),
+        (["model.embeding_dim=3"], ["in model there are", "did you mean embedding_dim?"]),
+        (
+            ["catalog.relation_weights.also_baught=1"],
+            ["in catalog.relation_weights", "also_bought"],
+        ),
+        (["-m", "model=skipgram,skipgam"], ["no choice 'skipgam'"]),
+        (["-m", "seed=0,1", "data=pears"], ["no choice 'pears'", "pairs, sequences"]),
+        (["seed.x=1"], ["cannot use 'seed.x=1'"]),
+        (["data.num_negatives=[1"], ["cannot read the command line"]),
+    ],
+)
+def test_overrides_that_cannot_be_composed_are_explained(arguments: list, parts: list) -> None:
+    complaint = explain_overrides(arguments, CONF)
+    assert complaint is not None
+    assert "\n" not in complaint
+    for part in parts:
+        assert part in complaint
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["seed=1", "model.embedding_dim=64", "catalog=amazon", "catalog.path=x y.gz"],
+        ["catalog.path=x", "catalog=edges"],
+        ["-m", "seed=0,1,2", "data=pairs,sequences", "optimizer.lr=range(1,3)"],
+        ["--multirun", "optimizer.lr=0.1,0.2"],
+        ["hydra.run.dir=somewhere", "+catalog.extra=1"],
+        ["--help"],
+        ["--cfg", "job", "nonsense=1"],
+    ],
+)
+def test_overrides_that_hydra_takes_pass(arguments: list) -> None:
+    assert explain_overrides(arguments, CONF) is None
+
+
+def test_checks_do_not_change_the_configuration() -> None:
+    cfg = configuration()
+    before = OmegaConf.to_yaml(cfg)
+    check_configuration(cfg)
+    assert OmegaConf.to_yaml(cfg) == before
+    with open_dict(cfg):
+        cfg.extra = 1
+    with pytest.raises(ConfigurationError):
+        check_configuration(cfg)

@@ -1,0 +1,185 @@
+"""Every model on every data module keeps the same promises."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pytorch_lightning import LightningDataModule, Trainer, seed_everything
+from torch import nn
+
+from recsys_lab.callbacks import LearningCurve, net_scorer
+from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.checkpoints import AtomicCheckpointIO, load_checkpoint
+from recsys_lab.data.batch import PairBatch, WindowBatch
+from recsys_lab.data.modules import PairDataModule, SequenceDataModule
+from recsys_lab.evaluation.protocol import evaluate_auc
+from recsys_lab.experiment import evaluation_pairs, known_items
+from recsys_lab.models.builders import (
+    gensim_word2vec,
+    matrix_factorization,
+    skipgram,
+    skipgram_side_info,
+)
+from recsys_lab.models.optimizers import RowWiseAdagrad
+from recsys_lab.models.schedules import constant
+from recsys_lab.models.task import EmbeddingTask, TrainingError
+
+SKIPGRAM = {"embedding_dim": 32, "score": "center_context", "popularity_weight": 0.5}
+SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side_info": True}
+MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0}
+GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "skipgram": partial(skipgram, **SKIPGRAM),
+    "skipgram_side_info": partial(skipgram_side_info, pooling="mean", **SIDE_INFO),
+    "skipgram_side_info_attention": partial(skipgram_side_info, pooling="attention", **SIDE_INFO),
+    "mf": partial(matrix_factorization, biases=False, loss="logistic", **MF),
+    "mf_weighted": partial(matrix_factorization, biases=False, loss="squared", **MF),
+    "mf_bias": partial(matrix_factorization, biases=True, loss="logistic", **MF),
+    "gensim": partial(gensim_word2vec, sg=1, workers=1, **GENSIM, **SKIPGRAM),
+}
+WINDOWS = {
+    "walks_per_item": 10,
+    "walk_length": 8,
+    "window": 2,
+    "shrink_windows": True,
+    "subsample_threshold": 0.0,
+    "num_negatives": 5,
+    "num_shared": 20,
+    "negative_exponent": 0.75,
+    "walks_per_batch": 128,
+    "walks_per_group": 4,
+    "num_workers": 1,
+}
+DATA: dict[str, Callable[..., LightningDataModule]] = {
+    "in_batch": partial(SequenceDataModule, negatives="in_batch", **WINDOWS),
+    "shared": partial(SequenceDataModule, negatives="shared", **WINDOWS),
+    "per_pair": partial(SequenceDataModule, negatives="per_pair", **WINDOWS),
+    "pairs": partial(
+        PairDataModule,
+        batch_size=256,
+        num_negatives=5,
+        negative_exponent=0.75,
+        use_weights=True,
+        num_workers=1,
+    ),
+}
+EPOCHS = {"pairs": 12}
+# Without a bias, vectors cannot bring the mean of all scores below 0, so negatives keep costing.
+FALLS = {"mf": 0.98}
+
+
+class Run:
+    """One small training run."""
+
+    def __init__(self, planted: PreparedData, model: str, data: str, folder: Path, seed: int = 0):
+        seed_everything(seed, verbose=False)
+        torch.set_num_threads(1)
+        net = MODELS[model](known_items(planted))
+        self.task = EmbeddingTask(
+            net,
+            lambda parameters: RowWiseAdagrad(parameters, lr=0.1),
+            constant,
+            identity={"split hash": planted.split_hash},
+            config={},
+        )
+        self.data = DATA[data](planted.catalog, planted.split, seed)
+        self.pairs = evaluation_pairs(planted.split.val, planted.split)
+        self.curve = LearningCurve(
+            self.pairs, folder, every_n_batches=20, max_pairs=500, ranking_queries=50, seed=0
+        )
+        self.epochs = EPOCHS.get(data, 3)
+        self.folder = folder
+
+    def fit(self) -> "Run":
+        trainer = Trainer(
+            max_epochs=self.epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[self.curve],
+            plugins=[AtomicCheckpointIO()],
+        )
+        trainer.fit(self.task, datamodule=self.data)
+        trainer.save_checkpoint(self.folder / "end.ckpt")
+        return self
+
+    def auc(self) -> dict[str, float]:
+        scorer = net_scorer(self.task, np.arange(self.pairs.num_items), self.pairs.seen)
+        return evaluate_auc(scorer, self.pairs)
+
+
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(params=DATA)
+def data(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_it_learns_and_repeats_itself(
+    planted: PreparedData, model: str, data: str, tmp_path: Path
+) -> None:
+    folders = [tmp_path / name for name in ("one", "again")]
+    for folder in folders:
+        folder.mkdir()
+    one, again = (Run(planted, model, data, folder).fit() for folder in folders)
+    losses = [row["train/loss"] for row in one.curve.rows]
+    assert np.mean(losses[-2:]) < FALLS.get(model, 0.9) * losses[0]
+    auc = one.auc()
+    assert auc["auc/uniform/seen"] > 0.8
+    assert auc["auc/degree_matched/seen"] > 0.75
+    assert auc == again.auc()
+    for name, weights in one.task.state_dict().items():
+        assert torch.equal(weights, again.task.state_dict()[name]), name
+
+    loaded = Run(planted, model, data, tmp_path, seed=1)
+    checkpoint = load_checkpoint(folders[0] / "end.ckpt")
+    loaded.task.on_load_checkpoint(checkpoint)
+    loaded.task.load_state_dict(checkpoint["state_dict"])
+    assert loaded.auc() == auc
+
+
+def test_a_batch_of_one(planted: PreparedData, model: str) -> None:
+    net = MODELS[model](known_items(planted))
+    one = torch.tensor([1])
+    pair = PairBatch(one, one + 1, one[:, None] + 2, torch.ones(1), 1)
+    window = WindowBatch(
+        torch.tensor([[[1, 2]]]),
+        torch.tensor([[3]]),
+        torch.tensor([[0.0, 0.0, 1.0]]),
+        torch.tensor([0.0, 1.0]),
+        1.0,
+        2,
+    )
+    for batch in (pair, window):
+        loss, mass = net.loss(batch)
+        loss.backward()
+        assert torch.isfinite(loss)
+        assert float(mass) > 0
+
+
+def test_a_checkpoint_of_other_data_is_refused(
+    planted: PreparedData, model: str, tmp_path: Path
+) -> None:
+    run = Run(planted, model, "pairs", tmp_path)
+    run.epochs = 1
+    run.fit()
+    checkpoint = load_checkpoint(tmp_path / "end.ckpt")
+    checkpoint["recsys_lab"]["identity"]["split hash"] = "another"
+    with pytest.raises(TrainingError, match="split hash is another"):
+        run.task.on_load_checkpoint(checkpoint)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(planted: PreparedData, tmp_path: Path) -> None:
+    run = Run(planted, "skipgram", "pairs", tmp_path)
+    with torch.no_grad():
+        run.task.net.centers.table[:] = float("nan")
+    with pytest.raises(TrainingError, match=r"the loss is nan at step .*optimizer.lr"):
+        run.fit()

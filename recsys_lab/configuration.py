@@ -93,9 +93,8 @@ def _is_group(override: Override, folder: Path) -> bool:
 
 
 def _sweep_values(override: Override) -> list[str]:
-    listed = (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP)
-    if override.value_type not in listed:  # a range, or a glob, which names only what exists
-        return []
+    if not override.is_choice_sweep() or override.value_type is ValueType.GLOB_CHOICE_SWEEP:
+        return []  # a glob names only what exists
     return [str(value) for value in override.sweep_string_iterator()]
 
 

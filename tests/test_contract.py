@@ -18,28 +18,28 @@ from recsys_lab.data.modules import PairDataModule, SequenceDataModule
 from recsys_lab.evaluation.protocol import evaluate_auc
 from recsys_lab.experiment import known_items
 from recsys_lab.final_test import evaluation_pairs
-from recsys_lab.models.builders import matrix_factorization, skipgram, skipgram_side_info
+from recsys_lab.models.builders import (
+    gensim_word2vec,
+    matrix_factorization,
+    skipgram,
+    skipgram_side_info,
+)
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.schedules import constant
 from recsys_lab.models.task import EmbeddingTask, TrainingError
 
-SMALL = {"embedding_dim": 32, "popularity_weight": 0.5}
-FIELDS = ["brand", "category", "price"]
+SKIPGRAM = {"embedding_dim": 32, "score": "center_context", "popularity_weight": 0.5}
+SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side_info": True}
+MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0}
+GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75}
 MODELS: dict[str, Callable[..., nn.Module]] = {
-    "skipgram": partial(skipgram, score="center_context", **SMALL),
-    **{
-        f"skipgram_side_info_{pooling}": partial(
-            skipgram_side_info,
-            score="center_context",
-            fields=FIELDS,
-            pooling=pooling,
-            context_side_info=True,
-            **SMALL,
-        )
-        for pooling in ("mean", "attention")
-    },
-    "mf": partial(matrix_factorization, biases=False, loss="logistic", l2=0.0, **SMALL),
-    "mf_bias": partial(matrix_factorization, biases=True, loss="logistic", l2=1e-4, **SMALL),
+    "skipgram": partial(skipgram, **SKIPGRAM),
+    "skipgram_side_info": partial(skipgram_side_info, pooling="mean", **SIDE_INFO),
+    "skipgram_side_info_attention": partial(skipgram_side_info, pooling="attention", **SIDE_INFO),
+    "mf": partial(matrix_factorization, biases=False, loss="logistic", **MF),
+    "mf_weighted": partial(matrix_factorization, biases=False, loss="squared", **MF),
+    "mf_bias": partial(matrix_factorization, biases=True, loss="logistic", **MF),
+    "gensim": partial(gensim_word2vec, sg=1, workers=1, **GENSIM, **SKIPGRAM),
 }
 WINDOWS = {
     "walks_per_item": 10,
@@ -68,6 +68,8 @@ DATA: dict[str, Callable[..., LightningDataModule]] = {
     ),
 }
 EPOCHS = {"pairs": 12}
+# Without a bias, vectors cannot bring the mean of all scores below 0, so negatives keep costing.
+FALLS = {"mf": 0.98}
 
 
 class Run:
@@ -130,7 +132,7 @@ def test_it_learns_and_repeats_itself(
         folder.mkdir()
     one, again = (Run(planted, model, data, folder).fit() for folder in folders)
     losses = [row["train/loss"] for row in one.curve.rows]
-    assert np.mean(losses[-2:]) < 0.98 * losses[0]
+    assert np.mean(losses[-2:]) < FALLS.get(model, 0.9) * losses[0]
     auc = one.auc()
     assert auc["auc/uniform/seen"] > 0.8
     assert auc["auc/degree_matched/seen"] > 0.75

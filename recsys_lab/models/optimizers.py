@@ -45,8 +45,7 @@ class RowWiseAdagrad(torch.optim.Optimizer):
         state = self.state[parameter]
         if "sum" not in state:
             shape = parameter.shape[:1] if sparse else parameter.shape
-            dtype = torch.promote_types(parameter.dtype, torch.float32)
-            state["sum"] = torch.zeros(shape, dtype=dtype, device=parameter.device)
+            state["sum"] = torch.zeros(shape, dtype=parameter.dtype, device=parameter.device)
         return state["sum"]
 
     @torch.no_grad()

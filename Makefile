@@ -1,11 +1,12 @@
 # `make help` explains the targets. Each one creates .venv and installs what it needs.
 PYTHON ?= python3
 ARGS ?=
+COMPARE ?= catalog.num_items=3000 seed=0,1,2
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint types check tensorboard bench clean
+.PHONY: help train test lint types check compare tensorboard bench clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -24,6 +25,12 @@ types: $(BIN)/.dev  ## static types
 	$(BIN)/mypy
 
 check: lint types test  ## lint, types and tests: what continuous integration runs
+
+compare: $(BIN)/.train  ## run all presets with three seeds and compare them; COMPARE="..." overrides
+	rm -rf outputs/compare
+	-$(BIN)/python train.py -m 'experiment=glob(*)' hydra.sweep.dir=outputs/compare \
+	    trainer.enable_progress_bar=false $(COMPARE)
+	$(BIN)/python -m recsys_lab.report outputs/compare
 
 tensorboard: $(BIN)/.train  ## show the curves of all runs
 	$(BIN)/tensorboard --logdir outputs

@@ -47,7 +47,8 @@ def run(cfg: DictConfig) -> float | None:
         SystemExit: a single run failed in such a way.
         ConfigurationError: a job of a sweep did; the jobs after it still run.
     """
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for library in ("pytorch_lightning", "gensim"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
     try:
         check_configuration(cfg)

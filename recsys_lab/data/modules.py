@@ -20,7 +20,7 @@ from recsys_lab.data.sequences import (
     load_sequences,
 )
 from recsys_lab.data.windows import distance_weights, keep_probability, subsample, window_pairs
-from recsys_lab.graph.counter import permute_index, stream_key
+from recsys_lab.graph.counter import permute_range, stream_key
 from recsys_lab.graph.graph import ItemGraph
 
 _SUBSAMPLE, _NEGATIVES, _ORDER, _TURN = 3, 4, 5, 6  # purposes of streams
@@ -228,12 +228,7 @@ class PairDataModule(_BatchDataModule):
         """Batch `number` of an epoch."""
         order_key = stream_key(self._seed, epoch, _ORDER)
         last = min((number + 1) * self._batch_size, len(self._ends))
-        rows = np.array(
-            [
-                permute_index(place, len(self._ends), order_key)
-                for place in range(number * self._batch_size, last)
-            ]
-        )
+        rows = permute_range(number * self._batch_size, last, len(self._ends), order_key)
         turned = np.random.default_rng([self._seed, epoch, number, _TURN]).integers(0, 2, len(rows))
         key = stream_key(self._seed, epoch, number, _NEGATIVES)
         drawn = self._sampler.draw(len(rows) * self._num_negatives, key)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.catalog.catalog import ItemCatalog
-from recsys_lab.graph.counter import permute_index, stream_key
+from recsys_lab.graph.counter import permute_range, stream_key
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.node2vec import estimated_frequencies, node2vec_walks
 from recsys_lab.graph.walks import expected_frequencies, num_walks, random_walks
@@ -98,8 +98,7 @@ class StoredSequences:
     def draw(self, epoch: int, first: int, count: int) -> np.ndarray:
         """See `SequenceSource`."""
         key = stream_key(self._seed, epoch, _PURPOSE)
-        last = min(first + count, self.count)
-        rows = [permute_index(number, self.count, key) for number in range(first, last)]
+        rows = permute_range(first, min(first + count, self.count), self.count, key)
         return np.asarray(self._sequences[rows], np.int32)
 
 

@@ -49,3 +49,12 @@ def permute_index(index: int, size: int, key: np.uint64) -> int:
         value = (left << half_bits) | right
         if value < np.uint64(size):
             return int(value)
+
+
+@njit(cache=True, nogil=True)
+def permute_range(first: int, last: int, size: int, key: np.uint64) -> np.ndarray:
+    """`permute_index` of first .. last - 1, (last - first,) int64."""
+    places = np.empty(last - first, np.int64)
+    for index in range(first, last):
+        places[index - first] = permute_index(index, size, key)
+    return places

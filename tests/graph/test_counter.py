@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from recsys_lab.graph.counter import mix64, permute_index, stream_key
+from recsys_lab.graph.counter import mix64, permute_index, permute_range, stream_key
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 17, 64, 1000, 4097])
 def test_permutation_is_a_bijection(size: int) -> None:
     places = [permute_index(index, size, stream_key(7)) for index in range(size)]
     assert sorted(places) == list(range(size))
+    assert permute_range(size // 2, size, size, stream_key(7)).tolist() == places[size // 2 :]
 
 
 def test_permutations_of_two_keys_differ_and_look_random() -> None:

@@ -60,8 +60,9 @@ def test_a_preset_gives_what_every_run_gives(name: str, runs: dict[str, Path]) -
     ours, theirs = (
         json.loads((runs[key] / "metrics.json").read_text()) for key in (name, "skipgram")
     )
-    assert set(ours) == set(theirs)
-    assert ours["hash/split"] == theirs["hash/split"]
+    if name != "cold_start":  # whose slices, and so whose intervals, are others
+        assert set(ours) == set(theirs)
+    assert (ours["hash/split"] == theirs["hash/split"]) == (name != "cold_start")
     assert 0 < ours["test/auc/uniform/all"] < 1
     with (runs[name] / "curve.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -217,8 +217,8 @@ def compare(options: argparse.Namespace, folder: Path, items: int) -> None:
                         f"{options.repeats} alternating repeats")  # fmt: skip
     for column in (
         "trainer",
-        "items/s (min-max)",
-        "speed over gensim",
+        "1,000 items/s (min - max)",
+        "ratio",
         "AUC cosine",
         "AUC center . context",
     ):

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from recsys_lab.models.task import TrainingError
 
@@ -59,3 +60,48 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         raise TrainingError(
             f"ckpt_path: {path} is not a whole and safe checkpoint ({reason})"
         ) from error
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the best and the last checkpoint of a run, also of one resumed in another folder.
+
+    Lightning forgets the best score when the folder changes, and would take the first epoch after
+    the resume for the best.
+
+    Args:
+        folder: where `best.ckpt` and `last.ckpt` go.
+        monitor: name of the metric; the larger the better.
+    """
+
+    def __init__(self, folder: Path, monitor: str) -> None:
+        super().__init__(
+            dirpath=folder,
+            filename="best",
+            monitor=monitor,
+            mode="max",
+            save_last=True,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the best checkpoint so far, copied into this run's folder.
+
+        Raises:
+            TrainingError: it is no longer where it was.
+        """
+        before, now = Path(state_dict["best_model_path"]), Path(str(self.dirpath)) / "best.ckpt"
+        if state_dict["best_model_path"] and before.resolve() != now.resolve():
+            if not before.is_file():
+                raise TrainingError(
+                    f"ckpt_path: the run goes on from its best checkpoint, {before}, which is gone"
+                )
+            AtomicCheckpointIO().save_checkpoint(load_checkpoint(before), now)
+            path = str(now)
+            state_dict = state_dict | {
+                "dirpath": str(self.dirpath),
+                "best_model_path": path,
+                "kth_best_model_path": path,
+                "best_k_models": {path: state_dict["best_model_score"]},
+            }
+        super().load_state_dict(state_dict)

@@ -44,7 +44,12 @@ class ConfigurationError(CompactHydraException):
 
 
 def register_resolvers() -> None:
-    """Register `short_id`, four characters that keep two runs of one second apart."""
+    """Register what the configuration calls upon.
+
+    `short_id` is four characters that keep two runs of one second apart; `shorten` cuts a name to
+    what file systems take.
+    """
+    OmegaConf.register_new_resolver("shorten", lambda name: str(name)[:200], replace=True)
     OmegaConf.register_new_resolver(
         "short_id", lambda: secrets.token_hex(2), use_cache=True, replace=True
     )
@@ -153,6 +158,12 @@ def check_configuration(cfg: DictConfig) -> None:
             )
     for name, hint in _TOP_LEVEL.items():
         _check_value(name, cfg[name], hint)
+    if not 0 <= cfg.seed < 2**32:
+        raise ConfigurationError(f"seed must lie in 0 .. 4294967295, got {cfg.seed}")
+    if cfg.trainer.devices != 1:
+        raise ConfigurationError(
+            f"trainer.devices must be 1, got {cfg.trainer.devices}: batches are not shared out yet"
+        )
     for section, passed in _SECTIONS.items():
         _check_section(section, cfg[section], passed)
 

@@ -2,9 +2,11 @@
 
 import json
 import logging
+import signal
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -15,12 +17,11 @@ from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, Trainer, seed_everything
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from recsys_lab.callbacks import LearningCurve, net_scorer
 from recsys_lab.catalog.prepared import PreparedData, prepare
-from recsys_lab.checkpoints import AtomicCheckpointIO, load_checkpoint
+from recsys_lab.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_checkpoint
 from recsys_lab.configuration import ConfigurationError, check_configuration
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.files import write_text
@@ -50,6 +51,8 @@ def run(cfg: DictConfig) -> float | None:
     for library in ("pytorch_lightning", "gensim"):
         logging.getLogger(library).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
+    warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         check_configuration(cfg)
         return _run(cfg, Path(HydraConfig.get().runtime.output_dir))
@@ -58,11 +61,20 @@ def run(cfg: DictConfig) -> float | None:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise ConfigurationError(str(error)) from error
         raise SystemExit(1) from error
+    except KeyboardInterrupt:
+        log.error("interrupted")
+        raise SystemExit(128 + signal.SIGINT) from None
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _run(cfg: DictConfig, folder: Path) -> float | None:
     if not cfg.train and not cfg.ckpt_path:
         raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
+    if cfg.ckpt_path and not Path(cfg.ckpt_path).is_file():
+        raise ConfigurationError(f"ckpt_path: there is no file {cfg.ckpt_path}")
     choose_threads(cfg.num_threads)
     check_optimizer(_build(cfg.optimizer))
     seed_everything(cfg.seed, verbose=False)
@@ -141,15 +153,7 @@ def _fit(
     )
     if cfg.monitor not in (known := [name for name in curve.columns if name.startswith("val/")]):
         raise ConfigurationError(f"monitor must be one of {', '.join(known)}, got {cfg.monitor}")
-    best = ModelCheckpoint(
-        dirpath=folder / "checkpoints",
-        filename="best",
-        monitor=cfg.monitor,
-        mode="max",
-        save_last=True,
-        auto_insert_metric_name=False,
-        enable_version_counter=False,
-    )
+    best = BestCheckpoint(folder / "checkpoints", cfg.monitor)
     logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
     callbacks = [curve, best, StopOnSignal(folder / "checkpoints" / "last.ckpt")]
     if cfg.trainer.enable_progress_bar:

@@ -29,6 +29,7 @@ from recsys_lab.precision_recall import write_precision_recall
 
 log = logging.getLogger(__name__)
 
+_BLIND = 0.02  # popularity is expected this close to one half
 Metrics = dict[str, Any]
 
 RANKING_METRICS = ("hr@10", "ndcg@10", "mrr")  # those that get an interval
@@ -76,6 +77,13 @@ class FinalTest:
         for name, one in {"test": scorer, **_baselines(split)}.items():
             judged[name] = judge(one, pairs, self.ks, self.max_scores, seed)
         metrics = _metrics(judged)
+        blind = metrics.get("baseline/popularity/auc/degree_matched/all")
+        if blind is not None and abs(blind - 0.5) > _BLIND:
+            log.warning(
+                "popularity scores %.3f against degree-matched negatives, not .50: the graph is "
+                "small or dense, so read that AUC beside it",
+                blind,
+            )
         if self.replicates:
             metrics |= intervals(judged, self.replicates, seed)
             metrics |= differences(judged, self.replicates, seed)

@@ -51,6 +51,11 @@ class StopOnSignal(Callback):
             )
             raise SystemExit(128 + self._received)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop here if a signal has come after the last batch."""
+        if self._received is not None:
+            raise SystemExit(128 + self._received)
+
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Give the signals back."""
         for number, handler in self._before.items():

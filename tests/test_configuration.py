@@ -56,6 +56,8 @@ def test_every_target_exists_and_takes_what_is_set(path: Path) -> None:
         ("train=1", "train must be true or false, got 1"),
         ("ckpt_path=3", "ckpt_path must be text or null, got 3"),
         ("catalog=amazon", "catalog.path is needed"),
+        ("seed=-1", "seed must lie in 0 .. 4294967295, got -1"),
+        ("trainer.devices=2", "trainer.devices must be 1, got 2"),
         ("+foo=1", "unknown key 'foo'"),
         ("+model.depth=2", "unknown key 'model.depth'.*embedding_dim"),
         ("+data.seed=2", "unknown key 'data.seed'"),

@@ -178,7 +178,7 @@ def _with_negatives(
         if len(part) == 0:
             raise CatalogError(
                 f"the {name} part of the split is empty ({len(train):,} training pairs): use a "
-                f"larger catalogue or another split.{name}_fraction"
+                "larger catalogue, or other split.val_fraction and split.test_fraction"
             )
     empty = {name: HeldOut(part, {}) for name, part in held.items()}
     known = Split(train, empty["val"], empty["test"]).known

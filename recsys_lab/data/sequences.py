@@ -1,6 +1,9 @@
 """Where sequences of items come from: walks drawn as needed, or sequences kept in a file."""
 
+import hashlib
+import json
 import logging
+import os
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -57,6 +60,10 @@ class Walks:
     ) -> None:
         self._walk = partial(random_walks if p == q == 1 else partial(node2vec_walks, p=p, q=q),
                              graph, walks_per_item, walk_length, seed=seed)  # fmt: skip
+        self._graph = graph
+        self._options = {
+            "walks_per_item": walks_per_item, "walk_length": walk_length, "p": p, "q": q
+        }  # fmt: skip
         self.length = walk_length
         self.draw(0, 0, 1)  # an impossible argument shows now
         self.count = num_walks(graph, walks_per_item)
@@ -64,6 +71,15 @@ class Walks:
             self.frequencies = expected_frequencies(graph, walk_length)
         else:
             self.frequencies = estimated_frequencies(graph, walk_length, p=p, q=q, seed=seed)
+
+    @property
+    def identity(self) -> dict[str, str | int | float]:
+        """What decides the walks of an epoch, by name."""
+        graph = self._graph
+        digest = hashlib.sha256()
+        for array in (graph.indptr, graph.indices, graph.weights):
+            digest.update(np.ascontiguousarray(array).data)
+        return {"training graph": digest.hexdigest()[:16], **self._options}
 
     def draw(self, epoch: int, first: int, count: int) -> np.ndarray:
         """See `SequenceSource`."""
@@ -105,14 +121,30 @@ class StoredSequences:
 def load_or_save_walks(path: Path, walks: Walks) -> np.ndarray:
     """Walks (W, L) from a .npy file; written there from the first epoch if it does not exist.
 
+    Args:
+        path: the file; what the walks belong to stands beside it, in `<path>.json`.
+        walks: where they come from. Walks of another graph are refused: they would carry held-out
+            pairs into training.
+
     Raises:
-        ValueError: the file holds something else.
+        ValueError: the file holds something else, or walks that belong to something else.
     """
     if path.suffix != ".npy":
         raise ValueError(f"data.walks_path must end in .npy, got {path}")
+    label = path.with_name(f"{path.name}.json")
+    if path.exists():
+        stored = json.loads(label.read_text()) if label.exists() else {}
+        for name, ours in walks.identity.items():
+            if stored.get(name) != ours:
+                raise ValueError(
+                    f"data.walks_path: the walks in {path} have {name} {stored.get(name)}, this "
+                    f"run has {ours}: name another file, or delete {path}"
+                )
     if not path.exists():
-        part = path.with_name(f".{path.name}.part")
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            label.write_text(json.dumps(walks.identity, indent=2))
             with part.open("wb") as file:
                 np.save(file, walks.draw(0, 0, walks.count), allow_pickle=False)
             part.replace(path)
@@ -126,7 +158,7 @@ def load_sequences(path: Path, catalog: ItemCatalog, max_length: int) -> np.ndar
     """Ready-made sequences from a file, cut into rows of at most `max_length` places.
 
     Args:
-        path: a .npy table (S, L) of item ids with -1 as padding, taken as it is; or text with one
+        path: a .npy table (S, L) of item ids with -1 as padding; or text with one
             sequence in a line, raw ids separated by tabs, or by spaces if the file has no tab. Raw
             ids that the catalogue does not know are left out and counted.
         catalog: gives raw ids their item ids.
@@ -139,7 +171,7 @@ def load_sequences(path: Path, catalog: ItemCatalog, max_length: int) -> np.ndar
         ValueError: the file cannot be read or holds no sequence of two known items.
     """
     if path.suffix == ".npy":
-        return _load_array(path, "data.sequences_path")
+        return _cut(_load_array(path, "data.sequences_path"), max_length)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -162,6 +194,15 @@ def load_sequences(path: Path, catalog: ItemCatalog, max_length: int) -> np.ndar
     out = np.full((rows.max() + 1, max_length), -1, np.int32)
     out[rows, joined["place"].to_numpy() % max_length] = items
     return out
+
+
+def _cut(table: np.ndarray, max_length: int) -> np.ndarray:
+    """A table (S, L) with its rows cut into pieces of at most `max_length` places."""
+    if table.ndim != 2 or table.shape[1] <= max_length:
+        return table
+    missing = -table.shape[1] % max_length
+    pieces = np.pad(table, ((0, 0), (0, missing)), constant_values=-1).reshape(-1, max_length)
+    return pieces[(pieces >= 0).any(axis=1)]
 
 
 def _load_array(path: Path, key: str) -> np.ndarray:

@@ -53,7 +53,7 @@ class MatrixFactorization(nn.Module):
         self.global_bias = nn.Parameter(torch.zeros(1)) if biases else None
         self.loss_name = loss
         self.l2 = l2
-        self.register_buffer("popularity", popularity)
+        self.register_buffer("popularity", popularity, persistent=False)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Weighted sum of the loss over positives and negatives, and the positives' weight."""

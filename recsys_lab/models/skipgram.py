@@ -29,7 +29,7 @@ class SkipGram(nn.Module):
         self.centers = centers
         self.contexts = contexts
         self.score = score
-        self.register_buffer("popularity", popularity)
+        self.register_buffer("popularity", popularity, persistent=False)
 
     @torch.no_grad()
     def score_vectors(self, items: Tensor) -> ScoreVectors:

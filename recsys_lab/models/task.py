@@ -90,10 +90,7 @@ class EmbeddingTask(LightningModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """The optimisers over all parameters; the first decides the rate that is logged."""
-        optimizers = build_optimizers(self._optimizer, self)
-        for group in chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
-            group["base_lr"] = group["lr"]
-        return optimizers
+        return build_optimizers(self._optimizer, self)
 
     def learning_rate(self, batch_idx: int) -> float:
         """Rate of a step: a function of epoch and batch number alone."""
@@ -108,7 +105,8 @@ class EmbeddingTask(LightningModule):
     @property
     def base_rate(self) -> float:
         """The rate that the schedule takes a share of."""
-        return float(self._optimizers()[0].param_groups[0]["base_lr"])
+        # Not from the parameter groups: a checkpoint brings those along.
+        return float(self._optimizers()[0].optimizer.defaults["lr"])
 
     def on_fit_start(self) -> None:
         """Tell a net that trains itself what it is going to meet."""
@@ -171,4 +169,15 @@ class EmbeddingTask(LightningModule):
                 raise TrainingError(
                     f"the checkpoint belongs to other data: its {name} is {theirs}, here it is "
                     f"{ours}; use the catalogue and split that it was trained on"
+                )
+        self._check_weights(checkpoint["state_dict"])
+
+    def _check_weights(self, theirs: Mapping[str, Tensor]) -> None:
+        ours = self.state_dict()
+        for name in sorted(ours.keys() | theirs.keys()):
+            shapes = [tuple(w[name].shape) if name in w else "absent" for w in (theirs, ours)]
+            if shapes[0] != shapes[1]:
+                raise TrainingError(
+                    f"the checkpoint belongs to another model: its {name} is {shapes[0]}, here it "
+                    f"is {shapes[1]}; use the model options that it was trained with"
                 )

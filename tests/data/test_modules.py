@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,41 @@ def test_walks_are_saved_and_loaded(planted: PreparedData, tmp_path: Path) -> No
     )
     np.save(path, table[:10])
     assert sequences(planted, walks_path=str(path)).source.count == 10
+
+
+def test_walks_of_another_graph_are_refused(planted: PreparedData, tmp_path: Path) -> None:
+    path = tmp_path / "walks.npy"
+    sequences(planted, walks_path=str(path))
+    sequences(planted, seed=1, walks_path=str(path))
+    other = replace(planted, split=replace(planted.split, train=planted.split.known))
+    with pytest.raises(ValueError, match=r"walks\.npy have training graph .* delete"):
+        sequences(other, walks_path=str(path))
+    with pytest.raises(ValueError, match="walk_length 6, this run has 7"):
+        sequences(planted, walks_path=str(path), walk_length=7)
+    (tmp_path / "walks.npy.json").unlink()
+    with pytest.raises(ValueError, match="have training graph None"):
+        sequences(planted, walks_path=str(path))
+
+
+@pytest.mark.parametrize("order", [{}, {"p": 0.5, "q": 2.0}])
+def test_no_held_out_pair_is_trained(planted: PreparedData, order: dict) -> None:
+    train = planted.split.train
+    drawn = sequences(planted, **order).source.draw(0, 0, 10**6).astype(np.int64)
+    low, high = np.minimum(drawn[:, :-1], drawn[:, 1:]), np.maximum(drawn[:, :-1], drawn[:, 1:])
+    assert np.isin(low * train.num_items + high, train.keys).all()
+    batches = pairs(planted).train_dataloader()
+    ends = np.concatenate([np.stack([b.centers, b.contexts], axis=1) for b in batches])
+    ends.sort(axis=1)
+    assert np.isin(ends[:, 0] * train.num_items + ends[:, 1], train.keys).all()
+
+
+def test_long_rows_of_a_table_are_cut(planted: PreparedData, tmp_path: Path) -> None:
+    path = tmp_path / "long.npy"
+    np.save(path, np.array([[0, 1, 2, 3, 4, 5, 6, 7], [8, 9, -1, -1, -1, -1, -1, -1]]))
+    rows = sequences(planted, sequences_path=str(path)).source.draw(0, 0, 10)
+    assert sorted(rows.tolist()) == sorted(
+        [[0, 1, 2, 3, 4, 5], [6, 7, -1, -1, -1, -1], [8, 9, -1, -1, -1, -1]]
+    )
 
 
 @pytest.mark.parametrize("separator", ["\t", " "])

@@ -25,4 +25,7 @@ if __name__ == "__main__":
     register_resolvers()
     if complaint := explain_overrides(sys.argv[1:], CONF):
         sys.exit(complaint)
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # before the experiment has begun
+        sys.exit(130)

@@ -9,8 +9,6 @@ from omegaconf import DictConfig
 from recsys_lab.configuration import explain_overrides, register_resolvers
 from recsys_lab.threads import let_idle_threads_sleep
 
-CONF = Path(__file__).parent / "conf"
-
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> float | None:
@@ -23,7 +21,7 @@ def main(cfg: DictConfig) -> float | None:
 if __name__ == "__main__":
     let_idle_threads_sleep()
     register_resolvers()
-    if complaint := explain_overrides(sys.argv[1:], CONF):
+    if complaint := explain_overrides(sys.argv[1:], Path(__file__).parent / "conf"):
         sys.exit(complaint)
     try:
         main()

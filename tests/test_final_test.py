@@ -11,7 +11,7 @@ from recsys_lab.evaluation.intervals import (
     ranking_statistic,
 )
 from recsys_lab.evaluation.protocol import evaluate, judge
-from recsys_lab.evaluation.scorers import cosine_scorer
+from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.final_test import FinalTest, _baselines, evaluation_pairs
 from recsys_lab.precision_recall import read_precision_recall
 
@@ -34,7 +34,9 @@ def ring_scorer():
     """Cosine on the ring with noise: near what is to be found."""
     angle = 2 * np.pi * np.arange(NUM_ITEMS) / NUM_ITEMS
     noise = np.random.default_rng(0).normal(scale=0.2, size=(NUM_ITEMS, 2))
-    return cosine_scorer(torch.from_numpy(np.stack([np.cos(angle), np.sin(angle)], 1) + noise))
+    vectors = torch.from_numpy(np.stack([np.cos(angle), np.sin(angle)], 1) + noise)
+    unit = torch.nn.functional.normalize(vectors, dim=1)
+    return VectorScorer(unit, unit)
 
 
 def run_test(split, folder, replicates=REPLICATES):

@@ -24,8 +24,7 @@ class Scorer(Protocol):
 class VectorScorer:
     """score(i, j) = <query_i, key_j> + bias_i + bias_j.
 
-    The protocol asks for symmetric scores, and the caller's vectors have to make it so: see
-    `cosine_scorer` and `both_ways_scorer`.
+    The protocol asks for symmetric scores, and the caller's vectors have to make it so.
 
     Args:
         queries: (N, D) vectors; they stay on their device, in float32.
@@ -97,23 +96,6 @@ class VectorScorer:
         bound += 2 * _largest(self.bias, "bias") if self.bias is not None else 0.0
         if bound > torch.finfo(torch.float32).max:
             raise ValueError(f"scores may reach {bound:.3g} and overflow; rescale the vectors")
-
-
-def cosine_scorer(vectors: Tensor, scorable: Tensor | np.ndarray | None = None) -> VectorScorer:
-    """Cosine of the (N, D) vectors; a zero vector is at 0 from every other."""
-    unit = torch.nn.functional.normalize(vectors.detach(), dim=-1)
-    return VectorScorer(unit, unit, scorable=scorable)
-
-
-def both_ways_scorer(
-    centers: Tensor, contexts: Tensor, scorable: Tensor | np.ndarray | None = None
-) -> VectorScorer:
-    """Mean of <center_i, context_j> and <center_j, context_i>, for vectors (N, D) each.
-
-    What skip-gram is trained on, made symmetric: <[c_i, x_i], [x_j, c_j] / 2>.
-    """
-    queries = torch.cat([centers, contexts], dim=-1)  # (N, 2D)
-    return VectorScorer(queries, torch.cat([contexts, centers], dim=-1) / 2, scorable=scorable)
 
 
 def _largest(values: Tensor, name: str) -> float:

@@ -3,13 +3,23 @@ import pytest
 import torch
 
 from recsys_lab.evaluation import scorers
-from recsys_lab.evaluation.scorers import VectorScorer, both_ways_scorer, cosine_scorer
+from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.models.scoring import score_vectors
 
 NUM_ITEMS, DIM = 9, 5
 
 
 def vectors(seed):
     return torch.randn(NUM_ITEMS, DIM, generator=torch.Generator().manual_seed(seed))
+
+
+def cosine_scorer(centers):
+    return VectorScorer(*score_vectors(centers, centers, torch.zeros(len(centers)), "cosine"))
+
+
+def both_ways_scorer(centers, contexts):
+    bias = torch.zeros(len(centers))
+    return VectorScorer(*score_vectors(centers, contexts, bias, "center_context"))
 
 
 def all_pairs():

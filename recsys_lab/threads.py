@@ -1,4 +1,4 @@
-"""How many threads compute, decided in one place: for torch, our kernels and the BLAS under them."""
+"""How many threads compute, decided in one place: for torch, our kernels and their BLAS."""
 
 import os
 from pathlib import Path

@@ -6,12 +6,14 @@ shared out among threads, which write to the tables without locks, as word2vec d
 Hogwild, NIPS 2011); with one thread a run is reproducible to the bit.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+from recsys_lab.data.batch import Batch, PairBatch
 from recsys_lab.models import kernels
 from recsys_lab.models.kernels import jit
 
@@ -88,7 +90,7 @@ def _regularize(weights: np.ndarray, vectors: np.ndarray, grad: np.ndarray, l2: 
         for d in range(vectors.shape[1]):
             total += scale * vectors[row, d] * vectors[row, d]
             grad[row, d] += np.float32(2) * scale * vectors[row, d]
-    return total
+    return float(total)
 
 
 @jit
@@ -113,7 +115,7 @@ def _update_biases(tables: Tables, settings: Settings, block: _Block, weights: n
 
 @jit
 def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, float]:
-    """Train on a block whose items and weights are filled in; returns loss and positives' weight."""
+    """Train on a block whose items and weights are filled in; returns loss and positives' mass."""
     rows = len(block.centers)
     ours, theirs = block.items[:rows], block.items[rows:]
     if settings.one_table:
@@ -143,7 +145,7 @@ def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, flo
         kernels.update_rows(
             tables.contexts, tables.context_sums, theirs, block.grad[rows:], rate, eps
         )
-    return loss, block.positive.sum()
+    return loss, float(block.positive.sum())
 
 
 @jit
@@ -227,17 +229,17 @@ def train_batch(
     Returns:
         loss and weight of the positives, of before each step.
     """
-    shared: tuple[np.ndarray | float, ...] = ()
+    train: Callable[..., tuple[float, float]]
+    shared: tuple[Any, ...] = ()
     if isinstance(batch, PairBatch):
-        train, parts = _train_pairs, batch[:4]
+        train, arrays = _train_pairs, [part.numpy() for part in batch[:4]]
     else:
-        train, parts = _train_windows, batch[:3]
+        train, arrays = _train_windows, [part.numpy() for part in batch[:3]]
         shared = batch.distance_weights.numpy(), batch.num_negatives
-    arrays = [part.numpy() for part in parts]
     bounds = np.linspace(0, len(arrays[0]), threads + 1).astype(int)
     jobs = [
         pool.submit(train, tables, settings, *(a[low:high] for a in arrays), *shared)
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+        for low, high in pairwise(bounds)
         if low < high
     ]
     loss, mass = np.sum([job.result() for job in jobs], axis=0)

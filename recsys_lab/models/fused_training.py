@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.encoders import IdEncoder
@@ -15,7 +15,7 @@ from recsys_lab.models.skipgram import SkipGram
 from recsys_lab.threads import num_threads
 
 
-def refusal(net: nn.Module, optimizer: torch.optim.Optimizer) -> str | None:
+def refusal(net: object, optimizer: torch.optim.Optimizer) -> str | None:
     """Why the kernels cannot train a net with an optimiser, in a few words; None if they can."""
     if isinstance(net, SkipGram):
         tables = [net.centers, net.contexts]
@@ -44,11 +44,10 @@ class FusedTraining:
         ValueError: the kernels cannot train this (`refusal`).
     """
 
-    def __init__(
-        self, net: SkipGram | MatrixFactorization, optimizer: torch.optim.Optimizer
-    ) -> None:
+    def __init__(self, net: object, optimizer: torch.optim.Optimizer) -> None:
         if (reason := refusal(net, optimizer)) is not None:
             raise ValueError(f"model.kernel=fused {reason}: choose that, or model.kernel=auto")
+        assert isinstance(net, SkipGram | MatrixFactorization)  # noqa: S101 - `refusal` has looked
         self._net = net
         self._optimizer = optimizer
         self._threads = num_threads()
@@ -74,7 +73,7 @@ class FusedTraining:
             biases = self._arrays(net.biases.table if net.biases else None)
             shift = None if net.global_bias is None else net.global_bias.view(1, 1)
             return Tables(*both, *both, *biases, *self._arrays(shift, net.global_bias))
-        assert isinstance(net.centers, IdEncoder)  # noqa: S101 - `refusal` has looked
+        assert isinstance(net.centers, IdEncoder)  # noqa: S101
         assert isinstance(net.contexts, IdEncoder)  # noqa: S101
         none = self._arrays(None)
         return Tables(

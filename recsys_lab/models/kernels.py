@@ -3,6 +3,9 @@
 Each works on the small matrices of one block, which stay in the cache.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
@@ -14,7 +17,12 @@ from numba.extending import intrinsic
 _FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 _LINE = 16  # floats of a cache line
 
-jit = njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def jit(function: F) -> F:
+    """Compile for vectors and without the interpreter lock."""
+    return njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")(function)  # type: ignore[return-value]
 
 
 @intrinsic
@@ -37,11 +45,11 @@ def _prefetch(typingctx, table, row, column):  # type: ignore[no-untyped-def]
 
 @jit
 def prefetch_rows(table: np.ndarray, items: np.ndarray) -> None:
-    """Let the rows of items (n,) of a table (N, D) travel to the cache while others are worked on."""
+    """Let the rows of items (n,) of a table (N, D) come to the cache while others are worked on."""
     for item in items:
         if item >= 0:
             for column in range(0, table.shape[1], _LINE):
-                _prefetch(table, np.int64(item), np.int64(column))
+                _prefetch(table, np.int64(item), np.int64(column))  # type: ignore[call-arg]
 
 
 @jit
@@ -186,7 +194,7 @@ def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarr
         loss += both * softplus - positive[k] * x
         sigmoid = inverse if x > 0 else e * inverse
         scores[k] = both * sigmoid - positive[k]
-    return loss
+    return float(loss)
 
 
 @jit
@@ -198,4 +206,4 @@ def squared_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarra
         miss = x - positive[k] if positive[k] > 0 else np.float32(0)
         loss += miss * miss + negative[k] * x * x
         scores[k] = np.float32(2) * (miss + negative[k] * x)
-    return loss
+    return float(loss)

@@ -46,6 +46,7 @@ def skipgram_side_info(
     fields: Sequence[str],
     pooling: Pooling,
     context_side_info: bool,
+    kernel: Kernel,
 ) -> SkipGram:
     """Skip-gram on item ids and side information (GES and EGES).
 
@@ -61,6 +62,7 @@ def skipgram_side_info(
         pooling: see `SideInfoEncoder`.
         context_side_info: whether contexts have side information, too; if not, the score
             "center_context" is unable to score cold items.
+        kernel: see `SkipGram`.
     """
     codes, trained = [items.field(name) for name in fields], items.degrees > 0
     ours = codes if context_side_info else []
@@ -69,6 +71,7 @@ def skipgram_side_info(
         contexts=SideInfoEncoder(trained, ours, embedding_dim, pooling, init_scale=0.0),
         score=score,
         popularity=_popularity(items, popularity_weight, impute_cold=True),
+        kernel=kernel,
     )
 
 

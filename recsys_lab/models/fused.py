@@ -6,7 +6,7 @@ shared out among threads, which write to the tables without locks, as word2vec d
 Hogwild, NIPS 2011); with one thread a run is reproducible to the bit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -18,21 +18,29 @@ from recsys_lab.models import kernels
 from recsys_lab.models.kernels import jit
 
 
-class Tables(NamedTuple):
-    """Parameters of a model and the accumulators of their optimiser, as arrays.
+class Table(NamedTuple):
+    """A parameter: where it is read and where its step goes, which is the same in training."""
 
-    Accumulators are empty (0,) for SGD. Centers and contexts are the same table for matrix
-    factorisation, and only there may be biases, else of shape (0, 1).
+    values: np.ndarray  # (N, D)
+    target: np.ndarray  # (N, D)
+    sums: np.ndarray  # (N,) accumulators of row-wise Adagrad, or (0,) for SGD
+
+
+class Tables(NamedTuple):
+    """The parameters of a model.
+
+    Centers and contexts are the same table for matrix factorisation, and only there may be biases,
+    else of shape (0, 1).
     """
 
-    centers: np.ndarray  # (N, D)
-    center_sums: np.ndarray  # (N,)
-    contexts: np.ndarray  # (N, D)
-    context_sums: np.ndarray  # (N,)
-    biases: np.ndarray  # (N, 1)
-    bias_sums: np.ndarray  # (N,)
-    global_bias: np.ndarray  # (1, 1)
-    global_sums: np.ndarray  # (1,)
+    centers: Table
+    contexts: Table
+    biases: Table  # (N, 1)
+    global_bias: Table  # (1, 1)
+
+
+_NOTHING = np.zeros((0, 1), np.float32)
+NO_TABLE = Table(_NOTHING, _NOTHING, np.zeros(0, np.float32))
 
 
 class Settings(NamedTuple):
@@ -75,9 +83,9 @@ def _new_block(rows: int, columns: int, dim: int) -> _Block:
 def _add_biases(tables: Tables, block: _Block) -> None:
     rows, columns = block.scores.shape
     for row in range(rows):
-        ours = tables.global_bias[0, 0] + tables.biases[max(block.items[row], 0), 0]
+        ours = tables.global_bias.values[0, 0] + tables.biases.values[max(block.items[row], 0), 0]
         for column in range(columns):
-            theirs = tables.biases[max(block.items[rows + column], 0), 0]
+            theirs = tables.biases.values[max(block.items[rows + column], 0), 0]
             block.scores[row, column] += ours + theirs
 
 
@@ -94,6 +102,11 @@ def _regularize(weights: np.ndarray, vectors: np.ndarray, grad: np.ndarray, l2: 
 
 
 @jit
+def _update(table: Table, settings: Settings, items: np.ndarray, grad: np.ndarray) -> None:
+    kernels.update_rows(table.target, table.sums, items, grad, settings.rate, settings.eps)
+
+
+@jit
 def _update_biases(tables: Tables, settings: Settings, block: _Block, weights: np.ndarray) -> float:
     """Step of the biases by the slopes in `scores`; returns their part of the penalty."""
     rows = block.scores.shape[0]
@@ -102,14 +115,10 @@ def _update_biases(tables: Tables, settings: Settings, block: _Block, weights: n
     grad[rows:, 0] = block.scores.sum(0)
     total = grad[:rows].sum()
     own = np.empty_like(grad)
-    kernels.gather_rows(tables.biases, block.items, own)
+    kernels.gather_rows(tables.biases.values, block.items, own)
     loss = _regularize(weights, own, grad, settings.l2)
-    rate, eps = settings.rate, settings.eps
-    kernels.update_rows(tables.biases, tables.bias_sums, block.items, grad, rate, eps)
-    one = np.zeros(1, np.int64)
-    kernels.update_rows(
-        tables.global_bias, tables.global_sums, one, np.full((1, 1), total, np.float32), rate, eps
-    )
+    _update(tables.biases, settings, block.items, grad)
+    _update(tables.global_bias, settings, np.zeros(1, np.int64), np.full((1, 1), total, np.float32))
     return loss
 
 
@@ -120,31 +129,28 @@ def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, flo
     ours, theirs = block.items[:rows], block.items[rows:]
     if settings.one_table:
         kernels.drop_same(ours, theirs, block.positive, block.negative)
-    kernels.gather_rows(tables.centers, ours, block.centers)
-    kernels.gather_rows(tables.contexts, theirs, block.contexts)
+    kernels.gather_rows(tables.centers.values, ours, block.centers)
+    kernels.gather_rows(tables.contexts.values, theirs, block.contexts)
     np.dot(block.centers, block.contexts.T, block.scores)
-    if len(tables.biases):
+    if len(tables.biases.values):
         _add_biases(tables, block)
     flat = block.scores.ravel(), block.positive.ravel(), block.negative.ravel()
     loss = kernels.logistic_slopes(*flat) if settings.logistic else kernels.squared_slopes(*flat)
     np.dot(block.scores, block.contexts, block.grad[:rows])
     np.dot(block.scores.T, block.centers, block.grad[rows:])
     weights = np.empty(0, np.float32)
-    if settings.l2 > 0 or len(tables.biases):
+    if settings.l2 > 0 or len(tables.biases.values):
         both = block.positive + block.negative
         weights = np.concatenate((both.sum(1), both.sum(0)))
         loss += _regularize(weights[:rows], block.centers, block.grad[:rows], settings.l2)
         loss += _regularize(weights[rows:], block.contexts, block.grad[rows:], settings.l2)
-    if len(tables.biases):
+    if len(tables.biases.values):
         loss += _update_biases(tables, settings, block, weights)
-    rate, eps = settings.rate, settings.eps
     if settings.one_table:
-        kernels.update_rows(tables.centers, tables.center_sums, block.items, block.grad, rate, eps)
+        _update(tables.centers, settings, block.items, block.grad)
     else:
-        kernels.update_rows(tables.centers, tables.center_sums, ours, block.grad[:rows], rate, eps)
-        kernels.update_rows(
-            tables.contexts, tables.context_sums, theirs, block.grad[rows:], rate, eps
-        )
+        _update(tables.centers, settings, ours, block.grad[:rows])
+        _update(tables.contexts, settings, theirs, block.grad[rows:])
     return loss, float(block.positive.sum())
 
 
@@ -161,7 +167,7 @@ def _train_windows(
     """Train on the groups of a window batch, one after the other."""
     groups, walks, length = items.shape
     places, drawn = walks * length, negatives.shape[1]
-    block = _new_block(places, places + drawn, tables.centers.shape[1])
+    block = _new_block(places, places + drawn, tables.centers.values.shape[1])
     loss, mass = 0.0, 0.0
     for group in range(groups):
         flat = items[group].ravel()
@@ -169,9 +175,9 @@ def _train_windows(
         block.items[places : 2 * places] = flat
         block.items[2 * places :] = negatives[group]
         if group + 1 < groups:  # these rows arrive while this group is worked on
-            kernels.prefetch_rows(tables.centers, items[group + 1].ravel())
-            kernels.prefetch_rows(tables.contexts, items[group + 1].ravel())
-            kernels.prefetch_rows(tables.contexts, negatives[group + 1])
+            kernels.prefetch_rows(tables.centers.values, items[group + 1].ravel())
+            kernels.prefetch_rows(tables.contexts.values, items[group + 1].ravel())
+            kernels.prefetch_rows(tables.contexts.values, negatives[group + 1])
         kernels.weigh_windows(
             items[group],
             column_weights[group],
@@ -196,15 +202,15 @@ def _train_pairs(
 ) -> tuple[float, float]:
     """Train on pairs with negatives of their own, one after the other."""
     drawn = negatives.shape[1]
-    block = _new_block(1, 1 + drawn, tables.centers.shape[1])
+    block = _new_block(1, 1 + drawn, tables.centers.values.shape[1])
     loss, mass = 0.0, 0.0
     for k in range(len(centers)):
         block.items[0], block.items[1] = centers[k], contexts[k]
         block.items[2:] = negatives[k]
         if k + 1 < len(centers):
-            kernels.prefetch_rows(tables.centers, centers[k + 1 : k + 2])
-            kernels.prefetch_rows(tables.contexts, contexts[k + 1 : k + 2])
-            kernels.prefetch_rows(tables.contexts, negatives[k + 1])
+            kernels.prefetch_rows(tables.centers.values, centers[k + 1 : k + 2])
+            kernels.prefetch_rows(tables.contexts.values, contexts[k + 1 : k + 2])
+            kernels.prefetch_rows(tables.contexts.values, negatives[k + 1])
         block.positive[:] = 0
         block.positive[0, 0] = weights[k]
         block.negative[:] = weights[k]
@@ -214,32 +220,31 @@ def _train_pairs(
     return loss, mass
 
 
-def train_batch(
-    tables: Tables, settings: Settings, batch: Batch, pool: ThreadPoolExecutor, threads: int
+def run_parts(
+    tables: Sequence[Tables], settings: Settings, batch: Batch, pool: ThreadPoolExecutor
 ) -> tuple[float, float]:
-    """Train on a batch of either contract, in place.
+    """Work through a batch of either contract, shared out in as many parts as there are `tables`.
 
     Args:
-        tables: of the model, float32.
+        tables: of the model, float32, for each part; the same ones for parts that train together.
         settings: see `Settings`.
         batch: on the CPU.
         pool: runs the parts.
-        threads: parts, each trained by one thread.
 
     Returns:
-        loss and weight of the positives, of before each step.
+        loss and weight of the positives, each of before its step.
     """
-    train: Callable[..., tuple[float, float]]
+    run: Callable[..., tuple[float, float]]
     shared: tuple[Any, ...] = ()
     if isinstance(batch, PairBatch):
-        train, arrays = _train_pairs, [part.numpy() for part in batch[:4]]
+        run, arrays = _train_pairs, [part.numpy() for part in batch[:4]]
     else:
-        train, arrays = _train_windows, [part.numpy() for part in batch[:3]]
+        run, arrays = _train_windows, [part.numpy() for part in batch[:3]]
         shared = batch.distance_weights.numpy(), batch.num_negatives
-    bounds = np.linspace(0, len(arrays[0]), threads + 1).astype(int)
+    bounds = np.linspace(0, len(arrays[0]), len(tables) + 1).astype(int)
     jobs = [
-        pool.submit(train, tables, settings, *(a[low:high] for a in arrays), *shared)
-        for low, high in pairwise(bounds)
+        pool.submit(run, mine, settings, *(a[low:high] for a in arrays), *shared)
+        for mine, (low, high) in zip(tables, pairwise(bounds), strict=True)
         if low < high
     ]
     loss, mass = np.sum([job.result() for job in jobs], axis=0)

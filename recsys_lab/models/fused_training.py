@@ -2,13 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.encoders import IdEncoder
-from recsys_lab.models.fused import Settings, Tables, train_batch
+from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, run_parts
 from recsys_lab.models.mf import MatrixFactorization
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
@@ -63,32 +62,26 @@ class FusedTraining:
         eps = float(self._optimizer.defaults.get("eps", 0.0))
         one_table = isinstance(net, MatrixFactorization)
         settings = Settings(one_table, logistic, float(l2), float(rate), eps)
-        loss, mass = train_batch(self._tables(), settings, batch, self._pool, self._threads)
+        loss, mass = run_parts([self._tables()] * self._threads, settings, batch, self._pool)
         return torch.tensor(loss), torch.tensor(mass)
 
     def _tables(self) -> Tables:
         net = self._net
         if isinstance(net, MatrixFactorization):
-            both = self._arrays(net.encoder.table)
-            biases = self._arrays(net.biases.table if net.biases else None)
-            shift = None if net.global_bias is None else net.global_bias.view(1, 1)
-            return Tables(*both, *both, *biases, *self._arrays(shift, net.global_bias))
-        assert isinstance(net.centers, IdEncoder)  # noqa: S101
+            table = self._table(net.encoder.table)
+            biases = NO_TABLE if net.biases is None else self._table(net.biases.table)
+            shift = NO_TABLE if net.global_bias is None else self._table(net.global_bias)
+            return Tables(table, table, biases, shift)
+        assert isinstance(net.centers, IdEncoder)  # noqa: S101 - `refusal` has looked
         assert isinstance(net.contexts, IdEncoder)  # noqa: S101
-        none = self._arrays(None)
         return Tables(
-            *self._arrays(net.centers.table), *self._arrays(net.contexts.table), *none, *none
+            self._table(net.centers.table), self._table(net.contexts.table), NO_TABLE, NO_TABLE
         )
 
-    def _arrays(
-        self, values: Tensor | None, parameter: Tensor | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A parameter (n, D) and its accumulators (n,), sharing memory with torch."""
-        if values is None:
-            return np.zeros((0, 1), np.float32), np.zeros(0, np.float32)
-        optimizer = self._optimizer
-        sums = np.zeros(0, np.float32)
-        if isinstance(optimizer, RowWiseAdagrad):
-            owner = values if parameter is None else parameter
-            sums = optimizer.accumulator(owner, by_row=parameter is None).numpy()
-        return values.detach().numpy(), sums
+    def _table(self, parameter: Tensor) -> Table:
+        """A parameter (N, D) or (1,) with its accumulators (N,), sharing memory with torch."""
+        values, sums = parameter.detach().numpy(), NO_TABLE.sums
+        if isinstance(self._optimizer, RowWiseAdagrad):
+            sums = self._optimizer.accumulator(parameter, by_row=True).numpy()
+        values = values.reshape(len(values), -1)
+        return Table(values, values, sums)

@@ -1,16 +1,17 @@
 """The compiled kernels against autograd and the optimisers of torch, and against themselves."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
-from model_cases import BATCHES, NUM_ITEMS, window_batch
+from model_cases import BATCHES, NUM_ITEMS, field, window_batch
 from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
 from recsys_lab.models import kernels
-from recsys_lab.models.encoders import IdEncoder
+from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.fused_training import FusedTraining
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.optimizers import RowWiseAdagrad
@@ -100,6 +101,32 @@ def test_a_batch_trains_as_by_autograd(net: str, batch: str, optimizer: str, dim
         assert [float(value) for value in found] == pytest.approx(expected, rel=1e-4, abs=1e-5)
     for name, values in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name].double(), values, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("pooling", get_args(Pooling))
+def test_gradients_of_side_information(pooling: Pooling, batch: str, threads: int) -> None:
+    choose_threads(threads)
+    torch.manual_seed(0)
+    labels = [[k % 3, 3] if k % 4 else [] for k in range(NUM_ITEMS)]
+    trained = torch.arange(NUM_ITEMS) != 5
+    sides = [
+        SideInfoEncoder(trained, [field(labels, 4)], 5, pooling, init_scale=6.0) for _ in range(2)
+    ]
+    nets = [
+        SkipGram(*sides, score="dot", popularity=torch.zeros(NUM_ITEMS), kernel=kernel)
+        for kernel in ("fused", "autograd")
+    ]
+    found = []
+    for net in nets:
+        net.zero_grad()
+        loss, mass = net.loss(in_float32(BATCHES[batch]))
+        (2 * loss).backward()
+        grads = [p.grad.to_dense() for p in net.parameters() if p.grad is not None]
+        found.append([loss.detach(), mass, *grads])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, check_dtype=False)
 
 
 def test_the_optimizer_goes_on_where_the_kernel_stopped() -> None:

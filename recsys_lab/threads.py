@@ -12,6 +12,12 @@ def let_idle_threads_sleep() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def choose_threads(wanted: int | None) -> None:
     """Set the threads of torch; None takes one for each core that this process may use, up to four.
 
@@ -21,6 +27,4 @@ def choose_threads(wanted: int | None) -> None:
 
     if wanted is not None and wanted < 1:
         raise ValueError(f"num_threads must be >= 1, got {wanted}")
-    usable = getattr(os, "sched_getaffinity", None)  # not on every system
-    cores = len(usable(0)) if usable else os.cpu_count() or 1
-    torch.set_num_threads(wanted or min(4, cores))
+    torch.set_num_threads(wanted or min(4, usable_cores()))

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
-from recsys_lab.graph.rows import in_order, row_totals, rows_of_pairs
+from recsys_lab.graph.pair_set import build_pair_set
+from recsys_lab.graph.rows import in_order, row_peaks, row_sums, rows_of_pairs
 from recsys_lab.graph.slots import pack_graph
 
 
@@ -76,11 +77,21 @@ class ItemGraph:
         return sp.csr_array((self.weights, self.indices, self.indptr), shape=(len(self), len(self)))
 
     @cached_property
-    def totals(self) -> tuple[np.ndarray, np.ndarray]:
-        """Sum (N,) float64 and largest (N,) float32 of the weights of each item's pairs."""
-        return row_totals(self.indptr, self.weights)
+    def strength(self) -> np.ndarray:
+        """Sum of the weights of each item's pairs, (N,) float64."""
+        return row_sums(self.indptr, self.weights)
+
+    @cached_property
+    def peak(self) -> np.ndarray:
+        """Upper bound on the share of an item's heaviest pair in its strength, (N,) float32."""
+        return row_peaks(self.indptr, self.weights, self.strength)
 
     @cached_property
     def tables(self) -> tuple[np.ndarray, np.ndarray, np.uint64]:
         """Alias tables of every row, see `slots`: rows (N,), slots (E,) and the bits of an id."""
         return pack_graph(self.indptr, self.indices, self.weights)
+
+    @cached_property
+    def pair_set(self) -> tuple[np.ndarray, np.uint64]:
+        """Tells whether two items are a pair, see `pair_set`."""
+        return build_pair_set(self.indptr, self.indices)

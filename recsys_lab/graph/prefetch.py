@@ -3,18 +3,14 @@
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import njit, types
 from numba.extending import intrinsic
 
 
 @intrinsic
-def prefetch(typing_context: Any, array: np.ndarray, index: int) -> Any:
-    """Start loading array[index] into the caches; inside numba kernels only.
-
-    A hint: it changes no result, and an index out of range does no harm. More loads are under way
-    at once than the processor finds by looking ahead.
-    """
+def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+    """Emit the instruction; called by numba with the types of the arguments."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -27,3 +23,13 @@ def prefetch(typing_context: Any, array: np.ndarray, index: int) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, index), emit
+
+
+@njit(cache=True, nogil=True, inline="always")
+def prefetch(array: np.ndarray, index: int | np.integer) -> None:
+    """Start loading array[index] into the caches.
+
+    A hint: it changes no result, and an index out of range does no harm. More loads are under way
+    at once than the processor finds by looking ahead.
+    """
+    _prefetch(array, index)  # type: ignore[call-arg]  # numba passes the context

@@ -15,14 +15,17 @@ def in_order(heads: np.ndarray, tails: np.ndarray) -> bool:
     for pair in range(len(heads)):
         if heads[pair] >= tails[pair]:
             return False
-        if pair and heads[pair] <= heads[pair - 1]:
-            if heads[pair] < heads[pair - 1] or tails[pair] <= tails[pair - 1]:
-                return False
+        if pair and heads[pair] < heads[pair - 1]:
+            return False
+        if pair and heads[pair] == heads[pair - 1] and tails[pair] <= tails[pair - 1]:
+            return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def _count(heads: np.ndarray, tails: np.ndarray, first: int, last: int, degrees: np.ndarray) -> None:
+def _count(
+    heads: np.ndarray, tails: np.ndarray, first: int, last: int, degrees: np.ndarray
+) -> None:
     """Count the pairs of the rows first .. last - 1 in degrees (N,)."""
     for pair in range(len(heads)):
         if heads[pair] >= last:  # and so are its tail and all that follow
@@ -89,23 +92,28 @@ def rows_of_pairs(
 
 
 @njit(cache=True, nogil=True)
-def _total(
-    indptr: np.ndarray, weights: np.ndarray, first: int, last: int, sums: np.ndarray, top: np.ndarray
-) -> None:
+def _sum(indptr: np.ndarray, weights: np.ndarray, first: int, last: int, out: np.ndarray) -> None:
     for row in range(first, last):
-        total, largest = 0.0, np.float32(0.0)
+        total = 0.0
         for slot in range(indptr[row], indptr[row + 1]):
             total += weights[slot]
-            largest = max(largest, weights[slot])
-        sums[row], top[row] = total, largest
+        out[row] = total
 
 
-def row_totals(indptr: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum (N,) float64 and largest (N,) float32 of each row's weights, 0 for an empty row."""
-    sums, top = np.empty(len(indptr) - 1), np.empty(len(indptr) - 1, np.float32)
-    bounds = row_bounds(indptr)
-    run_blocks(lambda first, last: _total(indptr, weights, first, last, sums, top), bounds)
-    return sums, top
+def row_sums(indptr: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum of each row's weights, (N,) float64."""
+    sums = np.empty(len(indptr) - 1)
+    run_blocks(lambda first, last: _sum(indptr, weights, first, last, sums), row_bounds(indptr))
+    return sums
+
+
+def row_peaks(indptr: np.ndarray, weights: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """Share of each row's largest weight in its sum, rounded up; (N,) float32, 0 for no weight."""
+    peaks = np.zeros(len(sums), np.float32)
+    filled = np.flatnonzero(np.diff(indptr))
+    largest = np.maximum.reduceat(weights, indptr[filled]) if len(filled) else weights
+    peaks[filled] = np.nextafter((largest / sums[filled]).astype(np.float32), np.float32(np.inf))
+    return peaks
 
 
 @njit(cache=True, nogil=True)

@@ -22,14 +22,14 @@ def id_bits(num_items: int) -> int:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def slot_place(row: np.uint64, random: np.uint64) -> int:
+def slot_place(row: np.uint64, random: np.uint64) -> np.int64:
     """Place of a slot of the row, uniform in the upper 32 bits of `random`."""
     degree = row & _LOW
     return np.int64((row >> _ROW_SHIFT) + (((random >> _HALF) * degree) >> _HALF))
 
 
 @njit(cache=True, nogil=True, inline="always")
-def slot_item(slot: np.uint64, random: np.uint64, bits: np.uint64) -> int:
+def slot_item(slot: np.uint64, random: np.uint64, bits: np.uint64) -> np.int64:
     """The neighbour or the alias of a slot, by the lower 24 bits of `random`."""
     coin = random & _LOW
     spare = _WORD - bits - bits
@@ -62,7 +62,7 @@ def _pack_rows(
         for slot in range(degree):
             own, other = indices[low + slot], indices[low + alias[slot]]
             # Rounded up, so that every pair can be walked.
-            coins = np.int64(np.ceil(np.float64(threshold[slot]) * 2.0**coin_bits))
+            coins = int(np.ceil(np.float64(threshold[slot]) * 2.0**coin_bits))
             if coins >= 1 << coin_bits:  # one too large for its field, and of no effect
                 coins, other = (1 << coin_bits) - 1, own
             word = np.uint64(coins) << np.uint64(2 * bits)

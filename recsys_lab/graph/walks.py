@@ -142,7 +142,7 @@ def expected_frequencies(graph: ItemGraph, walk_length: int) -> np.ndarray:
     transition matrix walk_length - 1 times, averaged over the places. The weights are symmetric, so
     a push is their product with the distribution over the sums of the rows.
     """
-    strength = graph.totals[0]
+    strength = graph.strength
     place = np.zeros(len(graph))
     place[graph.start_items] = 1.0 / len(graph.start_items)
     total = place.copy()

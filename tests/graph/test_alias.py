@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -16,6 +16,7 @@ def implied(threshold: np.ndarray, alias: np.ndarray) -> np.ndarray:
     return probabilities
 
 
+@settings(deadline=None)  # the first example compiles
 @given(
     arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1e6)).filter(lambda w: w.sum() > 0)
 )

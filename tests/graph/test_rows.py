@@ -50,7 +50,7 @@ def test_rows_are_those_of_scipy(num_items: int, count: int) -> None:
     assert (graph.peak[~filled] == 0).all()
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(2, 30), st.integers(1, 100), st.integers(0, 2**32))
 def test_order_and_direction_of_pairs_change_nothing(items: int, count: int, seed: int) -> None:
     ends, weights = random_pairs(items, count, seed)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from recsys_lab.threads import usable_cores
+from recsys_lab.threads import num_threads
 
 _SMALL = 1 << 18  # entries of a graph that one thread goes through at once
 
@@ -19,13 +19,13 @@ def even_bounds(count: int, num_blocks: int) -> list[int]:
 def row_bounds(indptr: np.ndarray) -> list[int]:
     """Bounds of blocks of rows with about as many entries each: 0, .., N."""
     entries, rows = int(indptr[-1]), len(indptr) - 1
-    num_blocks = 4 * usable_cores() if entries > _SMALL else 1
+    num_blocks = 4 * num_threads() if entries > _SMALL else 1
     inner = np.searchsorted(indptr, even_bounds(entries, num_blocks)[1:-1])
     return [0, *inner.tolist(), rows]
 
 
 def run_blocks(kernel: Callable[[int, int], None], bounds: list[int]) -> None:
-    """Call kernel(low, high) between consecutive bounds, on one thread for each core.
+    """Call kernel(low, high) between consecutive bounds, on several threads.
 
     Args:
         kernel: releases the interpreter lock, and writes to places of its block alone, so that
@@ -33,7 +33,7 @@ def run_blocks(kernel: Callable[[int, int], None], bounds: list[int]) -> None:
         bounds: ascending; a single block stays in the calling thread.
     """
     spans = list(pairwise(bounds))
-    threads = min(usable_cores(), len(spans))
+    threads = min(num_threads(), len(spans)) if len(spans) > 1 else 1
     if threads == 1:
         for span in spans:
             kernel(*span)

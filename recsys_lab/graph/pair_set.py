@@ -10,7 +10,7 @@ from numba import njit, uint32, uint64
 
 from recsys_lab.graph.blocks import even_bounds, run_blocks
 from recsys_lab.graph.slots import id_bits
-from recsys_lab.threads import usable_cores
+from recsys_lab.threads import num_threads
 
 _WIDTH = 16  # words of a bucket
 _MEAN = 8  # pairs for a bucket, at most; some of a thousand are full then
@@ -85,5 +85,5 @@ def build_pair_set(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray,
         _insert(indptr, indices, np.uint64(bits), rest_bits, first, last, words)
 
     # Each thread goes through all pairs and takes those of its buckets.
-    run_blocks(insert, even_bounds(1 << bucket_bits, usable_cores() if wanted > _SMALL else 1))
+    run_blocks(insert, even_bounds(1 << bucket_bits, num_threads() if wanted > _SMALL else 1))
     return words, rest_bits

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from recsys_lab.graph.blocks import even_bounds, row_bounds, run_blocks
-from recsys_lab.threads import usable_cores
+from recsys_lab.threads import num_threads
 
 _SMALL = 1 << 17  # pairs that one thread turns into rows
 
@@ -78,7 +78,7 @@ def rows_of_pairs(
         indptr (N + 1,) int64, indices (2P,) int32 and weights (2P,) float32.
     """
     # Each thread goes through all pairs and takes those of its rows.
-    bounds = even_bounds(num_items, usable_cores() if len(heads) > _SMALL else 1)
+    bounds = even_bounds(num_items, num_threads() if len(heads) > _SMALL else 1)
     indptr = np.zeros(num_items + 1, np.int64)
     indices, data = np.empty(2 * len(heads), np.int32), np.empty(2 * len(heads), np.float32)
     run_blocks(lambda first, last: _count(heads, tails, first, last, indptr[1:]), bounds)

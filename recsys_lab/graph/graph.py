@@ -48,8 +48,8 @@ class ItemGraph:
         for ids in (heads, tails):
             if len(ids) and not 0 <= ids.min() <= ids.max() < num_items:
                 raise ValueError(f"a pair names an item outside 0 .. {num_items - 1}")
-        heads, tails = heads.astype(np.int32, copy=False), tails.astype(np.int32, copy=False)
-        weights = weights.astype(np.float32, copy=False)
+        heads, tails = (np.ascontiguousarray(ids, np.int32) for ids in (heads, tails))
+        weights = np.ascontiguousarray(weights, np.float32)
         if not in_order(heads, tails):
             low, high = np.minimum(heads, tails), np.maximum(heads, tails)
             order = np.lexsort((high, low))

@@ -82,6 +82,17 @@ def test_steps_are_pairs_and_the_shortest_walk_has_two_items(graph: ItemGraph) -
     assert (graph.adjacency.toarray()[walks[:, 0], walks[:, 1]] > 0).all()
 
 
+@pytest.mark.parametrize(("p", "q"), EXTREMES)
+def test_every_step_of_many_lanes_is_a_pair(p: float, q: float) -> None:
+    rng = np.random.default_rng(4)
+    ends = np.unique(np.sort(rng.integers(0, 300, (900, 2)), axis=1), axis=0)
+    ends = ends[ends[:, 0] != ends[:, 1]]
+    graph = ItemGraph.from_pairs(ends[:, 0], ends[:, 1], rng.uniform(0.1, 9, len(ends)), 300)
+    walks = node2vec_walks(graph, 5, 21, p=p, q=q, seed=0)
+    assert (np.bincount(walks[:, 0], minlength=300) == 5 * (graph.degrees > 0)).all()
+    assert (graph.adjacency.toarray()[walks[:, :-1], walks[:, 1:]] > 0).all()
+
+
 def test_full_buckets_change_no_walk(monkeypatch: pytest.MonkeyPatch) -> None:
     upper = np.argwhere(np.triu(np.ones((40, 40)), 1))
     rng = np.random.default_rng(0)

@@ -58,7 +58,14 @@ class FinalTest:
         if not self.ks or min(self.ks) < 1:
             raise ValueError(f"evaluation.ks must be cut-offs >= 1, got {list(self.ks)}")
 
-    def __call__(self, scorer: Scorer, split: Split, folder: Path, seed: int) -> Metrics:
+    def __call__(
+        self,
+        scorer: Scorer,
+        split: Split,
+        folder: Path,
+        seed: int,
+        others: Mapping[str, Scorer] | None = None,
+    ) -> Metrics:
         """Test a model; writes precision and recall into the run folder.
 
         Args:
@@ -66,6 +73,7 @@ class FinalTest:
             split: its test pairs are judged on, its training pairs feed the baselines.
             folder: run folder.
             seed: of the sample of queries and of the bootstrap.
+            others: baselines by name, beside those over the training graph.
 
         Returns:
             `test/<metric>`, `baseline/<name>/<metric>`, `count/test/...`, and what `intervals` and
@@ -74,7 +82,8 @@ class FinalTest:
         pairs = evaluation_pairs(split.test, split)
         log.info("testing on %d pairs", len(pairs.positives))
         judged = {}
-        for name, one in {"test": scorer, **_baselines(split)}.items():
+        more = {f"baseline/{name}": one for name, one in (others or {}).items()}
+        for name, one in {"test": scorer, **_baselines(split), **more}.items():
             judged[name] = judge(one, pairs, self.ks, self.max_scores, seed)
         metrics = _metrics(judged)
         blind = metrics.get("baseline/popularity/auc/degree_matched/all")

@@ -41,6 +41,8 @@ COLUMNS = (
     Column("auc/uniform/both_cold", _UNIFORM, "both cold"),
     Column("auc/degree_matched/seen", _MATCHED, "seen"),
     Column("auc/degree_matched/all", _MATCHED, "all"),
+    Column("auc/degree_matched/one_cold", _MATCHED, "one cold"),
+    Column("auc/degree_matched/both_cold", _MATCHED, "both cold"),
     Column("auc/given/all", "AUC, given negatives", "all"),
     Column("hr@10/all", _RANKING, "HR@10"),
     Column("hr@50/all", _RANKING, "HR@50"),

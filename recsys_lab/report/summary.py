@@ -29,13 +29,13 @@ _COVERAGE = "coverage/all"
 _RANKING = "HR, NDCG, MRR: all pairs, ranked over the full catalogue"
 _SEEN_CAPTION = "AUC: seen pairs against uniform negatives; dm: degree-matched negatives"
 _COLD_CAPTION = (
-    "AUC: all pairs against uniform negatives, most of which have no cold end\n"
-    "1 cold, 2 cold: like with like, pairs and negatives with that many cold ends\n"
+    "AUC: all pairs; most of its uniform negatives have no cold end\n"
+    "1 cold, 2 cold: positives and negatives with that many cold ends\n"
     "cold: in no training pair; dm: degree-matched negatives"
 )
 _UNSCORED = (
-    "scored: share of the test pairs; the others take the median score in AUC, the\n"
-    "last places in the ranking; where none is scored, AUC has no value"
+    "scored: share of the test pairs; the others take the median score in\n"
+    "AUC all, the last places in the ranking; where none is scored, no AUC"
 )
 
 
@@ -45,10 +45,10 @@ def summary_table(metrics: Mapping[str, Any]) -> Table:
     rows = {"this model": "test", **{baseline_label(name): f"baseline/{name}" for name in names}}
     columns = _shown_columns(metrics, list(rows.values()))
     coverage = [metrics.get(f"{prefix}/{_COVERAGE}", 1.0) for prefix in rows.values()]
-    has_unscored = any(share is not None and share < 1.0 for share in coverage)
+    shows_coverage = _is_cold(metrics) and any(share != 1.0 for share in coverage)
     table = Table(
         title=_title(metrics),
-        caption=_caption(metrics, columns, has_unscored),
+        caption=_caption(metrics, columns, shows_coverage),
         title_justify="left",
         title_style="",
         caption_justify="left",
@@ -60,7 +60,7 @@ def summary_table(metrics: Mapping[str, Any]) -> Table:
         table.add_column(title, justify="right", no_wrap=True)
         values = [metrics.get(f"{prefix}/{name}") for prefix in rows.values()]
         best[name] = max(value for value in values if value is not None)
-    if has_unscored:
+    if shows_coverage:
         table.add_column("scored", justify="right", no_wrap=True)
     for (label, prefix), share in zip(rows.items(), coverage, strict=True):
         cells = []
@@ -68,7 +68,7 @@ def summary_table(metrics: Mapping[str, Any]) -> Table:
             value = metrics.get(f"{prefix}/{name}")
             text = "-" if value is None else f"{value:.4f}"
             cells.append(f"[bold]{text}[/bold]" if value == best[name] else text)
-        if has_unscored:
+        if shows_coverage:
             cells.append("-" if share is None else f"{share:.1%}")
         table.add_row(label, *cells)
     return table
@@ -98,6 +98,8 @@ def _title(metrics: Mapping[str, Any]) -> str:
         text += f",\n{counts['one_cold']:,} with one cold end, {counts['both_cold']:,} with two"
     if metrics.get(f"test/{_COVERAGE}") == 0.0:
         text += "\nthis model can score none of them: it knows nothing of items it never met"
+    elif (share := metrics.get(f"test/{_COVERAGE}", 1.0)) != 1.0 and not _is_cold(metrics):
+        text += f"\n{share:.2%} of them scored by this model; the others rank last"
     ranked = metrics.get("count/test/query_items/ranked")
     if ranked != metrics.get("count/test/query_items/total"):
         text += f"\nranking from a sample of {ranked:,} queries"
@@ -109,14 +111,14 @@ def _title(metrics: Mapping[str, Any]) -> str:
     return text
 
 
-def _caption(metrics: Mapping[str, Any], columns: Mapping[str, str], has_unscored: bool) -> str:
+def _caption(metrics: Mapping[str, Any], columns: Mapping[str, str], shows_coverage: bool) -> str:
     """What the short headers stand for, of the columns shown."""
     lines = []
     if "AUC" in columns:
         lines.append(_COLD_CAPTION if _is_cold(metrics) else _SEEN_CAPTION)
     if "HR@10" in columns:
         lines.append(_RANKING)
-    if has_unscored:
+    if shows_coverage:
         lines.append(_UNSCORED)
     return "\n".join(lines)
 

@@ -165,6 +165,12 @@ def side_information(prepared: PreparedData, dim: int, epochs: int) -> dict[str,
         "side information": lambda: skipgram_side_info(items, **more),
         "items without metadata share a row": lambda: skipgram_side_info(shared, **more),
         "contexts take their center's metadata": lambda: _with_centers_metadata(items, more),
+        "side information, vectors from N(0, 1)": lambda: _start_wide(
+            skipgram_side_info(items, **more)
+        ),
+        "center's metadata, vectors from N(0, 1)": lambda: _start_wide(
+            _with_centers_metadata(items, more)
+        ),
     }
     rows = {}
     for name, build in nets.items():
@@ -190,6 +196,13 @@ def share_missing(field: FieldCodes) -> FieldCodes:
 def _with_centers_metadata(items: Items, options: dict[str, object]) -> SkipGram:
     net = skipgram_side_info(items, **options)  # type: ignore[arg-type]
     return CentersMetadata(net.centers, net.contexts, net.score, net.popularity)
+
+
+def _start_wide(net: SkipGram) -> SkipGram:
+    """Both tables as `nn.Embedding` starts them, which was the article's way."""
+    for encoder in (net.centers, net.contexts):
+        encoder.table.data.normal_()
+    return net
 
 
 def _mean_cosine(net: SkipGram, mask: Tensor) -> float:
@@ -317,7 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     dim, epochs = options.dim, options.epochs
     print_rows("Side information", side_information(prepared, dim, epochs))
     grown = growing_catalogue(prepared, dim, epochs, options.copies)
-    print_rows("Matrix factorisation, AUC as the catalogue grows", grown)
+    print_rows("A growing catalogue", grown)
     print_rows("Learning rate", schedulers(prepared, dim, epochs))
 
 

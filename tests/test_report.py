@@ -130,6 +130,18 @@ def test_missing_seeds_and_repeated_runs_are_listed(tmp_path):
     assert reasons["skipgram on pairs embedding_dim=64"] == "missing: no finished run of seed 1"
 
 
+def test_a_slice_of_a_handful_of_pairs_gets_no_column(tmp_path):
+    for name, count in (("few", 1), ("many", 40)):
+        counts = {"count/test/all": 1000, "count/test/one_cold": count}
+        values = metrics(**{"baseline/popularity/auc/uniform/one_cold": 0.4}) | counts
+        write_run(tmp_path / name / "run", values=values)
+    shown = {
+        name: [column.key for column in comparison_of(tmp_path / name).tables[0].columns]
+        for name in ("few", "many")
+    }
+    assert set(shown["many"]) - set(shown["few"]) == {"auc/uniform/one_cold"}
+
+
 def test_csv_reads_back_what_was_measured(tmp_path):
     label = 'a "quoted", name\nin two lines'
     for seed in (0, 1):

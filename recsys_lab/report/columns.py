@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+SLICES = ("all", "seen", "one_cold", "both_cold")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -25,6 +27,12 @@ class Column:
     def of_run(self) -> bool:
         """Whether it belongs to the run and not to a scorer: baselines have none."""
         return self.key.startswith("fit/")
+
+    @property
+    def slice(self) -> str:
+        """The slice of the test pairs that it is measured on, or an empty text."""
+        part = self.key.rpartition("/")[2]
+        return part if part in SLICES else ""
 
     def write(self, value: float | None) -> str:
         """The number, or a dash where there is none."""

@@ -266,6 +266,18 @@ def test_a_cold_start_run_is_summed_up_by_its_cold_slices():
     assert "can score none" not in text
 
 
+def test_a_cold_start_run_is_compared_with_the_content_baseline(tmp_path, capsys):
+    values = {n: v for n, v in cold_metrics(0.4).items() if not n.startswith("difference/")}
+    for bound, value in (("value", 0.05), ("low", 0.01), ("high", 0.09)):
+        values[f"difference/content/hr@10/all/{bound}"] = value
+    values["baseline/content/coverage/all"] = 0.75
+    write_run(tmp_path / "a", 0, values, choices={"experiment": "cold"})
+    text = (written_by_main(tmp_path, capsys) / "comparison.md").read_text(encoding="utf-8")
+    assert "| experiment | HR@10 less content (tf-idf) |\n" in text
+    assert "**+0.0500 (+50.0%) [+0.0100, +0.0900]**" in text
+    assert "25.00% of the test pairs by content (tf-idf)" in text
+
+
 def test_a_model_that_knows_no_cold_item_is_called_unable():
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(summary_table(cold_metrics(scored=0.0)))

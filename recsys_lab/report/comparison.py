@@ -155,7 +155,7 @@ def _table(runs: Sequence[Run]) -> tuple[Table, list[tuple[str, str]]]:
         _entry(baseline_label(name), (), [first], f"baseline/{name}", with_fit=False)
         for name in names
     ]
-    covered = {entry.label: entry.values.get(COVERAGE) for entry in experiments}
+    covered = {entry.label: entry.values.get(COVERAGE) for entry in [*experiments, *baselines]}
     coverage = {label: value.mean for label, value in covered.items() if value is not None}
     notes = [*data_notes(runs), *coverage_notes(coverage)]
     table = Table(

@@ -11,19 +11,21 @@ Three mistakes, each against the same training without it:
   dense Adam makes a full step of it for every row that waits for its next batch;
 - learning stops after one epoch: the scheduler is made anew in every epoch, on the same optimiser.
 
-They are written here, as variations of the models, and are no options of the product.
+The mistakes are written in `benchmarks.mistakes`, and are no options of the product.
 """
 
 import argparse
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
+import yaml
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -31,178 +33,107 @@ from torch.nn import functional as F
 from torch.optim import Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
+from benchmarks import mistakes
 from recsys_lab.catalog.amazon import AmazonSource
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import Split, SplitOptions
 from recsys_lab.catalog.synthetic import SyntheticSource
-from recsys_lab.data.batch import Batch, FieldCodes, Items
+from recsys_lab.data.batch import Items
 from recsys_lab.data.modules import PairDataModule, SequenceDataModule
 from recsys_lab.evaluation.protocol import evaluate_auc
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.experiment import known_items
 from recsys_lab.final_test import evaluation_pairs
-from recsys_lab.models.blocks import score_block
 from recsys_lab.models.builders import matrix_factorization, skipgram, skipgram_side_info
-from recsys_lab.models.encoders import SideInfoEncoder
-from recsys_lab.models.losses import logistic_loss
 from recsys_lab.models.mf import MatrixFactorization
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
 
 WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
-WALKS = {
-    "walks_per_item": 10,
-    "walk_length": 10,
-    "window": 2,
-    "shrink_windows": True,
-    "subsample_threshold": 0.0,
-    "negatives": "in_batch",
-    "num_negatives": 5,
-    "num_shared": 20,
-    "negative_exponent": 0.75,
-    "walks_per_batch": 240,
-    "walks_per_group": 6,
-    "num_workers": 1,
-}
-PAIRS = {
-    "batch_size": 256,
-    "num_negatives": 5,
-    "negative_exponent": 0.75,
-    "use_weights": True,
-    "num_workers": 1,
-}
+CONF = Path(__file__).parents[1] / "conf" / "data"
 FIELDS = ("brand", "category")
 
 Net = SkipGram | MatrixFactorization
 Row = dict[str, float]  # by column
 
 
-class CentersMetadata(SkipGram):
-    """The skip-gram with side information whose contexts wear the metadata of their center.
-
-    Training sees (own vector of the context + values of the center) / parts; scoring, as always,
-    gives each item its own values.
-    """
-
-    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """As that of the skip-gram, but for the contexts."""
-        block, encoder = score_block(batch), self.contexts
-        if not isinstance(encoder, SideInfoEncoder):
-            raise TypeError(f"contexts without side information: {type(encoder).__name__}")
-        center = self.centers(block.centers)  # (G, R, D)
-        parts = encoder.present[block.centers].sum(-1, keepdim=True)  # (G, R, 1)
-        own = F.embedding(block.centers, encoder.table, sparse=True)
-        values = encoder(block.centers) - own / parts  # (G, R, D) what the center's metadata adds
-        context = F.embedding(block.contexts, encoder.table, sparse=True)  # (G, C, D)
-        logits = torch.bmm(center, context.transpose(1, 2)) / parts
-        logits = logits + (center * values).sum(-1, keepdim=True)
-        return logistic_loss(logits, block.positive, block.negative), block.num_positives
+def options(kind: str, **changes: int) -> dict[str, Any]:
+    """What a configuration file sets of a data module, with some changes."""
+    found = yaml.safe_load((CONF / f"{kind}.yaml").read_text()) | changes
+    return {name: value for name, value in found.items() if name != "_target_"}
 
 
-class WholeTable(MatrixFactorization):
-    """Matrix factorisation that regularises every row in every step, in the batch or not."""
-
-    whole_l2 = 1e-4
-
-    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The mean loss of a pair and the squared size of the whole table."""
-        total, weight = super().loss(batch)
-        return total / weight + self.whole_l2 * self.encoder.table.square().sum(), weight
-
-
-# -- training and judging --------------------------------------------------------------------------
+def walks(prepared: PreparedData) -> SequenceDataModule:
+    """Windows, in batches that suit a small catalogue."""
+    settings = options("sequences", walks_per_batch=240)
+    return SequenceDataModule(prepared.catalog, prepared.split, 0, **settings)
 
 
 def fit(
     net: Net,
     data: PairDataModule | SequenceDataModule,
     optimizer: torch.optim.Optimizer,
-    epochs: int,
-    scheduler: Callable[[int], LRScheduler | None] = lambda epoch: None,
+    epochs: Iterable[int],
+    scheduler: LRScheduler | None = None,
 ) -> list[float]:
-    """Train; `scheduler` is asked at the start of each epoch. Returns the rate of each epoch."""
+    """Train for the epochs of these numbers; returns the rate at the start of each."""
     rates = []
-    for epoch in range(epochs):
-        steps = scheduler(epoch)
+    for epoch in epochs:
         rates.append(float(optimizer.param_groups[0]["lr"]))
         for number in range(data.num_batches):
             optimizer.zero_grad(set_to_none=True)
             net.loss(data.draw(epoch, number))[0].backward()
             optimizer.step()
-            if steps is not None:
-                steps.step()
+            if scheduler is not None:
+                scheduler.step()
     return rates
 
 
 def judge(net: Net, split: Split) -> Row:
     """AUC-ROC on the seen validation pairs, against both kinds of negatives."""
-    pairs = evaluation_pairs(split.val, split)
-    vectors = net.score_vectors(torch.arange(pairs.num_items))
-    scorer = VectorScorer(*vectors, net.can_score(torch.from_numpy(pairs.seen)))
-    metrics = evaluate_auc(scorer, pairs)
-    names = {"AUC": "auc/uniform/seen", "AUC dm": "auc/degree_matched/seen"}
-    return {title: float(metrics[name] or "nan") for title, name in names.items()}
-
-
-# -- 1: side information ---------------------------------------------------------------------------
+    held = evaluation_pairs(split.val, split)
+    vectors = net.score_vectors(torch.arange(held.num_items))
+    metrics = evaluate_auc(VectorScorer(*vectors, net.can_score(torch.from_numpy(held.seen))), held)
+    names = {"AUC": "uniform", "AUC dm": "degree_matched"}
+    return {title: float(metrics[f"auc/{name}/seen"] or "nan") for title, name in names.items()}
 
 
 def side_information(prepared: PreparedData, dim: int, epochs: int) -> dict[str, Row]:
     """Ids alone; side information as it should be; shared missing row; metadata of the center.
 
-    Trained with SparseAdam and scored by center . context, as the article's was: what was fit is
-    what is scored. (Row-wise Adagrad and cosines hide most of the harm.)
+    Trained with SparseAdam and scored by what is trained, center . context: row-wise Adagrad and
+    cosines hide most of the harm.
     """
     items, split = known_items(prepared), prepared.split
-    shared = Items(items.degrees, lambda name: share_missing(items.field(name)))
+    shared = Items(items.degrees, lambda name: mistakes.share_missing(items.field(name)))
     bare = torch.stack([items.field(name).offsets.diff() == 0 for name in FIELDS]).all(0)
-    options = {"embedding_dim": dim, "score": "center_context", "popularity_weight": 0.0}
-    more = {"fields": FIELDS, "pooling": "mean", "context_side_info": True, **options}
+    plain = {"embedding_dim": dim, "score": "center_context", "popularity_weight": 0.0}
+    build = partial(
+        skipgram_side_info, fields=FIELDS, pooling="mean", context_side_info=True, **plain
+    )
     nets: dict[str, Callable[[], SkipGram]] = {
-        "ids alone": lambda: skipgram(items, **options),
-        "side information": lambda: skipgram_side_info(items, **more),
-        "items without metadata share a row": lambda: skipgram_side_info(shared, **more),
-        "contexts take their center's metadata": lambda: _with_centers_metadata(items, more),
-        "side information, vectors from N(0, 1)": lambda: _start_wide(
-            skipgram_side_info(items, **more)
+        "ids alone": lambda: skipgram(items, **plain),
+        "side information": lambda: build(items),
+        "items without metadata share a row": lambda: build(shared),
+        "contexts take their center's metadata": lambda: mistakes.with_centers_metadata(
+            build(items)
         ),
-        "center's metadata, vectors from N(0, 1)": lambda: _start_wide(
-            _with_centers_metadata(items, more)
+        "side information, vectors from N(0, 1)": lambda: mistakes.start_wide(build(items)),
+        "center's metadata, vectors from N(0, 1)": lambda: mistakes.with_centers_metadata(
+            mistakes.start_wide(build(items))
         ),
     }
     rows = {}
-    for name, build in nets.items():
+    for name, make in nets.items():
         torch.manual_seed(0)
-        net = build()
-        data = SequenceDataModule(prepared.catalog, split, 0, **WALKS)
-        fit(net, data, torch.optim.SparseAdam(list(net.parameters()), lr=0.01), epochs)
+        net = make()
+        optimizer = torch.optim.SparseAdam(list(net.parameters()), lr=0.01)
+        fit(net, walks(prepared), optimizer, range(epochs))
         alike = _mean_cosine(net, bare & (items.degrees > 0))
         rows[name] = judge(net, split) | {"cosine without metadata": alike}
     return rows
-
-
-def share_missing(field: FieldCodes) -> FieldCodes:
-    """The field with one more value, which stands wherever there is none."""
-    counts = field.offsets.diff()
-    filled = counts.clamp_min(1)
-    offsets = torch.cat([torch.zeros(1, dtype=torch.long), filled.cumsum(0)])
-    codes = torch.full((int(offsets[-1]),), field.cardinality)
-    codes[torch.repeat_interleave(counts > 0, filled)] = field.codes
-    return FieldCodes(offsets, codes, field.cardinality + 1)
-
-
-def _with_centers_metadata(items: Items, options: dict[str, object]) -> SkipGram:
-    net = skipgram_side_info(items, **options)  # type: ignore[arg-type]
-    return CentersMetadata(net.centers, net.contexts, net.score, net.popularity)
-
-
-def _start_wide(net: SkipGram) -> SkipGram:
-    """Both tables as `nn.Embedding` starts them, which was the article's way."""
-    for encoder in (net.centers, net.contexts):
-        encoder.table.data.normal_()
-    return net
 
 
 def _mean_cosine(net: SkipGram, mask: Tensor) -> float:
@@ -212,9 +143,6 @@ def _mean_cosine(net: SkipGram, mask: Tensor) -> float:
     count = len(unit)
     total = float(unit.sum(0).square().sum())  # of all ordered pairs, each with itself included
     return (total - count) / (count * (count - 1)) if count > 1 else float("nan")
-
-
-# -- 2: a growing catalogue ------------------------------------------------------------------------
 
 
 def growing_catalogue(
@@ -232,20 +160,19 @@ def growing_catalogue(
         items = Items(torch.from_numpy(degrees), known_items(prepared).field)  # no field is asked
         build = partial(matrix_factorization, items, embedding_dim=dim, biases=False,
                         loss="logistic", popularity_weight=0.0)  # fmt: skip
-        trained: dict[str, tuple[Net, Callable[..., torch.optim.Optimizer]]] = {}
         torch.manual_seed(0)
-        trained["rows of the batch"] = build(l2=0.003), partial(RowWiseAdagrad, lr=0.05)
-        torch.manual_seed(0)
-        trained["whole table, dense Adam"] = _whole_table(build(l2=0.0)), partial(Adam, lr=0.01)
+        trained: dict[str, tuple[Net, Callable[..., torch.optim.Optimizer]]] = {
+            "rows of the batch": (build(l2=0.003), partial(RowWiseAdagrad, lr=0.05)),
+            "whole table, dense Adam": (
+                mistakes.with_whole_table(build(l2=0.0)),
+                partial(Adam, lr=0.01),
+            ),
+        }
+        data = PairDataModule(catalog, split, 0, **options("pairs", batch_size=256))
         for name, (net, optimizer) in trained.items():
-            data = PairDataModule(catalog, split, 0, **PAIRS)
-            fit(net, data, optimizer(net.parameters()), epochs)
+            fit(net, data, optimizer(net.parameters()), range(epochs))
             rows.setdefault(name, {})[f"{split.num_items:,} items"] = judge(net, split)["AUC"]
     return rows
-
-
-def _whole_table(net: MatrixFactorization) -> WholeTable:
-    return WholeTable(net.encoder, None, loss="logistic", l2=0.0, popularity=net.popularity)
 
 
 def _repeat(split: Split, count: int) -> tuple[ItemCatalog, Split]:
@@ -253,16 +180,13 @@ def _repeat(split: Split, count: int) -> tuple[ItemCatalog, Split]:
     train, num_items = split.train, count * split.num_items
     shifts = np.repeat(np.arange(count, dtype=np.int32) * split.num_items, len(train))
     heads, tails = np.tile(train.heads, count) + shifts, np.tile(train.tails, count) + shifts
-    pairs = ItemPairs(heads, tails, np.tile(train.weights, count), num_items)
-    held = [
+    repeated = ItemPairs(heads, tails, np.tile(train.weights, count), num_items)
+    val, test = (
         replace(part, pairs=replace(part.pairs, num_items=num_items))
         for part in (split.val, split.test)
-    ]
+    )
     catalog = ItemCatalog(pl.DataFrame({"item": [f"{k:09d}" for k in range(num_items)]}))
-    return catalog, Split(pairs, *held)
-
-
-# -- 3: the scheduler ------------------------------------------------------------------------------
+    return catalog, Split(repeated, val, test)
 
 
 def schedulers(prepared: PreparedData, dim: int, epochs: int) -> dict[str, Row]:
@@ -272,25 +196,14 @@ def schedulers(prepared: PreparedData, dim: int, epochs: int) -> dict[str, Row]:
     for name, is_anew in (("one scheduler", False), ("a new one in every epoch", True)):
         torch.manual_seed(0)
         net = skipgram(items, embedding_dim=dim, score="cosine", popularity_weight=0.0)
-        data = SequenceDataModule(prepared.catalog, split, 0, **WALKS)
-        optimizer = RowWiseAdagrad(net.parameters(), lr=0.05)
-        steps = data.num_batches * (1 if is_anew else epochs)
-        once = CosineAnnealingLR(optimizer, steps)
-        rates = fit(
-            net,
-            data,
-            optimizer,
-            epochs,
-            lambda epoch, o=optimizer, s=steps, first=once, anew=is_anew: (  # type: ignore[misc]
-                CosineAnnealingLR(o, s) if anew and epoch else first
-            ),
-        )
+        data, optimizer = walks(prepared), RowWiseAdagrad(net.parameters(), lr=0.05)
+        rates: list[float] = []
+        for period in [[epoch] for epoch in range(epochs)] if is_anew else [range(epochs)]:
+            scheduler = CosineAnnealingLR(optimizer, len(period) * data.num_batches)
+            rates += fit(net, data, optimizer, period, scheduler)
         rows[name] = {f"rate, epoch {e}": rate for e, rate in enumerate(rates, start=1)}
         rows[name] |= judge(net, split)
     return rows
-
-
-# -- the command -----------------------------------------------------------------------------------
 
 
 def load(catalog: str, num_items: int, folder: Path) -> PreparedData:
@@ -320,18 +233,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablations", description=__doc__,
                                      formatter_class=argparse.RawTextHelpFormatter)  # fmt: skip
     parser.add_argument("--catalog", default="synthetic", help="synthetic, or a metadata file")
-    parser.add_argument("--items", type=int, default=3000, help="of the synthetic catalogue")
-    parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--items", type=int, default=2000, help="of the synthetic catalogue")
+    parser.add_argument("--dim", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--copies", type=int, nargs="+", default=[1, 4, 16])
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         prepared = load(options.catalog, options.items, Path(folder))
-    dim, epochs = options.dim, options.epochs
-    print_rows("Side information", side_information(prepared, dim, epochs))
-    grown = growing_catalogue(prepared, dim, epochs, options.copies)
-    print_rows("A growing catalogue", grown)
-    print_rows("Learning rate", schedulers(prepared, dim, epochs))
+    sizes = options.dim, options.epochs
+    print_rows("Side information", side_information(prepared, *sizes))
+    print_rows("A growing catalogue", growing_catalogue(prepared, *sizes, options.copies))
+    print_rows("Learning rate", schedulers(prepared, *sizes))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from benchmarks.ablations import (
     growing_catalogue,
     main,
     schedulers,
-    share_missing,
     side_information,
 )
+from benchmarks.mistakes import share_missing
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.data.batch import FieldCodes
 

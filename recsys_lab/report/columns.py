@@ -53,6 +53,7 @@ COLUMNS = (
     Column("auc/degree_matched/both_cold", _MATCHED, "both cold"),
     Column("auc/given/all", "AUC, given negatives", "all"),
     Column("hr@10/all", _RANKING, "HR@10"),
+    Column("hr@10/one_cold", _RANKING, "HR@10 one cold"),
     Column("hr@50/all", _RANKING, "HR@50"),
     Column("ndcg@10/all", _RANKING, "NDCG@10"),
     Column("mrr/all", _RANKING, "MRR"),

@@ -11,9 +11,9 @@ SOURCES = sorted((ROOT / "recsys_lab").rglob("*.py"))
 # What each room may import of this project; a room may always import itself.
 ALLOWED = {
     "catalog": {"threads"},
-    "graph": {"threads"},
+    "graph": {"threads", "prefetch"},
     "data": {"catalog", "graph", "threads"},
-    "models": {"data.batch", "threads"},
+    "models": {"data.batch", "threads", "prefetch"},
     "evaluation": {"threads"},
 }
 

@@ -5,9 +5,9 @@ from numba import njit
 
 from recsys_lab.graph.counter import GOLDEN, mix64, permute_index
 from recsys_lab.graph.pair_set import bucket_start, look_up, mix_pair
-from recsys_lab.graph.prefetch import prefetch
 from recsys_lab.graph.slots import slot_item, slot_place
 from recsys_lab.graph.walks import LANES
+from recsys_lab.prefetch import prefetch
 
 _MAX_TRIALS = 32  # rejected candidates before the step is drawn by going through the neighbours
 _TWO, _THREE = (np.uint64(n * int(GOLDEN) % 2**64) for n in (2, 3))

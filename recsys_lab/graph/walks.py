@@ -8,9 +8,9 @@ from numba import njit
 from recsys_lab.graph.blocks import even_bounds, run_blocks
 from recsys_lab.graph.counter import GOLDEN, mix64, permute_index, stream_key
 from recsys_lab.graph.graph import ItemGraph
-from recsys_lab.graph.prefetch import prefetch
 from recsys_lab.graph.rows import multiply
 from recsys_lab.graph.slots import slot_item, slot_place
+from recsys_lab.prefetch import prefetch
 
 LANES = 256  # walks in flight: their cache misses overlap
 _BLOCK = 1 << 19  # places that a thread draws at a time; less stays in the calling thread

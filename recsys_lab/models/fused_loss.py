@@ -9,7 +9,8 @@ from torch import Tensor
 
 from recsys_lab.data.batch import Batch, PairBatch
 from recsys_lab.models.encoders import Encoder
-from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, run_parts
+from recsys_lab.models.fused import run_parts
+from recsys_lab.models.tables import NO_TABLE, Settings, Table, Tables
 from recsys_lab.threads import num_threads
 
 _ADD_GRADIENTS = Settings(one_table=False, logistic=True, l2=0.0, rate=-1.0, eps=0.0)  # as SGD does

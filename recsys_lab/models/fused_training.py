@@ -7,10 +7,11 @@ from torch import Tensor
 
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.encoders import IdEncoder
-from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, run_parts
+from recsys_lab.models.fused import run_parts
 from recsys_lab.models.mf import MatrixFactorization
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.models.tables import NO_TABLE, Settings, Table, Tables
 from recsys_lab.threads import num_threads
 
 

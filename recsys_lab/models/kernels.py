@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit
+
+from recsys_lab.prefetch import prefetch
 
 # Sums may be reordered and divisions approximated, so that loops run on vectors; NaN and infinity
 # keep their meaning, since a diverging loss has to show.
@@ -25,31 +24,14 @@ def jit(function: F) -> F:
     return njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")(function)  # type: ignore[return-value]
 
 
-@intrinsic
-def _prefetch(typingctx, table, row, column):  # type: ignore[no-untyped-def]
-    """Ask for the cache line of an entry of a table, to be written."""
-
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        kind = signature.args[0]
-        array = context.make_array(kind)(context, builder, arguments[0])
-        address = cgutils.get_item_pointer(context, builder, kind, array, list(arguments[1:]))
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        form = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, form, "llvm.prefetch.p0")
-        hints = [ir.Constant(number, hint) for hint in (1, 3, 1)]  # write, keep, data
-        builder.call(function, [builder.bitcast(address, byte), *hints])
-        return context.get_dummy_value()
-
-    return types.void(table, row, column), codegen
-
-
 @jit
 def prefetch_rows(table: np.ndarray, items: np.ndarray) -> None:
     """Let the rows of items (n,) of a table (N, D) come to the cache while others are worked on."""
+    entries, dim = table.ravel(), table.shape[1]
     for item in items:
         if item >= 0:
-            for column in range(0, table.shape[1], _LINE):
-                _prefetch(table, np.int64(item), np.int64(column))  # type: ignore[call-arg]
+            for column in range(0, dim, _LINE):
+                prefetch(entries, item * dim + column)
 
 
 @jit

@@ -31,6 +31,7 @@ from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.files import write_text
 from recsys_lab.final_test import FinalTest, evaluation_pairs
 from recsys_lab.interruption import StopOnSignal
+from recsys_lab.models.fused_training import check_kernel
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.progress import TrainingBar
@@ -82,6 +83,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         raise ConfigurationError(f"ckpt_path: there is no file {cfg.ckpt_path}")
     choose_threads(cfg.num_threads)
     check_optimizer(_build(cfg.optimizer))
+    check_kernel(cfg.model.get("kernel"), _build(cfg.optimizer), cfg.trainer.accelerator)
     seed_everything(cfg.seed, verbose=False)
     final_test: FinalTest = _build(cfg.evaluation)()
     prepared = prepare(_build(cfg.catalog)(), _build(cfg.split)(), Path(cfg.prepared_dir))

@@ -65,7 +65,8 @@ class SequenceDataModule(_BatchDataModule):
         num_negatives: negatives for each positive: drawn where per pair, in weight otherwise.
         num_shared: negatives drawn for a group where they are shared.
         negative_exponent: negatives follow frequency ** exponent.
-        walks_per_batch: walks in a batch.
+        walks_per_batch: walks in a batch; None takes 1,200, and where an epoch is long a 256th
+            part of it, up to 9,600, so that what a step costs beside its training stays small.
         walks_per_group: walks that share negatives.
         num_workers: threads that draw ahead.
         walks_path: a .npy file that keeps the walks of the first epoch, used in every epoch.
@@ -87,7 +88,7 @@ class SequenceDataModule(_BatchDataModule):
         num_negatives: int,
         num_shared: int,
         negative_exponent: float,
-        walks_per_batch: int,
+        walks_per_batch: int | None,
         walks_per_group: int,
         num_workers: int,
         p: float = 1.0,
@@ -99,7 +100,7 @@ class SequenceDataModule(_BatchDataModule):
         for name, value, least in (
             ("num_negatives", num_negatives, 1),
             ("num_shared", num_shared, 1),
-            ("walks_per_batch", walks_per_batch, 1),
+            ("walks_per_batch", 1 if walks_per_batch is None else walks_per_batch, 1),
             ("walks_per_group", walks_per_group, 2 if negatives == "in_batch" else 1),
         ):
             if value < least:
@@ -130,7 +131,8 @@ class SequenceDataModule(_BatchDataModule):
         self._num_negatives = num_negatives
         self._num_shared = num_shared if negatives == "shared" else 0
         self._walks_per_group = walks_per_group
-        self._groups = -(-walks_per_batch // walks_per_group)
+        size = walks_per_batch or int(np.clip(self.source.count // 256, 1200, 9600))
+        self._groups = -(-size // walks_per_group)
         self.num_batches = -(-self.source.count // (self._groups * walks_per_group))
         self.num_workers = num_workers
 

@@ -46,7 +46,7 @@ def skipgram_side_info(
     fields: Sequence[str],
     pooling: Pooling,
     context_side_info: bool,
-    kernel: Kernel,
+    kernel: Literal["auto", "autograd"],
 ) -> SkipGram:
     """Skip-gram on item ids and side information (GES and EGES).
 

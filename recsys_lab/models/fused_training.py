@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from recsys_lab.data.batch import Batch
+from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder
 from recsys_lab.models.fused import run_parts
 from recsys_lab.models.mf import MatrixFactorization
-from recsys_lab.models.optimizers import RowWiseAdagrad
+from recsys_lab.models.optimizers import Build, RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
 from recsys_lab.models.tables import NO_TABLE, Settings, Table, Tables
 from recsys_lab.threads import num_threads
@@ -30,6 +31,20 @@ def refusal(net: object, optimizer: torch.optim.Optimizer) -> str | None:
     if any(p.device.type != "cpu" or p.dtype != torch.float32 for p in net.parameters()):
         return "runs on a CPU in float32 (trainer=cpu)"
     return None
+
+
+def check_kernel(kernel: Kernel | None, build: Build, accelerator: str) -> None:
+    """Refuse kernels that are asked for where they cannot run, before any data is touched.
+
+    Raises:
+        ValueError: naming the choices that go with them.
+    """
+    table = IdEncoder(1, 1)
+    reason = refusal(SkipGram(table, table, "dot", torch.zeros(1)), build(table.parameters()))
+    if accelerator != "cpu":
+        reason = "runs on a CPU (trainer=cpu)"
+    if kernel == "fused" and reason is not None:
+        raise ValueError(f"model.kernel=fused {reason}: choose that, or model.kernel=auto")
 
 
 class FusedTraining:

@@ -109,7 +109,13 @@ def side_information(prepared: PreparedData, dim: int, epochs: int) -> dict[str,
     items, split = known_items(prepared), prepared.split
     shared = Items(items.degrees, lambda name: mistakes.share_missing(items.field(name)))
     bare = torch.stack([items.field(name).offsets.diff() == 0 for name in FIELDS]).all(0)
-    plain = {"embedding_dim": dim, "score": "center_context", "popularity_weight": 0.0}
+    plain = {
+        "embedding_dim": dim,
+        "l2": 0.0,
+        "score": "center_context",
+        "popularity_weight": 0.0,
+        "kernel": "autograd",
+    }
     build = partial(
         skipgram_side_info, fields=FIELDS, pooling="mean", context_side_info=True, **plain
     )
@@ -195,7 +201,14 @@ def schedulers(prepared: PreparedData, dim: int, epochs: int) -> dict[str, Row]:
     rows = {}
     for name, is_anew in (("one scheduler", False), ("a new one in every epoch", True)):
         torch.manual_seed(0)
-        net = skipgram(items, embedding_dim=dim, score="cosine", popularity_weight=0.0)
+        net = skipgram(
+            items,
+            embedding_dim=dim,
+            l2=0.0,
+            score="cosine",
+            popularity_weight=0.0,
+            kernel="autograd",
+        )
         data, optimizer = walks(prepared), RowWiseAdagrad(net.parameters(), lr=0.05)
         rates: list[float] = []
         for period in [[epoch] for epoch in range(epochs)] if is_anew else [range(epochs)]:

@@ -30,7 +30,7 @@ from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.threads import choose_threads
 
 WORD2VEC = {"embedding_dim": 32, "score": "center_context", "popularity_weight": 0.5}
-SKIPGRAM = {**WORD2VEC, "kernel": "auto"}
+SKIPGRAM = {**WORD2VEC, "l2": 0.0, "kernel": "auto"}
 SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side_info": True}
 MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0, "kernel": "auto"}
 GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75}

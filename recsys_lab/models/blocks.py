@@ -23,6 +23,11 @@ class ScoreBlock(NamedTuple):
         """Weight of all positives, a scalar."""
         return self.positive.sum()
 
+    def penalty(self, center_sizes: Tensor, context_sizes: Tensor) -> Tensor:
+        """Squared sizes of the rows (G, R) and columns (G, C), each by the weight of its cells."""
+        weight = self.positive + self.negative  # (G, R, C)
+        return (weight.sum(2) * center_sizes).sum() + (weight.sum(1) * context_sizes).sum()
+
 
 def score_block(batch: Batch) -> ScoreBlock:
     """Arrange a batch of either contract for a product of centers and contexts.

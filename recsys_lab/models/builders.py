@@ -16,13 +16,20 @@ from recsys_lab.models.skipgram import SkipGram
 
 
 def skipgram(
-    items: Items, *, embedding_dim: int, score: Score, popularity_weight: float, kernel: Kernel
+    items: Items,
+    *,
+    embedding_dim: int,
+    l2: float,
+    score: Score,
+    popularity_weight: float,
+    kernel: Kernel,
 ) -> SkipGram:
     """Skip-gram on item ids alone (word2vec).
 
     Args:
         items: what is known of the items.
         embedding_dim: D.
+        l2: see `SkipGram`.
         score: see `SkipGram`.
         popularity_weight: times the log of an item's training pairs, added to its scores.
         kernel: see `SkipGram`.
@@ -33,6 +40,7 @@ def skipgram(
         contexts=IdEncoder(num_items, embedding_dim, init_scale=0.0),
         score=score,
         popularity=_popularity(items, popularity_weight),
+        l2=l2,
         kernel=kernel,
     )
 
@@ -41,6 +49,7 @@ def skipgram_side_info(
     items: Items,
     *,
     embedding_dim: int,
+    l2: float,
     score: Score,
     popularity_weight: float,
     fields: Sequence[str],
@@ -56,6 +65,7 @@ def skipgram_side_info(
     Args:
         items: what is known of the items.
         embedding_dim: D.
+        l2: see `SkipGram`; of the vectors that encoders give.
         score: see `SkipGram`.
         popularity_weight: see `skipgram`.
         fields: names of fields of the catalogue.
@@ -71,6 +81,7 @@ def skipgram_side_info(
         contexts=SideInfoEncoder(trained, ours, embedding_dim, pooling, init_scale=0.0),
         score=score,
         popularity=_popularity(items, popularity_weight, impute_cold=True),
+        l2=l2,
         kernel=kernel,
     )
 

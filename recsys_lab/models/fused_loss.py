@@ -13,22 +13,26 @@ from recsys_lab.models.fused import run_parts
 from recsys_lab.models.tables import NO_TABLE, Settings, Table, Tables
 from recsys_lab.threads import num_threads
 
-_ADD_GRADIENTS = Settings(one_table=False, logistic=True, l2=0.0, rate=-1.0, eps=0.0)  # as SGD does
+# A step of SGD at the rate of -1 adds gradients up.
+_ADD_UP = Settings(one_table=False, logistic=True, l2=0.0, rate=-1.0, eps=0.0)
 
 
-def fused_loss(centers: Encoder, contexts: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:
+def fused_loss(
+    centers: Encoder, contexts: Encoder, l2: float, batch: Batch
+) -> tuple[Tensor, Tensor]:
     """What `SkipGram.loss` computes, with every distinct item encoded once.
 
     Args:
         centers: encoder of centers, on the CPU in float32.
         contexts: encoder of contexts.
+        l2: see `SkipGram`.
         batch: on the CPU.
 
     Returns:
         loss and weight of the positives.
     """
     distinct, local = _distinct(batch)
-    loss, mass = _FusedLoss.apply(centers(distinct), contexts(distinct), local)
+    loss, mass = _FusedLoss.apply(centers(distinct), contexts(distinct), l2, local)
     return loss, mass
 
 
@@ -47,7 +51,9 @@ class _FusedLoss(torch.autograd.Function):
     """Loss over vectors (u, D) of centers and of contexts; both gradients come with it."""
 
     @staticmethod
-    def forward(ctx: Any, centers: Tensor, contexts: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, centers: Tensor, contexts: Tensor, l2: float, batch: Batch
+    ) -> tuple[Tensor, Tensor]:
         vectors = [part.detach().numpy() for part in (centers, contexts)]
         threads = num_threads()
         grads = [[np.zeros_like(part) for part in vectors] for _ in range(threads)]
@@ -56,13 +62,13 @@ class _FusedLoss(torch.autograd.Function):
             ours, theirs = (Table(*both, NO_TABLE.sums) for both in zip(vectors, mine, strict=True))
             tables.append(Tables(ours, theirs, NO_TABLE, NO_TABLE))
         with ThreadPoolExecutor(threads) as pool:
-            loss, mass = run_parts(tables, _ADD_GRADIENTS, batch, pool)
+            loss, mass = run_parts(tables, _ADD_UP._replace(l2=l2), batch, pool)
         ctx.save_for_backward(*(torch.from_numpy(sum(parts)) for parts in zip(*grads, strict=True)))
         total, weight = torch.tensor(loss), torch.tensor(mass)
         ctx.mark_non_differentiable(weight)
         return total, weight
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:
         centers, contexts = ctx.saved_tensors
-        return grad * centers, grad * contexts, None
+        return grad * centers, grad * contexts, None, None

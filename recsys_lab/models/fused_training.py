@@ -72,12 +72,11 @@ class FusedTraining:
         """Train on a batch; returns what the net's `loss` does, of before each step."""
         net = self._net
         if isinstance(net, MatrixFactorization):
-            logistic, l2 = net.loss_name == "logistic", net.l2
+            one_table, logistic = True, net.loss_name == "logistic"
         else:
-            logistic, l2 = True, 0.0
+            one_table, logistic = False, True
         eps = float(self._optimizer.defaults.get("eps", 0.0))
-        one_table = isinstance(net, MatrixFactorization)
-        settings = Settings(one_table, logistic, float(l2), float(rate), eps)
+        settings = Settings(one_table, logistic, float(net.l2), float(rate), eps)
         loss, mass = run_parts([self._tables()] * self._threads, settings, batch, self._pool)
         return torch.tensor(loss), torch.tensor(mass)
 

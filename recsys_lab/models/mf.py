@@ -62,7 +62,7 @@ class MatrixFactorization(nn.Module):
         """Weighted sum of the loss over positives and negatives, and the positives' weight."""
         block = score_block(batch)
         other = block.centers[:, :, None] != block.contexts[:, None, :]  # (G, R, C)
-        positive, negative = block.positive * other, block.negative * other
+        block = block._replace(positive=block.positive * other, negative=block.negative * other)
         center, context = self.encoder(block.centers), self.encoder(block.contexts)
         scores = torch.bmm(center, context.transpose(1, 2))  # (G, R, C)
         sizes = [(v**2).sum(-1) for v in (center, context)]  # (G, R) and (G, C)
@@ -70,12 +70,10 @@ class MatrixFactorization(nn.Module):
             ours, theirs = (self.biases(items)[..., 0] for items in (block.centers, block.contexts))
             scores = scores + ours[:, :, None] + theirs[:, None, :] + self.global_bias
             sizes = [sizes[0] + ours**2, sizes[1] + theirs**2]
-        total = _LOSSES[self.loss_name](scores, positive, negative)
+        total = _LOSSES[self.loss_name](scores, block.positive, block.negative)
         if self.l2:
-            weight = positive + negative
-            penalty = (weight.sum(2) * sizes[0]).sum() + (weight.sum(1) * sizes[1]).sum()
-            total = total + self.l2 * penalty
-        return total, positive.sum()
+            total = total + self.l2 * block.penalty(*sizes)
+        return total, block.num_positives
 
     @torch.no_grad()
     def score_vectors(self, items: Tensor) -> ScoreVectors:

@@ -19,6 +19,8 @@ class SkipGram(nn.Module):
         contexts: encoder of contexts.
         score: how two items are compared after training (`score_vectors`).
         popularity: (N,) added to the score for both items.
+        l2: times (|center|^2 + |context|^2), added to the loss of every pair and every negative; a
+            row that is not in the batch does not change.
         kernel: what computes a block: "autograd" operations of torch, anywhere; "fused" the
             compiled kernels of `fused`, on a CPU; "auto" those where they can. They train tables of
             item ids in place, and give autograd the gradients of other encoders' vectors.
@@ -32,12 +34,16 @@ class SkipGram(nn.Module):
         contexts: Encoder,
         score: Score,
         popularity: Tensor,
+        l2: float = 0.0,
         kernel: Kernel = "autograd",
     ) -> None:
         super().__init__()
         self.centers = centers
         self.contexts = contexts
+        if not l2 >= 0:
+            raise ValueError(f"model.l2 must be >= 0, got {l2}")
         self.score = score
+        self.l2 = l2
         self.kernel = kernel
         self.register_buffer("popularity", popularity, persistent=False)
 
@@ -65,9 +71,13 @@ class SkipGram(nn.Module):
         Divide one by the other for the loss of a positive and its negatives, in nats.
         """
         if self.kernel != "autograd" and self.popularity.device.type == "cpu":
-            return fused_loss(self.centers, self.contexts, batch)
+            return fused_loss(self.centers, self.contexts, self.l2, batch)
         block = score_block(batch)
-        center = self.centers(block.centers)  # (G, R, D)
-        logits = torch.bmm(center, self.contexts(block.contexts).transpose(1, 2))  # (G, R, C)
+        center, context = self.centers(block.centers), self.contexts(block.contexts)
+        logits = torch.bmm(center, context.transpose(1, 2))  # (G, R, C)
         total = logistic_loss(logits, block.positive, block.negative)
+        if self.l2:
+            total = total + self.l2 * block.penalty(
+                center.square().sum(-1), context.square().sum(-1)
+            )
         return total, block.num_positives

@@ -123,6 +123,7 @@ def test_a_cold_item_comes_near_those_it_shares_values_with() -> None:
     net = skipgram_side_info(
         items,
         embedding_dim=8,
+        l2=0.0,
         score="center_context",
         popularity_weight=0.5,
         fields=["kind"],

@@ -31,7 +31,7 @@ def _one_thread() -> Iterator[None]:
 
 def skipgram(dim: int) -> SkipGram:
     encoders = [IdEncoder(NUM_ITEMS, dim, init_scale=2 * dim**0.75) for _ in range(2)]
-    return SkipGram(*encoders, score="dot", popularity=torch.zeros(NUM_ITEMS))
+    return SkipGram(*encoders, score="dot", popularity=torch.zeros(NUM_ITEMS), l2=0.02)
 
 
 def factorization(dim: int, loss: Loss, *, biases: bool) -> MatrixFactorization:
@@ -115,7 +115,7 @@ def test_gradients_of_side_information(pooling: Pooling, batch: str, threads: in
         SideInfoEncoder(trained, [field(labels, 4)], 5, pooling, init_scale=6.0) for _ in range(2)
     ]
     nets = [
-        SkipGram(*sides, score="dot", popularity=torch.zeros(NUM_ITEMS), kernel=kernel)
+        SkipGram(*sides, score="dot", popularity=torch.zeros(NUM_ITEMS), l2=0.02, kernel=kernel)
         for kernel in ("fused", "autograd")
     ]
     found = []

@@ -2,13 +2,11 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from recsys_lab.catalog.split import HeldOut, Split
@@ -21,6 +19,7 @@ from recsys_lab.evaluation.intervals import (
     ranking_statistic,
 )
 from recsys_lab.evaluation.metrics import precision_recall
+from recsys_lab.evaluation.parallel import map_in_threads
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.slices import EvaluationPairs
@@ -36,7 +35,6 @@ Metrics = dict[str, Any]
 RANKING_METRICS = ("hr@10", "ndcg@10", "mrr")  # those that get an interval
 COMPARED_METRICS = ("hr@10", "ndcg@10")
 COMPARED_BASELINES = ("adamic_adar", "walk_proximity")
-_ENDS = ("heads", "tails")
 _COUNTS = ("pairs/", "queries/", "query_items/")
 
 
@@ -94,9 +92,8 @@ class FinalTest:
 
 def evaluation_pairs(held: HeldOut, split: Split) -> EvaluationPairs:
     """The held-out pairs of one part with what the protocol needs to judge them."""
-    parts = (split.train, split.val.pairs, split.test.pairs)
-    heads, tails = (np.concatenate([getattr(part, end) for part in parts]) for end in _ENDS)
-    known = ItemGraph.from_pairs(heads, tails, np.ones(len(heads), np.float32), split.num_items)
+    pairs = split.known
+    known = ItemGraph.from_pairs(pairs.heads, pairs.tails, pairs.weights, split.num_items)
     ones = np.ones(len(known.indices), np.int8)  # what counts is which entries are stored
     matrix = sparse.csr_matrix((ones, known.indices, known.indptr), shape=known.adjacency.shape)
     return EvaluationPairs(split.num_items, held.pairs.ids, held.negatives, matrix, split.seen)
@@ -169,8 +166,7 @@ def _baselines(split: Split) -> dict[str, Scorer]:
 
 def _metrics(judged: Mapping[str, Judgement]) -> Metrics:
     """The metrics of all scorers, and the counts once."""
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # sorting releases the GIL
-        rows = list(pool.map(Judgement.metrics, judged.values()))
+    rows = map_in_threads(Judgement.metrics, judged.values())  # mostly sorting
     metrics: Metrics = {}
     for prefix, row in zip(judged, rows, strict=True):
         for name, value in row.items():

@@ -9,14 +9,13 @@ effect at all the interval is too wide, by up to the square root of three.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numba import njit
 
 from recsys_lab.evaluation.metrics import tie_bounds
+from recsys_lab.evaluation.parallel import map_in_threads
 from recsys_lab.evaluation.protocol import PairScores, scores_by_slice
 from recsys_lab.evaluation.ranking import RankingResult
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
@@ -59,14 +58,13 @@ def bootstrap_intervals(
         raise ValueError(f"need replicates >= 2 and 0 < level < 1, got {replicates} and {level}")
     rng = np.random.default_rng(seed)
     found = []  # (S, R) for each block of draws, the equal weights first
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for start in range(-LANES, replicates, LANES):
-            if start < 0:
-                weights = np.ones((num_items, 1))
-            else:
-                draws = min(LANES, replicates - start)
-                weights = rng.standard_exponential((draws, num_items)).T.copy()
-            found.append(list(pool.map(lambda one, w=weights: one(w), statistics.values())))
+    for start in range(-LANES, replicates, LANES):
+        if start < 0:
+            weights = np.ones((num_items, 1))
+        else:
+            draws = min(LANES, replicates - start)
+            weights = rng.standard_exponential((draws, num_items)).T.copy()
+        found.append(map_in_threads(lambda one, w=weights: one(w), statistics.values()))
     values = np.concatenate(found, axis=1)  # (S, 1 + replicates)
     lows, highs = np.quantile(values[:, 1:], [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=1)
     table = zip(statistics, values[:, 0], lows, highs, strict=True)

@@ -1,11 +1,29 @@
-"""Work of compiled kernels, which release the GIL, spread over threads."""
+"""Work that releases the GIL (compiled kernels, sorting) spread over threads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 
-PARTS_PER_THREAD = 4  # hubs make parts uneven
+_PARTS_PER_THREAD = 4  # hubs make parts uneven
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def map_in_threads(
+    function: Callable[[Given], Made], things: Iterable[Given], num_threads: int | None = None
+) -> list[Made]:
+    """The function of each thing, in order.
+
+    Args:
+        function: safe to be called at the same time.
+        things: its arguments.
+        num_threads: None: as many as torch uses, which is what a run has chosen.
+    """
+    with ThreadPoolExecutor(num_threads or torch.get_num_threads()) as pool:
+        return list(pool.map(function, things))
 
 
 def for_parts(
@@ -16,10 +34,8 @@ def for_parts(
     Args:
         function: writes its part of a result; parts run at the same time.
         count: what is divided.
-        num_threads: None: as many as torch uses, which is what a run has chosen.
+        num_threads: see `map_in_threads`.
     """
-    num_threads = num_threads or torch.get_num_threads()
-    size = max(1, -(-count // (num_threads * PARTS_PER_THREAD)))
+    size = max(1, -(-count // ((num_threads or torch.get_num_threads()) * _PARTS_PER_THREAD)))
     parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
-    with ThreadPoolExecutor(num_threads) as pool:
-        list(pool.map(function, parts))
+    map_in_threads(function, parts, num_threads)

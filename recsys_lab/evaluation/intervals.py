@@ -64,11 +64,15 @@ def bootstrap_intervals(
         else:
             draws = min(LANES, replicates - start)
             weights = rng.standard_exponential((draws, num_items)).T.copy()
-        found.append(map_in_threads(lambda one, w=weights: one(w), statistics.values()))
+        found.append(_evaluate(statistics, weights))
     values = np.concatenate(found, axis=1)  # (S, 1 + replicates)
     lows, highs = np.quantile(values[:, 1:], [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=1)
     table = zip(statistics, values[:, 0], lows, highs, strict=True)
     return {name: Interval(*map(float, interval)) for name, *interval in table}
+
+
+def _evaluate(statistics: Mapping[str, Statistic], weights: np.ndarray) -> list[np.ndarray]:
+    return map_in_threads(lambda statistic: statistic(weights), statistics.values())
 
 
 def auc_statistic(

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch
-from recsys_lab.models.blocks import score_block
+from recsys_lab.models.blocks import Kernel, score_block
 from recsys_lab.models.encoders import Encoder
 from recsys_lab.models.losses import logistic_loss
 from recsys_lab.models.scoring import Score, ScoreVectors, score_vectors
@@ -18,17 +18,25 @@ class SkipGram(nn.Module):
         contexts: encoder of contexts.
         score: how two items are compared after training (`score_vectors`).
         popularity: (N,) added to the score for both items.
+        kernel: what trains it on item ids: "fused" the compiled kernels of `fused`, on a CPU and
+            with the optimisers they know; "auto" those where they can; "autograd" never.
     """
 
     popularity: Tensor
 
     def __init__(
-        self, centers: Encoder, contexts: Encoder, score: Score, popularity: Tensor
+        self,
+        centers: Encoder,
+        contexts: Encoder,
+        score: Score,
+        popularity: Tensor,
+        kernel: Kernel = "autograd",
     ) -> None:
         super().__init__()
         self.centers = centers
         self.contexts = contexts
         self.score = score
+        self.kernel = kernel
         self.register_buffer("popularity", popularity, persistent=False)
 
     @torch.no_grad()

@@ -1,0 +1,244 @@
+"""Training in place by compiled kernels: what autograd and the optimiser do, block by block.
+
+One group of walks, or one pair with its negatives, is a step of its own: its rows are read once,
+three small matrix products give scores and gradients, and the rows are written back. Groups are
+shared out among threads, which write to the tables without locks, as word2vec does (Recht et al.,
+Hogwild, NIPS 2011); with one thread a run is reproducible to the bit.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+from recsys_lab.models import kernels
+from recsys_lab.models.kernels import jit
+
+
+class Tables(NamedTuple):
+    """Parameters of a model and the accumulators of their optimiser, as arrays.
+
+    Accumulators are empty (0,) for SGD. Centers and contexts are the same table for matrix
+    factorisation, and only there may be biases, else of shape (0, 1).
+    """
+
+    centers: np.ndarray  # (N, D)
+    center_sums: np.ndarray  # (N,)
+    contexts: np.ndarray  # (N, D)
+    context_sums: np.ndarray  # (N,)
+    biases: np.ndarray  # (N, 1)
+    bias_sums: np.ndarray  # (N,)
+    global_bias: np.ndarray  # (1, 1)
+    global_sums: np.ndarray  # (1,)
+
+
+class Settings(NamedTuple):
+    """What a step needs to know beside the batch."""
+
+    one_table: bool
+    logistic: bool  # else the squared loss
+    l2: float
+    rate: float
+    eps: float
+
+
+class _Block(NamedTuple):
+    """Scratch space of a thread: R centers by C contexts."""
+
+    items: np.ndarray  # (R + C,) int64, centers first
+    centers: np.ndarray  # (R, D)
+    contexts: np.ndarray  # (C, D)
+    grad: np.ndarray  # (R + C, D)
+    scores: np.ndarray  # (R, C)
+    positive: np.ndarray  # (R, C)
+    negative: np.ndarray  # (R, C)
+
+
+@jit
+def _new_block(rows: int, columns: int, dim: int) -> _Block:
+    cells = np.zeros((3, rows, columns), np.float32)
+    return _Block(
+        np.empty(rows + columns, np.int64),
+        np.empty((rows, dim), np.float32),
+        np.empty((columns, dim), np.float32),
+        np.empty((rows + columns, dim), np.float32),
+        cells[0],
+        cells[1],
+        cells[2],
+    )
+
+
+@jit
+def _add_biases(tables: Tables, block: _Block) -> None:
+    rows, columns = block.scores.shape
+    for row in range(rows):
+        ours = tables.global_bias[0, 0] + tables.biases[max(block.items[row], 0), 0]
+        for column in range(columns):
+            theirs = tables.biases[max(block.items[rows + column], 0), 0]
+            block.scores[row, column] += ours + theirs
+
+
+@jit
+def _regularize(weights: np.ndarray, vectors: np.ndarray, grad: np.ndarray, l2: float) -> float:
+    """Add l2 * weight * |vector|^2 of each row to its gradient; returns the sum."""
+    total = np.float32(0)
+    for row in range(len(weights)):
+        scale = np.float32(l2) * weights[row]
+        for d in range(vectors.shape[1]):
+            total += scale * vectors[row, d] * vectors[row, d]
+            grad[row, d] += np.float32(2) * scale * vectors[row, d]
+    return total
+
+
+@jit
+def _update_biases(tables: Tables, settings: Settings, block: _Block, weights: np.ndarray) -> float:
+    """Step of the biases by the slopes in `scores`; returns their part of the penalty."""
+    rows = block.scores.shape[0]
+    grad = np.empty((len(block.items), 1), np.float32)
+    grad[:rows, 0] = block.scores.sum(1)
+    grad[rows:, 0] = block.scores.sum(0)
+    total = grad[:rows].sum()
+    own = np.empty_like(grad)
+    kernels.gather_rows(tables.biases, block.items, own)
+    loss = _regularize(weights, own, grad, settings.l2)
+    rate, eps = settings.rate, settings.eps
+    kernels.update_rows(tables.biases, tables.bias_sums, block.items, grad, rate, eps)
+    one = np.zeros(1, np.int64)
+    kernels.update_rows(
+        tables.global_bias, tables.global_sums, one, np.full((1, 1), total, np.float32), rate, eps
+    )
+    return loss
+
+
+@jit
+def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, float]:
+    """Train on a block whose items and weights are filled in; returns loss and positives' weight."""
+    rows = len(block.centers)
+    ours, theirs = block.items[:rows], block.items[rows:]
+    if settings.one_table:
+        kernels.drop_same(ours, theirs, block.positive, block.negative)
+    kernels.gather_rows(tables.centers, ours, block.centers)
+    kernels.gather_rows(tables.contexts, theirs, block.contexts)
+    np.dot(block.centers, block.contexts.T, block.scores)
+    if len(tables.biases):
+        _add_biases(tables, block)
+    flat = block.scores.ravel(), block.positive.ravel(), block.negative.ravel()
+    loss = kernels.logistic_slopes(*flat) if settings.logistic else kernels.squared_slopes(*flat)
+    np.dot(block.scores, block.contexts, block.grad[:rows])
+    np.dot(block.scores.T, block.centers, block.grad[rows:])
+    weights = np.empty(0, np.float32)
+    if settings.l2 > 0 or len(tables.biases):
+        both = block.positive + block.negative
+        weights = np.concatenate((both.sum(1), both.sum(0)))
+        loss += _regularize(weights[:rows], block.centers, block.grad[:rows], settings.l2)
+        loss += _regularize(weights[rows:], block.contexts, block.grad[rows:], settings.l2)
+    if len(tables.biases):
+        loss += _update_biases(tables, settings, block, weights)
+    rate, eps = settings.rate, settings.eps
+    if settings.one_table:
+        kernels.update_rows(tables.centers, tables.center_sums, block.items, block.grad, rate, eps)
+    else:
+        kernels.update_rows(tables.centers, tables.center_sums, ours, block.grad[:rows], rate, eps)
+        kernels.update_rows(
+            tables.contexts, tables.context_sums, theirs, block.grad[rows:], rate, eps
+        )
+    return loss, block.positive.sum()
+
+
+@jit
+def _train_windows(
+    tables: Tables,
+    settings: Settings,
+    items: np.ndarray,
+    negatives: np.ndarray,
+    column_weights: np.ndarray,
+    distance_weights: np.ndarray,
+    num_negatives: float,
+) -> tuple[float, float]:
+    """Train on the groups of a window batch, one after the other."""
+    groups, walks, length = items.shape
+    places, drawn = walks * length, negatives.shape[1]
+    block = _new_block(places, places + drawn, tables.centers.shape[1])
+    loss, mass = 0.0, 0.0
+    for group in range(groups):
+        flat = items[group].ravel()
+        block.items[:places] = flat
+        block.items[places : 2 * places] = flat
+        block.items[2 * places :] = negatives[group]
+        if group + 1 < groups:  # these rows arrive while this group is worked on
+            kernels.prefetch_rows(tables.centers, items[group + 1].ravel())
+            kernels.prefetch_rows(tables.contexts, items[group + 1].ravel())
+            kernels.prefetch_rows(tables.contexts, negatives[group + 1])
+        kernels.weigh_windows(
+            items[group],
+            column_weights[group],
+            distance_weights,
+            num_negatives,
+            block.positive,
+            block.negative,
+        )
+        one = _step(tables, settings, block)
+        loss, mass = loss + one[0], mass + one[1]
+    return loss, mass
+
+
+@jit
+def _train_pairs(
+    tables: Tables,
+    settings: Settings,
+    centers: np.ndarray,
+    contexts: np.ndarray,
+    negatives: np.ndarray,
+    weights: np.ndarray,
+) -> tuple[float, float]:
+    """Train on pairs with negatives of their own, one after the other."""
+    drawn = negatives.shape[1]
+    block = _new_block(1, 1 + drawn, tables.centers.shape[1])
+    loss, mass = 0.0, 0.0
+    for k in range(len(centers)):
+        block.items[0], block.items[1] = centers[k], contexts[k]
+        block.items[2:] = negatives[k]
+        if k + 1 < len(centers):
+            kernels.prefetch_rows(tables.centers, centers[k + 1 : k + 2])
+            kernels.prefetch_rows(tables.contexts, contexts[k + 1 : k + 2])
+            kernels.prefetch_rows(tables.contexts, negatives[k + 1])
+        block.positive[:] = 0
+        block.positive[0, 0] = weights[k]
+        block.negative[:] = weights[k]
+        block.negative[0, 0] = 0
+        one = _step(tables, settings, block)
+        loss, mass = loss + one[0], mass + one[1]
+    return loss, mass
+
+
+def train_batch(
+    tables: Tables, settings: Settings, batch: Batch, pool: ThreadPoolExecutor, threads: int
+) -> tuple[float, float]:
+    """Train on a batch of either contract, in place.
+
+    Args:
+        tables: of the model, float32.
+        settings: see `Settings`.
+        batch: on the CPU.
+        pool: runs the parts.
+        threads: parts, each trained by one thread.
+
+    Returns:
+        loss and weight of the positives, of before each step.
+    """
+    shared: tuple[np.ndarray | float, ...] = ()
+    if isinstance(batch, PairBatch):
+        train, parts = _train_pairs, batch[:4]
+    else:
+        train, parts = _train_windows, batch[:3]
+        shared = batch.distance_weights.numpy(), batch.num_negatives
+    arrays = [part.numpy() for part in parts]
+    bounds = np.linspace(0, len(arrays[0]), threads + 1).astype(int)
+    jobs = [
+        pool.submit(train, tables, settings, *(a[low:high] for a in arrays), *shared)
+        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+        if low < high
+    ]
+    loss, mass = np.sum([job.result() for job in jobs], axis=0)
+    return float(loss), float(mass)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from benchmarks import end_to_end, evaluate, prepare, read, train, walks
 from benchmarks.harness import Comparison, Contender, show, stage_table
 from benchmarks.inputs import SIZES, Inputs
 from recsys_lab.provenance import provenance
+from recsys_lab.threads import usable_cores
 
 COMMANDS: dict[str, ModuleType] = {
     "train": train,
@@ -30,7 +30,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     shared.add_argument("--size", choices=list(SIZES), default="small")
     shared.add_argument("--folder", type=Path, help="of the inputs; outputs/benchmarks/<size>")
     shared.add_argument("--repeats", type=int, default=3)
-    shared.add_argument("--threads", type=int, default=(os.cpu_count() or 1))
+    shared.add_argument("--threads", type=int, default=usable_cores())
     shared.add_argument("--only", nargs="+", default=[""], help="contenders with such a name")
     shared.add_argument("--json", type=Path, help="file; <command>.json in the folder")
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -61,13 +61,23 @@ def machine() -> dict[str, Any]:
     if cpuinfo.exists():
         names = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
         model = names[0].partition(":")[2].strip() if names else model
-    return {"cpu": model, "cores": (os.cpu_count() or 1), **provenance()}
+    return {"cpu": model, "cores": usable_cores(), **provenance()}
+
+
+def warm_up(module: ModuleType, options: argparse.Namespace) -> None:
+    """Run one contender of ours at the smallest size, so that its kernels are compiled."""
+    small = argparse.Namespace(**vars(options))
+    small.repeats = 1
+    small.choose = lambda contenders: [c for c in options.choose(contenders) if not c.is_peer][:1]
+    module.compare(Inputs("tiny", str(options.folder / "warm_up")), small)
 
 
 def main(arguments: list[str] | None = None) -> list[Comparison]:
     """Measure, show, and keep the JSON."""
     options = parse(arguments)
     module = COMMANDS[options.command]
+    if options.size != "tiny":
+        warm_up(module, options)
     inputs = Inputs(options.size, str(options.folder))
     comparisons: list[Comparison] = module.compare(inputs, options)
     kind = machine()

@@ -48,7 +48,7 @@ def ours(size: str, folder: str, overrides: list[str]) -> Run:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert process.stdout is not None  # noqa: S101 - narrows the type
+    assert process.stdout is not None  # narrows the type
     for line in process.stdout:
         last_line = line.strip() or last_line
         for mark, phase in MARKS:
@@ -86,7 +86,8 @@ def fit(size: str, folder: str, overrides: list[str]) -> Run:
     data = _build(cfg.data)(catalog=prepared.catalog, split=prepared.split, seed=cfg.seed)
     task = _build_task(cfg, prepared)
     (metrics, _), measured = timed(_fit, cfg, run_folder, prepared, task, data)
-    spent = {name: sum(times) for name, times in task.trainer.profiler.recorded_durations.items()}
+    durations = task.trainer.profiler.recorded_durations  # type: ignore[attr-defined]
+    spent = {name: sum(times) for name, times in durations.items()}
     total = metrics["fit/seconds"]
     own = {"training steps": spent.get(STEP, 0.0), "waiting for batches": spent.get(LOAD, 0.0)}
     for label, part in (("learning curve", "LearningCurve"), ("checkpoints", "BestCheckpoint")):
@@ -102,14 +103,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
     """The run, and the profile of its fit."""
-    assert inputs.prepared is not None  # noqa: S101 - it and the raw file are made beforehand
+    assert inputs.prepared is not None  # it and the raw file are made beforehand
     overrides = [*options.overrides, f"num_threads={options.threads}"]
     columns = {f"{phase}, s": f"{phase}_seconds" for phase in ("read", "split", "fit", "test")}
     columns |= {"pairs": "pairs", "AUC": "auc"}
     found = []
     for name, function, shown in (("train.py", "ours", columns), ("fit, profiled", "fit", {})):
         contender = Contender.ours(
-            name, f"end_to_end.{function}", overrides=overrides, **inputs.arguments
+            name, f"end_to_end.{function}", options.threads, overrides=overrides, **inputs.arguments
         )
         comparison = Comparison(name, "items", columns=shown)
         found.append(comparison.measure(options.choose([contender]), options.repeats))

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.child import Stages
+from benchmarks.child import Stages, timed
 from benchmarks.harness import Comparison, Contender, Run
 from benchmarks.inputs import Inputs
 from benchmarks.train import DIM
 from recsys_lab import final_test
+from recsys_lab.evaluation.metrics import auc_roc
 from recsys_lab.evaluation.protocol import Judgement, score_evaluation_pairs
 from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.scorers import VectorScorer
@@ -23,11 +24,12 @@ def ours(size: str, folder: str, replicates: int, max_scores: float) -> Run:
     stages, split = Stages(), Inputs(size, folder).prepared.split
     ks = (10, 50)
     made = torch.Generator().manual_seed(0)
-    tables = [torch.randn(split.num_items, DIM, generator=made) / DIM for _ in range(2)]
+    shape = (split.num_items, DIM)
+    centers, contexts = (torch.randn(shape, generator=made) / DIM for _ in range(2))
     with stages("evaluation pairs"):
         pairs = final_test.evaluation_pairs(split.test, split)
     with stages("vectors"):
-        vectors = score_vectors(*tables, torch.zeros(split.num_items), "center_context")
+        vectors = score_vectors(centers, contexts, torch.zeros(split.num_items), "center_context")
         model = VectorScorer(*vectors, torch.from_numpy(split.seen))
     with stages("baselines"):
         baselines = final_test._baselines(split)
@@ -57,6 +59,21 @@ def ours(size: str, folder: str, replicates: int, max_scores: float) -> Run:
     }
 
 
+def auc(size: str, folder: str, by: str) -> Run:
+    """AUC of all test pairs, in float64 with ties, from scores in memory."""
+    from sklearn.metrics import roc_auc_score
+
+    count = len(Inputs(size, folder).prepared.split.test.pairs)
+    rng = np.random.default_rng(0)
+    positive, negative = np.round(rng.normal(((1.0,), (0.0,)), size=(2, count)), 6)
+    labels, both = np.repeat([1, 0], count), np.concatenate([positive, negative])
+    if by == "ours":
+        value, measured = timed(auc_roc, positive, negative)
+    else:
+        value, measured = timed(roc_auc_score, labels, both)
+    return {"work": 2 * count, "auc": value, **measured}
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `evaluation.*` that decide its cost, with their defaults."""
     parser.add_argument("--replicates", type=int, default=200)
@@ -64,8 +81,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
-    """Ours alone: no peer does the same."""
-    assert inputs.prepared is not None  # noqa: S101 - made before the clock runs
+    """The final test, ours alone, since no peer does the same; and AUC, which scikit-learn has."""
+    assert inputs.prepared is not None  # made before the clock runs
     contender = Contender.ours(
         "final test",
         "evaluate.ours",
@@ -75,4 +92,14 @@ def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
         **inputs.arguments,
     )
     comparison = Comparison("final test", "test pairs", columns={"queries ranked": "queries"})
-    return [comparison.measure([contender], options.repeats)]
+    where = inputs.arguments
+    areas = [
+        Contender.ours("AUC, ours", "evaluate.auc", options.threads, by="ours", **where),
+        Contender.peer("AUC, scikit-learn", "evaluate.auc", by="scikit-learn", **where),
+    ]
+    return [
+        comparison.measure(options.choose([contender]), options.repeats),
+        Comparison("AUC-ROC of all test pairs", "pairs", columns={"AUC": "auc"}).measure(
+            options.choose(areas), options.repeats
+        ),
+    ]

@@ -30,11 +30,12 @@ def ours(path: str) -> Run:
 
 def by_line(path: str, parser: str) -> Run:
     """A parser called for every line of `gzip.open`, objects thrown away."""
-    parse: Callable[[bytes], object] = {
+    parsers: dict[str, Callable[[bytes], object]] = {
         "ast.literal_eval": lambda line: ast.literal_eval(line.decode()),
         "json": json.loads,
         "orjson": orjson.loads,
-    }[parser]
+    }
+    parse = parsers[parser]
 
     def read() -> int:
         count = 0

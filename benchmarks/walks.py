@@ -42,7 +42,7 @@ MOST_PRECOMPUTED = 20_000  # items; PecanPy's PreComp holds a table for every pa
 def ours(size: str, folder: str, p: float, q: float) -> Run:
     """All walks of an epoch; graph, tables and frequencies count as preparation."""
     inputs = Inputs(size, folder)
-    assert inputs.prepared is not None  # noqa: S101 - read before the clock runs
+    assert inputs.prepared is not None  # read before the clock runs
     walks, prepared = timed(
         lambda: Walks(inputs.graph, WALKS_PER_ITEM, WALK_LENGTH, seed=SEED, p=p, q=q)
     )
@@ -73,7 +73,11 @@ def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
             elif mode == "PreComp" and len(inputs.graph) > MOST_PRECOMPUTED:
                 comparison.absent[name] = f"beyond {MOST_PRECOMPUTED:,} items for its memory"
             else:
-                spec = {"peer": module, "mode": mode, "graph": str(inputs.graph_file.resolve())}
+                spec: Run = {
+                    "peer": module,
+                    "mode": mode,
+                    "graph": str(inputs.graph_file.resolve()),
+                }
                 spec |= {"walks_per_item": WALKS_PER_ITEM, "walk_length": WALK_LENGTH}
                 spec |= {"p": p, "q": q, "threads": options.threads}
                 script = str(Path(__file__).with_name("peer_walks.py"))

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import torch
+from recsys_lab import threads
 
+_MOST_THREADS = 8  # kernels hold a few arrays of N for each
 _PARTS_PER_THREAD = 4  # hubs make parts uneven
 
 Given = TypeVar("Given")
@@ -20,9 +21,9 @@ def map_in_threads(
     Args:
         function: safe to be called at the same time.
         things: its arguments.
-        num_threads: None: as many as torch uses, which is what a run has chosen.
+        num_threads: None: as many as the run has chosen, at most 8.
     """
-    with ThreadPoolExecutor(num_threads or torch.get_num_threads()) as pool:
+    with ThreadPoolExecutor(num_threads or _number()) as pool:
         return list(pool.map(function, things))
 
 
@@ -36,6 +37,10 @@ def for_parts(
         count: what is divided.
         num_threads: see `map_in_threads`.
     """
-    size = max(1, -(-count // ((num_threads or torch.get_num_threads()) * _PARTS_PER_THREAD)))
+    size = max(1, -(-count // ((num_threads or _number()) * _PARTS_PER_THREAD)))
     parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
     map_in_threads(function, parts, num_threads)
+
+
+def _number() -> int:
+    return min(threads.num_threads(), _MOST_THREADS)

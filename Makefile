@@ -35,8 +35,8 @@ compare: $(BIN)/.train  ## run all presets with three seeds and compare them; CO
 tensorboard: $(BIN)/.train  ## show the curves of all runs
 	$(BIN)/tensorboard --logdir outputs
 
-bench: $(BIN)/.train  ## measure training against gensim
-	$(BIN)/python -m benchmarks.train $(ARGS)
+bench: $(BIN)/.bench  ## measure against peers, as in make bench ARGS="walks --size electronics"
+	$(BIN)/python -m benchmarks $(or $(ARGS),train)
 
 clean:  ## remove the environment and the caches; results stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -52,4 +52,9 @@ $(BIN)/.train: pyproject.toml constraints.txt | $(BIN)/python
 $(BIN)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the project and its development tools into .venv (once)"
 	$(INSTALL) -e '.[dev]'
+	@touch $@ $(BIN)/.train
+
+$(BIN)/.bench: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the project and the peers of its benchmarks into .venv (once)"
+	$(INSTALL) -e '.[bench]'
 	@touch $@ $(BIN)/.train

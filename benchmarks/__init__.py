@@ -1,1 +1,1 @@
-"""Measurements against named peers, in one run and on the same input."""
+"""Measurements against named peers, in one run and on the same input: `python -m benchmarks`."""

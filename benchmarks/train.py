@@ -1,240 +1,220 @@
-"""Skip-gram training against gensim: whole processes, the same walks, one pass each.
+"""Skip-gram training: whole runs of `fit()` against gensim, on the same walks, with the AUC.
 
-    python -m benchmarks.train --catalog synthetic
-    python -m benchmarks.train --catalog FILE        (Amazon metadata)
-
-Each trainer runs in a process of its own, in alternating order. Both read the walks of one epoch
-from a file (gensim in its `corpus_file` form, its fastest); both are judged on the same validation
-pairs, with cosine and with center . context in both directions.
+Both are judged on the same validation pairs, by the cosine of centers and by center . context, both
+ways. gensim's seconds include its vocabulary, ours the setting up of data and model.
 """
 
 import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import Trainer, seed_everything
-from rich.console import Console
-from rich.table import Table
 
-from recsys_lab.catalog.amazon import AmazonSource
-from recsys_lab.catalog.prepared import PreparedData, prepare
-from recsys_lab.catalog.split import SplitOptions
-from recsys_lab.catalog.synthetic import SyntheticSource
-from recsys_lab.data.modules import SequenceDataModule
-from recsys_lab.data.sequences import Walks
-from recsys_lab.evaluation.protocol import evaluate_auc
+from benchmarks.child import peak_mb, timed
+from benchmarks.harness import Comparison, Contender, Run
+from benchmarks.inputs import SEED, WALK_LENGTH, WALKS_PER_ITEM, Inputs
+from recsys_lab.evaluation.protocol import PairScores, auc_metrics
 from recsys_lab.evaluation.scorers import VectorScorer
-from recsys_lab.evaluation.slices import EvaluationPairs
-from recsys_lab.experiment import known_items
 from recsys_lab.final_test import evaluation_pairs
-from recsys_lab.graph.graph import ItemGraph
-from recsys_lab.models.builders import skipgram
-from recsys_lab.models.optimizers import RowWiseAdagrad
-from recsys_lab.models.schedules import linear
-from recsys_lab.models.scoring import Score, score_vectors
-from recsys_lab.models.task import EmbeddingTask
-from recsys_lab.threads import let_idle_threads_sleep
 
-WINDOW, DIM, NEGATIVES, WALKS_PER_ITEM, WALK_LENGTH = 5, 128, 5, 10, 10
-WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
-
-
-def load(catalog: str, folder: Path) -> PreparedData:
-    """Read and split the catalogue, once for all processes."""
-    source = (
-        SyntheticSource(num_items=10_000, seed=0, relation_weights=WEIGHTS, outside_items="keep")
-        if catalog == "synthetic"
-        else AmazonSource(catalog, WEIGHTS, "drop", False, 0, 0.01)
-    )
-    options = SplitOptions("pairs", 0.1, 0.1, ("uniform", "degree_matched"), 0)
-    return prepare(source, options, folder)
-
-
-def write_walks(prepared: PreparedData, folder: Path) -> int:
-    """Write the walks of one epoch as .npy and as gensim's corpus file; returns their items."""
-    train = prepared.split.train
-    graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
-    walks = Walks(graph, WALKS_PER_ITEM, WALK_LENGTH, seed=0)
-    table = walks.draw(0, 0, walks.count)
-    np.save(folder / "walks.npy", table)
-    with (folder / "walks.txt").open("w") as file:
-        for walk in table:
-            file.write(" ".join(map(str, walk)) + "\n")
-    return table.size
+DIM, WINDOW, NEGATIVES = 128, 5, 5
+PROTOCOLS, SCORES = ("uniform", "degree_matched"), ("cosine", "center_context")
+SHARED = (
+    f"model.embedding_dim={DIM}",
+    f"data.window={WINDOW}",
+    f"data.num_negatives={NEGATIVES}",
+    f"data.walks_per_item={WALKS_PER_ITEM}",
+    f"data.walk_length={WALK_LENGTH}",
+    f"seed={SEED}",
+    "trainer.enable_progress_bar=false",
+)
+AUTOGRAD = ("model.kernel=autograd",)
+OURS = {  # overrides of the configuration by name; each is run at every rate and number of epochs
+    "fused": ("model.kernel=fused",),
+    "autograd, ids only": AUTOGRAD,
+    "autograd, side information": ("model=skipgram_side_info",),
+}
+NAIVE = (  # as the article did: explicit pairs, autograd, SparseAdam, small batches
+    *AUTOGRAD,
+    "data.negatives=per_pair",
+    "data.walks_per_batch=128",
+    "optimizer=sparse_adam",
+    "optimizer.lr=0.01",
+    "trainer.limit_train_batches=300",
+)
 
 
-def judge(
-    centers: torch.Tensor, contexts: torch.Tensor, pairs: EvaluationPairs
-) -> dict[str, float]:
-    """AUC of both scores on the seen validation pairs."""
-    found = {}
-    scores: tuple[Score, ...] = ("cosine", "center_context")
-    for score in scores:
-        vectors = score_vectors(centers, contexts, torch.zeros(len(centers)), score)
-        metrics = evaluate_auc(VectorScorer(*vectors, torch.from_numpy(pairs.seen)), pairs)
-        for protocol in ("uniform", "degree_matched"):
-            found[f"{score}/{protocol}"] = float(metrics[f"auc/{protocol}/seen"] or "nan")
-    return found
+def configuration(overrides: list[str]) -> Any:
+    """The configuration of a run with these overrides, checked as for a run."""
+    from hydra import compose, initialize_config_dir
+
+    from recsys_lab.configuration import register_resolvers
+
+    register_resolvers()
+    folder = Path(__file__).parent.parent / "conf"
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        return compose("config", overrides=[*SHARED, *overrides])
 
 
-def train_ours(
-    prepared: PreparedData, folder: Path, epochs: int, threads: int, rate: float
-) -> dict[str, float]:
-    """One `fit()` through Lightning."""
-    torch.set_num_threads(threads)
-    seed_everything(0, verbose=False)
-    began = time.perf_counter()
-    num_items = len(prepared.catalog)
-    data = SequenceDataModule(
-        prepared.catalog,
-        prepared.split,
-        0,
-        walks_per_item=WALKS_PER_ITEM,
-        walk_length=WALK_LENGTH,
-        window=WINDOW,
-        shrink_windows=True,
-        subsample_threshold=0.0,
-        negatives="in_batch",
-        num_negatives=NEGATIVES,
-        num_shared=20,
-        negative_exponent=0.75,
-        walks_per_batch=1200,
-        walks_per_group=6,
-        num_workers=1,
-        walks_path=str(folder / "walks.npy"),
-    )
-    net = skipgram(
-        known_items(prepared), embedding_dim=DIM, score="center_context", popularity_weight=0.0
-    )
-    task = EmbeddingTask(
-        net,
-        lambda parameters: RowWiseAdagrad(parameters, lr=rate),
-        lambda progress, epoch_progress: linear(progress, epoch_progress, final=0.0),
-        identity={},
-        config={},
-    )
-    trainer = Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(task, datamodule=data)
-    seconds = time.perf_counter() - began
-    items = torch.arange(num_items)
+def ours(size: str, folder: str, overrides: list[str], walks: str) -> Run:
+    """One `fit()` through Lightning, without curve and checkpoints."""
+    from pytorch_lightning import seed_everything
+
+    from recsys_lab.experiment import _build, _build_task
+
+    cfg = configuration([f"data.walks_path={walks}", *overrides])
+    prepared = Inputs(size, folder).prepared
+    seed_everything(cfg.seed, verbose=False)
+
+    def fit() -> Any:
+        data = _build(cfg.data)(catalog=prepared.catalog, split=prepared.split, seed=cfg.seed)
+        task = _build_task(cfg, prepared)
+        quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary"), False)
+        trainer = _build(cfg.trainer)(**quiet, callbacks=[counter])
+        trainer.fit(task, datamodule=data)
+        return task.net
+
+    counter = _counter()
+    net, measured = timed(fit)
+    items = torch.arange(len(prepared.catalog))
     with torch.no_grad():
-        quality = judge(net.centers(items), net.contexts(items), validation(prepared))
-    return {"seconds": seconds, **quality}
+        quality = judge(net.centers(items), net.contexts(items), prepared)
+    return {"work": counter.items, **measured, **quality}
 
 
-def train_gensim(
-    prepared: PreparedData, folder: Path, epochs: int, workers: int, alpha: float
-) -> dict[str, float]:
-    """Gensim's Word2Vec with sg=1, vocabulary included."""
+def _counter() -> Any:
+    """A callback that counts the items trained."""
+    from pytorch_lightning import Callback
+
+    class Counter(Callback):
+        items = 0
+
+        def on_train_batch_end(self, trainer, task, outputs, batch, batch_idx):  # type: ignore[no-untyped-def]
+            self.items += batch.num_trained
+
+    return Counter()
+
+
+def gensim(size: str, folder: str, corpus: str, alpha: float, epochs: int, workers: int) -> Run:
+    """Word2Vec of gensim with sg=1 in its `corpus_file` form, vocabulary included."""
     from gensim.models import Word2Vec
 
-    began = time.perf_counter()
-    model = Word2Vec(
-        corpus_file=str(folder / "walks.txt"),
-        vector_size=DIM,
-        window=WINDOW,
-        negative=NEGATIVES,
-        sg=1,
-        min_count=1,
-        sample=0,
-        alpha=alpha,
-        workers=workers,
-        epochs=epochs,
-        seed=0,
+    model, measured = timed(
+        lambda: Word2Vec(
+            corpus_file=corpus,
+            vector_size=DIM,
+            window=WINDOW,
+            negative=NEGATIVES,
+            sg=1,
+            min_count=1,
+            sample=0,
+            alpha=alpha,
+            workers=workers,
+            epochs=epochs,
+            seed=SEED,
+        )
     )
-    seconds = time.perf_counter() - began
+    measured["peak_mb"] = peak_mb()
+    prepared = Inputs(size, folder).prepared
     centers = torch.zeros(len(prepared.catalog), DIM)
     contexts = torch.zeros_like(centers)
     place = torch.tensor([int(word) for word in model.wv.index_to_key])
     centers[place] = torch.from_numpy(model.wv.vectors)
     contexts[place] = torch.from_numpy(model.syn1neg)
-    return {"seconds": seconds, **judge(centers, contexts, validation(prepared))}
+    work = model.corpus_total_words * epochs
+    return {"work": work, **measured, **judge(centers, contexts, prepared)}
 
 
-def validation(prepared: PreparedData) -> EvaluationPairs:
-    """The validation pairs, all of them."""
-    return evaluation_pairs(prepared.split.val, prepared.split)
+def judge(centers: torch.Tensor, contexts: torch.Tensor, prepared: Any) -> Run:
+    """AUC of both scores on the seen validation pairs, all of them."""
+    pairs = evaluation_pairs(prepared.split.val, prepared.split)
+    ends = np.concatenate([pairs.positives, *pairs.negatives.values()])
+    heads, tails = ends[:, 0], ends[:, 1]
+    unit = torch.nn.functional.normalize(centers, dim=-1)
+    both = VectorScorer(centers, contexts)
+    scores = {
+        "cosine": VectorScorer(unit, unit).score_pairs(heads, tails),
+        "center_context": both.score_pairs(heads, tails) + both.score_pairs(tails, heads),
+    }
+    cuts = np.cumsum([len(pairs.positives), *map(len, pairs.negatives.values())])[:-1]
+    found = {}
+    for name, values in scores.items():
+        positives, *negatives = np.split(values.astype(np.float64), cuts)
+        by_protocol = dict(zip(pairs.negatives, negatives, strict=True))
+        metrics = auc_metrics(pairs, PairScores(positives, by_protocol))
+        for protocol in PROTOCOLS:
+            found[f"{name}/{protocol}"] = metrics[f"auc/{protocol}/seen"]
+    return found
 
 
-def run_alone(arguments: list[str]) -> dict[str, float]:
-    """Run one trainer in a process of its own."""
-    let_idle_threads_sleep()
-    command = [sys.executable, "-m", "benchmarks.train", *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def main() -> None:
-    """Compare, or run one trainer if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--catalog", default="synthetic", help="synthetic, or a metadata file")
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Rates and numbers of epochs; few values of each make a search by coordinates."""
     parser.add_argument("--alphas", type=float, nargs="+", default=[0.025, 0.05, 0.1, 0.2])
-    parser.add_argument("--rates", type=float, nargs="+", default=[0.1, 0.2])
-    parser.add_argument("--only", choices=("recsys_lab", "gensim"), help=argparse.SUPPRESS)
-    parser.add_argument("--rate", type=float, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.only:
-        prepared = load(options.catalog, options.folder)
-        train = train_ours if options.only == "recsys_lab" else train_gensim
-        result = train(prepared, options.folder, options.epochs, options.threads, options.rate)
-        print(json.dumps(result))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        items = write_walks(load(options.catalog, Path(folder)), Path(folder))
-        compare(options, Path(folder), items * options.epochs)
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.05, 0.1, 0.2])
+    parser.add_argument("--epochs", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="of gensim")
+    parser.add_argument("--our-epochs", type=int, nargs="+", default=[1])
 
 
-def compare(options: argparse.Namespace, folder: Path, items: int) -> None:
-    """Alternate the trainers and print their medians and ratios."""
-    shared = ["--catalog", options.catalog, "--epochs", str(options.epochs)]
-    shared += ["--threads", str(options.threads), "--folder", str(folder)]
-    trainers = {f"recsys_lab, lr {rate:g}": ("recsys_lab", rate) for rate in options.rates}
-    trainers |= {f"gensim sg=1, alpha {alpha:g}": ("gensim", alpha) for alpha in options.alphas}
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in trainers}
-    for _ in range(options.repeats):
-        for name, (only, rate) in trainers.items():
-            results[name].append(run_alone([*shared, "--only", only, "--rate", str(rate)]))
-    table = Table(title=f"{items:,} items trained, {options.threads} threads, "
-                        f"{options.repeats} alternating repeats")  # fmt: skip
-    for column in (
-        "trainer",
-        "1,000 items/s (min - max)",
-        "ratio",
-        "AUC cosine",
-        "AUC center . context",
-    ):
-        table.add_column(column, justify="left" if column == "trainer" else "right")
-    gensim = [run["seconds"] for name, runs in results.items() if "gensim" in name for run in runs]
-    base = statistics.median(gensim)  # its learning rate does not change its speed
-    for name, runs in results.items():
-        speeds = sorted(items / run["seconds"] for run in runs)
-        table.add_row(
-            name,
-            " - ".join(f"{speed / 1000:,.0f}" for speed in (speeds[0], speeds[-1])),
-            f"{base / statistics.median(run['seconds'] for run in runs):.2f}",
-            *(f"{runs[0][f'{s}/uniform']:.4f}" for s in ("cosine", "center_context")),
+def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
+    """All contenders; the notes say when ours reach gensim's best."""
+    walks, corpus = str(inputs.walks), str(inputs.corpus)
+    where, threads = inputs.arguments, options.threads
+    contenders = [
+        Contender.ours(
+            f"{name}, lr {rate:g}, {epochs} epochs",
+            "train.ours",
+            threads,
+            walks=walks,
+            overrides=[*overrides, f"optimizer.lr={rate}", f"trainer.max_epochs={epochs}"],
+            **where,
         )
-    Console(width=110).print(table)
+        for name, overrides in OURS.items()
+        for epochs in options.our_epochs
+        for rate in options.rates
+    ]
+    naive = [*NAIVE, "trainer.max_epochs=1"]
+    contenders.append(
+        Contender.ours("naive loop", "train.ours", threads, walks=walks, overrides=naive, **where)
+    )
+    contenders += [
+        Contender.peer(
+            f"gensim sg=1, alpha {alpha:g}, {epochs} epochs",
+            "train.gensim",
+            corpus=corpus,
+            alpha=alpha,
+            epochs=epochs,
+            workers=threads,
+            **where,
+        )
+        for epochs in options.epochs
+        for alpha in options.alphas
+    ]
+    columns = {f"AUC {score}, {protocol}".replace("_", " "): f"{score}/{protocol}"
+               for score in SCORES for protocol in PROTOCOLS}  # fmt: skip
+    comparison = Comparison("skip-gram training", "items", columns=columns | {"s": "seconds"})
+    return [comparison.measure(options.choose(contenders), options.repeats)]
 
 
-if __name__ == "__main__":
-    main()
+def notes(comparison: Comparison) -> list[str]:
+    """Seconds to gensim's best AUC, of each negative protocol and whichever score is better."""
+    lines = []
+    for protocol in PROTOCOLS:
+        reached = sorted(
+            (max(run[f"{score}/{protocol}"] for score in SCORES), run["seconds"], name)
+            for name, runs in comparison.runs.items()
+            for run in runs
+        )
+        peers = [row for row in reached if row[2].startswith("gensim")]
+        if not peers:
+            return []
+        auc, seconds, name = peers[-1]
+        lines.append(f"AUC, {protocol}: gensim's best is {auc:.4f} in {seconds:.1f} s ({name})")
+        ours = [row for row in reached if not row[2].startswith("gensim")]
+        enough = sorted((s, n) for a, s, n in ours if a >= auc)
+        if enough:
+            own, name = enough[0]
+            lines.append(f"  ours reach it in {own:.1f} s ({name}): {seconds / own:.1f} times")
+        elif ours:
+            lines.append(f"  ours reach {ours[-1][0]:.4f} ({ours[-1][2]})")
+    return lines

@@ -26,7 +26,13 @@ log = logging.getLogger(__name__)
 
 _CURVE_SLICES = ("all", "seen")
 _SHARE_OF_TIME = 0.05  # beyond this the curve is called expensive
+_MOST_POINTS = 40  # in an epoch: beyond, they cost more than they show
 _WORTH_SAYING = 60.0  # seconds of training
+
+
+def points_every(wanted: int, num_batches: int) -> int:
+    """Batches between two points of a curve, given those that are wanted and those of an epoch."""
+    return max(wanted, -(-num_batches // _MOST_POINTS))
 
 
 def net_scorer(task: EmbeddingTask, items: np.ndarray, seen: np.ndarray) -> VectorScorer:
@@ -50,7 +56,7 @@ class LearningCurve(Callback):
     Args:
         pairs: validation pairs with their negatives.
         folder: run folder.
-        every_n_batches: batches between two points.
+        every_n_batches: batches between two points; more where an epoch would have over 40 points.
         max_pairs: pairs of each kind in the sample.
         ranking_queries: items ranked against the full catalogue at the end of an epoch.
         seed: seed of the samples.
@@ -136,8 +142,9 @@ class LearningCurve(Callback):
         """Count the batch; every few batches, add a point."""
         self.items_trained += batch.num_trained
         self._losses.append(outputs["mean_loss"])
-        last = batch_idx + 1 == trainer.num_training_batches
-        if (batch_idx + 1) % self._every == 0 or last:
+        num_batches = int(trainer.num_training_batches)
+        every, last = points_every(self._every, num_batches), batch_idx + 1 == num_batches
+        if (batch_idx + 1) % every == 0 or last:
             self._add_point(trainer, pl_module, batch_idx, with_ranking=last)
 
     def on_train_end(  # type: ignore[override]

@@ -1,7 +1,7 @@
 """The test at the end of a run: the model and every baseline, with intervals and differences."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,20 @@ from scipy import sparse
 from recsys_lab.catalog.split import HeldOut, Split
 from recsys_lab.evaluation.baselines import BASELINES
 from recsys_lab.evaluation.intervals import (
-    Interval,
     Statistic,
     auc_statistic,
-    bootstrap_interval,
+    bootstrap_intervals,
     ranking_difference,
     ranking_statistic,
 )
 from recsys_lab.evaluation.metrics import precision_recall
+from recsys_lab.evaluation.parallel import map_in_threads
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
 from recsys_lab.evaluation.scorers import Scorer
-from recsys_lab.evaluation.slices import EvaluationPairs, count_slices
+from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.run import draw_precision_recall
 from recsys_lab.graph.graph import ItemGraph
-from recsys_lab.precision_recall import write_precision_recall
+from recsys_lab.precision_recall import thin_curve, write_precision_recall
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +77,8 @@ class FinalTest:
             others: baselines by name, beside those over the training graph.
 
         Returns:
-            `test/<metric>`, `baseline/<name>/<metric>`, `count/test/...`, and what `intervals` and
-            `differences` give.
+            `test/<metric>`, `baseline/<name>/<metric>`, `count/test/...`, and what `intervals`
+            gives.
         """
         pairs = evaluation_pairs(split.test, split)
         log.info("testing on %d pairs", len(pairs.positives))
@@ -95,89 +95,84 @@ class FinalTest:
                 blind,
             )
         if self.replicates:
-            metrics |= intervals(judged, self.replicates, seed)
-            metrics |= differences(judged, self.replicates, seed)
+            metrics |= intervals(judged, metrics, self.replicates, seed)
         _keep_precision_recall(judged["test"], folder)
         return metrics
 
 
 def evaluation_pairs(held: HeldOut, split: Split) -> EvaluationPairs:
     """The held-out pairs of one part with what the protocol needs to judge them."""
-    known, num_items = split.known, split.num_items
-    ends = np.concatenate([known.heads, known.tails]), np.concatenate([known.tails, known.heads])
-    ones = np.ones(2 * len(known), np.int8)
-    matrix = sparse.csr_matrix((ones, ends), shape=(num_items, num_items))
-    matrix.sum_duplicates()
-    return EvaluationPairs(num_items, held.pairs.ids, held.negatives, matrix, split.seen)
+    pairs = split.known
+    known = ItemGraph.from_pairs(pairs.heads, pairs.tails, pairs.weights, split.num_items)
+    ones = np.ones(len(known.indices), np.int8)  # what counts is which entries are stored
+    matrix = sparse.csr_matrix((ones, known.indices, known.indptr), shape=known.adjacency.shape)
+    return EvaluationPairs(split.num_items, held.pairs.ids, held.negatives, matrix, split.seen)
 
 
-def intervals(judged: Mapping[str, Judgement], replicates: int, seed: int) -> Metrics:
-    """95 % intervals of the main metrics by a bootstrap over items.
+def intervals(
+    judged: Mapping[str, Judgement], metrics: Metrics, replicates: int, seed: int
+) -> Metrics:
+    """95 % intervals of the main metrics and of differences, by a bootstrap over items.
 
     The main metrics are AUC-ROC by negative protocol, HR@10, NDCG@10 and MRR: AUC of the seen pairs
     and ranking of all where most pairs are seen, else each of all pairs and of those with one cold
-    end. What has no value has no interval.
+    end. What has no value has no interval. The differences are the model's ranking metrics less
+    those of the strong baselines, on the same queries.
 
-    Returns:
-        `interval/<name>/<metric>/<slice>/low` and `.../high`, by the names of `judged`.
-    """
-    row: Metrics = {}
-    for name, judgement in judged.items():
-        for metric, statistic in _statistics(judgement):
-            interval = bootstrap_interval(
-                statistic, judgement.pairs.num_items, replicates, seed=seed
-            )
-            row[f"interval/{name}/{metric}/low"] = interval.low
-            row[f"interval/{name}/{metric}/high"] = interval.high
-    return row
-
-
-def differences(judged: Mapping[str, Judgement], replicates: int, seed: int) -> Metrics:
-    """The model's ranking metrics less those of the strong baselines, on the same queries.
+    Args:
+        judged: the model's and the baselines' judgements by name.
+        metrics: what `_metrics` gave for them.
+        replicates: of the bootstrap.
+        seed: of the bootstrap.
 
     The strong baselines are those over the graph, or the content baseline where most pairs have a
     cold end.
 
     Returns:
+        `interval/<name>/<metric>/<slice>/low` and `.../high`, by the names of `judged`, and
         `difference/<baseline>/<metric>/all/value`, `.../low` and `.../high`.
     """
-    row: Metrics = {}
+    statistics: dict[str, Statistic] = {}
+    for name, judgement in judged.items():
+        statistics |= _statistics(name, judgement, metrics)
     model = judged["test"].ranking
-    mostly_seen = _mostly_seen(judged["test"].pairs)
-    for baseline in COMPARED_BASELINES if mostly_seen else COMPARED_IF_COLD:
+    for baseline in COMPARED_BASELINES if _mostly_seen(metrics) else COMPARED_IF_COLD:
         if f"baseline/{baseline}" not in judged:
             continue
         other = judged[f"baseline/{baseline}"].ranking
         for metric in COMPARED_METRICS if len(model.query) else ():
-            interval: Interval = bootstrap_interval(
-                ranking_difference(model, other, metric), len(model.seen), replicates, seed=seed
-            )
-            for bound in ("value", "low", "high"):
-                row[f"difference/{baseline}/{metric}/all/{bound}"] = getattr(interval, bound)
-    return row
+            difference = ranking_difference(model, other, metric)
+            statistics[f"difference/{baseline}/{metric}/all"] = difference
+    found = bootstrap_intervals(statistics, len(model.seen), replicates, seed=seed)
+    return {
+        f"{name}/{bound}": getattr(interval, bound)
+        for name, interval in found.items()
+        for bound in ("value", "low", "high")
+        if bound != "value" or name.startswith("difference/")  # others stand in the metrics
+    }
 
 
-def _statistics(judgement: Judgement) -> Iterator[tuple[str, Statistic]]:
+def _statistics(name: str, judgement: Judgement, metrics: Metrics) -> dict[str, Statistic]:
     """Main metrics that have a value, each as a function of item weights."""
     pairs = judgement.pairs
-    mostly_seen = _mostly_seen(pairs)
-    auc_slices = ("seen",) if mostly_seen else ("all", "one_cold")
-    ranking_slices = ("all",) if mostly_seen else ("all", "one_cold")
+    mostly_seen = _mostly_seen(metrics)
+    found: dict[str, Statistic] = {}
     for protocol in pairs.negatives:
-        scored = scores_by_slice(pairs, judgement.scores, protocol)
-        for part in auc_slices:
-            if part in scored:
+        for part in ("seen",) if mostly_seen else ("all", "one_cold"):
+            metric = f"auc/{protocol}/{part}"
+            if metrics[f"{name}/{metric}"] is not None:
                 statistic = auc_statistic(pairs, judgement.scores, protocol, part)
-                yield f"auc/{protocol}/{part}", statistic
-    ranked = judgement.ranking.slices()
-    for part in ranking_slices:
-        for metric in RANKING_METRICS if ranked[part].any() else ():
-            yield f"{metric}/{part}", ranking_statistic(judgement.ranking, metric, part)
+                found[f"interval/{name}/{metric}"] = statistic
+    for part in ("all",) if mostly_seen else ("all", "one_cold"):
+        for metric in RANKING_METRICS:
+            if metrics[f"{name}/{metric}/{part}"] is not None:
+                statistic = ranking_statistic(judgement.ranking, metric, part)
+                found[f"interval/{name}/{metric}/{part}"] = statistic
+    return found
 
 
-def _mostly_seen(pairs: EvaluationPairs) -> bool:
-    counts = count_slices(pairs)
-    return 2 * counts["seen"] >= counts["all"]
+def _mostly_seen(metrics: Metrics) -> bool:
+    return bool(2 * metrics["count/test/seen"] >= metrics["count/test/all"])
 
 
 def _baselines(split: Split) -> dict[str, Scorer]:
@@ -190,9 +185,10 @@ def _baselines(split: Split) -> dict[str, Scorer]:
 
 def _metrics(judged: Mapping[str, Judgement]) -> Metrics:
     """The metrics of all scorers, and the counts once."""
+    rows = map_in_threads(Judgement.metrics, judged.values())  # mostly sorting
     metrics: Metrics = {}
-    for prefix, judgement in judged.items():
-        for name, value in judgement.metrics().items():
+    for prefix, row in zip(judged, rows, strict=True):
+        for name, value in row.items():
             if not name.startswith(_COUNTS):
                 metrics[f"{prefix}/{name}"] = value
             elif prefix == "test":
@@ -204,7 +200,7 @@ def _keep_precision_recall(judgement: Judgement, folder: Path) -> None:
     """Draw and store the curves of the first negative protocol, where any pair is scored."""
     protocol = next(iter(judgement.pairs.negatives))
     scores = scores_by_slice(judgement.pairs, judgement.scores, protocol)
-    curves = {name: precision_recall(*both) for name, both in scores.items()}
+    curves = {name: thin_curve(*precision_recall(*both)) for name, both in scores.items()}
     if not curves:
         return
     write_precision_recall(folder, curves)

@@ -8,7 +8,7 @@ from recsys_lab.catalog.split import SplitOptions, split_pairs
 from recsys_lab.evaluation.content import ContentSimilarity
 from recsys_lab.evaluation.intervals import (
     auc_statistic,
-    bootstrap_interval,
+    bootstrap_intervals,
     ranking_difference,
     ranking_statistic,
 )
@@ -61,7 +61,7 @@ def test_intervals_and_differences_are_those_of_the_bootstrap(tmp_path):
     stored = {key for key in metrics if key.startswith("interval/test/")}
     assert stored == {f"interval/test/{n}/{bound}" for n in expected for bound in ("low", "high")}
     for name, statistic in expected.items():
-        interval = bootstrap_interval(statistic, NUM_ITEMS, REPLICATES, seed=3)
+        interval = bootstrap_intervals({name: statistic}, NUM_ITEMS, REPLICATES, seed=3)[name]
         assert metrics[f"interval/test/{name}/low"] == interval.low
         assert metrics[f"interval/test/{name}/high"] == interval.high
         assert interval.value == pytest.approx(metrics[f"test/{name}"], abs=1e-12)
@@ -69,7 +69,7 @@ def test_intervals_and_differences_are_those_of_the_bootstrap(tmp_path):
 
     other = judge(_baselines(split)["baseline/adamic_adar"], pairs, KS, seed=3)
     paired = ranking_difference(judged.ranking, other.ranking, "ndcg@10")
-    interval = bootstrap_interval(paired, NUM_ITEMS, REPLICATES, seed=3)
+    interval = bootstrap_intervals({"paired": paired}, NUM_ITEMS, REPLICATES, seed=3)["paired"]
     for bound in ("value", "low", "high"):
         key = f"difference/adamic_adar/ndcg@10/all/{bound}"
         assert metrics[key] == getattr(interval, bound)

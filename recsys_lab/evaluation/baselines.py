@@ -5,9 +5,7 @@ without training pairs has no common neighbours and no walks, which is a score o
 one. No N x N matrix and no power of the whole graph is ever formed.
 """
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy import sparse
@@ -18,10 +16,8 @@ from recsys_lab.evaluation.baseline_kernels import (
     walk_pairs,
     walk_rows,
 )
+from recsys_lab.evaluation.parallel import for_parts
 from recsys_lab.evaluation.scorers import Scorer
-
-MAX_THREADS = 8  # each holds a few arrays of N
-PARTS_PER_THREAD = 4  # hubs make parts uneven
 
 
 class Popularity:
@@ -53,7 +49,7 @@ class _GraphBaseline:
     def __init__(self, pairs: sparse.csr_matrix, num_threads: int | None = None) -> None:
         matrix = _checked(pairs)
         self.num_items = matrix.shape[0]
-        self.num_threads = num_threads or min(os.cpu_count() or 1, MAX_THREADS)
+        self.num_threads = num_threads
         self.indptr, self.indices, self.weights = matrix.indptr, matrix.indices, matrix.data
         self.degree = np.diff(matrix.indptr)  # (N,)
 
@@ -63,12 +59,13 @@ class _GraphBaseline:
         order = np.argsort(heads, kind="stable")  # kernels prepare a head once for its whole run
         scores = np.empty(len(order))
 
-        def score_part(part: np.ndarray) -> None:
-            out = np.empty(len(part))
-            self._score_pairs(heads[part], tails[part], out)
-            scores[part] = out
+        def score_part(part: slice) -> None:
+            places = order[part]
+            out = np.empty(len(places))
+            self._score_pairs(heads[places], tails[places], out)
+            scores[places] = out
 
-        self._map(score_part, order)
+        for_parts(score_part, len(order), self.num_threads)
         return scores
 
     def score_rows(self, queries: np.ndarray) -> np.ndarray:
@@ -76,10 +73,10 @@ class _GraphBaseline:
         queries = np.asarray(queries)
         rows = np.zeros((len(queries), self.num_items), np.float32)  # (Q, N)
 
-        def score_part(part: np.ndarray) -> None:
-            self._score_rows(queries[part], rows[part[0] : part[-1] + 1])
+        def score_part(part: slice) -> None:
+            self._score_rows(queries[part], rows[part])
 
-        self._map(score_part, np.arange(len(queries)))
+        for_parts(score_part, len(queries), self.num_threads)
         return rows
 
     def _score_pairs(self, heads: np.ndarray, tails: np.ndarray, out: np.ndarray) -> None:
@@ -93,11 +90,6 @@ class _GraphBaseline:
         difference = self.degree[heads] - self.degree[tails]
         swap = (difference < 0) | ((difference == 0) & (heads > tails))
         return np.where(swap, tails, heads), np.where(swap, heads, tails)
-
-    def _map(self, function: Callable[[np.ndarray], None], ids: np.ndarray) -> None:
-        parts = np.array_split(ids, min(len(ids), self.num_threads * PARTS_PER_THREAD) or 1)
-        with ThreadPoolExecutor(self.num_threads) as pool:
-            list(pool.map(function, [part for part in parts if len(part)]))
 
 
 class CommonNeighbors(_GraphBaseline):
@@ -134,7 +126,7 @@ class WalkProximity(_GraphBaseline):
     Args:
         pairs: (N, N) symmetric CSR.
         steps: longest walk, in steps.
-        num_threads: threads to share the work; None: as many as there are cores, at most 8.
+        num_threads: see `for_parts`.
     """
 
     def __init__(

@@ -8,17 +8,21 @@ Eckles, 2012); being positive they never leave a small slice without pairs. Wher
 effect at all the interval is too wide, by up to the square root of three.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
-from recsys_lab.evaluation.metrics import tie_bounds, weighted_auc
-from recsys_lab.evaluation.protocol import PairScores
+from recsys_lab.evaluation.metrics import tie_bounds
+from recsys_lab.evaluation.parallel import map_in_threads
+from recsys_lab.evaluation.protocol import PairScores, scores_by_slice
 from recsys_lab.evaluation.ranking import RankingResult
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
 
-Statistic = Callable[[np.ndarray], float]  # of (N,) item weights
+Statistic = Callable[[np.ndarray], np.ndarray]  # of (N, R) item weights; (R,), one for each draw
+
+LANES = 8  # draws that are evaluated together: their weights of an item fill a cache line
 
 
 @dataclass(frozen=True)
@@ -30,32 +34,45 @@ class Interval:
     high: float
 
 
-def bootstrap_interval(
-    statistic: Statistic,
+def bootstrap_intervals(
+    statistics: Mapping[str, Statistic],
     num_items: int,
     replicates: int = 200,
     level: float = 0.95,
     seed: int = 0,
-) -> Interval:
-    """Percentile interval of a statistic under random item weights.
+) -> dict[str, Interval]:
+    """Percentile intervals of some statistics under random item weights, the same for all.
 
     Args:
-        statistic: the value under (N,) item weights; `auc_statistic`, `ranking_statistic`, or a
-            `difference` of two.
+        statistics: by name, values under (N, R) item weights; `auc_statistic`, `ranking_statistic`,
+            or a `difference` of two. They are evaluated at the same time.
         num_items: N.
         replicates: number of draws.
         level: share of the draws inside the interval, in (0, 1).
-        seed: the same seed draws the same weights, for every statistic.
+        seed: the same seed draws the same weights.
 
     Returns:
-        The value at equal weights, and the interval.
+        The value at equal weights, and the interval, by name.
     """
     if replicates < 2 or not 0.0 < level < 1.0:
         raise ValueError(f"need replicates >= 2 and 0 < level < 1, got {replicates} and {level}")
     rng = np.random.default_rng(seed)
-    draws = [statistic(rng.standard_exponential(num_items)) for _ in range(replicates)]
-    low, high = np.quantile(draws, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    return Interval(statistic(np.ones(num_items)), float(low), float(high))
+    found = []  # (S, R) for each block of draws, the equal weights first
+    for start in range(-LANES, replicates, LANES):
+        if start < 0:
+            weights = np.ones((num_items, 1))
+        else:
+            draws = min(LANES, replicates - start)
+            weights = rng.standard_exponential((draws, num_items)).T.copy()
+        found.append(_evaluate(statistics, weights))
+    values = np.concatenate(found, axis=1)  # (S, 1 + replicates)
+    lows, highs = np.quantile(values[:, 1:], [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=1)
+    table = zip(statistics, values[:, 0], lows, highs, strict=True)
+    return {name: Interval(*map(float, interval)) for name, *interval in table}
+
+
+def _evaluate(statistics: Mapping[str, Statistic], weights: np.ndarray) -> list[np.ndarray]:
+    return map_in_threads(lambda statistic: statistic(weights), statistics.values())
 
 
 def auc_statistic(
@@ -68,25 +85,63 @@ def auc_statistic(
     Raises:
         ValueError: where `evaluate_auc` gives None.
     """
-    ours = slice_masks(pairs.seen, pairs.positives)[part]
-    theirs = slice_masks(pairs.seen, pairs.negatives[protocol])[part]
-    both = scores.of_slice(protocol, ours, theirs)
+    both = scores_by_slice(pairs, scores, protocol).get(part)
     if both is None:
         raise ValueError(f"slice {part!r} lacks scored positives or scored negatives ({protocol})")
-    below, upto, order = tie_bounds(*both)
-    heads, tails = np.ascontiguousarray(pairs.positives[ours].T)  # (P,)
-    negatives = pairs.negatives[protocol][theirs][order]  # (M, 2) ascending by score
-    negative_heads, negative_tails = np.ascontiguousarray(negatives.T)
+    ascending, ends = [], []
+    for ids, values in zip((pairs.positives, pairs.negatives[protocol]), both, strict=True):
+        order = np.argsort(values)
+        ascending.append(values[order])
+        ends.append(ids[slice_masks(pairs.seen, ids)[part]][order].astype(np.int32))
+    below, upto = tie_bounds(*ascending)
 
-    def statistic(weights: np.ndarray) -> float:
-        return weighted_auc(
-            weights[heads] * weights[tails],
-            weights[negative_heads] * weights[negative_tails],
-            below,
-            upto,
-        )
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        return weighted_auc(weights, ends[0], ends[1], below, upto)
 
     return statistic
+
+
+@njit(nogil=True, cache=True)
+def weighted_auc(weights, positives, negatives, below, upto):  # type: ignore[no-untyped-def]
+    """AUC where a pair weighs the product of its ends, for R sets of weights in one pass.
+
+    Args:
+        weights: (N, R) positive weights of the items.
+        positives: (P, 2) pairs in ascending order of their scores.
+        negatives: (M, 2) likewise.
+        below: (P,) number of negatives that score below each positive.
+        upto: (P,) number of negatives that score below it or the same.
+
+    Returns:
+        (R,) areas.
+    """
+    lanes = weights.shape[1]
+    passed, tied = np.zeros(lanes), np.zeros(lanes)  # weight of the negatives below, and level
+    total, won = np.zeros(lanes), np.zeros(lanes)
+    p = k = 0
+    while p < len(positives):
+        low, high = below[p], upto[p]
+        k = _add_weights(weights, negatives, k, low, passed)
+        tied[:] = 0.0
+        k = _add_weights(weights, negatives, k, high, tied)
+        while p < len(positives) and below[p] == low and upto[p] == high:
+            for r in range(lanes):
+                weight = weights[positives[p, 0], r] * weights[positives[p, 1], r]
+                total[r] += weight
+                won[r] += weight * (passed[r] + 0.5 * tied[r])
+            p += 1
+        passed += tied
+    _add_weights(weights, negatives, k, len(negatives), passed)
+    return np.minimum(won / (total * passed), 1.0)
+
+
+@njit(nogil=True, cache=True)
+def _add_weights(weights, pairs, start, stop, total):  # type: ignore[no-untyped-def]
+    """Add the weights of pairs[start:stop] to total (R,); returns stop."""
+    for k in range(start, stop):
+        for r in range(len(total)):
+            total[r] += weights[pairs[k, 0], r] * weights[pairs[k, 1], r]
+    return stop
 
 
 def ranking_statistic(result: RankingResult, metric: str, part: str = "all") -> Statistic:
@@ -104,10 +159,10 @@ def ranking_statistic(result: RankingResult, metric: str, part: str = "all") -> 
         raise ValueError(f"no queries in slice {part!r}")
     query, target, values = result.query[mask], result.target[mask], result.values(metric)[mask]
 
-    def statistic(weights: np.ndarray) -> float:
-        each = weights[query] * weights[target]
-        # not np.dot: its threads stall on a machine that is busy
-        return float(np.einsum("r,r->", each, values) / each.sum())
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        each = weights[query] * weights[target]  # (r, R)
+        # not a matrix product: its threads stall on a machine that is busy
+        return np.einsum("rd,r->d", each, values) / each.sum(0)
 
     return statistic
 

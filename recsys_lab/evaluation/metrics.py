@@ -3,11 +3,7 @@
 import numpy as np
 
 
-def auc_roc(
-    positive_scores: np.ndarray,
-    negative_scores: np.ndarray,
-    weights: tuple[np.ndarray, np.ndarray] | None = None,
-) -> float:
+def auc_roc(positive_scores: np.ndarray, negative_scores: np.ndarray) -> float:
     """Chance that a random positive scores above a random negative, a tie counting one half.
 
     The rank formula of Mann and Whitney: no threshold, no binning, so the scale of the scores does
@@ -16,66 +12,29 @@ def auc_roc(
     Args:
         positive_scores: (P,) scores of the positives.
         negative_scores: (M,) scores of the negatives.
-        weights: (P,) and (M,) non-negative weights with which the two classes are drawn.
 
     Returns:
         The area, in [0, 1].
 
     Raises:
-        ValueError: a class is empty or without weight, or a score is NaN.
+        ValueError: a class is empty, or a score is NaN.
     """
     positive, negative = _checked(positive_scores, negative_scores)
-    below, upto, order = tie_bounds(positive, negative)
-    if weights is None:
-        # integers: exact below 2 ** 53 pairs of pairs
-        return float((below + upto).sum()) / (2.0 * len(positive) * len(negative))
-    return weighted_auc(weights[0], weights[1][order], below, upto)
+    below, upto = tie_bounds(np.sort(positive), np.sort(negative))
+    # integers: exact below 2 ** 53 pairs of pairs
+    return float((below + upto).sum()) / (2.0 * len(positive) * len(negative))
 
 
-def tie_bounds(
-    positive: np.ndarray, negative: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Place each positive among the sorted negatives.
+def tie_bounds(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Place each positive among the negatives; both ascending.
+
+    Searching in ascending order keeps to the cache: several times faster on millions.
 
     Returns:
         below: (P,) number of negatives strictly below each positive.
         upto: (P,) number of negatives below or equal.
-        order: (M,) the permutation that sorts the negatives.
     """
-    order = np.argsort(negative, kind="stable")
-    ascending = negative[order]
-    ranks = np.argsort(positive, kind="stable")
-    below, upto = np.empty((2, len(positive)), np.int64)
-    # searching in ascending order keeps to the cache: several times faster on millions
-    below[ranks] = np.searchsorted(ascending, positive[ranks], side="left")
-    upto[ranks] = np.searchsorted(ascending, positive[ranks], side="right")
-    return below, upto, order
-
-
-def weighted_auc(
-    positive_weights: np.ndarray,
-    sorted_negative_weights: np.ndarray,
-    below: np.ndarray,
-    upto: np.ndarray,
-) -> float:
-    """AUC under weights, from `tie_bounds` computed once: linear in the number of pairs.
-
-    Args:
-        positive_weights: (P,) in the order of the positives.
-        sorted_negative_weights: (M,) in ascending order of the negatives' scores.
-        below: (P,) from `tie_bounds`.
-        upto: (P,) from `tie_bounds`.
-
-    Raises:
-        ValueError: the weights of a class sum to zero.
-    """
-    cumulative = np.concatenate([[0.0], np.cumsum(sorted_negative_weights, dtype=np.float64)])
-    total = float(positive_weights.sum(dtype=np.float64)) * float(cumulative[-1])
-    if not total > 0.0:
-        raise ValueError(f"AUC needs weight in both classes, got a product of {total}")
-    wins = 0.5 * (cumulative[below] + cumulative[upto])
-    # not np.dot: called thousands of times, its threads stall on a machine that is busy
-    return min(float(np.einsum("p,p->", positive_weights, wins)) / total, 1.0)
+    return np.searchsorted(negative, positive), np.searchsorted(negative, positive, side="right")
 
 
 def precision_recall(

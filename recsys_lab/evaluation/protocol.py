@@ -28,35 +28,29 @@ class PairScores:
     positives: np.ndarray
     negatives: dict[str, np.ndarray]
 
-    def of_slice(
-        self, protocol: str, positive_mask: np.ndarray, negative_mask: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Positive and negative scores of a slice, the unscored at the median.
+    def imputed(self, protocol: str) -> tuple[np.ndarray, np.ndarray]:
+        """(P,) and (M,) scores of the positives and of a protocol's negatives, all of them numbers.
 
-        The median is that of all scored pairs of the protocol, positive and negative, in every
-        slice: the article's rule for gensim's unseen pairs.
-
-        Returns:
-            None unless at least one positive and one negative of the slice are scored: a class made
-            of one imputed constant measures the constant.
+        The unscored take the median of all scored pairs of the protocol, positive and negative, in
+        every slice: the article's rule for gensim's unseen pairs. NaN where nothing is scored.
         """
-        sides = (self.positives, positive_mask), (self.negatives[protocol], negative_mask)
-        if any(np.isnan(scores[mask]).all() for scores, mask in sides):
-            return None
         both = np.concatenate([self.positives, self.negatives[protocol]])
         missing = np.isnan(both)
-        if missing.any():
+        if missing.any() and not missing.all():
             both[missing] = np.median(both[~missing])
-        cut = len(self.positives)
-        return both[:cut][positive_mask], both[cut:][negative_mask]
+        return both[: len(self.positives)], both[len(self.positives) :]
 
 
 def score_evaluation_pairs(scorer: Scorer, pairs: EvaluationPairs) -> PairScores:
-    """Score the positives and every protocol's negatives once."""
-    return PairScores(
-        positives=_score(scorer, pairs.positives),
-        negatives={name: _score(scorer, ids) for name, ids in pairs.negatives.items()},
-    )
+    """Score the positives and every protocol's negatives once, in one call.
+
+    Degree-matched negatives have the heads of the positives, so a scorer that prepares something
+    for each head does so once.
+    """
+    parts = [pairs.positives, *pairs.negatives.values()]
+    scores = _score(scorer, np.concatenate(parts))
+    positives, *negatives = np.split(scores, np.cumsum([len(part) for part in parts[:-1]]))
+    return PairScores(positives, dict(zip(pairs.negatives, negatives, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -133,7 +127,7 @@ def auc_metrics(pairs: EvaluationPairs, scores: PairScores) -> dict[str, float |
 
     Returns:
         `auc/<protocol>/<slice>`, None where a class is missing or wholly unscored
-        (`PairScores.of_slice`);
+        (`scores_by_slice`);
         `coverage/<slice>`, the share of the slice's positives that are scored, None where empty.
     """
     metrics: dict[str, float | None] = {}
@@ -150,11 +144,20 @@ def auc_metrics(pairs: EvaluationPairs, scores: PairScores) -> dict[str, float |
 def scores_by_slice(
     pairs: EvaluationPairs, scores: PairScores, protocol: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Positive and negative scores of every slice that has both, as `evaluate_auc` sees them."""
+    """Positive and negative scores of every slice that has both, as `evaluate_auc` sees them.
+
+    A slice has both if at least one positive and one negative of it are scored: a class made of one
+    imputed constant measures the constant.
+    """
     ours = slice_masks(pairs.seen, pairs.positives)
     theirs = slice_masks(pairs.seen, pairs.negatives[protocol])
-    found = {name: scores.of_slice(protocol, ours[name], theirs[name]) for name in SLICES}
-    return {name: both for name, both in found.items() if both is not None}
+    scored = ~np.isnan(scores.positives), ~np.isnan(scores.negatives[protocol])
+    positives, negatives = scores.imputed(protocol)
+    return {
+        name: (positives[ours[name]], negatives[theirs[name]])
+        for name in SLICES
+        if scored[0][ours[name]].any() and scored[1][theirs[name]].any()
+    }
 
 
 def _score(scorer: Scorer, pairs: np.ndarray) -> np.ndarray:

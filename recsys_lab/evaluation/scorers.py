@@ -5,6 +5,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 PAIRS_PER_CHUNK = 16_384  # 2 x 16 MB of gathered vectors at 256 dimensions
 
@@ -52,6 +53,10 @@ class VectorScorer:
             None if scorable is None else torch.as_tensor(scorable, device=device, dtype=torch.bool)
         )
         self._check()
+        bias = torch.zeros(len(self.queries), device=device) if self.bias is None else self.bias
+        if self.scorable is not None:
+            bias = torch.where(self.scorable, bias, torch.nan)
+        self._offset = bias  # (N,) NaN where an item, and so every pair with it, has no score
 
     def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         """(P,) scores, computed in chunks so that memory does not grow with D."""
@@ -59,11 +64,9 @@ class VectorScorer:
         for start in range(0, len(heads), PAIRS_PER_CHUNK):
             chunk = slice(start, start + PAIRS_PER_CHUNK)
             head, tail = self._ids(heads[chunk]), self._ids(tails[chunk])
-            values = (self.queries[head] * self.keys[tail]).sum(-1)  # (chunk,)
-            if self.bias is not None:
-                values += self.bias[head] + self.bias[tail]
-            if self.scorable is not None:
-                values[~(self.scorable[head] & self.scorable[tail])] = torch.nan
+            # `embedding` gathers rows several times faster than an index does
+            products = F.embedding(head, self.queries) * F.embedding(tail, self.keys)
+            values = products.sum(-1) + (self._offset[head] + self._offset[tail])  # (chunk,)
             scores[chunk] = values.cpu().numpy()
         return scores
 
@@ -71,12 +74,8 @@ class VectorScorer:
         """(Q, N) scores; the caller bounds Q."""
         ids = self._ids(queries)
         scores = self.queries[ids] @ self.keys.T  # (Q, N)
-        if self.bias is not None:
-            scores += self.bias[ids, None]
-            scores += self.bias
-        if self.scorable is not None:
-            scores[~self.scorable[ids]] = torch.nan
-            scores[:, ~self.scorable] = torch.nan
+        scores += self._offset[ids, None]
+        scores += self._offset
         return scores.cpu().numpy()
 
     def _ids(self, items: np.ndarray) -> Tensor:

@@ -76,7 +76,7 @@ class EvaluationPairs:
 
 def slice_masks(seen: np.ndarray, pairs: np.ndarray) -> dict[str, np.ndarray]:
     """(P,) bool for each slice, by how many ends of a pair occur in the training pairs."""
-    ends_seen = seen[pairs].sum(-1)  # (P,) 0, 1 or 2
+    ends_seen = seen[pairs[:, 0]].astype(np.int8) + seen[pairs[:, 1]]  # (P,) 0, 1 or 2
     return {
         "all": np.ones(len(pairs), bool),
         "seen": ends_seen == 2,

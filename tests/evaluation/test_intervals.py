@@ -3,20 +3,27 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from evaluation_cases import random_pairs, random_table, symmetric
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recsys_lab.evaluation.intervals import (
     auc_statistic,
-    bootstrap_interval,
+    bootstrap_intervals,
     difference,
     ranking_difference,
     ranking_statistic,
+    weighted_auc,
 )
-from recsys_lab.evaluation.metrics import auc_roc
+from recsys_lab.evaluation.metrics import auc_roc, tie_bounds
 from recsys_lab.evaluation.protocol import PairScores, evaluate_auc, score_evaluation_pairs
 from recsys_lab.evaluation.ranking import RankingResult, evaluate_ranking
 from recsys_lab.evaluation.slices import EvaluationPairs
 
 NUM_ITEMS, SHIFT, NOISE = 60, 1.0, 0.3
+
+
+def bootstrap_interval(statistic, num_items, *args, **options):
+    return bootstrap_intervals({"it": statistic}, num_items, *args, **options)["it"]
 
 
 def scored_by_item_effects(seed, effect=1.0):
@@ -96,15 +103,15 @@ def test_auc_interval_covers_the_truth_about_as_often_as_it_says(effect):
 
 def test_statistics_at_equal_weights_are_the_metrics():
     pairs, scorer = random_pairs(20, 0), random_table(20, 0, unscored=(7, 8))
-    scores, ones = score_evaluation_pairs(scorer, pairs), np.ones(20)
+    scores, ones = score_evaluation_pairs(scorer, pairs), np.ones((20, 1))
     metrics = evaluate_auc(scorer, pairs)
     for part in ("all", "seen", "one_cold"):
         statistic = auc_statistic(pairs, scores, "uniform", part)
-        assert statistic(ones) == pytest.approx(metrics[f"auc/uniform/{part}"], abs=1e-12)
+        assert statistic(ones)[0] == pytest.approx(metrics[f"auc/uniform/{part}"], abs=1e-12)
     result = evaluate_ranking(scorer, pairs, ks=(3,))
     for metric in ("hr@3", "ndcg@3", "mrr"):
         statistic = ranking_statistic(result, metric, "seen")
-        assert statistic(ones) == pytest.approx(result.metrics()[f"{metric}/seen"], abs=1e-12)
+        assert statistic(ones)[0] == pytest.approx(result.metrics()[f"{metric}/seen"], abs=1e-12)
 
 
 def test_weighted_statistics_by_hand():
@@ -115,7 +122,8 @@ def test_weighted_statistics_by_hand():
     expected = auc_roc(
         np.repeat(scores.positives, ours), np.repeat(scores.negatives["uniform"], theirs)
     )
-    assert auc_statistic(pairs, scores, "uniform")(weights) == pytest.approx(expected, abs=1e-12)
+    value = auc_statistic(pairs, scores, "uniform")(weights[:, None])[0]
+    assert value == pytest.approx(expected, abs=1e-12)
 
     result = RankingResult(
         query=np.array([0, 1]),
@@ -126,8 +134,43 @@ def test_weighted_statistics_by_hand():
         num_query_items=2,
     )
     # weights 2 * 3 and 3 * 5
-    value = ranking_statistic(result, "mrr")(np.array([2.0, 3.0, 5.0]))
+    value = ranking_statistic(result, "mrr")(np.array([[2.0], [3.0], [5.0]]))[0]
     assert value == pytest.approx((6 * 1.0 + 15 * 0.25) / 21)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1), st.lists(st.integers(0, 5), min_size=1))
+@settings(max_examples=80, deadline=None)
+def test_weighted_auc_matches_counting(positive, negative):
+    positive, negative = np.sort(positive), np.sort(negative)
+    count = len(positive) + len(negative)
+    ends = np.stack([np.arange(count), np.full(count, count)], axis=1)
+    ours, theirs = ends[: len(positive)], ends[len(positive) :]
+    rng = np.random.default_rng(count)
+    weights = rng.random((count + 1, 3)) + 0.01
+    areas = weighted_auc(weights, ours, theirs, *tie_bounds(positive, negative))
+    wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)  # (P, M)
+    for lane, area in enumerate(areas):
+        each = weights[: len(positive), lane, None] * weights[len(positive) : count, lane]
+        assert area == pytest.approx((each * wins).sum() / each.sum(), abs=1e-12)
+
+
+def test_statistics_do_not_depend_on_who_else_is_asked():
+    pairs, scores = scored_by_item_effects(2)
+    result = evaluate_ranking(random_table(NUM_ITEMS, 0), pairs)
+    asked = {
+        "auc": auc_statistic(pairs, scores, "uniform"),
+        "mrr": ranking_statistic(result, "mrr"),
+    }
+    together = bootstrap_intervals(asked, NUM_ITEMS, replicates=11, seed=4)
+    for name, statistic in asked.items():
+        alone = bootstrap_interval(statistic, NUM_ITEMS, replicates=11, seed=4)
+        assert together[name] == alone
+    rng = np.random.default_rng(4)
+    draws = [
+        asked["mrr"](rng.standard_exponential(NUM_ITEMS)[:, None])[0] for _ in range(11)
+    ]  # blocks of draws are draws
+    bounds = np.quantile(draws, [0.025, 0.975])
+    assert (together["mrr"].low, together["mrr"].high) == pytest.approx(bounds, abs=1e-12)
 
 
 def test_interval_is_seeded_and_holds_its_value():

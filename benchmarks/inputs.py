@@ -1,0 +1,143 @@
+"""Inputs of the benchmarks, made once in a folder and used by every contender."""
+
+import gzip
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from recsys_lab.catalog.amazon import AmazonSource
+from recsys_lab.catalog.prepared import PreparedData, prepare
+from recsys_lab.catalog.split import SplitOptions
+from recsys_lab.catalog.synthetic import write_synthetic
+from recsys_lab.data.sequences import Walks, load_or_save_walks
+from recsys_lab.graph.graph import ItemGraph
+
+SEED, WALKS_PER_ITEM, WALK_LENGTH = 0, 10, 10
+MOST_LINES = 300_000  # that readers are compared on
+WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
+SPLIT = SplitOptions("pairs", 0.1, 0.1, ("uniform", "degree_matched"), 0)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a synthetic catalogue is."""
+
+    num_items: int
+    options: dict[str, Any] = field(default_factory=dict)  # of `write_synthetic`
+
+
+SIZES = {
+    "tiny": Size(400),
+    "small": Size(10_000),
+    "electronics": Size(420_000),
+    "books": Size(2_000_000),
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of one size; each is made when it is first asked for, whole or not at all.
+
+    Attributes:
+        size: one of SIZES.
+        folder: where they are.
+    """
+
+    size: str
+    folder: str
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """What a contender's process needs to find the inputs."""
+        return {"size": self.size, "folder": self.folder}
+
+    @cached_property
+    def raw(self) -> Path:
+        """Metadata, one JSON object per line, gzip."""
+        size = SIZES[self.size]
+
+        def write(path: Path) -> None:
+            write_synthetic(str(path), size.num_items, SEED, **size.options)
+
+        return self._made("catalog.json.gz", write)
+
+    @property
+    def source(self) -> AmazonSource:
+        """How the raw file is read."""
+        return AmazonSource(str(self.raw), WEIGHTS, "keep", False, 0, 0.0)
+
+    @cached_property
+    def first_lines(self) -> dict[str, Path]:
+        """At most MOST_LINES of the raw file, as JSON and as the Python literals of 2014."""
+
+        def write(path: Path) -> None:
+            with gzip.open(self.raw) as lines, gzip.open(path, "wb", compresslevel=1) as file:
+                for line in islice(lines, MOST_LINES):
+                    literal = "literal" in path.name
+                    file.write(f"{orjson.loads(line)!r}\n".encode() if literal else line)
+
+        names = {"JSON": "first.json.gz", "literals": "first.literal.json.gz"}
+        return {form: self._made(name, write) for form, name in names.items()}
+
+    @cached_property
+    def prepared(self) -> PreparedData:
+        """The catalogue with its split; `prepare` keeps it."""
+        return prepare(self.source, SPLIT, Path(self.folder) / "prepared")
+
+    @cached_property
+    def graph(self) -> ItemGraph:
+        """The training graph."""
+        train = self.prepared.split.train
+        return ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
+
+    @cached_property
+    def graph_file(self) -> Path:
+        """The training graph as PecanPy reads it: .csr.npz with IDs, data, indptr, indices."""
+
+        def write(path: Path) -> None:
+            graph = self.graph
+            np.savez(
+                path,
+                IDs=np.arange(len(graph)).astype(str),
+                data=graph.weights,
+                indptr=graph.indptr.astype(np.uint32),
+                indices=graph.indices.astype(np.uint32),
+            )
+
+        return self._made("graph.csr.npz", write)
+
+    @cached_property
+    def walks(self) -> Path:
+        """Walks of one epoch, .npy."""
+        path = Path(self.folder) / "walks.npy"
+        load_or_save_walks(path, Walks(self.graph, WALKS_PER_ITEM, WALK_LENGTH, seed=SEED))
+        return path
+
+    @cached_property
+    def corpus(self) -> Path:
+        """The same walks as gensim's `corpus_file`, its fastest form."""
+
+        def write(path: Path) -> None:
+            table = np.load(self.walks, mmap_mode="r")
+            with path.open("w") as file:
+                for low in range(0, len(table), 100_000):
+                    rows = table[low : low + 100_000].tolist()
+                    file.write("".join(" ".join(map(str, row)) + "\n" for row in rows))
+
+        return self._made("walks.txt", write)
+
+    def _made(self, name: str, write: Any) -> Path:
+        """The file of that name; written beside it and renamed if it is not there."""
+        path = Path(self.folder) / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f"part{os.getpid()}.{name}")  # endings tell how to write
+            write(part)
+            part.replace(path)
+        return path

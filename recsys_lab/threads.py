@@ -21,6 +21,10 @@ def choose_threads(wanted: int | None) -> None:
 
     if wanted is not None and wanted < 1:
         raise ValueError(f"num_threads must be >= 1, got {wanted}")
+    torch.set_num_threads(wanted or min(4, usable_cores()))
+
+
+def usable_cores() -> int:
+    """Number of cores that this process may use."""
     usable = getattr(os, "sched_getaffinity", None)  # not on every system
-    cores = len(usable(0)) if usable else os.cpu_count() or 1
-    torch.set_num_threads(wanted or min(4, cores))
+    return len(usable(0)) if usable else os.cpu_count() or 1

@@ -1,49 +1,10 @@
-"""Who lists whom, collected as integers: raw ids are coded once and never held twice."""
+"""Who lists whom, collected as integers."""
 
 from array import array
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from recsys_lab.catalog.report import ReadReport
-
-
-class IdCodes(dict[str, int]):
-    """Codes of raw ids in the order of their first appearance; a new id gets the next one."""
-
-    def __missing__(self, raw: str) -> int:
-        code = self[raw] = len(self)
-        return code
-
-    def encode(self, raws: Iterable[str]) -> list[int]:
-        """The code of every id."""
-        return list(map(self.__getitem__, raws))
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """The sorted vocabulary and the place of every code in it.
-
-    Attributes:
-        ids: the raw ids that stay, sorted.
-        of_code: (number of codes,) int32, the row of a code in ids, -1 where it does not stay.
-    """
-
-    ids: pl.Series
-    of_code: np.ndarray
-
-
-def rank_ids(codes: IdCodes, stays: np.ndarray) -> Ranks:
-    """Sort the ids that stay; the result does not depend on the order of their codes."""
-    ids = pl.Series("item", list(codes), dtype=pl.String).filter(pl.Series(stays, dtype=pl.Boolean))
-    order = ids.arg_sort().to_numpy()
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    of_code = np.full(len(codes), -1, np.int32)
-    of_code[stays] = rank
-    return Ranks(ids.sort(), of_code)
 
 
 class ListingBuffer:
@@ -52,22 +13,35 @@ class ListingBuffer:
     def __init__(self) -> None:
         self._targets = array("i")
         self._sources = array("i")  # of each segment, as the two below
-        self._relations = array("b")
+        self._relations = array("i")
         self._lengths = array("i")
 
-    def add(self, source: int, relation: int, targets: list[int]) -> None:
-        """Append the list of one item under one relation, all as codes."""
-        self._targets.fromlist(targets)
-        self._sources.append(source)
-        self._relations.append(relation)
-        self._lengths.append(len(targets))
+    def extend(
+        self, sources: np.ndarray, relations: np.ndarray, lengths: np.ndarray, targets: np.ndarray
+    ) -> None:
+        """Append lists: (S,) source, relation and length of each, and all their targets, as codes.
+
+        All are int32.
+        """
+        self._targets.frombytes(targets.tobytes())
+        self._sources.frombytes(sources.tobytes())
+        self._relations.frombytes(relations.tobytes())
+        self._lengths.frombytes(lengths.tobytes())
+
+    def codes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The codes of all sources and of all targets, with repetitions."""
+        return np.frombuffer(self._sources, np.int32), np.frombuffer(self._targets, np.int32)
 
     def columns(self, of_code: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sources and targets as rows of the vocabulary, and the relations: each (E,)."""
-        lengths = np.array(self._lengths, np.int32)
-        sources = np.repeat(of_code[np.array(self._sources, np.int32)], lengths)
-        relations = np.repeat(np.array(self._relations, np.int8), lengths)
-        return sources, of_code[np.array(self._targets, np.int32)], relations
+        sources, targets = self.codes()
+        lengths = np.frombuffer(self._lengths, np.int32)
+        relations = np.frombuffer(self._relations, np.int32).astype(np.int8)
+        return (
+            np.repeat(of_code[sources], lengths),
+            of_code[targets],
+            np.repeat(relations, lengths),
+        )
 
 
 def drop_unusable(

@@ -10,7 +10,6 @@ from recsys_lab.catalog.amazon_reading import RELATIONS, Reading
 from recsys_lab.catalog.ids import rank_ids
 from recsys_lab.catalog.items import complete_items
 from recsys_lab.catalog.lines import read_blocks
-from recsys_lab.catalog.listings import distinct_listings, drop_unusable
 from recsys_lab.catalog.options import check_choice, check_count, check_fraction, check_weights
 from recsys_lab.catalog.parallel import map_in_order
 from recsys_lab.catalog.records import Records
@@ -92,9 +91,7 @@ def _finish(source: AmazonSource, reading: Reading) -> Records:
     ranks = rank_ids(reading.codes, stays)
     rows = ranks.of_code[metadata["code"].to_numpy()]
     items = complete_items(ranks.ids, metadata.with_columns(row=rows))
-    sources, targets, relations = distinct_listings(
-        *drop_unusable(*reading.listings.columns(ranks.of_code), report), report
-    )
+    sources, targets, relations = reading.listings.distinct(ranks, report)
     if report.notes["listings of outside items"] and not len(sources):
         raise CatalogError(
             f"{source.path}: no listing is left ({report}); "

@@ -115,26 +115,32 @@ def pack_ids(data: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     first = 0
     for k in range(len(lengths)):
         if lengths[k] <= MAX_PACKED:
-            pack_id(data, first, first + lengths[k], words[k])
+            pack_id(data, first, first + lengths[k], words, k)
         first += lengths[k]
     return words
 
 
 @numba.njit(nogil=True, cache=True)
-def pack_id(data: np.ndarray, first: int, end: int, words: np.ndarray) -> None:
-    """Pack the id of 1 to 15 bytes that stands in data[first:end] into words (2,)."""
+def pack_id(data: np.ndarray, first: int, end: int, words: np.ndarray, row: int) -> None:
+    """Pack the id of 1 to 15 bytes that stands in data[first:end] into a row of words (n, 2)."""
     length = end - first
     high = low = np.uint64(0)
     for k in range(first, first + min(8, length)):
         high = (high << np.uint64(8)) | np.uint64(data[k])
     for k in range(first + 8, end):
         low = (low << np.uint64(8)) | np.uint64(data[k])
+    store_id(high, low, length, words, row)
+
+
+@numba.njit(nogil=True, cache=True)
+def store_id(high: int, low: int, length: int, words: np.ndarray, row: int) -> None:
+    """Write the first 8 bytes of an id and the others into a row of words, in their places."""
     if length < 8:
         high <<= np.uint64(8 * (8 - length))
     elif length > 8:
         low <<= np.uint64(8 * (16 - length))
-    words[0] = high
-    words[1] = low | np.uint64(length)
+    words[row, 0] = high
+    words[row, 1] = low | np.uint64(length)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -2,8 +2,11 @@
 
 from array import array
 
+import numba
 import numpy as np
 
+from recsys_lab.catalog.ids import Ranks
+from recsys_lab.catalog.ordering import sort_pairs
 from recsys_lab.catalog.report import ReadReport
 
 
@@ -32,50 +35,50 @@ class ListingBuffer:
         """The codes of all sources and of all targets, with repetitions."""
         return np.frombuffer(self._sources, np.int32), np.frombuffer(self._targets, np.int32)
 
-    def columns(self, of_code: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Sources and targets as rows of the vocabulary, and the relations: each (E,)."""
-        sources, targets = self.codes()
+    def distinct(
+        self, ranks: Ranks, report: ReadReport
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Distinct (source, target, relation) triples, sorted: each (E,).
+
+        Sources and targets are rows of the vocabulary, both int32, relations int8. Listings of
+        items that do not stay and of the item itself are left out and noted, as repeats are.
+        """
+        codes_of_sources, codes_of_targets = self.codes()
         lengths = np.frombuffer(self._lengths, np.int32)
         relations = np.frombuffer(self._relations, np.int32).astype(np.int8)
-        return (
-            np.repeat(of_code[sources], lengths),
-            of_code[targets],
-            np.repeat(relations, lengths),
-        )
+        sources = np.repeat(ranks.of_code[codes_of_sources], lengths)
+        targets = ranks.of_code[codes_of_targets]
+        outside, itself = targets < 0, sources == targets
+        report.note("listings of outside items", int(outside.sum()))
+        report.note("self-listings", int(itself.sum()))
+        relations = np.repeat(relations, lengths)
+        unusable = outside | itself
+        if unusable.any():
+            sources, targets, relations = (
+                column[~unusable] for column in (sources, targets, relations)
+            )
+        sources, targets, relations = sort_pairs(sources, targets, relations, len(ranks.ids))
+        before, count = len(sources), _keep_distinct(sources, targets, relations)
+        report.note("repeated listings", before - count)
+        return sources[:count], targets[:count], relations[:count]
 
 
-def drop_unusable(
-    sources: np.ndarray, targets: np.ndarray, relations: np.ndarray, report: ReadReport
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Listings without those of items that do not stay and of the item itself, which are noted."""
-    outside = targets < 0
-    itself = sources == targets
-    report.note("listings of outside items", int(outside.sum()))
-    report.note("self-listings", int(itself.sum()))
-    usable = ~(outside | itself)
-    return sources[usable], targets[usable], relations[usable]
+@numba.njit(nogil=True, cache=True)
+def _keep_distinct(sources: np.ndarray, targets: np.ndarray, relations: np.ndarray) -> int:
+    """Move the distinct triples to the front, relations in order, and return their number.
 
-
-def distinct_listings(
-    sources: np.ndarray, targets: np.ndarray, relations: np.ndarray, report: ReadReport
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct (source, target, relation) triples, sorted; repeats are noted.
-
-    A triple of at most four relations is packed into 64 bits (31 + 31 + 2) and sorted as one
-    number.
+    The triples come sorted by source and target.
     """
-    key = sources.astype(np.uint64)
-    key <<= np.uint64(31)
-    key |= targets.astype(np.uint64)
-    key <<= np.uint64(2)
-    key |= relations.astype(np.uint64)
-    key.sort()
-    if len(key):
-        is_new = np.concatenate([[True], key[1:] != key[:-1]])
-        report.note("repeated listings", len(key) - int(is_new.sum()))
-        key = key[is_new]
-    relations = (key & np.uint64(3)).astype(np.int8)
-    key >>= np.uint64(2)
-    targets = (key & np.uint64(2**31 - 1)).astype(np.int32)
-    key >>= np.uint64(31)
-    return key.astype(np.int32), targets, relations
+    count = k = 0
+    while k < len(sources):
+        source, target, found = sources[k], targets[k], 0
+        while k < len(sources) and sources[k] == source and targets[k] == target:
+            found |= 1 << relations[k]
+            k += 1
+        relation = 0
+        while found >> relation:
+            if found >> relation & 1:
+                sources[count], targets[count], relations[count] = source, target, relation
+                count += 1
+            relation += 1
+    return count

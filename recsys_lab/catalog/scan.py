@@ -125,8 +125,8 @@ def _scan(data: np.ndarray, is_text: bool, names: tuple) -> tuple:
         num_lists, num_targets = counts
         end = -1
         if data[i] == ord("{") and (is_text or _is_ascii(data, i)):
-            found = (item_ids[plain], spans[plain], lists, targets, counts)
-            end = _record(data, i, names, found)
+            found = (item_ids, spans, lists, targets, counts)
+            end = _record(data, i, names, found, plain)
         if end > 0:
             lists[num_lists : counts[0], 0] = plain
             is_plain[line] = True
@@ -153,11 +153,14 @@ def _is_ascii(data: np.ndarray, i: int) -> bool:
     return True
 
 
-@numba.njit(nogil=True, cache=True)
-def _record(data: np.ndarray, i: int, names: tuple, found: tuple) -> int:
-    """Take the record at i apart, to the end of its line; -1 if the line is left."""
+@numba.njit(nogil=True, cache=True, inline="always")
+def _record(data: np.ndarray, i: int, names: tuple, found: tuple, plain: int) -> int:
+    """Take the record at i apart, to the end of its line; -1 if the line is left.
+
+    It is number `plain` of those found.
+    """
     literal = data[i + 1] == ord("'")
-    item_id, spans, lists, targets, counts = found
+    item_ids, spans, lists, targets, counts = found
     seen = 0
     i = skip_blanks(data, i + 1)
     while True:
@@ -171,7 +174,7 @@ def _record(data: np.ndarray, i: int, names: tuple, found: tuple) -> int:
         seen |= (field >= 0) << max(field, 0)
         start = i
         if field == _ASIN:
-            i = skip_id(data, i, literal, item_id)
+            i = skip_id(data, i, literal, item_ids, plain)
         elif field == _RELATED:
             i = _related(data, i, literal, names, found)
         elif field >= _RELATION:
@@ -179,7 +182,7 @@ def _record(data: np.ndarray, i: int, names: tuple, found: tuple) -> int:
         else:
             i = skip_value(data, i, literal)
             if field >= 0:
-                spans[field, 0], spans[field, 1] = start, i
+                spans[plain, field, 0], spans[plain, field, 1] = start, i
         if i < 0:
             return -1
         i = skip_blanks(data, i)
@@ -190,10 +193,10 @@ def _record(data: np.ndarray, i: int, names: tuple, found: tuple) -> int:
         i = skip_blanks(data, i + 1)
     i = skip_blanks(data, i + 1)
     i += data[i] == 13
-    return i if data[i] == 10 and item_id[1] != 0 else -1
+    return i if data[i] == 10 and item_ids[plain, 1] != 0 else -1
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True, cache=True, inline="always")
 def _related(data: np.ndarray, i: int, literal: bool, names: tuple, found: tuple) -> int:
     """Step over the value of `related`, an object, and add its lists."""
     _, _, lists, targets, counts = found
@@ -226,7 +229,7 @@ def _related(data: np.ndarray, i: int, literal: bool, names: tuple, found: tuple
     return i + 1
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True, cache=True, inline="always")
 def _id_list(
     data: np.ndarray,
     i: int,
@@ -242,7 +245,7 @@ def _id_list(
     before = count = counts[1]
     i = skip_blanks(data, i + 1)
     while data[i] != ord("]"):
-        i = skip_id(data, i, literal, targets[count])
+        i = skip_id(data, i, literal, targets, count)
         if i < 0:
             return -1
         count += 1

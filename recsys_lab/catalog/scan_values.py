@@ -8,7 +8,7 @@ every block, so that no step needs to look how long the block is.
 import numba
 import numpy as np
 
-from recsys_lab.catalog.ids import MAX_PACKED, pack_id
+from recsys_lab.catalog.ids import MAX_PACKED, store_id
 
 _FEED, _BACKSLASH, _SINGLE, _DOUBLE = 10, 92, 39, 34
 _IS_PLAIN = np.ones(256, np.bool_)  # bytes that need no look inside a string
@@ -176,17 +176,22 @@ def find_key(data: np.ndarray, i: int, names: np.ndarray, fields: np.ndarray) ->
 
 
 @numba.njit(nogil=True, cache=True)
-def skip_id(data: np.ndarray, i: int, literal: bool, words: np.ndarray) -> int:
-    """Step over a string of 1 to 15 bytes without escapes; pack it into words (2,) uint64."""
+def skip_id(data: np.ndarray, i: int, literal: bool, words: np.ndarray, row: int) -> int:
+    """Step over a string of 1 to 15 bytes without escapes; pack it into a row of words (n, 2)."""
     quote = data[i]
     if quote != _DOUBLE and not (literal and quote == _SINGLE):
         return -1
     i += 1
-    first = i
-    while _IS_PLAIN[data[i]] or (data[i] != quote and data[i] >= 32 and data[i] != _BACKSLASH):
-        i += 1
-    length = i - first
+    high = low = np.uint64(0)
+    length = 0
+    while _IS_PLAIN[data[i]] and length < 8:
+        high = (high << np.uint64(8)) | np.uint64(data[i])
+        i, length = i + 1, length + 1
+    if length == 8:
+        while _IS_PLAIN[data[i]] and length <= MAX_PACKED:
+            low = (low << np.uint64(8)) | np.uint64(data[i])
+            i, length = i + 1, length + 1
     if data[i] != quote or length == 0 or length > MAX_PACKED:
         return -1
-    pack_id(data, first, i, words)
+    store_id(high, low, length, words, row)
     return i + 1

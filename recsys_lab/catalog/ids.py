@@ -12,7 +12,7 @@ _SMALLEST = 1 << 16
 
 
 class IdCodes:
-    """Codes of raw ids in the order of their first appearance; a new id gets the next one.
+    """Codes of raw ids: 0, 1, 2, ... as they come; their order means nothing.
 
     An id of at most 15 bytes is held as two words, which sort as its bytes do: the bytes from the
     highest down, padded with zeros, and their number in the lowest byte. Longer ids are few and

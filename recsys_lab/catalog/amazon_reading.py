@@ -96,10 +96,10 @@ class Reading:
             list(compress(titles, kept.tolist())),
             *([value for value, _ in column] for column in columns),
         )
-        for notes in (found for column in columns for _, found in column if found):
+        for notes in (notes for column in columns for _, notes in column if notes):
             self.report.notes.update(notes)
-        for row, notes in title_notes.items():
-            self.report.notes.update(notes if kept[row] else ())
+        for row, found in title_notes.items():
+            self.report.notes.update(found if kept[row] else ())
         self.report.kept += len(codes)
         self._add_lists(block, kept, codes, targets)
 
@@ -154,8 +154,8 @@ class Reading:
         code = self.codes.encode([item])
         for number, targets in lists:
             if self._used[number]:
-                numbers = np.array([[number], [len(targets)]], np.int32)
-                self.listings.extend(code, *numbers, self.codes.encode(targets))
+                relation, length = np.array([[number], [len(targets)]], np.int32)
+                self.listings.extend(code, relation, length, self.codes.encode(targets))
         categories = read_categories(record.get("categories"), record.get("category"), notes)
         self.items.extend(
             code.tolist(),

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from recsys_lab.catalog.lines import read_batches
 from recsys_lab.catalog.ids import IdCodes
+from recsys_lab.catalog.lines import read_batches
 from recsys_lab.catalog.report import ReadReport
 
 _NAMES = (

@@ -133,7 +133,7 @@ def pack_id(data: np.ndarray, first: int, end: int, words: np.ndarray, row: int)
 
 
 @numba.njit(nogil=True, cache=True)
-def store_id(high: int, low: int, length: int, words: np.ndarray, row: int) -> None:
+def store_id(high: np.uint64, low: np.uint64, length: int, words: np.ndarray, row: int) -> None:
     """Write the first 8 bytes of an id and the others into a row of words, in their places."""
     if length < 8:
         high <<= np.uint64(8 * (8 - length))
@@ -149,7 +149,7 @@ def unpack_ids(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ends = np.empty(len(words), np.int64)
     end = 0
     for k in range(len(words)):
-        end += np.int64(words[k, 1] & np.uint64(255))
+        end += int(words[k, 1] & np.uint64(255))
         ends[k] = end
     data = np.empty(end, np.uint8)
     place = 0
@@ -166,7 +166,7 @@ def _slot(high: np.uint64, low: np.uint64, mask: int) -> int:
     """Where to look for an id first."""
     mixed = (high ^ (low >> np.uint64(29)) ^ low) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
-    return np.int64(mixed >> np.uint64(20)) & mask
+    return int(mixed >> np.uint64(20)) & mask
 
 
 @numba.njit(nogil=True, cache=True)

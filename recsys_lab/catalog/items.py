@@ -31,9 +31,8 @@ class ItemBuffer:
         prices: list[float | None],
     ) -> None:
         """Append the descriptions of some items, the categories as `pack_categories` has them."""
-        for column, values in zip(
-            self._columns.values(), (codes, titles, brands, categories, prices), strict=True
-        ):
+        columns: tuple[list[Any], ...] = (codes, titles, brands, categories, prices)
+        for column, values in zip(self._columns.values(), columns, strict=True):
             column.extend(values)
         if len(self._columns["code"]) >= _CHUNK:
             self._pack()

@@ -180,7 +180,7 @@ def _swap_tails(
         one, other = one[apart], other[apart]
     after = np.zeros(len(one), np.int64)
     for ends in ((heads[one], tails[other]), (heads[other], tails[one])):
-        keys = pair_keys(*ends, num_items)
+        keys = pair_keys(ends[0], ends[1], num_items)
         after += (ends[0] == ends[1]) | taken[0].contain(keys) | taken[1].contain(keys)
     before = bad[one].astype(np.int64) + bad[other]
     # Swaps that change nothing are taken half of the time: they lead out of dead ends.

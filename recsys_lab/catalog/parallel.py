@@ -1,4 +1,4 @@
-"""Work on the pieces of a stream in several threads, with the results in the order of the pieces."""
+"""Work on the pieces of a stream in several threads; the results keep the order of the pieces."""
 
 from collections import deque
 from collections.abc import Callable, Iterator

@@ -123,7 +123,7 @@ def skip_value(data: np.ndarray, i: int, literal: bool) -> int:
                         return -1
                 continue
             depth, kinds, i = depth - 1, kinds >> 1, i + 1
-        elif c == _SINGLE or c == _DOUBLE:
+        elif c in (_SINGLE, _DOUBLE):
             i = skip_string(data, i, literal)
         elif c == ord("-") or ord("0") <= c <= ord("9"):
             i = _skip_number(data, i)

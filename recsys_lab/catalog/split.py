@@ -185,9 +185,7 @@ def _with_negatives(
     negatives = {name: dict(given[name]) for name in held}
     if "uniform" in options.negatives:
         sizes = [len(held["val"]), len(held["test"])]
-        drawn = uniform_negatives(
-            sum(sizes), known.items, known.keys, train.num_items, rng
-        )
+        drawn = uniform_negatives(sum(sizes), known.items, known.keys, train.num_items, rng)
         negatives["val"]["uniform"], negatives["test"]["uniform"] = np.split(drawn, sizes[:1])
     if "degree_matched" in options.negatives:
         for name in held:

@@ -99,18 +99,24 @@ def write_synthetic(
     """
     _check(num_items, seed, list_scale)
     catalog = plant(num_items, seed)
+    target = Path(path)
+    part = target.with_name(f".{target.name}.part")
     logged = time.monotonic()
-    with igzip.open(path, "wb", compresslevel=1) if path.endswith(".gz") else open(path, "wb") as file:
-        for start in range(0, num_items, _CHUNK):
-            chunk = np.arange(start, min(start + _CHUNK, num_items))
-            records = _records(catalog, chunk[catalog.has_record[chunk]], seed, list_scale)
-            if literals:
-                file.write("".join(f"{record!r}\n" for record in records).encode())
-            else:
-                file.write(b"".join(map(_json_line, records)))
-            if time.monotonic() - logged >= _LOG_EVERY:
-                logged = time.monotonic()
-                log.info("%s: %s of %s items written", path, f"{start:,}", f"{num_items:,}")
+    try:
+        with igzip.open(part, "wb", 1) if path.endswith(".gz") else part.open("wb") as file:
+            for start in range(0, num_items, _CHUNK):
+                chunk = np.arange(start, min(start + _CHUNK, num_items))
+                records = _records(catalog, chunk[catalog.has_record[chunk]], seed, list_scale)
+                if literals:
+                    file.write("".join(f"{record!r}\n" for record in records).encode())
+                else:
+                    file.write(b"".join(map(_json_line, records)))
+                if time.monotonic() - logged >= _LOG_EVERY:
+                    logged = time.monotonic()
+                    log.info("%s: %s of %s items written", path, f"{start:,}", f"{num_items:,}")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _check(num_items: int, seed: int, list_scale: float) -> None:

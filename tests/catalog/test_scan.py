@@ -13,7 +13,7 @@ from recsys_lab.catalog.scan import Names, key_names, scan_block
 WEIGHTS = {"also_bought": 1.0, "also_viewed": 0.5}
 NAMES = key_names({0: ("also_bought", "also_buy"), 1: ("also_viewed", "also_view")})
 RECORD = {
-    "title": "it's \"new\" \\ \n caf\u00e9",
+    "title": 'it\'s "new" \\ \n caf\u00e9',
     "related": {"also_bought": ["B000000001", "a"], "other": [1], "also_viewed": ["é" * 7]},
     "asin": "0000013714",
     "description": "{'related': {'also_bought': ['x']}}",
@@ -102,7 +102,7 @@ def test_any_doubt_leaves_the_line(line):
     assert len(scanned.lists) == len(scanned.targets) == 0
 
 
-texts = st.text(max_size=6) | st.sampled_from(["a", "b", "it's", '"', "\\", "&amp;", " a ", "x" * 20])
+texts = st.text(max_size=6) | st.sampled_from(["a", "it's", '"', "\\", "&amp;", " a ", "x" * 20])
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),

@@ -6,7 +6,8 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from recsys_lab.configuration import explain_overrides, register_resolvers
+from recsys_lab.configuration import register_resolvers
+from recsys_lab.overrides import explain_overrides
 from recsys_lab.threads import let_idle_threads_sleep
 
 

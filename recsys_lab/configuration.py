@@ -1,21 +1,15 @@
-"""Checks of the configuration, before any data is touched: keys, choices and types."""
+"""Checks of the composed configuration, before any data is touched: keys and types."""
 
 import difflib
 import inspect
 import secrets
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, ValueType
-from hydra.errors import CompactHydraException, HydraException
+from hydra.errors import CompactHydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 _ALLOWED_TARGETS = ("recsys_lab.", "pytorch_lightning.Trainer", "torch.optim.")
 _TOP_LEVEL: dict[str, Any] = {
@@ -55,92 +49,10 @@ def register_resolvers() -> None:
     )
 
 
-# -- keys and choices ------------------------------------------------------------------------------
-
-
-def explain_overrides(arguments: Sequence[str], folder: Path) -> str | None:
-    """One sentence on the first override that cannot be composed, or None if all can.
-
-    Hydra's own message does not list the valid keys. Each value of a sweep is tried on its own.
-
-    Args:
-        arguments: command line after the program's name.
-        folder: the configuration tree.
-    """
-    if any(argument.startswith("--") and argument != "--multirun" for argument in arguments):
-        return None  # --help, --cfg, --config-dir and the like are Hydra's own affair
-    texts = [argument for argument in arguments if not argument.startswith("-")]
-    try:
-        overrides = OverridesParser.create().parse_overrides(texts)
-    except HydraException as error:
-        return f"cannot read the command line: {str(error).splitlines()[0]}"
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
-        plain = [o for o in overrides if not o.is_sweep_override() and not o.is_hydra_override()]
-        chosen: list[str] = []
-        for override in sorted(plain, key=lambda o: not _is_group(o, folder)):
-            line = str(override.input_line)
-            if (problem := _try(chosen, line)) is not None:
-                return _explain(override, line, problem, chosen, folder)
-            chosen.append(line)
-        for override in overrides:
-            if not override.is_sweep_override() or override.is_hydra_override():
-                continue
-            for value in _sweep_values(override):
-                line = f"{override.get_key_element()}={value}"
-                if (problem := _try(chosen, line)) is not None:
-                    return _explain(override, line, problem, chosen, folder)
-    return None
-
-
-def _is_group(override: Override, folder: Path) -> bool:
-    return (folder / override.key_or_group).is_dir()
-
-
-def _sweep_values(override: Override) -> list[str]:
-    if not override.is_choice_sweep() or override.value_type is ValueType.GLOB_CHOICE_SWEEP:
-        return []  # a glob names only what exists
-    return [str(value) for value in override.sweep_string_iterator()]
-
-
-def _try(chosen: list[str], line: str) -> Exception | None:
-    try:
-        compose("config", overrides=[*chosen, line])
-    except (HydraException, OmegaConfBaseException) as error:
-        return error
-    return None
-
-
-def _explain(
-    override: Override, line: str, problem: Exception, chosen: list[str], folder: Path
-) -> str:
-    key = override.key_or_group
-    if (folder / key).is_dir():
-        choices = sorted(path.stem for path in (folder / key).glob("*.yaml"))
-        value = line.partition("=")[2]
-        listed = f"{', '.join(choices)}{_near(value, choices)}"
-        return f"{key} has no choice {value!r}; choose from {listed}"
-    node: Any = compose("config", overrides=chosen)
-    place = ""
-    for part in key.split("."):
-        if not OmegaConf.is_dict(node) or part in node:
-            node = node.get(part) if OmegaConf.is_dict(node) else None
-            place = f"{place}.{part}" if place else part
-            continue
-        valid = sorted(str(name) for name in node if not str(name).startswith("_"))
-        if not place:
-            valid = sorted({*valid, *(p.name for p in folder.iterdir() if p.is_dir())})
-        where = f"in {place}" if place else "at the top level"
-        return f"unknown key {key!r}: {where} there are {', '.join(valid)}{_near(part, valid)}"
-    return f"cannot use {line!r}: {str(problem).splitlines()[0]}"
-
-
-def _near(word: str, words: Iterable[str]) -> str:
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """` (did you mean x?)` with the nearest of some words, or nothing."""
     near = difflib.get_close_matches(word, list(words), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
-
-
-# -- types ---------------------------------------------------------------------------------------
 
 
 def check_configuration(cfg: DictConfig) -> None:
@@ -154,7 +66,7 @@ def check_configuration(cfg: DictConfig) -> None:
         if name not in known:
             raise ConfigurationError(
                 f"unknown key {str(name)!r}: at the top level there are "
-                f"{', '.join(sorted(known))}{_near(str(name), known)}"
+                f"{', '.join(sorted(known))}{did_you_mean(str(name), known)}"
             )
     for name, hint in _TOP_LEVEL.items():
         _check_value(name, cfg[name], hint)
@@ -189,7 +101,7 @@ def _check_section(section: str, node: DictConfig, passed: frozenset[str]) -> No
         if key not in parameters:
             raise ConfigurationError(
                 f"unknown key '{section}.{key!s}': {target} takes {', '.join(sorted(parameters))}"
-                f"{_near(str(key), parameters)}"
+                f"{did_you_mean(str(key), parameters)}"
             )
         if OmegaConf.is_missing(node, key):
             raise ConfigurationError(f"{section}.{key} is needed: set it with {section}.{key}=...")

@@ -18,12 +18,16 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.loggers import TensorBoardLogger
+from scipy import sparse
 
 from recsys_lab.callbacks import LearningCurve, net_scorer
+from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_checkpoint
 from recsys_lab.configuration import ConfigurationError, check_configuration
 from recsys_lab.data.batch import FieldCodes, Items
+from recsys_lab.evaluation.content import ContentSimilarity
+from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.files import write_text
 from recsys_lab.final_test import FinalTest, evaluation_pairs
 from recsys_lab.interruption import StopOnSignal
@@ -37,6 +41,7 @@ from recsys_lab.threads import choose_threads
 log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
+CONTENT_FIELDS = ("brand", "category")
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -99,7 +104,8 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         task.on_load_checkpoint(checkpoint)
         task.load_state_dict(checkpoint["state_dict"])
     scorer = net_scorer(task, np.arange(len(prepared.catalog)), prepared.split.seen)
-    metrics |= final_test(scorer, prepared.split, folder, cfg.split.seed)
+    others = content_baseline(prepared.catalog)
+    metrics |= final_test(scorer, prepared.split, folder, cfg.split.seed, others)
     text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
     write_text(folder / "metrics.json", text)
     print_summary(metrics)
@@ -137,6 +143,22 @@ def known_items(prepared: PreparedData) -> Items:
         return FieldCodes(torch.from_numpy(found.offsets), codes, found.cardinality)
 
     return Items(torch.from_numpy(degrees), field)
+
+
+def content_baseline(catalog: ItemCatalog) -> dict[str, Scorer]:
+    """The baseline over labels of brand and category, by its name; none if nothing is said."""
+    fields = [catalog.field(name) for name in CONTENT_FIELDS]
+    labels = sparse.hstack(
+        [
+            sparse.csr_matrix(
+                (np.ones(len(field.codes)), field.codes, field.offsets),
+                shape=(len(catalog), field.cardinality),
+            )
+            for field in fields
+        ],
+        format="csr",
+    )
+    return {"content": ContentSimilarity(labels)} if labels.nnz else {}
 
 
 def _fit(

@@ -35,6 +35,7 @@ Metrics = dict[str, Any]
 RANKING_METRICS = ("hr@10", "ndcg@10", "mrr")  # those that get an interval
 COMPARED_METRICS = ("hr@10", "ndcg@10")
 COMPARED_BASELINES = ("adamic_adar", "walk_proximity")
+COMPARED_IF_COLD = ("content",)  # what knows nothing but pairs cannot rank a cold item
 _COUNTS = ("pairs/", "queries/", "query_items/")
 
 
@@ -58,7 +59,14 @@ class FinalTest:
         if not self.ks or min(self.ks) < 1:
             raise ValueError(f"evaluation.ks must be cut-offs >= 1, got {list(self.ks)}")
 
-    def __call__(self, scorer: Scorer, split: Split, folder: Path, seed: int) -> Metrics:
+    def __call__(
+        self,
+        scorer: Scorer,
+        split: Split,
+        folder: Path,
+        seed: int,
+        others: Mapping[str, Scorer] | None = None,
+    ) -> Metrics:
         """Test a model; writes precision and recall into the run folder.
 
         Args:
@@ -66,6 +74,7 @@ class FinalTest:
             split: its test pairs are judged on, its training pairs feed the baselines.
             folder: run folder.
             seed: of the sample of queries and of the bootstrap.
+            others: baselines by name, beside those over the training graph.
 
         Returns:
             `test/<metric>`, `baseline/<name>/<metric>`, `count/test/...`, and what `intervals` and
@@ -74,7 +83,8 @@ class FinalTest:
         pairs = evaluation_pairs(split.test, split)
         log.info("testing on %d pairs", len(pairs.positives))
         judged = {}
-        for name, one in {"test": scorer, **_baselines(split)}.items():
+        more = {f"baseline/{name}": one for name, one in (others or {}).items()}
+        for name, one in {"test": scorer, **_baselines(split), **more}.items():
             judged[name] = judge(one, pairs, self.ks, self.max_scores, seed)
         metrics = _metrics(judged)
         blind = metrics.get("baseline/popularity/auc/degree_matched/all")
@@ -125,12 +135,18 @@ def intervals(judged: Mapping[str, Judgement], replicates: int, seed: int) -> Me
 def differences(judged: Mapping[str, Judgement], replicates: int, seed: int) -> Metrics:
     """The model's ranking metrics less those of the strong baselines, on the same queries.
 
+    The strong baselines are those over the graph, or the content baseline where most pairs have a
+    cold end.
+
     Returns:
         `difference/<baseline>/<metric>/all/value`, `.../low` and `.../high`.
     """
     row: Metrics = {}
     model = judged["test"].ranking
-    for baseline in COMPARED_BASELINES:
+    mostly_seen = _mostly_seen(judged["test"].pairs)
+    for baseline in COMPARED_BASELINES if mostly_seen else COMPARED_IF_COLD:
+        if f"baseline/{baseline}" not in judged:
+            continue
         other = judged[f"baseline/{baseline}"].ranking
         for metric in COMPARED_METRICS if len(model.query) else ():
             interval: Interval = bootstrap_interval(
@@ -143,8 +159,8 @@ def differences(judged: Mapping[str, Judgement], replicates: int, seed: int) -> 
 
 def _statistics(judgement: Judgement) -> Iterator[tuple[str, Statistic]]:
     """Main metrics that have a value, each as a function of item weights."""
-    pairs, counts = judgement.pairs, count_slices(judgement.pairs)
-    mostly_seen = 2 * counts["seen"] >= counts["all"]
+    pairs = judgement.pairs
+    mostly_seen = _mostly_seen(pairs)
     auc_slices = ("seen",) if mostly_seen else ("all", "one_cold")
     ranking_slices = ("all",) if mostly_seen else ("all", "one_cold")
     for protocol in pairs.negatives:
@@ -157,6 +173,11 @@ def _statistics(judgement: Judgement) -> Iterator[tuple[str, Statistic]]:
     for part in ranking_slices:
         for metric in RANKING_METRICS if ranked[part].any() else ():
             yield f"{metric}/{part}", ranking_statistic(judgement.ranking, metric, part)
+
+
+def _mostly_seen(pairs: EvaluationPairs) -> bool:
+    counts = count_slices(pairs)
+    return 2 * counts["seen"] >= counts["all"]
 
 
 def _baselines(split: Split) -> dict[str, Scorer]:

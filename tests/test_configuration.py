@@ -11,9 +11,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from recsys_lab.configuration import (
     ConfigurationError,
     check_configuration,
-    explain_overrides,
     register_resolvers,
 )
+from recsys_lab.overrides import explain_overrides
 
 CONF = Path(__file__).parent.parent / "conf"
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
@@ -87,6 +87,16 @@ def test_an_integer_is_a_number() -> None:
         ),
         (["-m", "model=skipgram,skipgam"], ["no choice 'skipgam'"]),
         (["-m", "seed=0,1", "data=pears"], ["no choice 'pears'", "pairs, sequences"]),
+        (["-m", "model.embedding_dim=8,16", "model.score=dot", "model.sc=1"], ["'model.sc'"]),
+        (["-m", "optimizer.lr=0.1", "model.embedding_dim=8,16", "seed.x=1,2"], ["seed.x=1"]),
+        (
+            ["-m", "experiment=skipgram_side_info,skipgram", "model.fields=[brand]"],
+            ["unknown key 'model.fields'", "in model there are", "(with experiment=skipgram)"],
+        ),
+        (
+            ["-m", "experiment=glob(mf_*)", "model.fields=[brand]"],
+            ["with experiment=mf_bias_pairs"],
+        ),
         (["seed.x=1"], ["cannot use 'seed.x=1'"]),
         (["data.num_negatives=[1"], ["cannot read the command line"]),
     ],
@@ -107,6 +117,9 @@ def test_overrides_that_cannot_be_composed_are_explained(arguments: list, parts:
         ["catalog.path=x", "catalog=edges"],
         ["-m", "seed=0,1,2", "data=pairs,sequences", "optimizer.lr=range(1,3)"],
         ["--multirun", "optimizer.lr=0.1,0.2"],
+        ["-m", "experiment=glob(skipgram_side*)", "model.fields=[brand]", "seed=0,1"],
+        ["-m", "model=skipgram_side_info,skipgram_side_info", "model.pooling=mean,attention"],
+        ["-m", "experiment=glob(*)", "catalog.num_items=500"],
         ["hydra.run.dir=somewhere", "+catalog.extra=1"],
         ["--help"],
         ["--cfg", "job", "nonsense=1"],

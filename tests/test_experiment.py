@@ -91,7 +91,9 @@ def test_metrics_are_flat_and_named_as_promised(finished: Path) -> None:
         for s in ("all", "seen", "one_cold", "both_cold")
     ]
     names += [f"{m}/{s}" for m in ("hr@10", "hr@50", "ndcg@10", "mrr") for s in ("all", "seen")]
-    baselines = ("popularity", "common_neighbours", "adamic_adar", "walk_proximity")
+    baselines = (
+        "popularity", "common_neighbours", "adamic_adar", "walk_proximity", "content"
+    )  # fmt: skip
     for prefix in ("test", *(f"baseline/{name}" for name in baselines)):
         assert {f"{prefix}/{name}" for name in names} <= set(found)
     for key in (
@@ -259,6 +261,25 @@ def test_mistakes_get_one_sentence(tmp_path: Path, overrides: list, message: str
     assert done.returncode != 0
     assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_catalogue_without_side_information_has_no_content_baseline(tmp_path: Path) -> None:
+    pairs = [f"i{k}\ti{(k + step) % 300}\n" for k in range(300) for step in (1, 2, 3, 7)]
+    (tmp_path / "pairs.tsv").write_text("".join(pairs))
+    folder = tmp_path / "run"
+    where = [
+        "hydra.run.dir=run",
+        "prepared_dir=prepared",
+        "catalog=edges",
+        "catalog.path=pairs.tsv",
+    ]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *SMALL[1:], *where],
+        capture_output=True, text=True, cwd=tmp_path, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = {key.split("/")[1] for key in metrics(folder) if key.startswith("baseline/")}
+    assert names == {"popularity", "common_neighbours", "adamic_adar", "walk_proximity"}
 
 
 def test_an_empty_catalogue_is_named(tmp_path: Path) -> None:

@@ -131,6 +131,29 @@ def test_points_of_time_and_quality_are_named_without_overlap(tmp_path):
         assert not any(box.overlaps(other) for other in boxes[k + 1 :])
 
 
+def test_no_name_of_a_point_lies_on_a_line(tmp_path):
+    points = {
+        "between the lines": Measured(1.0, 0.0, 0.2, 0.0),
+        "far": Measured(2.0, 0.0, 0.5, 0.0),
+    }
+    levels = {"above": 0.21, "below": 0.19, "level with it": 0.2}
+    figure = draw_time_against_quality(points, levels, tmp_path / "t.png", "NDCG@10")
+    axis = figure.axes[0]
+    (name,) = [text for text in axis.texts if text.get_text() == "between the lines"]
+    box = Text.get_window_extent(name)
+    for level in levels.values():
+        height = axis.transData.transform((0, level))[1]
+        assert not box.y0 <= height <= box.y1
+
+
+def test_curves_of_very_different_length_are_logarithmic(tmp_path):
+    rows = [{"step": k, "items": 1000 * k, "val/auc/uniform/all": 0.5} for k in range(1, 11)]
+    for most, scale in ((3, "linear"), (10, "log")):
+        short = [{**row, "items": row["items"] // most} for row in rows]
+        figure = draw_learning_curves({"long": [rows], "short": [short]}, tmp_path / "c.png")
+        assert figure.axes[0].get_xscale() == scale
+
+
 def test_wide_ranges_of_time_are_logarithmic(tmp_path):
     points = {"fast": Measured(1.0, 0.0, 0.2, 0.0), "slow": Measured(900.0, 0.0, 0.3, 0.0)}
     figure = draw_time_against_quality(points, {}, tmp_path / "t.png", "NDCG@10")

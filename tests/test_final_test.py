@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.split import SplitOptions, split_pairs
+from recsys_lab.evaluation.content import ContentSimilarity
 from recsys_lab.evaluation.intervals import (
     auc_statistic,
     bootstrap_interval,
@@ -91,7 +93,13 @@ def test_metrics_are_those_of_the_protocol(tmp_path):
 
 
 def test_split_by_items_has_intervals_of_all_and_of_one_cold_end(tmp_path):
-    metrics = run_test(split_by("items", ("uniform",)), tmp_path)
+    labels = sparse.csr_matrix(np.eye(NUM_ITEMS // 4).repeat(4, axis=0))  # neighbours share one
+    content = {"content": ContentSimilarity(labels)}
+    test = FinalTest(KS, max_scores=4e9, replicates=REPLICATES)
+    metrics = test(ring_scorer(), split_by("items", ("uniform",)), tmp_path, 3, content)
+    assert 0 < metrics["baseline/content/auc/uniform/one_cold"] < 1
+    compared = {key.split("/")[1] for key in metrics if key.startswith("difference/")}
+    assert compared == {"content"}
     assert metrics["count/test/seen"] == 0
     names = {key.split("/", 2)[2] for key in metrics if key.startswith("interval/test/")}
     metrics_of = ("auc/uniform", "hr@10", "ndcg@10", "mrr")

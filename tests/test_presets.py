@@ -5,6 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from recsys_lab.checkpoints import load_checkpoint
+from recsys_lab.report.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 PRESETS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
@@ -87,6 +91,32 @@ def test_the_grid_of_the_article_runs(tmp_path: Path, prepared: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(list(tmp_path.glob("*/metrics.json"))) == 12
+
+
+def test_a_failing_job_is_reported_and_the_others_stand(tmp_path: Path, prepared: Path) -> None:
+    """And a job of the sweep gives what it gives alone, after whatever jobs."""
+    done = train(tmp_path / "sweep", prepared, "-m", "optimizer.lr=0.05,-1,0.1", "model=mf_bias")
+    assert done.returncode != 0
+    assert "optimizer.lr must be > 0, got -1" in done.stdout + done.stderr
+    found = {path.parent.name.split("_")[0] for path in tmp_path.glob("sweep/*/metrics.json")}
+    assert found == {"0", "2"}
+    comparison = tmp_path / "comparison"
+    assert main([str(tmp_path / "sweep"), "--out", str(comparison)]) == 0
+    page = (comparison / "comparison.md").read_text()
+    assert "failed: optimizer.lr must be > 0, got -1" in page
+
+    alone = tmp_path / "alone"
+    done = train(tmp_path, prepared, "optimizer.lr=0.1", "model=mf_bias", f"hydra.run.dir={alone}")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (last,) = tmp_path.glob("sweep/2_*")
+    ours, theirs = (json.loads((folder / "metrics.json").read_text()) for folder in (alone, last))
+    assert set(ours) == set(theirs)
+    for name, value in ours.items():
+        if not name.startswith("fit/"):
+            assert value == theirs[name], name
+    weights = [load_checkpoint(f / "checkpoints" / "last.ckpt") for f in (alone, last)]
+    for name, tensor in weights[0]["state_dict"].items():
+        assert torch.equal(tensor, weights[1]["state_dict"][name])
 
 
 def test_two_optimisers_count_one_step_for_each_batch(tmp_path: Path, prepared: Path) -> None:

@@ -130,6 +130,18 @@ def test_missing_seeds_and_repeated_runs_are_listed(tmp_path):
     assert reasons["skipgram on pairs embedding_dim=64"] == "missing: no finished run of seed 1"
 
 
+def test_a_slice_of_a_handful_of_pairs_gets_no_column(tmp_path):
+    for name, count in (("few", 1), ("many", 40)):
+        counts = {"count/test/all": 1000, "count/test/one_cold": count}
+        values = metrics(**{"baseline/popularity/auc/uniform/one_cold": 0.4}) | counts
+        write_run(tmp_path / name / "run", values=values)
+    shown = {
+        name: [column.key for column in comparison_of(tmp_path / name).tables[0].columns]
+        for name in ("few", "many")
+    }
+    assert set(shown["many"]) - set(shown["few"]) == {"auc/uniform/one_cold"}
+
+
 def test_csv_reads_back_what_was_measured(tmp_path):
     label = 'a "quoted", name\nin two lines'
     for seed in (0, 1):
@@ -222,3 +234,55 @@ def test_summary_fits_eighty_columns_with_full_names():
     assert "…" not in "".join(lines)
     names = ("this model", "common neighbours", "Adamic-Adar", "walk proximity")
     assert all(any(f" {name} " in line for line in lines) for name in names)
+
+
+def cold_metrics(scored):
+    """A run whose test pairs all have a cold end; the model scores a share of them."""
+    values = metrics() | {"count/test/query_items/ranked": 1, "count/test/query_items/total": 1}
+    values |= {"count/test/seen": 0, "count/test/one_cold": 70, "count/test/both_cold": 20}
+    names = {"test": scored, "baseline/content": 1.0}
+    for name, share in names.items():
+        values[f"{name}/coverage/all"] = share
+        values[f"{name}/hr@10/all"] = 0.1
+        for part in ("uniform/all", "uniform/one_cold", "uniform/both_cold"):
+            values[f"{name}/auc/{part}"] = None if share == 0.0 else 0.81
+    return values
+
+
+def test_a_cold_start_run_is_summed_up_by_its_cold_slices():
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(summary_table(cold_metrics(scored=0.4)))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    header = next(line for line in text.splitlines() if "1 cold" in line)
+    assert "2 cold" in header
+    assert "scored" in header
+    assert "70 with one cold end, 20 with two" in text
+    ours = next(line for line in text.splitlines() if line.startswith("│ this model"))
+    assert "40.0%" in ours
+    assert "0.8100" in ours
+    assert "content (tf-idf)" in text
+    assert "the others take the median score" in text
+    assert "can score none" not in text
+
+
+def test_a_cold_start_run_is_compared_with_the_content_baseline(tmp_path, capsys):
+    values = {n: v for n, v in cold_metrics(0.4).items() if not n.startswith("difference/")}
+    for bound, value in (("value", 0.05), ("low", 0.01), ("high", 0.09)):
+        values[f"difference/content/hr@10/all/{bound}"] = value
+    values["baseline/content/coverage/all"] = 0.75
+    write_run(tmp_path / "a", 0, values, choices={"experiment": "cold"})
+    text = (written_by_main(tmp_path, capsys) / "comparison.md").read_text(encoding="utf-8")
+    assert "| experiment | HR@10 less content (tf-idf) |\n" in text
+    assert "**+0.0500 (+50.0%) [+0.0100, +0.0900]**" in text
+    assert "25.00% of the test pairs by content (tf-idf)" in text
+
+
+def test_a_model_that_knows_no_cold_item_is_called_unable():
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(summary_table(cold_metrics(scored=0.0)))
+    text = console.export_text()
+    assert "this model can score none of them" in text
+    ours = next(line for line in text.splitlines() if line.startswith("│ this model"))
+    assert "0.81" not in ours
+    assert "0.0%" in ours

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TypeVar
 
-from recsys_lab.threads import usable_cores
+from recsys_lab.threads import num_threads
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -21,7 +21,7 @@ def map_in_order(work: Callable[[Piece], Result], pieces: Iterator[Piece]) -> It
     consuming overlap wherever they let go of Python's lock. An error of reading or working is
     raised here; the threads end with it, or when the consumer stops early.
     """
-    threads = min(_MOST_THREADS, usable_cores())
+    threads = min(_MOST_THREADS, num_threads())
     if threads == 1:
         yield from map(work, pieces)
         return

@@ -30,6 +30,7 @@ _PROTOCOLS = {"uniform": "uniform negatives", "degree_matched": "degree-matched 
 _MEASURES: tuple[tuple[str, LineStyle], ...] = (("precision", "-"), ("recall", "--"))
 _PARTS = {"all": (PALETTE[4], 4.0, 0.6), "seen": (PALETTE[0], 1.5, 1.0)}  # colour, width, alpha
 _WORTH_MARKING = 0.005  # share of unscored pairs
+_WIDE_CURVES = 4.0  # longest over shortest curve, from where the axis is logarithmic
 _WIDE_RANGE = 8.0  # largest over smallest, from where an axis is logarithmic
 
 
@@ -54,7 +55,8 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
     """
     figure, axes = new_figure(11, 4.6, 2)
     handles, any_reset = [], False
-    for number, (label, seeds) in enumerate(list(series.items())[:MAX_SERIES]):
+    drawn = dict(list(series.items())[:MAX_SERIES])
+    for number, (label, seeds) in enumerate(drawn.items()):
         color, style = series_style(number)
         handles.append(Line2D([], [], color=color, linestyle=style, linewidth=2, label=label))
         resets = _resets(seeds)
@@ -69,7 +71,10 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
                 axis.fill_between(items, low, high, color=color, alpha=0.18, linewidth=0)
             for reset in resets:
                 axis.axvline(reset, color=color, linestyle=":", linewidth=1.0, alpha=0.7)
+    ends = [reached for seeds in drawn.values() if (reached := _last_items(seeds)) > 0]
     for axis, title in zip(axes, _PROTOCOLS.values(), strict=True):
+        if ends and max(ends) > _WIDE_CURVES * min(ends):
+            axis.set_xscale("log")
         axis.set(xlabel="items trained (millions)", ylabel="AUC-ROC, validation pairs")
         set_title(axis, title)
     if any_reset:
@@ -149,7 +154,7 @@ def draw_time_against_quality(
     for level in references.values():
         axis.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
     label_levels(axis, references)
-    label_points(axis, {label: _extent(point) for label, point in points.items()})
+    label_points(axis, {label: _extent(point) for label, point in points.items()}, references)
     save_figure(figure, path)
     return figure
 
@@ -173,6 +178,11 @@ def _over_seeds(seeds: Sequence[Rows], name: str) -> tuple[np.ndarray, np.ndarra
     values = np.array([[curve[step][name] for step in steps] for curve in curves], float)
     items = np.array([[curve[step].get("items") or 0 for step in steps] for curve in curves])
     return items.mean(0) / 1e6, values
+
+
+def _last_items(seeds: Sequence[Rows]) -> float:
+    """Items trained at the end of the longest curve."""
+    return max((float(row.get("items") or 0) for rows in seeds for row in rows), default=0.0)
 
 
 def _resets(seeds: Sequence[Rows]) -> list[float]:

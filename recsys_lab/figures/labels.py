@@ -46,16 +46,22 @@ def label_levels(axis: Axes, levels: Mapping[str, float]) -> None:
         )
 
 
-def label_points(axis: Axes, points: Mapping[str, Corners]) -> None:
-    """Name points, each at the nearest place that is free of points, their bars and other names.
+def label_points(
+    axis: Axes, points: Mapping[str, Corners], levels: Mapping[str, float] | None = None
+) -> None:
+    """Name points, each at the nearest place that is free of points, bars, lines and other names.
 
     Args:
         axis: its limits are final.
         points: corners of each point with its error bars.
+        levels: height of each horizontal line.
     """
     _settle(axis)
     to_paper = axis.transData.transform
     taken = [Bbox([to_paper(low), to_paper(high)]).padded(_MARK) for low, high in points.values()]
+    for level in (levels or {}).values():
+        height = to_paper((0, level))[1]
+        taken.append(Bbox([(axis.bbox.x0, height), (axis.bbox.x1, height)]).padded(1.0))
     for label, (low, high) in points.items():
         center = (low[0] + high[0]) / 2, (low[1] + high[1]) / 2
         half = (to_paper(high) - to_paper(low)) / 2 * 72.0 / _canvas(axis).figure.dpi

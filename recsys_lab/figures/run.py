@@ -54,7 +54,7 @@ def draw_learning_curve(rows: Sequence[Mapping[str, object]], path: Path) -> Fig
         for axis in (curve, loss):
             label = "learning-rate reset" if number == 0 and axis is curve else None
             axis.axvline(step, color="#b0b5bd", linestyle=":", linewidth=1.2, label=label)
-    if names:
+    if curve.get_legend_handles_labels()[0]:  # no line where no pair of validation is scored
         curve.legend(frameon=False, loc="lower right")
     save_figure(figure, path)
     return figure

@@ -8,20 +8,22 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def _fill_row(
-    weights: np.ndarray, outcomes: np.ndarray, threshold: np.ndarray, alias: np.ndarray
+def fill_alias(
+    weights: np.ndarray,
+    scaled: np.ndarray,
+    stack: np.ndarray,
+    threshold: np.ndarray,
+    alias: np.ndarray,
 ) -> None:
-    """Fill one table: slot k yields outcomes[k] below threshold[k], else alias[k]."""
+    """Fill one table: slot k yields k below threshold[k], else alias[k]; all (size,)."""
     size = len(weights)
     total = 0.0
     for weight in weights:
         total += weight
-    scaled = np.empty(size, np.float64)
-    stack = np.empty(size, np.int64)  # small slots from the left, large ones from the right
-    small, large = 0, size
+    small, large = 0, size  # of the stack: small slots from the left, large ones from the right
     for slot in range(size):
         scaled[slot] = weights[slot] * size / total
-        alias[slot] = outcomes[slot]
+        alias[slot] = slot
         if scaled[slot] < 1.0:
             stack[small] = slot
             small += 1
@@ -32,7 +34,7 @@ def _fill_row(
         small -= 1
         poor, rich = stack[small], stack[large]
         threshold[poor] = scaled[poor]
-        alias[poor] = outcomes[rich]
+        alias[poor] = rich
         scaled[rich] -= 1.0 - scaled[poor]
         if scaled[rich] < 1.0:
             large += 1
@@ -46,26 +48,18 @@ def _fill_row(
         large += 1
 
 
-@njit(cache=True, nogil=True)
-def build_alias_rows(
-    indptr: np.ndarray, indices: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Build the alias table of every row of a compressed matrix.
+def build_alias(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Build one alias table over 0 .. K - 1.
+
+    Args:
+        weights: (K,), not negative, with a positive sum.
 
     Returns:
-        thresholds (E,) float32 and aliases (E,) int32; aliases are column ids, so that a draw
-        needs no second look into `indices`.
+        thresholds (K,) float32 and aliases (K,) int32: slot k yields k where a number in [0, 1)
+        lies below threshold[k], else alias[k].
     """
-    threshold = np.empty(len(indices), np.float32)
-    alias = np.empty(len(indices), np.int32)
-    for row in range(len(indptr) - 1):
-        low, high = indptr[row], indptr[row + 1]
-        _fill_row(weights[low:high], indices[low:high], threshold[low:high], alias[low:high])
+    size = len(weights)
+    threshold, alias = np.empty(size, np.float32), np.empty(size, np.int32)
+    scaled, stack = np.empty(size), np.empty(size, np.int32)
+    fill_alias(weights.astype(np.float64), scaled, stack, threshold, alias)
     return threshold, alias
-
-
-def build_alias(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Build one alias table over 0 .. len(weights) - 1; thresholds and aliases as above."""
-    indptr = np.array([0, len(weights)], np.int64)
-    outcomes = np.arange(len(weights), dtype=np.int32)
-    return build_alias_rows(indptr, outcomes, weights.astype(np.float64))

@@ -1,4 +1,4 @@
-"""The weighted, undirected item graph in compressed rows, with its alias tables."""
+"""The weighted, undirected item graph in compressed rows, with what its walks draw from."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,7 +6,9 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
-from recsys_lab.graph.alias import build_alias_rows
+from recsys_lab.graph.pair_set import build_pair_set
+from recsys_lab.graph.rows import in_order, row_peaks, row_sums, rows_of_pairs
+from recsys_lab.graph.slots import pack_graph
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class ItemGraph:
     def __post_init__(self) -> None:
         if not self.indptr[-1] == len(self.indices) == len(self.weights) or self.indptr[0] != 0:
             raise ValueError("indptr, indices and weights of the graph do not fit together")
-        if len(self.weights) and not (np.isfinite(self.weights).all() and self.weights.min() > 0):
+        if len(self.weights) and not 0 < self.weights.min() <= self.weights.max() < np.inf:
             raise ValueError("weights of the graph must be positive and finite")
         if len(self.indices) and not 0 <= self.indices.min() <= self.indices.max() < len(self):
             raise ValueError(f"a neighbour in the graph is not an item id in 0 .. {len(self) - 1}")
@@ -38,20 +40,23 @@ class ItemGraph:
     def from_pairs(
         cls, heads: np.ndarray, tails: np.ndarray, weights: np.ndarray, num_items: int
     ) -> "ItemGraph":
-        """Build from unordered pairs (P,), each given once.
+        """Build from unordered pairs (P,), each given once; quickest in the order of ItemPairs.
 
         Raises:
-            ValueError: a pair is given twice or joins an item to itself.
+            ValueError: a pair is given twice, joins an item to itself or names an unknown item.
         """
-        rows, columns = np.concatenate([heads, tails]), np.concatenate([tails, heads])
-        matrix = sp.coo_array(
-            (np.concatenate([weights, weights]).astype(np.float32), (rows, columns)),
-            shape=(num_items, num_items),
-        ).tocsr()
-        matrix.sort_indices()
-        if matrix.nnz != 2 * len(heads) or (heads == tails).any():
-            raise ValueError("pairs must be distinct and join two different items")
-        return cls(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
+        for ids in (heads, tails):
+            if len(ids) and not 0 <= ids.min() <= ids.max() < num_items:
+                raise ValueError(f"a pair names an item outside 0 .. {num_items - 1}")
+        heads, tails = (np.ascontiguousarray(ids, np.int32) for ids in (heads, tails))
+        weights = np.ascontiguousarray(weights, np.float32)
+        if not in_order(heads, tails):
+            low, high = np.minimum(heads, tails), np.maximum(heads, tails)
+            order = np.lexsort((high, low))
+            heads, tails, weights = low[order], high[order], weights[order]
+            if not in_order(heads, tails):
+                raise ValueError("pairs must be distinct and join two different items")
+        return cls(*rows_of_pairs(heads, tails, weights, num_items))
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -68,23 +73,25 @@ class ItemGraph:
 
     @cached_property
     def adjacency(self) -> sp.csr_array:
-        """The weights as a scipy matrix (N, N); shares memory with the graph."""
+        """The weights as a scipy matrix (N, N); shares its entries with the graph."""
         return sp.csr_array((self.weights, self.indices, self.indptr), shape=(len(self), len(self)))
 
     @cached_property
     def strength(self) -> np.ndarray:
         """Sum of the weights of each item's pairs, (N,) float64."""
-        return np.asarray(self.adjacency.sum(axis=1, dtype=np.float64))
+        return row_sums(self.indptr, self.weights)
 
     @cached_property
-    def transition(self) -> sp.csr_array:
-        """Transition probabilities (N, N): weights divided by their row's sum, in float64."""
-        scale = np.zeros(len(self))
-        np.divide(1.0, self.strength, out=scale, where=self.strength > 0)
-        data = self.weights.astype(np.float64) * np.repeat(scale, self.degrees)
-        return sp.csr_array((data, self.indices, self.indptr), shape=(len(self), len(self)))
+    def peak(self) -> np.ndarray:
+        """Upper bound on the share of an item's heaviest pair in its strength, (N,) float32."""
+        return row_peaks(self.indptr, self.weights, self.strength)
 
     @cached_property
-    def alias(self) -> tuple[np.ndarray, np.ndarray]:
-        """Alias tables of every row: (E,) float32 thresholds and (E,) int32 aliases as item ids."""
-        return build_alias_rows(self.indptr, self.indices, self.weights)
+    def tables(self) -> tuple[np.ndarray, np.ndarray, np.uint64]:
+        """Alias tables of every row, see `slots`: rows (N,), slots (E,) and the bits of an id."""
+        return pack_graph(self.indptr, self.indices, self.weights)
+
+    @cached_property
+    def pair_set(self) -> tuple[np.ndarray, np.uint64]:
+        """Tells whether two items are a pair, see `pair_set`."""
+        return build_pair_set(self.indptr, self.indices)

@@ -1,21 +1,27 @@
 """Random walks as a pure function of (graph, seed, epoch, walk number)."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit
 
+from recsys_lab.graph.blocks import even_bounds, run_blocks
 from recsys_lab.graph.counter import GOLDEN, mix64, permute_index, stream_key
 from recsys_lab.graph.graph import ItemGraph
+from recsys_lab.graph.prefetch import prefetch
+from recsys_lab.graph.rows import multiply
+from recsys_lab.graph.slots import slot_item, slot_place
 
-_LANES = 256  # walks in flight: their cache misses overlap
+LANES = 256  # walks in flight: their cache misses overlap
+_BLOCK = 1 << 19  # places that a thread draws at a time; less stays in the calling thread
 _PURPOSE = 1  # keeps the stream of walks apart from other streams of the same seed
 
 
 @njit(cache=True, nogil=True)
 def _walk_block(
-    indptr: np.ndarray,
-    indices: np.ndarray,
-    threshold: np.ndarray,
-    alias: np.ndarray,
+    rows: np.ndarray,
+    slots: np.ndarray,
+    bits: np.uint64,
     start_items: np.ndarray,
     key: np.uint64,
     first: int,
@@ -23,32 +29,27 @@ def _walk_block(
     walks: np.ndarray,
 ) -> None:
     """Fill walks (W, L) with walk numbers first .. first + W - 1 of an epoch."""
-    length = walks.shape[1]
-    state = np.empty(_LANES, np.uint64)
-    slots = np.empty(_LANES, np.int64)
-    coins = np.empty(_LANES, np.float32)
-    for low in range(0, walks.shape[0], _LANES):
-        lanes = min(_LANES, walks.shape[0] - low)
+    state, random = np.empty(LANES, np.uint64), np.empty(LANES, np.uint64)
+    here, places = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    for low in range(0, walks.shape[0], LANES):
+        lanes = min(LANES, walks.shape[0] - low)
         for lane in range(lanes):
             number = first + low + lane
-            place = permute_index(number, num_walks, key)
-            walks[low + lane, 0] = start_items[place % len(start_items)]
+            item = start_items[permute_index(number, num_walks, key) % len(start_items)]
+            prefetch(rows, item)
+            here[lane] = walks[low + lane, 0] = item
             state[lane] = mix64(key ^ mix64(np.uint64(number) + GOLDEN))
-        for step in range(1, length):
+        for step in range(1, walks.shape[1]):
             # Two passes, so that the loads of all lanes are in flight together.
             for lane in range(lanes):
                 state[lane] += GOLDEN
-                bits = mix64(state[lane])
-                item = walks[low + lane, step - 1]
-                degree = np.uint64(indptr[item + 1] - indptr[item])
-                slots[lane] = indptr[item] + np.int64(
-                    ((bits >> np.uint64(32)) * degree) >> np.uint64(32)
-                )
-                coins[lane] = np.float32(bits & np.uint64(0xFFFFFF)) * np.float32(2.0**-24)
+                random[lane] = mix64(state[lane])
+                places[lane] = slot_place(rows[here[lane]], random[lane])
+                prefetch(slots, places[lane])
             for lane in range(lanes):
-                slot = slots[lane]
-                keep = coins[lane] < threshold[slot]
-                walks[low + lane, step] = indices[slot] if keep else alias[slot]
+                item = slot_item(slots[places[lane]], random[lane], bits)
+                prefetch(rows, item)
+                here[lane] = walks[low + lane, step] = item
 
 
 def num_walks(graph: ItemGraph, walks_per_item: int) -> int:
@@ -56,10 +57,24 @@ def num_walks(graph: ItemGraph, walks_per_item: int) -> int:
     return walks_per_item * len(graph.start_items)
 
 
-def check_walks(
-    graph: ItemGraph, walks_per_item: int, walk_length: int, first: int, count: int | None
-) -> int:
-    """Number of walks to draw, at most `count` of those from `first` to the end of the epoch.
+def draw_walks(
+    fill: Callable[[int, int, np.ndarray], None],
+    graph: ItemGraph,
+    walks_per_item: int,
+    walk_length: int,
+    first: int,
+    count: int | None,
+) -> np.ndarray:
+    """Check what all kinds of walks have in common, and draw them; many on all cores.
+
+    Args:
+        fill: (first, num_walks, walks) fills walks (W, L) with the walk numbers from `first` of an
+            epoch of `num_walks`; it releases the interpreter lock.
+        graph: as the following ones, see `random_walks`.
+        walks_per_item: walks that start at each item in an epoch.
+        walk_length: items in a walk.
+        first: number of the first walk.
+        count: how many walks; the rest of the epoch if left out.
 
     Raises:
         ValueError: an argument is out of range, or the graph has no pair to walk along.
@@ -74,7 +89,10 @@ def check_walks(
     count = total - first if count is None else min(count, total - first)
     if first < 0 or count < 1:
         raise ValueError(f"walks {first} .. are outside an epoch of {total} walks")
-    return count
+    walks = np.empty((count, walk_length), np.int32)
+    bounds = even_bounds(count, min(count, walks.size // _BLOCK))
+    run_blocks(lambda low, high: fill(first + low, total, walks[low:high]), bounds)
+    return walks
 
 
 def random_walks(
@@ -91,7 +109,7 @@ def random_walks(
 
     Perozzi et al., DeepWalk (KDD 2014), on a weighted graph. An epoch starts `walks_per_item` walks
     at every item that has a neighbour, in a random order; walk number w of an epoch is the same
-    whichever block it is drawn in.
+    whichever block it is drawn in, on however many threads.
 
     Args:
         graph: the training graph.
@@ -108,28 +126,28 @@ def random_walks(
     Raises:
         ValueError: an argument is out of range, or the graph has no pair to walk along.
     """
-    count = check_walks(graph, walks_per_item, walk_length, first, count)
-    total = num_walks(graph, walks_per_item)
-    walks = np.empty((count, walk_length), np.int32)
+    rows, slots, bits = graph.tables
     key = stream_key(seed, epoch, _PURPOSE)
-    threshold, alias = graph.alias
-    _walk_block(
-        graph.indptr, graph.indices, threshold, alias, graph.start_items, key, first, total, walks
-    )
-    return walks
+
+    def fill(first: int, total: int, walks: np.ndarray) -> None:
+        _walk_block(rows, slots, bits, graph.start_items, key, first, total, walks)
+
+    return draw_walks(fill, graph, walks_per_item, walk_length, first, count)
 
 
 def expected_frequencies(graph: ItemGraph, walk_length: int) -> np.ndarray:
     """Share of each item among all places of the walks, in expectation; (N,) float64, sums to 1.
 
     The start distribution, uniform over the items that have a neighbour, pushed along the
-    transition matrix walk_length - 1 times, averaged over the places.
+    transition matrix walk_length - 1 times, averaged over the places. The weights are symmetric, so
+    a push is their product with the distribution over the sums of the rows.
     """
+    strength = graph.strength
     place = np.zeros(len(graph))
     place[graph.start_items] = 1.0 / len(graph.start_items)
     total = place.copy()
-    backward = graph.transition.T.tocsr()
     for _ in range(walk_length - 1):
-        place = backward @ place
+        share = np.divide(place, strength, out=np.zeros_like(place), where=strength > 0)
+        place = multiply(graph.indptr, graph.indices, graph.weights, share)
         total += place
     return total / total.sum()

@@ -1,11 +1,13 @@
 """Both batch contracts as one: blocks of score matrices with the weights of their cells."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+
+Kernel = Literal["auto", "fused", "autograd"]  # what trains a block: see `fused_training`
 
 
 class ScoreBlock(NamedTuple):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from recsys_lab.data.batch import Items
+from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.mf import Loss, MatrixFactorization
@@ -15,7 +16,7 @@ from recsys_lab.models.skipgram import SkipGram
 
 
 def skipgram(
-    items: Items, *, embedding_dim: int, score: Score, popularity_weight: float
+    items: Items, *, embedding_dim: int, score: Score, popularity_weight: float, kernel: Kernel
 ) -> SkipGram:
     """Skip-gram on item ids alone (word2vec).
 
@@ -24,6 +25,7 @@ def skipgram(
         embedding_dim: D.
         score: see `SkipGram`.
         popularity_weight: times the log of an item's training pairs, added to its scores.
+        kernel: see `SkipGram`.
     """
     num_items = len(items.degrees)
     return SkipGram(
@@ -31,6 +33,7 @@ def skipgram(
         contexts=IdEncoder(num_items, embedding_dim, init_scale=0.0),
         score=score,
         popularity=_popularity(items, popularity_weight),
+        kernel=kernel,
     )
 
 
@@ -43,6 +46,7 @@ def skipgram_side_info(
     fields: Sequence[str],
     pooling: Pooling,
     context_side_info: bool,
+    kernel: Kernel,
 ) -> SkipGram:
     """Skip-gram on item ids and side information (GES and EGES).
 
@@ -58,6 +62,7 @@ def skipgram_side_info(
         pooling: see `SideInfoEncoder`.
         context_side_info: whether contexts have side information, too; if not, the score
             "center_context" is unable to score cold items.
+        kernel: see `SkipGram`.
     """
     codes, trained = [items.field(name) for name in fields], items.degrees > 0
     ours = codes if context_side_info else []
@@ -66,6 +71,7 @@ def skipgram_side_info(
         contexts=SideInfoEncoder(trained, ours, embedding_dim, pooling, init_scale=0.0),
         score=score,
         popularity=_popularity(items, popularity_weight, impute_cold=True),
+        kernel=kernel,
     )
 
 
@@ -77,6 +83,7 @@ def matrix_factorization(
     loss: Loss,
     l2: float,
     popularity_weight: float,
+    kernel: Kernel,
 ) -> MatrixFactorization:
     """Matrix factorisation of the pairs, or of the windows.
 
@@ -87,6 +94,7 @@ def matrix_factorization(
         loss: see `MatrixFactorization`.
         l2: see `MatrixFactorization`.
         popularity_weight: see `skipgram`.
+        kernel: see `SkipGram`.
     """
     num_items = len(items.degrees)
     spread = 0.5 * embedding_dim**0.5  # +- 0.5 / sqrt(D): first scores of about 1 / (12 sqrt(D))
@@ -96,6 +104,7 @@ def matrix_factorization(
         loss=loss,
         l2=l2,
         popularity=_popularity(items, popularity_weight),
+        kernel=kernel,
     )
 
 

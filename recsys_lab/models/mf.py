@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch
-from recsys_lab.models.blocks import score_block
+from recsys_lab.models.blocks import Kernel, score_block
 from recsys_lab.models.encoders import IdEncoder
 from recsys_lab.models.losses import logistic_loss, squared_loss
 from recsys_lab.models.scoring import ScoreVectors
@@ -30,6 +30,7 @@ class MatrixFactorization(nn.Module):
             weight of a positive, and 0 for a negative.
         l2: times (|u_i|^2 + |u_j|^2 + b_i^2 + b_j^2), added to the loss of every pair.
         popularity: (N,) added to the score for both items.
+        kernel: see `SkipGram`.
     """
 
     popularity: Tensor
@@ -42,6 +43,7 @@ class MatrixFactorization(nn.Module):
         loss: Loss,
         l2: float,
         popularity: Tensor,
+        kernel: Kernel = "autograd",
     ) -> None:
         super().__init__()
         if loss not in _LOSSES:
@@ -53,6 +55,7 @@ class MatrixFactorization(nn.Module):
         self.global_bias = nn.Parameter(torch.zeros(1)) if biases else None
         self.loss_name = loss
         self.l2 = l2
+        self.kernel = kernel
         self.register_buffer("popularity", popularity, persistent=False)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -41,10 +41,11 @@ class RowWiseAdagrad(torch.optim.Optimizer):
             raise ValueError(f"optimizer.lr must be > 0, got {lr}")
         super().__init__(params, {"lr": lr, "eps": eps})
 
-    def _accumulator(self, parameter: Tensor, sparse: bool) -> Tensor:
+    def accumulator(self, parameter: Tensor, *, by_row: bool) -> Tensor:
+        """The accumulators of a parameter: one for each row (N,), or for each element."""
         state = self.state[parameter]
         if "sum" not in state:
-            shape = parameter.shape[:1] if sparse else parameter.shape
+            shape = parameter.shape[:1] if by_row else parameter.shape
             state["sum"] = torch.zeros(shape, dtype=parameter.dtype, device=parameter.device)
         return state["sum"]
 
@@ -59,7 +60,7 @@ class RowWiseAdagrad(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                total = self._accumulator(parameter, parameter.grad.is_sparse)
+                total = self.accumulator(parameter, by_row=parameter.grad.is_sparse)
                 if not parameter.grad.is_sparse:
                     total.addcmul_(parameter.grad, parameter.grad)
                     parameter.addcdiv_(

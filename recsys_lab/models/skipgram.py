@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch
-from recsys_lab.models.blocks import score_block
+from recsys_lab.models.blocks import Kernel, score_block
 from recsys_lab.models.encoders import Encoder
+from recsys_lab.models.fused_loss import fused_loss
 from recsys_lab.models.losses import logistic_loss
 from recsys_lab.models.scoring import Score, ScoreVectors, score_vectors
 
@@ -18,17 +19,26 @@ class SkipGram(nn.Module):
         contexts: encoder of contexts.
         score: how two items are compared after training (`score_vectors`).
         popularity: (N,) added to the score for both items.
+        kernel: what computes a block: "autograd" operations of torch, anywhere; "fused" the
+            compiled kernels of `fused`, on a CPU; "auto" those where they can. They train tables of
+            item ids in place, and give autograd the gradients of other encoders' vectors.
     """
 
     popularity: Tensor
 
     def __init__(
-        self, centers: Encoder, contexts: Encoder, score: Score, popularity: Tensor
+        self,
+        centers: Encoder,
+        contexts: Encoder,
+        score: Score,
+        popularity: Tensor,
+        kernel: Kernel = "autograd",
     ) -> None:
         super().__init__()
         self.centers = centers
         self.contexts = contexts
         self.score = score
+        self.kernel = kernel
         self.register_buffer("popularity", popularity, persistent=False)
 
     @torch.no_grad()
@@ -54,6 +64,8 @@ class SkipGram(nn.Module):
 
         Divide one by the other for the loss of a positive and its negatives, in nats.
         """
+        if self.kernel != "autograd" and self.popularity.device.type == "cpu":
+            return fused_loss(self.centers, self.contexts, batch)
         block = score_block(batch)
         center = self.centers(block.centers)  # (G, R, D)
         logits = torch.bmm(center, self.contexts(block.contexts).transpose(1, 2))  # (G, R, C)

@@ -11,6 +11,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch
+from recsys_lab.models.fused_training import FusedTraining, refusal
 from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.schedules import Schedule
 from recsys_lab.models.scoring import ScoreVectors
@@ -87,6 +88,7 @@ class EmbeddingTask(LightningModule):
         self._schedule = schedule
         self._identity = dict(identity)
         self._config = dict(config)
+        self._update: Callable[[Batch, float], tuple[Tensor, Tensor]] | None = None
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """The optimisers over all parameters; the first decides the rate that is logged."""
@@ -109,9 +111,19 @@ class EmbeddingTask(LightningModule):
         return float(self._optimizers()[0].optimizer.defaults["lr"])
 
     def on_fit_start(self) -> None:
-        """Tell a net that trains itself what it is going to meet."""
-        if isinstance(self.net, SelfUpdatingNet):
-            self.net.begin(self.trainer.datamodule.frequencies)  # type: ignore[attr-defined]
+        """Choose what updates the weights: the net itself, compiled kernels, or autograd.
+
+        Raises:
+            ValueError: the net asks for the kernels and they cannot train it.
+        """
+        net, optimizer = self.net, self._optimizers()[0].optimizer
+        kernel = getattr(net, "kernel", "autograd")
+        self._update = None
+        if isinstance(net, SelfUpdatingNet):
+            net.begin(self.trainer.datamodule.frequencies)  # type: ignore[attr-defined]
+            self._update = net.update
+        elif kernel == "fused" or (kernel == "auto" and refusal(net, optimizer) is None):
+            self._update = FusedTraining(net, optimizer).update
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One update; returns the mean loss of a positive with its negatives, detached."""
@@ -119,8 +131,8 @@ class EmbeddingTask(LightningModule):
         rate = self.learning_rate(batch_idx)
         for group in chain.from_iterable(o.param_groups for o in (first, *others)):
             group["lr"] = rate
-        if isinstance(self.net, SelfUpdatingNet):
-            total, weight = self.net.update(batch, rate)
+        if self._update is not None:
+            total, weight = self._update(batch, rate)
         else:
             total, weight = self.net.loss(batch)
             for optimizer in (first, *others):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+SLICES = ("all", "seen", "one_cold", "both_cold")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -26,6 +28,12 @@ class Column:
         """Whether it belongs to the run and not to a scorer: baselines have none."""
         return self.key.startswith("fit/")
 
+    @property
+    def slice(self) -> str:
+        """The slice of the test pairs that it is measured on, or an empty text."""
+        part = self.key.rpartition("/")[2]
+        return part if part in SLICES else ""
+
     def write(self, value: float | None) -> str:
         """The number, or a dash where there is none."""
         return "–" if value is None else f"{value:,.{self.decimals}f}"
@@ -41,8 +49,11 @@ COLUMNS = (
     Column("auc/uniform/both_cold", _UNIFORM, "both cold"),
     Column("auc/degree_matched/seen", _MATCHED, "seen"),
     Column("auc/degree_matched/all", _MATCHED, "all"),
+    Column("auc/degree_matched/one_cold", _MATCHED, "one cold"),
+    Column("auc/degree_matched/both_cold", _MATCHED, "both cold"),
     Column("auc/given/all", "AUC, given negatives", "all"),
     Column("hr@10/all", _RANKING, "HR@10"),
+    Column("hr@10/one_cold", _RANKING, "HR@10 one cold"),
     Column("hr@50/all", _RANKING, "HR@50"),
     Column("ndcg@10/all", _RANKING, "NDCG@10"),
     Column("mrr/all", _RANKING, "MRR"),

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from recsys_lab.report.columns import COLUMNS, QUALITY, Column
+from recsys_lab.report.columns import COLUMNS, QUALITY, SLICES, Column
 from recsys_lab.report.names import baseline_label, experiment_labels, settings
 from recsys_lab.report.notes import coverage_notes, data_notes, data_title
 from recsys_lab.report.run_folders import Run
 
 Data = tuple[str, str]  # hashes of split and vocabulary
+_WORTH_A_COLUMN = 0.01  # share of the test pairs in a slice
 COVERAGE = "coverage/all"  # kept beside the columns: share of the test pairs that are scored
 
 
@@ -60,6 +61,7 @@ class Table:
     experiments: tuple[Entry, ...]
     baselines: tuple[Entry, ...]
     notes: tuple[str, ...]
+    shares: Mapping[str, float]  # of the test pairs, by slice
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -68,8 +70,14 @@ class Table:
 
     @property
     def columns(self) -> list[Column]:
-        """The columns that have a value in some row."""
-        return [c for c in COLUMNS if any(c.key in entry.values for entry in self.entries)]
+        """The columns that have a value in some row, and more than a handful of test pairs."""
+        small = [name for name, share in self.shares.items() if share < _WORTH_A_COLUMN]
+        return [
+            column
+            for column in COLUMNS
+            if column.slice not in small
+            and any(column.key in entry.values for entry in self.entries)
+        ]
 
     def is_best(self, entry: Entry, column: Column) -> bool:
         """Whether no other row has a better mean, and some row has a worse one."""
@@ -147,12 +155,25 @@ def _table(runs: Sequence[Run]) -> tuple[Table, list[tuple[str, str]]]:
         _entry(baseline_label(name), (), [first], f"baseline/{name}", with_fit=False)
         for name in names
     ]
-    covered = {entry.label: entry.values.get(COVERAGE) for entry in experiments}
+    covered = {entry.label: entry.values.get(COVERAGE) for entry in [*experiments, *baselines]}
     coverage = {label: value.mean for label, value in covered.items() if value is not None}
     notes = [*data_notes(runs), *coverage_notes(coverage)]
-    return Table(
-        runs[0].data, data_title(runs[0]), tuple(experiments), tuple(baselines), tuple(notes)
-    ), problems
+    table = Table(
+        data=runs[0].data,
+        title=data_title(runs[0]),
+        experiments=tuple(experiments),
+        baselines=tuple(baselines),
+        notes=tuple(notes),
+        shares=_shares(first),
+    )
+    return table, problems
+
+
+def _shares(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Share of each slice in the test pairs, where the counts are known."""
+    total = metrics.get("count/test/all")
+    counts = {part: metrics.get(f"count/test/{part}") for part in SLICES}
+    return {part: n / total for part, n in counts.items() if total and n is not None}
 
 
 def _one_run_per_seed(runs: Sequence[Run]) -> tuple[list[list[Run]], list[tuple[str, str]]]:

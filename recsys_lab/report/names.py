@@ -5,7 +5,7 @@ from typing import Any
 
 from recsys_lab.report.run_folders import Run
 
-_BASELINES = {"adamic_adar": "Adamic-Adar"}
+_BASELINES = {"adamic_adar": "Adamic-Adar", "content": "content (tf-idf)"}
 _NOT_SETTINGS = ("seed", "prepared_dir", "catalog.path", "catalog.val_path", "catalog.test_path")
 _MAX_DIFFERENCES = 4
 

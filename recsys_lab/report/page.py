@@ -12,11 +12,10 @@ from recsys_lab.report.columns import Column
 from recsys_lab.report.comparison import Comparison, Entry, Table
 from recsys_lab.report.published import CAPTION, HEADERS, PUBLISHED
 from recsys_lab.report.tables import (
-    DIFFERENCE_HEADERS,
     DIFFERENCES,
     HOW_TO_READ,
     Picture,
-    difference_rows,
+    difference_table,
     write_bounds,
     write_seeds,
 )
@@ -47,7 +46,8 @@ def _section(number: int, table: Table, pictures: Sequence[Picture], folder: Pat
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
     parts = [f"<h2>Table {number}: {escape(table.title)}</h2>", f"<ul>{notes}</ul>"]
     parts.append(_main_table(table))
-    if rows := difference_rows(table):
+    headers, rows = difference_table(table)
+    if rows:
         body = "".join(
             _row([_cell(label, "name"), *(_difference(*cell) for cell in cells)])
             for label, cells in rows
@@ -55,7 +55,7 @@ def _section(number: int, table: Table, pictures: Sequence[Picture], folder: Pat
         parts += [
             "<h3>Against the strong baselines</h3>",
             f'<p class="soft">{escape(DIFFERENCES)}</p>',
-            _wrap(_header_row(["experiment", *DIFFERENCE_HEADERS]), body),
+            _wrap(_header_row(["experiment", *headers]), body),
         ]
     parts += [_figure(picture, folder) for picture in pictures]
     return "\n".join(parts)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from recsys_lab.report.columns import COLUMNS, Column
 from recsys_lab.report.comparison import Comparison, Entry, Estimate, Table, estimate
+from recsys_lab.report.names import baseline_label
 from recsys_lab.report.published import CAPTION, HEADERS, PUBLISHED
 
 HOW_TO_READ = (
@@ -18,18 +19,12 @@ DIFFERENCES = (
     "Differences to the strong baselines on the same queries, in brackets the 95 % interval; "
     "bold where it excludes zero."
 )
-_COMPARED = (
-    ("adamic_adar", "hr@10/all"),
-    ("walk_proximity", "hr@10/all"),
-    ("adamic_adar", "ndcg@10/all"),
-    ("walk_proximity", "ndcg@10/all"),
-)
-DIFFERENCE_HEADERS = (
-    "HR@10 less Adamic-Adar",
-    "HR@10 less walk proximity",
-    "NDCG@10 less Adamic-Adar",
-    "NDCG@10 less walk proximity",
-)
+_COMPARED = [
+    (baseline, metric)
+    for metric in ("hr@10/all", "ndcg@10/all")
+    for baseline in ("adamic_adar", "walk_proximity", "content")
+]
+Difference = tuple[str, bool]  # its text, and whether its interval excludes zero
 
 
 class Picture(NamedTuple):
@@ -60,24 +55,30 @@ def write_seeds(entry: Entry) -> str:
     return "–" if entry.is_baseline else str(len(entry.runs))
 
 
-def difference_rows(table: Table) -> list[tuple[str, list[tuple[str, bool]]]]:
-    """Label and, by `DIFFERENCE_HEADERS`, the text of each difference and whether it is certain."""
-    rows = []
-    for entry in table.experiments:
-        cells = []
-        for baseline, metric in _COMPARED:
-            values = [
-                estimate(
-                    [run.metrics for run in entry.runs],
-                    f"difference/{baseline}/{metric}",
-                    bound,
-                )
-                for bound in ("value", "low", "high")
-            ]
-            cells.append(_write_difference(values, _baseline_mean(entry, baseline, metric)))
-        if any(text != "–" for text, _ in cells):
-            rows.append((entry.label, cells))
-    return rows
+def difference_table(table: Table) -> tuple[list[str], list[tuple[str, list[Difference]]]]:
+    """Headers, and the label and differences of each row; a run has those to some baselines."""
+    shown = [
+        (baseline, metric)
+        for baseline, metric in _COMPARED
+        if any(_difference_to(entry, baseline, metric)[0] for entry in table.experiments)
+    ]
+    headers = [
+        f"{metric.removesuffix('/all').upper()} less {baseline_label(baseline)}"
+        for baseline, metric in shown
+    ]
+    rows = [
+        (entry.label, [_write_difference(entry, *compared) for compared in shown])
+        for entry in table.experiments
+        if any(_difference_to(entry, *compared)[0] for compared in shown)
+    ]
+    return headers, rows
+
+
+def _difference_to(entry: Entry, baseline: str, metric: str) -> list[Estimate | None]:
+    """Value, low and high, each None where not every seed has it."""
+    rows = [run.metrics for run in entry.runs]
+    name = f"difference/{baseline}/{metric}"
+    return [estimate(rows, name, bound) for bound in ("value", "low", "high")]
 
 
 def _baseline_mean(entry: Entry, baseline: str, metric: str) -> float | None:
@@ -85,12 +86,11 @@ def _baseline_mean(entry: Entry, baseline: str, metric: str) -> float | None:
     return None if found is None else found.mean
 
 
-def _write_difference(
-    values: Sequence[Estimate | None], reference: float | None
-) -> tuple[str, bool]:
-    value, low, high = values
+def _write_difference(entry: Entry, baseline: str, metric: str) -> Difference:
+    value, low, high = _difference_to(entry, baseline, metric)
     if value is None or low is None or high is None:
         return "–", False
+    reference = _baseline_mean(entry, baseline, metric)
     share = f" ({value.mean / reference:+.1%})" if reference else ""
     text = f"{value.mean:+.4f}{share} [{low.mean:+.4f}, {high.mean:+.4f}]"
     return text, low.mean > 0.0 or high.mean < 0.0
@@ -112,9 +112,10 @@ def to_markdown(comparison: Comparison, pictures: Sequence[Sequence[Picture]]) -
         parts.append(_main_table(table))
         if bounds := _bounds_table(table):
             parts += ["95 % intervals:", bounds]
-        if rows := difference_rows(table):
+        headers, rows = difference_table(table)
+        if rows:
             cells = [[label, *(_bold(*cell) for cell in row)] for label, row in rows]
-            parts += [DIFFERENCES, _grid(["experiment", *DIFFERENCE_HEADERS], cells)]
+            parts += [DIFFERENCES, _grid(["experiment", *headers], cells)]
         for name, title, caption in pictures[number - 1]:
             parts += [f"![{_plain(title)}]({name})", _plain(caption)]
     if comparison.problems:

@@ -9,7 +9,7 @@ from recsys_lab.catalog.parallel import map_in_order
 
 @pytest.fixture(params=[1, 2, 4])
 def cores(request, monkeypatch):
-    monkeypatch.setattr(parallel, "usable_cores", lambda: request.param)
+    monkeypatch.setattr(parallel, "num_threads", lambda: request.param)
 
 
 def test_results_keep_the_order(cores):

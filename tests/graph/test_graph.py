@@ -9,8 +9,9 @@ def test_rows_by_hand(small_graph: ItemGraph) -> None:
     assert small_graph.indices.tolist() == [1, 2, 3, 0, 2, 0, 1, 0]
     assert small_graph.degrees.tolist() == [3, 2, 2, 1, 0]
     assert small_graph.start_items.tolist() == [0, 1, 2, 3]
-    np.testing.assert_allclose(small_graph.transition.toarray()[0], [0, 1 / 8, 2 / 8, 5 / 8, 0])
-    np.testing.assert_allclose(small_graph.transition.toarray()[4], np.zeros(5))
+    assert small_graph.weights.tolist() == [1, 2, 5, 1, 1, 2, 1, 5]
+    assert small_graph.strength.tolist() == [8, 2, 3, 5, 0]
+    np.testing.assert_allclose(small_graph.peak, [5 / 8, 1 / 2, 2 / 3, 1, 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,8 @@ def test_rows_by_hand(small_graph: ItemGraph) -> None:
         ([0, 0], [1, 1], [1, 1], "distinct"),
         ([0, 1], [1, 0], [1, 1], "distinct"),
         ([2], [2], [1], "two different items"),
+        ([0], [3], [1], "outside 0 .. 2"),
+        ([-1], [1], [1], "outside 0 .. 2"),
         ([0], [1], [0], "positive"),
         ([0], [1], [np.nan], "finite"),
         ([0], [1], [np.inf], "finite"),

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from recsys_lab.graph import node2vec, pair_set
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.node2vec import estimated_frequencies, node2vec_walks
 from recsys_lab.graph.walks import random_walks
@@ -81,13 +82,43 @@ def test_steps_are_pairs_and_the_shortest_walk_has_two_items(graph: ItemGraph) -
     assert (graph.adjacency.toarray()[walks[:, 0], walks[:, 1]] > 0).all()
 
 
-def test_frequencies_are_those_of_the_walks() -> None:
+@pytest.mark.parametrize(("p", "q"), EXTREMES)
+def test_every_step_of_many_lanes_is_a_pair(p: float, q: float) -> None:
+    rng = np.random.default_rng(4)
+    ends = np.unique(np.sort(rng.integers(0, 300, (900, 2)), axis=1), axis=0)
+    ends = ends[ends[:, 0] != ends[:, 1]]
+    graph = ItemGraph.from_pairs(ends[:, 0], ends[:, 1], rng.uniform(0.1, 9, len(ends)), 300)
+    walks = node2vec_walks(graph, 5, 21, p=p, q=q, seed=0)
+    assert (np.bincount(walks[:, 0], minlength=300) == 5 * (graph.degrees > 0)).all()
+    assert (graph.adjacency.toarray()[walks[:, :-1], walks[:, 1:]] > 0).all()
+
+
+def test_full_buckets_change_no_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    upper = np.argwhere(np.triu(np.ones((40, 40)), 1))
+    rng = np.random.default_rng(0)
+    chosen = upper[rng.choice(len(upper), 300, replace=False)]
+    weights = rng.uniform(0.1, 3, 300)
+
+    def walk(q: float) -> np.ndarray:
+        fresh = ItemGraph.from_pairs(chosen[:, 0], chosen[:, 1], weights, 40)
+        return node2vec_walks(fresh, 50, 12, p=0.5, q=q, seed=0)
+
+    apart = [walk(q) for q in (4.0, 0.25)]
+    monkeypatch.setattr(pair_set, "_MEAN", 10**6)  # all pairs in one bucket, which is full
+    for q, walks in zip((4.0, 0.25), apart, strict=True):
+        np.testing.assert_array_equal(walk(q), walks)
+
+
+def test_frequencies_are_those_of_the_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = ItemGraph.from_pairs(PAIRS[:, 0], PAIRS[:, 1], WEIGHTS, 7)  # two items without pairs
     estimate = estimated_frequencies(graph, 400, p=0.1, q=3, seed=0)
     walks = node2vec_walks(graph, 50, 400, p=0.1, q=3, seed=9)
     counted = np.bincount(walks.ravel(), minlength=7) / walks.size
     np.testing.assert_allclose(estimate, counted, atol=0.05)
     assert (estimate[5:] == 0).all()
+    monkeypatch.setattr(node2vec, "_COUNTED_WALKS", 7)
+    in_parts = estimated_frequencies(graph, 400, p=0.1, q=3, seed=0)
+    np.testing.assert_array_equal(in_parts, estimate)
     assert estimate.sum() == pytest.approx(1)
 
 

@@ -3,14 +3,24 @@ import pytest
 from scipy.stats import chisquare
 
 from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.graph import blocks
+from recsys_lab.graph import walks as walks_module
 from recsys_lab.graph.graph import ItemGraph
+from recsys_lab.graph.node2vec import node2vec_walks
 from recsys_lab.graph.walks import expected_frequencies, num_walks, random_walks
+
+
+def transition(graph: ItemGraph) -> np.ndarray:
+    """Transition probabilities (N, N) by definition."""
+    weights = graph.adjacency.toarray().astype(np.float64)
+    sums = weights.sum(axis=1, keepdims=True)
+    return np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)
 
 
 def test_steps_follow_the_transition_probabilities(small_graph: ItemGraph) -> None:
     walks = random_walks(small_graph, 20_000, 6, seed=3)
     steps = np.stack([walks[:, :-1].ravel(), walks[:, 1:].ravel()], axis=1)
-    probabilities = small_graph.transition.toarray()
+    probabilities = transition(small_graph)
     for item in small_graph.start_items:
         seen = np.bincount(steps[steps[:, 0] == item, 1], minlength=5)
         possible = probabilities[item] > 0
@@ -23,7 +33,7 @@ def test_steps_follow_the_transition_probabilities(small_graph: ItemGraph) -> No
 def test_second_step_does_not_depend_on_the_first(small_graph: ItemGraph) -> None:
     walks = random_walks(small_graph, 50_000, 3, seed=5)
     through_hub = walks[walks[:, 1] == 0]
-    probabilities = small_graph.transition.toarray()[0, 1:4]
+    probabilities = transition(small_graph)[0, 1:4]
     for start in (1, 2, 3):
         seen = np.bincount(through_hub[through_hub[:, 0] == start, 2], minlength=5)[1:4]
         assert chisquare(seen, probabilities * seen.sum()).pvalue > 1e-4
@@ -44,6 +54,18 @@ def test_a_walk_is_a_function_of_its_number(planted: PreparedData) -> None:
         np.testing.assert_array_equal(block, whole[first : first + count])
     for other in ({"seed": 2, "epoch": 2}, {"seed": 1, "epoch": 3}):
         assert (random_walks(graph, 3, 8, **other) != whole).mean() > 0.5
+
+
+def test_threads_change_nothing(planted: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = planted.split.train
+    graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
+    one = random_walks(graph, 5, 8, seed=1, first=3)
+    second = node2vec_walks(graph, 5, 8, p=0.5, q=2, seed=1, first=3)
+    monkeypatch.setattr(walks_module, "_BLOCK", 999)
+    monkeypatch.setattr(blocks, "num_threads", lambda: 3)
+    np.testing.assert_array_equal(random_walks(graph, 5, 8, seed=1, first=3), one)
+    again = node2vec_walks(graph, 5, 8, p=0.5, q=2, seed=1, first=3)
+    np.testing.assert_array_equal(again, second)
 
 
 def test_held_out_pairs_are_never_walked(planted: PreparedData) -> None:

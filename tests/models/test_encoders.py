@@ -128,6 +128,7 @@ def test_a_cold_item_comes_near_those_it_shares_values_with() -> None:
         fields=["kind"],
         pooling="mean",
         context_side_info=True,
+        kernel="auto",
     )
     optimizer = RowWiseAdagrad(net.parameters(), lr=0.1)
     rng = np.random.default_rng(0)

@@ -109,7 +109,13 @@ def test_scores_are_inner_products_with_biases_and_popularity() -> None:
 def test_first_predictions_are_not_saturated() -> None:
     items = cases.items_with({}, [1] * 2000)
     net = matrix_factorization(
-        items, embedding_dim=128, biases=False, loss="logistic", l2=0, popularity_weight=0
+        items,
+        embedding_dim=128,
+        biases=False,
+        loss="logistic",
+        l2=0,
+        popularity_weight=0,
+        kernel="auto",
     )
     scores = net.encoder.table @ net.encoder.table.T
     scores = scores[~torch.eye(2000, dtype=torch.bool)]

@@ -1,0 +1,250 @@
+"""The negative results of the article, brought about on purpose beside what mends them.
+
+    python -m benchmarks.ablations                    (the embedded catalogue)
+    python -m benchmarks.ablations --catalog FILE     (Amazon metadata)
+
+Three mistakes, each against the same training without it:
+
+- side information fails: each context is given the metadata of its *center*, or all items without
+  metadata share one row;
+- matrix factorisation does not learn on a large catalogue: the whole table is regularised, and
+  dense Adam makes a full step of it for every row that waits for its next batch;
+- learning stops after one epoch: the scheduler is made anew in every epoch, on the same optimiser.
+
+The mistakes are written in `benchmarks.mistakes`, and are no options of the product.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+import yaml
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import Adam
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+
+from benchmarks import mistakes
+from recsys_lab.catalog.amazon import AmazonSource
+from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.pairs import ItemPairs
+from recsys_lab.catalog.prepared import PreparedData, prepare
+from recsys_lab.catalog.split import Split, SplitOptions
+from recsys_lab.catalog.synthetic import SyntheticSource
+from recsys_lab.data.batch import Items
+from recsys_lab.data.modules import PairDataModule, SequenceDataModule
+from recsys_lab.evaluation.protocol import evaluate_auc
+from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.experiment import known_items
+from recsys_lab.final_test import evaluation_pairs
+from recsys_lab.models.builders import matrix_factorization, skipgram, skipgram_side_info
+from recsys_lab.models.mf import MatrixFactorization
+from recsys_lab.models.optimizers import RowWiseAdagrad
+from recsys_lab.models.skipgram import SkipGram
+
+WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
+CONF = Path(__file__).parents[1] / "conf" / "data"
+FIELDS = ("brand", "category")
+
+Net = SkipGram | MatrixFactorization
+Row = dict[str, float]  # by column
+
+
+def options(kind: str, **changes: int) -> dict[str, Any]:
+    """What a configuration file sets of a data module, with some changes."""
+    found = yaml.safe_load((CONF / f"{kind}.yaml").read_text()) | changes
+    return {name: value for name, value in found.items() if name != "_target_"}
+
+
+def walks(prepared: PreparedData) -> SequenceDataModule:
+    """Windows, in batches that suit a small catalogue."""
+    settings = options("sequences", walks_per_batch=240)
+    return SequenceDataModule(prepared.catalog, prepared.split, 0, **settings)
+
+
+def fit(
+    net: Net,
+    data: PairDataModule | SequenceDataModule,
+    optimizer: torch.optim.Optimizer,
+    epochs: Iterable[int],
+    scheduler: LRScheduler | None = None,
+) -> list[float]:
+    """Train for the epochs of these numbers; returns the rate at the start of each."""
+    rates = []
+    for epoch in epochs:
+        rates.append(float(optimizer.param_groups[0]["lr"]))
+        for number in range(data.num_batches):
+            optimizer.zero_grad(set_to_none=True)
+            net.loss(data.draw(epoch, number))[0].backward()
+            optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
+    return rates
+
+
+def judge(net: Net, split: Split) -> Row:
+    """AUC-ROC on the seen validation pairs, against both kinds of negatives."""
+    held = evaluation_pairs(split.val, split)
+    vectors = net.score_vectors(torch.arange(held.num_items))
+    metrics = evaluate_auc(VectorScorer(*vectors, net.can_score(torch.from_numpy(held.seen))), held)
+    names = {"AUC": "uniform", "AUC dm": "degree_matched"}
+    return {title: float(metrics[f"auc/{name}/seen"] or "nan") for title, name in names.items()}
+
+
+def side_information(prepared: PreparedData, dim: int, epochs: int) -> dict[str, Row]:
+    """Ids alone; side information as it should be; shared missing row; metadata of the center.
+
+    Trained with SparseAdam and scored by what is trained, center . context: row-wise Adagrad and
+    cosines hide most of the harm.
+    """
+    items, split = known_items(prepared), prepared.split
+    shared = Items(items.degrees, lambda name: mistakes.share_missing(items.field(name)))
+    bare = torch.stack([items.field(name).offsets.diff() == 0 for name in FIELDS]).all(0)
+    plain = {"embedding_dim": dim, "score": "center_context", "popularity_weight": 0.0}
+    build = partial(
+        skipgram_side_info, fields=FIELDS, pooling="mean", context_side_info=True, **plain
+    )
+    nets: dict[str, Callable[[], SkipGram]] = {
+        "ids alone": lambda: skipgram(items, **plain),
+        "side information": lambda: build(items),
+        "items without metadata share a row": lambda: build(shared),
+        "contexts take their center's metadata": lambda: mistakes.with_centers_metadata(
+            build(items)
+        ),
+        "side information, vectors from N(0, 1)": lambda: mistakes.start_wide(build(items)),
+        "center's metadata, vectors from N(0, 1)": lambda: mistakes.with_centers_metadata(
+            mistakes.start_wide(build(items))
+        ),
+    }
+    rows = {}
+    for name, make in nets.items():
+        torch.manual_seed(0)
+        net = make()
+        optimizer = torch.optim.SparseAdam(list(net.parameters()), lr=0.01)
+        fit(net, walks(prepared), optimizer, range(epochs))
+        alike = _mean_cosine(net, bare & (items.degrees > 0))
+        rows[name] = judge(net, split) | {"cosine without metadata": alike}
+    return rows
+
+
+def _mean_cosine(net: SkipGram, mask: Tensor) -> float:
+    """Mean cosine of two of the items of a mask (N,); not a number if there are fewer."""
+    with torch.no_grad():
+        unit = F.normalize(net.centers(torch.nonzero(mask)[:, 0]), dim=-1)
+    count = len(unit)
+    total = float(unit.sum(0).square().sum())  # of all ordered pairs, each with itself included
+    return (total - count) / (count * (count - 1)) if count > 1 else float("nan")
+
+
+def growing_catalogue(
+    prepared: PreparedData, dim: int, epochs: int, copies: Sequence[int]
+) -> dict[str, Row]:
+    """AUC of both regularisations on the same pairs, as copies of the catalogue are put beside it.
+
+    A copy has items and pairs of its own and shares none, so the task on the first stays the same;
+    what grows is how many batches pass until a row is met again.
+    """
+    rows: dict[str, Row] = {}
+    for count in copies:
+        catalog, split = _repeat(prepared.split, count)
+        degrees = np.bincount(split.train.ids.ravel(), minlength=split.num_items)
+        items = Items(torch.from_numpy(degrees), known_items(prepared).field)  # no field is asked
+        build = partial(matrix_factorization, items, embedding_dim=dim, biases=False,
+                        loss="logistic", popularity_weight=0.0)  # fmt: skip
+        torch.manual_seed(0)
+        trained: dict[str, tuple[Net, Callable[..., torch.optim.Optimizer]]] = {
+            "rows of the batch": (build(l2=0.003), partial(RowWiseAdagrad, lr=0.05)),
+            "whole table, dense Adam": (
+                mistakes.with_whole_table(build(l2=0.0)),
+                partial(Adam, lr=0.01),
+            ),
+        }
+        data = PairDataModule(catalog, split, 0, **options("pairs", batch_size=256))
+        for name, (net, optimizer) in trained.items():
+            fit(net, data, optimizer(net.parameters()), range(epochs))
+            rows.setdefault(name, {})[f"{split.num_items:,} items"] = judge(net, split)["AUC"]
+    return rows
+
+
+def _repeat(split: Split, count: int) -> tuple[ItemCatalog, Split]:
+    """The training pairs `count` times, each time on items of their own; held out as before."""
+    train, num_items = split.train, count * split.num_items
+    shifts = np.repeat(np.arange(count, dtype=np.int32) * split.num_items, len(train))
+    heads, tails = np.tile(train.heads, count) + shifts, np.tile(train.tails, count) + shifts
+    repeated = ItemPairs(heads, tails, np.tile(train.weights, count), num_items)
+    val, test = (
+        replace(part, pairs=replace(part.pairs, num_items=num_items))
+        for part in (split.val, split.test)
+    )
+    catalog = ItemCatalog(pl.DataFrame({"item": [f"{k:09d}" for k in range(num_items)]}))
+    return catalog, Split(repeated, val, test)
+
+
+def schedulers(prepared: PreparedData, dim: int, epochs: int) -> dict[str, Row]:
+    """Cosine annealing over all epochs at once, and made anew in every epoch."""
+    items, split = known_items(prepared), prepared.split
+    rows = {}
+    for name, is_anew in (("one scheduler", False), ("a new one in every epoch", True)):
+        torch.manual_seed(0)
+        net = skipgram(items, embedding_dim=dim, score="cosine", popularity_weight=0.0)
+        data, optimizer = walks(prepared), RowWiseAdagrad(net.parameters(), lr=0.05)
+        rates: list[float] = []
+        for period in [[epoch] for epoch in range(epochs)] if is_anew else [range(epochs)]:
+            scheduler = CosineAnnealingLR(optimizer, len(period) * data.num_batches)
+            rates += fit(net, data, optimizer, period, scheduler)
+        rows[name] = {f"rate, epoch {e}": rate for e, rate in enumerate(rates, start=1)}
+        rows[name] |= judge(net, split)
+    return rows
+
+
+def load(catalog: str, num_items: int, folder: Path) -> PreparedData:
+    """Read and split a catalogue: "synthetic", or a file of Amazon metadata."""
+    source = (
+        SyntheticSource(num_items, 0, WEIGHTS, "keep")
+        if catalog == "synthetic"
+        else AmazonSource(catalog, WEIGHTS, "drop", False, 0, 0.01)
+    )
+    options = SplitOptions("pairs", 0.1, 0.1, ("uniform", "degree_matched"), 0)
+    return prepare(source, options, folder)
+
+
+def print_rows(title: str, rows: dict[str, Row]) -> None:
+    """One table, four digits."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("")
+    for column in next(iter(rows.values())):
+        table.add_column(column, justify="right")
+    for name, row in rows.items():
+        table.add_row(name, *("-" if x != x else f"{x:.4f}" for x in row.values()))
+    Console(width=110).print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the three ablations and print a table of each."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ablations", description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)  # fmt: skip
+    parser.add_argument("--catalog", default="synthetic", help="synthetic, or a metadata file")
+    parser.add_argument("--items", type=int, default=2000, help="of the synthetic catalogue")
+    parser.add_argument("--dim", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--copies", type=int, nargs="+", default=[1, 4, 16])
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = load(options.catalog, options.items, Path(folder))
+    sizes = options.dim, options.epochs
+    print_rows("Side information", side_information(prepared, *sizes))
+    print_rows("A growing catalogue", growing_catalogue(prepared, *sizes, options.copies))
+    print_rows("Learning rate", schedulers(prepared, *sizes))
+
+
+if __name__ == "__main__":
+    main()

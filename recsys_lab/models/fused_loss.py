@@ -1,0 +1,67 @@
+"""The loss of a block by the compiled kernels, for any encoder: autograd takes over behind them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recsys_lab.data.batch import Batch, PairBatch
+from recsys_lab.models.encoders import Encoder
+from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, run_parts
+from recsys_lab.threads import num_threads
+
+_ADD_GRADIENTS = Settings(one_table=False, logistic=True, l2=0.0, rate=-1.0, eps=0.0)  # as SGD does
+
+
+def fused_loss(centers: Encoder, contexts: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:
+    """What `SkipGram.loss` computes, with every distinct item encoded once.
+
+    Args:
+        centers: encoder of centers, on the CPU in float32.
+        contexts: encoder of contexts.
+        batch: on the CPU.
+
+    Returns:
+        loss and weight of the positives.
+    """
+    distinct, local = _distinct(batch)
+    loss, mass = _FusedLoss.apply(centers(distinct), contexts(distinct), local)
+    return loss, mass
+
+
+def _distinct(batch: Batch) -> tuple[Tensor, Batch]:
+    """The distinct items (u,) of a batch, and the batch with their places as item ids."""
+    ids = batch[:3] if isinstance(batch, PairBatch) else batch[:2]
+    flat = torch.cat([part.reshape(-1) for part in ids])
+    distinct, place = torch.unique(flat.clamp_min(0), return_inverse=True)
+    place[flat < 0] = -1
+    places = place.split([part.numel() for part in ids])
+    local = [part.view_as(whole) for part, whole in zip(places, ids, strict=True)]
+    return distinct, type(batch)(*local, *batch[len(ids) :])
+
+
+class _FusedLoss(torch.autograd.Function):
+    """Loss over vectors (u, D) of centers and of contexts; both gradients come with it."""
+
+    @staticmethod
+    def forward(ctx: Any, centers: Tensor, contexts: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        vectors = [part.detach().numpy() for part in (centers, contexts)]
+        threads = num_threads()
+        grads = [[np.zeros_like(part) for part in vectors] for _ in range(threads)]
+        tables = []
+        for mine in grads:
+            ours, theirs = (Table(*both, NO_TABLE.sums) for both in zip(vectors, mine, strict=True))
+            tables.append(Tables(ours, theirs, NO_TABLE, NO_TABLE))
+        with ThreadPoolExecutor(threads) as pool:
+            loss, mass = run_parts(tables, _ADD_GRADIENTS, batch, pool)
+        ctx.save_for_backward(*(torch.from_numpy(sum(parts)) for parts in zip(*grads, strict=True)))
+        total, weight = torch.tensor(loss), torch.tensor(mass)
+        ctx.mark_non_differentiable(weight)
+        return total, weight
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None]:
+        centers, contexts = ctx.saved_tensors
+        return grad * centers, grad * contexts, None

@@ -1,0 +1,87 @@
+"""Which models train by the compiled kernels of `fused`, and what these are given."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from recsys_lab.data.batch import Batch
+from recsys_lab.models.encoders import IdEncoder
+from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, run_parts
+from recsys_lab.models.mf import MatrixFactorization
+from recsys_lab.models.optimizers import RowWiseAdagrad
+from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.threads import num_threads
+
+
+def refusal(net: object, optimizer: torch.optim.Optimizer) -> str | None:
+    """Why the kernels cannot train a net with an optimiser, in a few words; None if they can."""
+    if isinstance(net, SkipGram):
+        tables = [net.centers, net.contexts]
+    elif isinstance(net, MatrixFactorization):
+        tables = [net.encoder]
+    else:
+        return "takes a skip-gram or a matrix factorisation"
+    if not all(isinstance(table, IdEncoder) for table in tables):
+        return "takes item ids alone"
+    if not isinstance(optimizer, RowWiseAdagrad | torch.optim.SGD):
+        return "goes with optimizer=row_wise_adagrad or sgd"
+    if any(p.device.type != "cpu" or p.dtype != torch.float32 for p in net.parameters()):
+        return "runs on a CPU in float32 (trainer=cpu)"
+    return None
+
+
+class FusedTraining:
+    """Updates the tables of a net, and the state of its optimiser, in place.
+
+    Args:
+        net: a skip-gram on ids, or a matrix factorisation.
+        optimizer: row-wise Adagrad or SGD over its parameters; its state is that of `optimizer`'s
+            own steps, so that checkpoints do not tell the two apart.
+
+    Raises:
+        ValueError: the kernels cannot train this (`refusal`).
+    """
+
+    def __init__(self, net: object, optimizer: torch.optim.Optimizer) -> None:
+        if (reason := refusal(net, optimizer)) is not None:
+            raise ValueError(f"model.kernel=fused {reason}: choose that, or model.kernel=auto")
+        assert isinstance(net, SkipGram | MatrixFactorization)  # noqa: S101 - `refusal` has looked
+        self._net = net
+        self._optimizer = optimizer
+        self._threads = num_threads()
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="fused")
+
+    def update(self, batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
+        """Train on a batch; returns what the net's `loss` does, of before each step."""
+        net = self._net
+        if isinstance(net, MatrixFactorization):
+            logistic, l2 = net.loss_name == "logistic", net.l2
+        else:
+            logistic, l2 = True, 0.0
+        eps = float(self._optimizer.defaults.get("eps", 0.0))
+        one_table = isinstance(net, MatrixFactorization)
+        settings = Settings(one_table, logistic, float(l2), float(rate), eps)
+        loss, mass = run_parts([self._tables()] * self._threads, settings, batch, self._pool)
+        return torch.tensor(loss), torch.tensor(mass)
+
+    def _tables(self) -> Tables:
+        net = self._net
+        if isinstance(net, MatrixFactorization):
+            table = self._table(net.encoder.table)
+            biases = NO_TABLE if net.biases is None else self._table(net.biases.table)
+            shift = NO_TABLE if net.global_bias is None else self._table(net.global_bias)
+            return Tables(table, table, biases, shift)
+        assert isinstance(net.centers, IdEncoder)  # noqa: S101 - `refusal` has looked
+        assert isinstance(net.contexts, IdEncoder)  # noqa: S101
+        return Tables(
+            self._table(net.centers.table), self._table(net.contexts.table), NO_TABLE, NO_TABLE
+        )
+
+    def _table(self, parameter: Tensor) -> Table:
+        """A parameter (N, D) or (1,) with its accumulators (N,), sharing memory with torch."""
+        values, sums = parameter.detach().numpy(), NO_TABLE.sums
+        if isinstance(self._optimizer, RowWiseAdagrad):
+            sums = self._optimizer.accumulator(parameter, by_row=True).numpy()
+        values = values.reshape(len(values), -1)
+        return Table(values, values, sums)

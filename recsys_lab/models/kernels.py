@@ -1,0 +1,209 @@
+"""Compiled pieces of the fused training step: rows of tables, weights of cells, slopes of losses.
+
+Each works on the small matrices of one block, which stay in the cache.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+# Sums may be reordered and divisions approximated, so that loops run on vectors; NaN and infinity
+# keep their meaning, since a diverging loss has to show.
+_FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
+_LINE = 16  # floats of a cache line
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def jit(function: F) -> F:
+    """Compile for vectors and without the interpreter lock."""
+    return njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")(function)  # type: ignore[return-value]
+
+
+@intrinsic
+def _prefetch(typingctx, table, row, column):  # type: ignore[no-untyped-def]
+    """Ask for the cache line of an entry of a table, to be written."""
+
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        kind = signature.args[0]
+        array = context.make_array(kind)(context, builder, arguments[0])
+        address = cgutils.get_item_pointer(context, builder, kind, array, list(arguments[1:]))
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        form = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, form, "llvm.prefetch.p0")
+        hints = [ir.Constant(number, hint) for hint in (1, 3, 1)]  # write, keep, data
+        builder.call(function, [builder.bitcast(address, byte), *hints])
+        return context.get_dummy_value()
+
+    return types.void(table, row, column), codegen
+
+
+@jit
+def prefetch_rows(table: np.ndarray, items: np.ndarray) -> None:
+    """Let the rows of items (n,) of a table (N, D) come to the cache while others are worked on."""
+    for item in items:
+        if item >= 0:
+            for column in range(0, table.shape[1], _LINE):
+                _prefetch(table, np.int64(item), np.int64(column))  # type: ignore[call-arg]
+
+
+@jit
+def gather_rows(table: np.ndarray, items: np.ndarray, out: np.ndarray) -> None:
+    """Copy the rows of items (n,) into out (n, D); those of padding (-1) are zero."""
+    for k in range(len(items)):
+        item = items[k]
+        if item < 0:
+            out[k] = 0
+        else:
+            for d in range(table.shape[1]):
+                out[k, d] = table[item, d]
+
+
+@jit
+def update_rows(
+    table: np.ndarray,
+    sums: np.ndarray,
+    items: np.ndarray,
+    grad: np.ndarray,
+    rate: float,
+    eps: float,
+) -> None:
+    """One step of row-wise Adagrad, or of SGD, on the rows of items (n,), in place.
+
+    The gradients of a row that occurs several times are summed first; see `RowWiseAdagrad`.
+
+    Args:
+        table: (N, D).
+        sums: (N,) accumulators of Adagrad, or (0,) for SGD.
+        items: (n,), -1 for padding.
+        grad: (n, D), overwritten.
+        rate: learning rate.
+        eps: added to the root of an accumulator.
+    """
+    dim = table.shape[1]
+    order = np.argsort(items)
+    k = 0
+    while k < len(items):
+        total, item = grad[order[k]], items[order[k]]
+        k += 1
+        while k < len(items) and items[order[k]] == item:
+            other = grad[order[k]]
+            for d in range(dim):
+                total[d] += other[d]
+            k += 1
+        if item < 0:
+            continue
+        step = np.float32(rate)
+        if len(sums):
+            square = np.float32(0)
+            for d in range(dim):
+                square += total[d] * total[d]
+            sums[item] += square / np.float32(dim)
+            step = step / (np.sqrt(sums[item]) + np.float32(eps))
+        for d in range(dim):
+            table[item, d] -= step * total[d]
+
+
+@jit
+def weigh_windows(
+    items: np.ndarray,
+    column_weights: np.ndarray,
+    distance_weights: np.ndarray,
+    num_negatives: float,
+    positive: np.ndarray,
+    negative: np.ndarray,
+) -> None:
+    """Weights of the cells of one group, as `blocks.window_weights` has them.
+
+    Args:
+        items: (S, L) item ids, -1 for padding.
+        column_weights: (C + K,) with C = S * L.
+        distance_weights: (L,).
+        num_negatives: weight of a center's negatives over that of its positives.
+        positive: (C, C + K), filled.
+        negative: (C, C + K), filled.
+    """
+    walks, length = items.shape
+    total = column_weights.sum()
+    for walk in range(walks):
+        low, high = walk * length, (walk + 1) * length
+        rest = total - column_weights[low:high].sum()
+        scale = np.float32(num_negatives) / max(rest, np.float32(1e-12))
+        for place in range(length):
+            row, mass = low + place, np.float32(0)
+            positive[row] = 0
+            for other in range(length):
+                if items[walk, place] >= 0 and items[walk, other] >= 0:
+                    weight = distance_weights[abs(place - other)]
+                    positive[row, low + other] = weight
+                    mass += weight
+            for column in range(len(column_weights)):
+                negative[row, column] = mass * scale * column_weights[column]
+            negative[row, low:high] = 0
+
+
+@jit
+def drop_same(
+    rows: np.ndarray, columns: np.ndarray, positive: np.ndarray, negative: np.ndarray
+) -> None:
+    """Take out the cells of an item with itself, for models with one vector for each item."""
+    for row in range(len(rows)):
+        for column in range(len(columns)):
+            if rows[row] == columns[column]:
+                positive[row, column] = negative[row, column] = 0
+
+
+@jit
+def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
+    """Replace scores by the slopes of `losses.logistic_loss`; returns the loss. All are flat (n,).
+
+    With e = exp(-|s|): softplus(s) = max(s, 0) + log(1 + e), and log(1 + e) = 2 artanh(e / (2 + e))
+    by its series. exp is a power of two times a polynomial. Both are good to 1e-6, relative.
+    """
+    loss = np.float32(0)
+    bits = np.empty(len(scores), np.int32)
+    power = bits.view(np.float32)
+    for k in range(len(scores)):
+        x = scores[k]
+        t = max(-abs(x) * np.float32(1.4426950408889634), np.float32(-126.0))
+        whole = np.int32(t - np.float32(0.5))
+        r = t - np.float32(whole)
+        p = np.float32(1.535336188319500e-4) * r + np.float32(1.339887440266574e-3)
+        p = p * r + np.float32(9.618437357674640e-3)
+        p = p * r + np.float32(5.550332471162809e-2)
+        p = p * r + np.float32(2.402264791363012e-1)
+        p = p * r + np.float32(6.931472028550421e-1)
+        p = p * r + np.float32(1)
+        bits[k] = (whole + np.int32(127)) << np.int32(23)
+        e = p * power[k]
+        inverse = np.float32(1) / (np.float32(1) + e)
+        z = e / (np.float32(2) + e)
+        y = z * z
+        series = y * np.float32(1 / 11) + np.float32(1 / 9)
+        series = series * y + np.float32(1 / 7)
+        series = series * y + np.float32(1 / 5)
+        series = series * y + np.float32(1 / 3)
+        series = series * y + np.float32(1)
+        softplus = np.float32(0.5) * (x + abs(x)) + np.float32(2) * z * series
+        both = positive[k] + negative[k]
+        loss += both * softplus - positive[k] * x
+        sigmoid = inverse if x > 0 else e * inverse
+        scores[k] = both * sigmoid - positive[k]
+    return float(loss)
+
+
+@jit
+def squared_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
+    """The same for `losses.squared_loss`."""
+    loss = np.float32(0)
+    for k in range(len(scores)):
+        x = scores[k]
+        miss = x - positive[k] if positive[k] > 0 else np.float32(0)
+        loss += miss * miss + negative[k] * x * x
+        scores[k] = np.float32(2) * (miss + negative[k] * x)
+    return float(loss)

@@ -1,0 +1,213 @@
+"""The compiled kernels against autograd and the optimisers of torch, and against themselves."""
+
+from collections.abc import Iterator
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from model_cases import BATCHES, NUM_ITEMS, field, window_batch
+from torch import Tensor, nn
+
+from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+from recsys_lab.models import kernels
+from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
+from recsys_lab.models.fused_training import FusedTraining
+from recsys_lab.models.mf import Loss, MatrixFactorization
+from recsys_lab.models.optimizers import RowWiseAdagrad
+from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.threads import choose_threads
+
+RATE = 0.3
+DIMS = (1, 5, 128)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    choose_threads(1)
+    yield
+    choose_threads(None)
+
+
+def skipgram(dim: int) -> SkipGram:
+    encoders = [IdEncoder(NUM_ITEMS, dim, init_scale=2 * dim**0.75) for _ in range(2)]
+    return SkipGram(*encoders, score="dot", popularity=torch.zeros(NUM_ITEMS))
+
+
+def factorization(dim: int, loss: Loss, *, biases: bool) -> MatrixFactorization:
+    net = MatrixFactorization(
+        IdEncoder(NUM_ITEMS, dim, init_scale=2 * dim**0.75),
+        IdEncoder(NUM_ITEMS, 1, init_scale=0.5) if biases else None,
+        loss=loss,
+        l2=0.01,
+        popularity=torch.zeros(NUM_ITEMS),
+    )
+    if net.global_bias is not None:
+        nn.init.constant_(net.global_bias, 0.2)
+    return net
+
+
+NETS = {
+    "skipgram": skipgram,
+    "mf": lambda dim: factorization(dim, "logistic", biases=False),
+    "mf_squared": lambda dim: factorization(dim, "squared", biases=True),
+    "mf_bias": lambda dim: factorization(dim, "logistic", biases=True),
+}
+OPTIMIZERS = {
+    "row_wise_adagrad": lambda parameters: RowWiseAdagrad(parameters, lr=RATE),
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.02),
+}
+
+
+def blocks_of(batch: Batch) -> list[Batch]:
+    """Batches of one pair, or of one group of walks: what a kernel steps over."""
+    if isinstance(batch, PairBatch):
+        return [
+            PairBatch(*(part[k : k + 1] for part in batch[:4]), 1) for k in range(len(batch[0]))
+        ]
+    return [
+        WindowBatch(*(part[g : g + 1] for part in batch[:3]), *batch[3:])
+        for g in range(len(batch.items))
+    ]
+
+
+def in_float32(batch: Batch) -> Batch:
+    return type(batch)(
+        *(p.float() if isinstance(p, Tensor) and p.is_floating_point() else p for p in batch)
+    )
+
+
+@pytest.mark.parametrize("dim", DIMS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("net", NETS)
+def test_a_batch_trains_as_by_autograd(net: str, batch: str, optimizer: str, dim: int) -> None:
+    torch.manual_seed(0)
+    ours = NETS[net](dim)
+    theirs = NETS[net](dim).double()
+    theirs.load_state_dict(ours.state_dict())
+    steps = OPTIMIZERS[optimizer](theirs.parameters())
+    fused = FusedTraining(ours, OPTIMIZERS[optimizer](ours.parameters()))
+    rate = steps.defaults["lr"]
+    for _ in range(2):  # the second time on accumulators that are not empty
+        expected = [0.0, 0.0]
+        for block in blocks_of(BATCHES[batch]):
+            loss, mass = theirs.loss(block)
+            steps.zero_grad()
+            loss.backward()
+            steps.step()
+            expected = [expected[0] + loss.item(), expected[1] + mass.item()]
+        found = fused.update(in_float32(BATCHES[batch]), rate)
+        assert [float(value) for value in found] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    for name, values in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name].double(), values, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("pooling", get_args(Pooling))
+def test_gradients_of_side_information(pooling: Pooling, batch: str, threads: int) -> None:
+    choose_threads(threads)
+    torch.manual_seed(0)
+    labels = [[k % 3, 3] if k % 4 else [] for k in range(NUM_ITEMS)]
+    trained = torch.arange(NUM_ITEMS) != 5
+    sides = [
+        SideInfoEncoder(trained, [field(labels, 4)], 5, pooling, init_scale=6.0) for _ in range(2)
+    ]
+    nets = [
+        SkipGram(*sides, score="dot", popularity=torch.zeros(NUM_ITEMS), kernel=kernel)
+        for kernel in ("fused", "autograd")
+    ]
+    found = []
+    for net in nets:
+        net.zero_grad()
+        loss, mass = net.loss(in_float32(BATCHES[batch]))
+        (2 * loss).backward()
+        grads = [p.grad.to_dense() for p in net.parameters() if p.grad is not None]
+        found.append([loss.detach(), mass, *grads])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, check_dtype=False)
+
+
+def test_the_optimizer_goes_on_where_the_kernel_stopped() -> None:
+    torch.manual_seed(0)
+    net = skipgram(5)
+    optimizer = RowWiseAdagrad(net.parameters(), lr=RATE)
+    FusedTraining(net, optimizer).update(in_float32(BATCHES["pairs"]), RATE)
+    state = optimizer.state_dict()["state"]
+    assert all(float(values["sum"].max()) > 0 for values in state.values())
+    assert state[0]["sum"].shape == (NUM_ITEMS,)
+
+
+def test_a_row_that_is_not_in_the_batch_does_not_move() -> None:
+    torch.manual_seed(0)
+    net = factorization(5, "logistic", biases=True)
+    before = net.encoder.table.detach().clone()
+    one = torch.tensor([1])
+    batch = PairBatch(one, one + 1, one[:, None] + 2, torch.ones(1), 1)
+    FusedTraining(net, RowWiseAdagrad(net.parameters(), lr=RATE)).update(batch, RATE)
+    moved = (net.encoder.table.detach() != before).any(1)
+    assert moved.nonzero()[:, 0].tolist() == [1, 2, 3]
+
+
+def test_threads_share_the_groups_out() -> None:
+    """Groups that share no item train to the same bits, whoever trains them."""
+    tables = []
+    for threads in (1, 3):
+        choose_threads(threads)
+        torch.manual_seed(0)
+        net = skipgram(5)
+        items = torch.arange(NUM_ITEMS).view(6, 1, 2)
+        weights = torch.tensor([0.0, 0.0, 1.0]).expand(6, 3).contiguous()
+        batch = WindowBatch(items, items[:, 0, :1], weights, torch.tensor([0.0, 1.0]), 5.0, 12)
+        update = FusedTraining(net, RowWiseAdagrad(net.parameters(), lr=RATE)).update
+        mass = [float(update(batch, RATE)[1]) for _ in range(3)]
+        assert mass == [12.0] * 3
+        tables.append([p.detach().clone() for p in net.parameters()])
+    assert all(torch.equal(one, three) for one, three in zip(*tables, strict=True))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 200.0])
+def test_slopes_of_the_logistic_loss(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    scores, positive, negative = rng.normal(0, scale, 1000), rng.random(1000), rng.random(1000)
+    exact = 0.5 + 0.5 * np.tanh(scores / 2)
+    loss = (positive * np.logaddexp(0, -scores) + negative * np.logaddexp(0, scores)).sum()
+    found, *weights = (x.astype(np.float32) for x in (scores, positive, negative))
+    assert kernels.logistic_slopes(found, *weights) == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_allclose(found, (positive + negative) * exact - positive, atol=1e-6)
+
+
+def test_a_positive_far_off_still_has_a_slope_of_one() -> None:
+    scores = np.array([-20.0, -500.0], np.float32)
+    kernels.logistic_slopes(scores, np.ones(2, np.float32), np.zeros(2, np.float32))
+    assert scores == pytest.approx(-1, abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_score_that_is_no_number_shows_in_the_loss(value: float) -> None:
+    for slopes in (kernels.logistic_slopes, kernels.squared_slopes):
+        scores, ones = np.full(40, 0.1, np.float32), np.ones(40, np.float32)
+        scores[17] = value
+        assert not np.isfinite(slopes(scores, ones, ones))
+
+
+def test_what_the_kernels_cannot_train_is_refused() -> None:
+    net = skipgram(5)
+    with pytest.raises(ValueError, match="goes with optimizer=row_wise_adagrad or sgd"):
+        FusedTraining(net, torch.optim.SparseAdam(list(net.parameters())))
+    with pytest.raises(ValueError, match="in float32"):
+        FusedTraining(net.double(), RowWiseAdagrad(net.parameters()))
+    with pytest.raises(ValueError, match="item ids alone"):
+        FusedTraining(
+            SkipGram(net.centers, nn.Identity(), "dot", torch.zeros(1)),
+            RowWiseAdagrad(net.parameters()),
+        )
+
+
+def test_long_walks_keep_the_memory_of_one_group() -> None:
+    batch = in_float32(window_batch(2, 2, 60, 0))
+    net = skipgram(5)
+    loss, mass = FusedTraining(net, RowWiseAdagrad(net.parameters())).update(batch, RATE)
+    assert torch.isfinite(loss)
+    assert float(mass) > 0

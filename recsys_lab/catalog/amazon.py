@@ -2,27 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from recsys_lab.catalog.fields import read_brand, read_categories, read_price, read_title
-from recsys_lab.catalog.items import ItemBuffer, complete_items
-from recsys_lab.catalog.lines import read_batches
-from recsys_lab.catalog.listings import (
-    IdCodes,
-    ListingBuffer,
-    distinct_listings,
-    drop_unusable,
-    rank_ids,
-)
-from recsys_lab.catalog.literals import parse_line
+from recsys_lab.catalog.amazon_reading import RELATIONS, Reading
+from recsys_lab.catalog.ids import rank_ids
+from recsys_lab.catalog.items import complete_items
+from recsys_lab.catalog.lines import read_blocks
 from recsys_lab.catalog.options import check_choice, check_count, check_fraction, check_weights
+from recsys_lab.catalog.parallel import map_in_order
 from recsys_lab.catalog.records import Records
-from recsys_lab.catalog.report import CatalogError, ReadReport
+from recsys_lab.catalog.report import CatalogError
+from recsys_lab.catalog.scan import ScannedBlock, scan_block
 
-RELATIONS = ("also_bought", "also_viewed", "bought_together", "buy_after_viewing")
-_NAMES_2018 = {"also_bought": "also_buy", "also_viewed": "also_view"}
 BAD_REASONS = ("malformed", "too long", "not an object", "no id")
 _REMEDIES = {
     "filtered: no title": "catalog.require_title=false",
@@ -74,130 +67,35 @@ class AmazonSource:
         Raises:
             CatalogError: the file cannot be read, too many lines are bad, or nothing is left.
         """
-        reading = _Reading(self)
-        for lines in read_batches(self.path):
-            for line in lines:
-                reading.take_line(line)
-        return reading.finish()
+        reading = Reading(self.relation_weights, self.require_title, self.min_also_bought)
+
+        def scan(block: bytes | None) -> ScannedBlock | None:
+            return None if block is None else scan_block(block, reading.names)
+
+        for scanned in map_in_order(scan, read_blocks(self.path)):
+            reading.take_block(scanned)
+        return _finish(self, reading)
 
 
-class _Reading:
-    """What has been read so far."""
-
-    def __init__(self, source: AmazonSource) -> None:
-        self.source = source
-        self.report = ReadReport()
-        self._first_bad = 0  # number of the first bad line, from 1; 0 for none
-        self._codes = IdCodes()
-        self._listings = ListingBuffer()
-        weights = source.relation_weights
-        self._used = [weights.get(name, 0.0) > 0 for name in RELATIONS]
-        self._looked_at = [  # number, name of 2014, name of 2018
-            (number, name, _NAMES_2018.get(name, name))
-            for number, name in enumerate(RELATIONS)
-            if self._used[number] or (number == 0 and source.min_also_bought > 0)
-        ]
-        self._items = ItemBuffer()
-
-    def take_line(self, line: bytes | None) -> None:
-        """Keep the record of a line (None: too long) or count why not."""
-        self.report.lines += 1
-        bad: str | None = None
-        if line is None:
-            bad = "too long"
-        elif not line or line.isspace():
-            self.report.dropped["blank"] += 1
-        else:
-            try:
-                record = parse_line(line)
-            except ValueError:
-                bad = "malformed"
-            else:
-                bad = self._take_record(record)
-        if bad is not None:
-            self.report.dropped[bad] += 1
-            self._first_bad = self._first_bad or self.report.lines
-
-    def _take_record(self, record: object) -> str | None:
-        """Keep or filter a record; the reason if it is bad."""
-        if not isinstance(record, dict):
-            return "not an object"
-        item = record.get("asin")
-        if not isinstance(item, str) or not item:
-            return "no id"
-        notes: list[str] = []
-        title = read_title(record.get("title"), notes)
-        if title is None and self.source.require_title:
-            self.report.dropped["filtered: no title"] += 1
-            return None
-        lists = self._read_lists(record, notes)
-        if self.source.min_also_bought > 0:
-            bought = {target for number, targets in lists if number == 0 for target in targets}
-            if len(bought) < self.source.min_also_bought:
-                self.report.dropped["filtered: few also_bought"] += 1
-                return None
-        code = self._codes[item]
-        for number, targets in lists:
-            if self._used[number]:
-                self._listings.add(code, number, self._codes.encode(targets))
-        self._items.add(
-            item,
-            title,
-            read_brand(record.get("brand"), notes),
-            read_categories(record.get("categories"), record.get("category"), notes),
-            read_price(record.get("price"), notes),
+def _finish(source: AmazonSource, reading: Reading) -> Records:
+    """Check the counts, merge duplicates, sort the vocabulary and the listings."""
+    report = reading.report
+    report.refuse_bad(source.path, BAD_REASONS, source.max_bad_fraction, reading.first_bad)
+    report.refuse_empty(source.path, _REMEDIES)
+    metadata = reading.items.merged(report)
+    stays = np.zeros(len(reading.codes), bool)  # codes of filtered records may be nobody's
+    stays[metadata["code"].to_numpy()] = True
+    if source.outside_items == "keep":
+        for codes in reading.listings.codes():
+            stays[codes] = True
+    ranks = rank_ids(reading.codes, stays)
+    rows = ranks.of_code[metadata["code"].to_numpy()]
+    items = complete_items(ranks.ids, metadata.with_columns(row=rows))
+    sources, targets, relations = reading.listings.distinct(ranks, report)
+    if report.notes["listings of outside items"] and not len(sources):
+        raise CatalogError(
+            f"{source.path}: no listing is left ({report}); "
+            "use catalog.outside_items=keep or a file whose items list each other"
         )
-        if notes:
-            self.report.notes.update(notes)
-        self.report.kept += 1
-        return None
-
-    def _read_lists(self, record: dict[str, Any], notes: list[str]) -> list[tuple[int, list[str]]]:
-        """The usable targets of each list in the record, with the number of its relation."""
-        related = record.get("related")
-        if not isinstance(related, dict):
-            if related is not None:
-                notes.append("related of a wrong type")
-            related = {}
-        lists = []
-        for number, name, name_2018 in self._looked_at:
-            for targets in (related.get(name), record.get(name_2018)):
-                if not targets:
-                    continue
-                if not isinstance(targets, list):
-                    notes.append(f"{name} of a wrong type")
-                    continue
-                if set(map(type, targets)) != {str} or "" in targets:
-                    usable = [t for t in targets if isinstance(t, str) and t]
-                    notes += ["listings without an id"] * (len(targets) - len(usable))
-                    targets = usable
-                lists.append((number, targets))
-        return lists
-
-    def finish(self) -> Records:
-        """Check the counts, merge duplicates, sort the vocabulary and the listings."""
-        source, report = self.source, self.report
-        report.refuse_bad(source.path, BAD_REASONS, source.max_bad_fraction, self._first_bad)
-        report.refuse_empty(source.path, _REMEDIES)
-        metadata = self._items.merged(report)
-        codes = self._codes
-        known = np.zeros(len(codes), bool)
-        known[codes.encode(metadata["item"])] = True
-        keep_outside = source.outside_items == "keep"
-        ranks = rank_ids(codes, np.ones_like(known) if keep_outside else known)
-        sources, targets, relations = distinct_listings(
-            *drop_unusable(*self._listings.columns(ranks.of_code), report), report
-        )
-        if report.notes["listings of outside items"] and not len(sources):
-            raise CatalogError(
-                f"{source.path}: no listing is left ({report}); "
-                "use catalog.outside_items=keep or a file whose items list each other"
-            )
-        weights = np.array([source.relation_weights.get(name, 0.0) for name in RELATIONS])
-        return Records(
-            items=complete_items(ranks.ids, metadata),
-            sources=sources,
-            targets=targets,
-            weights=weights.astype(np.float32)[relations],
-            report=report,
-        )
+    weights = np.array([source.relation_weights.get(name, 0.0) for name in RELATIONS], np.float32)
+    return Records(items, sources, targets, weights[relations], report)

@@ -87,17 +87,15 @@ class ItemCatalog:
             CatalogError: there is no such field.
         """
         if name == "brand":
-            values = self.items["brand"].map_elements(lambda b: [b], pl.List(pl.String))
-        elif name == "price":
-            values = self._price_labels(price_bins)
-        elif name == "category":
-            values = self._category_labels(None)
-        elif name in (levels := [f"category_{level}" for level in range(self.num_levels)]):
-            values = self._category_labels(levels.index(name))
-        else:
-            known = ", ".join(["brand", "category", *levels, "price"])
-            raise CatalogError(f"the catalogue has no field {name!r}; it has {known}")
-        return _encode(name, values, len(self))
+            return _encode(name, self.items["brand"], len(self))
+        if name == "price":
+            return self._price(price_bins)
+        if name == "category":
+            return _encode(name, self._category_labels(None), len(self))
+        if name in (levels := [f"category_{level}" for level in range(self.num_levels)]):
+            return _encode(name, self._category_labels(levels.index(name)), len(self))
+        known = ", ".join(["brand", "category", *levels, "price"])
+        raise CatalogError(f"the catalogue has no field {name!r}; it has {known}")
 
     def _category_labels(self, level: int | None) -> pl.Series:
         paths = pl.col("categories").list
@@ -107,24 +105,33 @@ class ItemCatalog:
             chosen = paths.eval(pl.element().list.get(level, null_on_oob=True)).list.unique()
         return self.items.select(chosen.list.drop_nulls()).to_series()
 
-    def _price_labels(self, bins: int) -> pl.Series:
+    def _price(self, bins: int) -> Field:
         price = self.items["price"].to_numpy()
         known = np.isfinite(price)
+        offsets = np.concatenate([[0], np.cumsum(known)]).astype(np.int64)
         if not known.any():
-            return pl.Series([None] * len(self), dtype=pl.List(pl.String))
+            return Field("price", [], offsets, np.empty(0, np.int32))
         edges = np.unique(np.quantile(price[known], np.linspace(0, 1, bins + 1)))
-        place = np.clip(np.searchsorted(edges, price, side="right") - 1, 0, max(len(edges) - 2, 0))
-        labels = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
-        labels = labels or [f"{edges[0]:g}"]
-        return pl.Series([[labels[p]] if k else None for p, k in zip(place, known, strict=True)])
+        names = [f"{low:g} to {high:g}" for low, high in pairwise(edges)] or [f"{edges[0]:g}"]
+        place = np.searchsorted(edges, price[known], side="right") - 1
+        place = place.clip(0, len(names) - 1)
+        labels = sorted({names[p] for p in np.unique(place)})
+        code_of = {label: code for code, label in enumerate(labels)}
+        codes = np.array([code_of.get(label, -1) for label in names], np.int32)[place]
+        return Field("price", labels, offsets, codes)
 
 
 def _encode(name: str, values: pl.Series, num_items: int) -> Field:
-    """Number the labels of a list column in their sorted order."""
-    table = pl.DataFrame({"row": np.arange(num_items), "label": values}).explode("label")
-    table = table.drop_nulls().unique().sort("row", "label")
+    """Number the labels of a column, of text or of lists of text, in their sorted order."""
+    table = pl.DataFrame({"row": np.arange(num_items, dtype=np.int32), "label": values})
+    if values.dtype != pl.String:
+        table = table.explode("label")
+    table = table.drop_nulls()
     labels = table["label"].unique().sort()
-    codes = labels.search_sorted(table["label"]).to_numpy().astype(np.int32)
+    numbered = pl.DataFrame({"label": labels, "code": np.arange(len(labels), dtype=np.int32)})
+    table = table.join(numbered, on="label", maintain_order="left").select("row", "code")
+    if values.dtype != pl.String:
+        table = table.unique().sort("row", "code")
     counts = np.bincount(table["row"].to_numpy(), minlength=num_items)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Field(name, labels.to_list(), offsets, codes)
+    return Field(name, labels.to_list(), offsets, table["code"].to_numpy())

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from recsys_lab.catalog.ids import IdCodes
 from recsys_lab.catalog.lines import read_batches
-from recsys_lab.catalog.listings import IdCodes
 from recsys_lab.catalog.report import ReadReport
 
 _NAMES = (
@@ -93,8 +93,8 @@ def read_edges(path: str, codes: IdCodes, report: ReadReport, labelled: bool) ->
         edges.tables.append(
             pl.DataFrame(
                 {
-                    "source": pl.Series(codes.encode(kept["source"].to_list()), dtype=pl.Int32),
-                    "target": pl.Series(codes.encode(kept["target"].to_list()), dtype=pl.Int32),
+                    "source": codes.encode(kept["source"]),
+                    "target": codes.encode(kept["target"]),
                     "value": kept["value"],
                 }
             )

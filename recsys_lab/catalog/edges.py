@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.catalog.edge_lines import BAD_REASONS, read_edges
+from recsys_lab.catalog.ids import IdCodes, Ranks, rank_ids
 from recsys_lab.catalog.items import complete_items
-from recsys_lab.catalog.listings import IdCodes, Ranks, rank_ids
 from recsys_lab.catalog.options import check_fraction
 from recsys_lab.catalog.records import LabelledPairs, Records
 from recsys_lab.catalog.report import CatalogError, ReadReport

@@ -1,13 +1,17 @@
 """The table of items: one row for each raw id, whatever was said about it."""
 
+from typing import Any
+
+import numpy as np
 import orjson
 import polars as pl
 
 from recsys_lab.catalog.records import ITEM_SCHEMA
 from recsys_lab.catalog.report import ReadReport
 
-ITEM_FIELDS = {name: kind for name, kind in ITEM_SCHEMA.items() if name != "has_metadata"}
-_PACKED = ITEM_FIELDS | {"categories": pl.String}
+_FIELDS = [name for name in ITEM_SCHEMA if name not in ("item", "has_metadata")]
+_PACKED = {"code": pl.Int32} | {name: ITEM_SCHEMA[name] for name in _FIELDS}
+_PACKED["categories"] = pl.String
 _CHUNK = 50_000  # items held as Python objects at a time
 
 
@@ -16,49 +20,56 @@ class ItemBuffer:
 
     def __init__(self) -> None:
         self._frames: list[pl.DataFrame] = []
-        self._rows: list[tuple[str, str | None, str | None, str | None, float | None]] = []
+        self._columns: dict[str, list[Any]] = {name: [] for name in _PACKED}
 
-    def add(
+    def extend(
         self,
-        item: str,
-        title: str | None,
-        brand: str | None,
-        categories: list[list[str]] | None,
-        price: float | None,
+        codes: list[int],
+        titles: list[str | None],
+        brands: list[str | None],
+        categories: list[str | None],
+        prices: list[float | None],
     ) -> None:
-        """Append the description of one item."""
-        packed = None if categories is None else orjson.dumps(categories).decode()
-        self._rows.append((item, title, brand, packed, price))
-        if len(self._rows) == _CHUNK:
+        """Append the descriptions of some items, the categories as `pack_categories` has them."""
+        columns: tuple[list[Any], ...] = (codes, titles, brands, categories, prices)
+        for column, values in zip(self._columns.values(), columns, strict=True):
+            column.extend(values)
+        if len(self._columns["code"]) >= _CHUNK:
             self._pack()
 
     def _pack(self) -> None:
-        columns = dict(zip(_PACKED, zip(*self._rows, strict=True), strict=True))
-        self._frames.append(pl.DataFrame(columns, schema=_PACKED))
-        self._rows = []
+        self._frames.append(pl.DataFrame(self._columns, schema=_PACKED))
+        self._columns = {name: [] for name in _PACKED}
 
     def merged(self, report: ReadReport) -> pl.DataFrame:
-        """One row with ITEM_FIELDS for each item that was added; merged rows are noted."""
-        if self._rows:
-            self._pack()
+        """One row with the code and the fields of each item; merged rows are noted."""
+        self._pack()
         rows = _merge_duplicates(pl.concat(self._frames), report)
-        return rows.with_columns(pl.col("categories").str.json_decode(ITEM_SCHEMA["categories"]))
+        self._frames = []
+        distinct = rows["categories"].drop_nulls().unique().sort()
+        place = distinct.search_sorted(rows["categories"]).set(rows["categories"].is_null(), None)
+        unpacked = distinct.str.json_decode(ITEM_SCHEMA["categories"])
+        return rows.with_columns(unpacked.gather(place).alias("categories"))
+
+
+def pack_categories(categories: list[list[str]] | None) -> str | None:
+    """Category paths as text."""
+    return None if categories is None else orjson.dumps(categories).decode()
 
 
 def _merge_duplicates(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
     """Of an item's rows the one with most fields, of equally full ones the smallest as JSON."""
-    repeated = rows["item"].is_duplicated()
+    repeated = rows["code"].is_duplicated()
     if not repeated.any():
         return rows
-    fields = [name for name in ITEM_FIELDS if name != "item"]
     chosen = (
         rows.filter(repeated)
         .with_columns(
-            pl.sum_horizontal(pl.col(fields).is_not_null()).alias("fullness"),
-            pl.struct(fields).struct.json_encode().alias("json"),
+            pl.sum_horizontal(pl.col(_FIELDS).is_not_null()).alias("fullness"),
+            pl.struct(_FIELDS).struct.json_encode().alias("json"),
         )
-        .sort("item", "fullness", "json", descending=[False, True, False])
-        .unique("item", keep="first", maintain_order=True)
+        .sort("code", "fullness", "json", descending=[False, True, False])
+        .unique("code", keep="first", maintain_order=True)
         .select(rows.columns)
     )
     merged = pl.concat([rows.filter(~repeated), chosen])
@@ -67,17 +78,18 @@ def _merge_duplicates(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
 
 
 def complete_items(ids: pl.Series, metadata: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Rows with ITEM_SCHEMA in the order of ids; those without metadata are empty."""
+    """Rows with ITEM_SCHEMA in the order of ids; those without metadata are empty.
+
+    Args:
+        ids: the sorted vocabulary.
+        metadata: the fields of some items; their places in ids are in the column "row".
+    """
+    items = pl.DataFrame({"item": ids}, schema={"item": pl.String})
     if metadata is None:
-        metadata = pl.DataFrame(schema=ITEM_FIELDS)
-    return (
-        pl.DataFrame({"item": ids}, schema={"item": pl.String})
-        .join(
-            metadata.with_columns(has_metadata=pl.lit(True)),
-            on="item",
-            how="left",
-            maintain_order="left",
-        )
-        .with_columns(pl.col("has_metadata").fill_null(False))
-        .select(ITEM_SCHEMA.keys())
-    )
+        empty = [pl.lit(None, ITEM_SCHEMA[name]).alias(name) for name in _FIELDS]
+        return items.with_columns(*empty, has_metadata=pl.lit(False)).select(ITEM_SCHEMA.keys())
+    place = np.full(len(ids), -1, np.int32)
+    place[metadata["row"].to_numpy()] = np.arange(len(metadata), dtype=np.int32)
+    rows = pl.Series(place).set(pl.Series(place < 0), None)
+    fields = [metadata[name].gather(rows) for name in _FIELDS]
+    return items.with_columns(*fields, has_metadata=rows.is_not_null()).select(ITEM_SCHEMA.keys())

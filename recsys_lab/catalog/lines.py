@@ -1,6 +1,7 @@
 """Lines of a plain or gzip file in bounded memory, with errors that name the file."""
 
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,23 +16,37 @@ MAX_LINE_BYTES = 10_000_000
 _BLOCK_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # in its stubs
-_LOG_EVERY = 1_000_000  # lines
+_LOG_EVERY = 5.0  # seconds
 
 
 def read_batches(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[list[bytes | None]]:
-    r"""Yield the lines of a file in batches of about a megabyte.
+    r"""Yield the lines of `read_blocks` in batches of about a megabyte, without their ends.
 
-    Lines end with `\n` or `\r\n`, which is cut off; a last line needs no end. A line beyond
-    `max_line_bytes` is None and is never held as a whole. Whether the file is gzip is told by its
-    first bytes, not by its name.
+    A line beyond `max_line_bytes` is None. A `\r` before the end is cut off too.
+    """
+    for block in read_blocks(path, max_line_bytes):
+        if block is None:
+            yield [None]
+        else:
+            lines = block[:-1].split(b"\n")
+            yield [line.removesuffix(b"\r") for line in lines] if b"\r" in block else [*lines]
+
+
+def read_blocks(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[bytes | None]:
+    r"""Yield the lines of a file, about a megabyte of whole lines at a time.
+
+    Lines end with `\n` or `\r\n`; a last line without an end is given one. In the place of a line
+    beyond `max_line_bytes` comes None, and it is never held as a whole. Whether the file is gzip is
+    told by its first bytes, not by its name.
 
     Raises:
         CatalogError: the file cannot be opened, is empty, or is a truncated or corrupt gzip; the
             message names the file and how many records were read until then.
     """
-    count = logged = 0
+    count = 0
     rest = b""  # the beginning of the line that the next block continues
     too_long = False  # whether that line is beyond the limit and its bytes are thrown away
+    started = logged = time.monotonic()
     blocks = _read_blocks(path)
     while True:
         try:
@@ -44,30 +59,37 @@ def read_batches(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[li
             ) from error
         if block is None:
             break
-        lines: list[bytes | None] = []
-        first, *others = block.split(b"\n")
-        too_long = too_long or len(rest) + len(first) > max_line_bytes + 1  # 1 for a \r
-        rest = b"" if too_long else rest + first
-        if others:
-            *middle, last = others
-            lines = [None if too_long else _finish(rest, max_line_bytes), *middle]
-            if b"\r" in block or len(block) > max_line_bytes:
-                lines[1:] = [_finish(line, max_line_bytes) for line in middle]
-            rest, too_long = last, False
-            count += len(lines)
-            yield lines
-        if count - logged >= _LOG_EVERY:
-            log.info("%s: %s lines read", path, f"{count:,}")
-            logged = count
-    if too_long or rest:
-        yield [None if too_long else _finish(rest, max_line_bytes)]
+        first, end = block.find(b"\n") + 1, block.rfind(b"\n") + 1
+        too_long = too_long or len(rest) + (first or len(block)) > max_line_bytes + 2  # \r and \n
+        rest = b"" if too_long else rest
+        if not end:
+            rest += b"" if too_long else block
+            continue
+        count += block.count(b"\n")
+        if too_long:
+            yield None
+        whole = block[first:end] if too_long else rest + block[:end]
+        yield from _within(whole, max_line_bytes)
+        rest, too_long = block[end:], False
+        if time.monotonic() - logged >= _LOG_EVERY:
+            logged = time.monotonic()
+            log.info("%s: %s lines read in %.0f s", path, f"{count:,}", logged - started)
+    if too_long:
+        yield None
+    elif rest:
+        yield from _within(rest + b"\n", max_line_bytes)
     elif not count:
         raise CatalogError(f"{path} is empty; give a file with at least one record")
 
 
-def _finish(line: bytes, max_line_bytes: int) -> bytes | None:
-    line = line.removesuffix(b"\r")
-    return line if len(line) <= max_line_bytes else None
+def _within(whole: bytes, max_line_bytes: int) -> Iterator[bytes | None]:
+    """A block of whole lines, with None in place of those beyond the limit."""
+    if len(whole) <= max_line_bytes:
+        if whole:
+            yield whole
+        return
+    for line in whole[:-1].split(b"\n"):
+        yield line + b"\n" if len(line.removesuffix(b"\r")) <= max_line_bytes else None
 
 
 def _read_blocks(path: str) -> Iterator[bytes]:

@@ -1,49 +1,13 @@
-"""Who lists whom, collected as integers: raw ids are coded once and never held twice."""
+"""Who lists whom, collected as integers."""
 
 from array import array
-from collections.abc import Iterable
-from dataclasses import dataclass
 
+import numba
 import numpy as np
-import polars as pl
 
+from recsys_lab.catalog.ids import Ranks
+from recsys_lab.catalog.ordering import sort_pairs
 from recsys_lab.catalog.report import ReadReport
-
-
-class IdCodes(dict[str, int]):
-    """Codes of raw ids in the order of their first appearance; a new id gets the next one."""
-
-    def __missing__(self, raw: str) -> int:
-        code = self[raw] = len(self)
-        return code
-
-    def encode(self, raws: Iterable[str]) -> list[int]:
-        """The code of every id."""
-        return list(map(self.__getitem__, raws))
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """The sorted vocabulary and the place of every code in it.
-
-    Attributes:
-        ids: the raw ids that stay, sorted.
-        of_code: (number of codes,) int32, the row of a code in ids, -1 where it does not stay.
-    """
-
-    ids: pl.Series
-    of_code: np.ndarray
-
-
-def rank_ids(codes: IdCodes, stays: np.ndarray) -> Ranks:
-    """Sort the ids that stay; the result does not depend on the order of their codes."""
-    ids = pl.Series("item", list(codes), dtype=pl.String).filter(pl.Series(stays, dtype=pl.Boolean))
-    order = ids.arg_sort().to_numpy()
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    of_code = np.full(len(codes), -1, np.int32)
-    of_code[stays] = rank
-    return Ranks(ids.sort(), of_code)
 
 
 class ListingBuffer:
@@ -52,56 +16,69 @@ class ListingBuffer:
     def __init__(self) -> None:
         self._targets = array("i")
         self._sources = array("i")  # of each segment, as the two below
-        self._relations = array("b")
+        self._relations = array("i")
         self._lengths = array("i")
 
-    def add(self, source: int, relation: int, targets: list[int]) -> None:
-        """Append the list of one item under one relation, all as codes."""
-        self._targets.fromlist(targets)
-        self._sources.append(source)
-        self._relations.append(relation)
-        self._lengths.append(len(targets))
+    def extend(
+        self, sources: np.ndarray, relations: np.ndarray, lengths: np.ndarray, targets: np.ndarray
+    ) -> None:
+        """Append lists: (S,) source, relation and length of each, and all their targets, as codes.
 
-    def columns(self, of_code: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Sources and targets as rows of the vocabulary, and the relations: each (E,)."""
-        lengths = np.array(self._lengths, np.int32)
-        sources = np.repeat(of_code[np.array(self._sources, np.int32)], lengths)
-        relations = np.repeat(np.array(self._relations, np.int8), lengths)
-        return sources, of_code[np.array(self._targets, np.int32)], relations
+        All are int32.
+        """
+        self._targets.frombytes(targets.tobytes())
+        self._sources.frombytes(sources.tobytes())
+        self._relations.frombytes(relations.tobytes())
+        self._lengths.frombytes(lengths.tobytes())
+
+    def codes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The codes of all sources and of all targets, with repetitions."""
+        return np.frombuffer(self._sources, np.int32), np.frombuffer(self._targets, np.int32)
+
+    def distinct(
+        self, ranks: Ranks, report: ReadReport
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Distinct (source, target, relation) triples, sorted: each (E,).
+
+        Sources and targets are rows of the vocabulary, both int32, relations int8. Listings of
+        items that do not stay and of the item itself are left out and noted, as repeats are.
+        """
+        codes_of_sources, codes_of_targets = self.codes()
+        lengths = np.frombuffer(self._lengths, np.int32)
+        relations = np.frombuffer(self._relations, np.int32).astype(np.int8)
+        sources = np.repeat(ranks.of_code[codes_of_sources], lengths)
+        targets = ranks.of_code[codes_of_targets]
+        outside, itself = targets < 0, sources == targets
+        report.note("listings of outside items", int(outside.sum()))
+        report.note("self-listings", int(itself.sum()))
+        relations = np.repeat(relations, lengths)
+        unusable = outside | itself
+        if unusable.any():
+            sources, targets, relations = (
+                column[~unusable] for column in (sources, targets, relations)
+            )
+        sources, targets, relations = sort_pairs(sources, targets, relations, len(ranks.ids))
+        before, count = len(sources), _keep_distinct(sources, targets, relations)
+        report.note("repeated listings", before - count)
+        return sources[:count], targets[:count], relations[:count]
 
 
-def drop_unusable(
-    sources: np.ndarray, targets: np.ndarray, relations: np.ndarray, report: ReadReport
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Listings without those of items that do not stay and of the item itself, which are noted."""
-    outside = targets < 0
-    itself = sources == targets
-    report.note("listings of outside items", int(outside.sum()))
-    report.note("self-listings", int(itself.sum()))
-    usable = ~(outside | itself)
-    return sources[usable], targets[usable], relations[usable]
+@numba.njit(nogil=True, cache=True)
+def _keep_distinct(sources: np.ndarray, targets: np.ndarray, relations: np.ndarray) -> int:
+    """Move the distinct triples to the front, relations in order, and return their number.
 
-
-def distinct_listings(
-    sources: np.ndarray, targets: np.ndarray, relations: np.ndarray, report: ReadReport
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct (source, target, relation) triples, sorted; repeats are noted.
-
-    A triple of at most four relations is packed into 64 bits (31 + 31 + 2) and sorted as one
-    number.
+    The triples come sorted by source and target.
     """
-    key = sources.astype(np.uint64)
-    key <<= np.uint64(31)
-    key |= targets.astype(np.uint64)
-    key <<= np.uint64(2)
-    key |= relations.astype(np.uint64)
-    key.sort()
-    if len(key):
-        is_new = np.concatenate([[True], key[1:] != key[:-1]])
-        report.note("repeated listings", len(key) - int(is_new.sum()))
-        key = key[is_new]
-    relations = (key & np.uint64(3)).astype(np.int8)
-    key >>= np.uint64(2)
-    targets = (key & np.uint64(2**31 - 1)).astype(np.int32)
-    key >>= np.uint64(31)
-    return key.astype(np.int32), targets, relations
+    count = k = 0
+    while k < len(sources):
+        source, target, found = sources[k], targets[k], 0
+        while k < len(sources) and sources[k] == source and targets[k] == target:
+            found |= 1 << relations[k]
+            k += 1
+        relation = 0
+        while found >> relation:
+            if found >> relation & 1:
+                sources[count], targets[count], relations[count] = source, target, relation
+                count += 1
+            relation += 1
+    return count

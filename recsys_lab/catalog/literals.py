@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 _BOM = b"\xef\xbb\xbf"
-_GROWTH = 6  # a raw control character of one byte becomes \u0001
+GROWTH = 6  # a raw control character of one byte becomes \u0001
 
 
 def parse_line(line: bytes) -> object:
@@ -42,15 +42,15 @@ def literal_to_json(line: bytes) -> bytes:
     Raises:
         ValueError: the line holds something that no plain literal holds.
     """
-    out = np.empty(_GROWTH * len(line) + 16, np.uint8)
-    length = _transcode(np.frombuffer(line, np.uint8), out)
+    out = np.empty(GROWTH * len(line) + 16, np.uint8)
+    length = transcode(np.frombuffer(line, np.uint8), out)
     if length < 0:
         raise ValueError("not a plain literal")
     return out[:length].tobytes()
 
 
 @numba.njit(nogil=True, cache=True)
-def _transcode(line: np.ndarray, out: np.ndarray) -> int:
+def transcode(line: np.ndarray, out: np.ndarray) -> int:
     """Write the JSON form of the literal to out; its length, or -1."""
     i, n = 0, 0
     last = 0  # the last byte that was not white space

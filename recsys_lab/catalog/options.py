@@ -37,6 +37,12 @@ def check_count(place: str, value: int, smallest: int = 0) -> None:
         raise CatalogError(f"{place} must be an integer >= {smallest}, got {value!r}")
 
 
+def check_positive(place: str, value: float) -> None:
+    """Refuse what is no finite number above 0."""
+    if not _is_number(value) or not math.isfinite(value) or value <= 0:
+        raise CatalogError(f"{place} must be a finite number > 0, got {value!r}")
+
+
 def check_fraction(place: str, value: float) -> None:
     """Refuse what is not in [0, 1]."""
     if not _is_number(value) or not 0 <= value <= 1:

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
+
+from recsys_lab.catalog.ordering import sort_pairs
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,12 @@ class ItemPairs:
     num_items: int
 
     def __post_init__(self) -> None:
-        keys = self.keys
-        if len(keys) and not (self.heads < self.tails).all():
+        fault = _find_fault(self.heads, self.tails, self.num_items)
+        if fault == _UNORDERED:
             raise ValueError("the head of a pair must be smaller than its tail")
-        if (np.diff(keys) <= 0).any():
+        if fault == _UNSORTED:
             raise ValueError("pairs must be distinct and in ascending order")
-        if len(keys) and not (self.heads.min() >= 0 and self.tails.max() < self.num_items):
+        if fault == _OUTSIDE:
             raise ValueError(f"a pair names an item outside 0 .. {self.num_items - 1}")
 
     def __len__(self) -> int:
@@ -42,6 +45,13 @@ class ItemPairs:
     def ids(self) -> np.ndarray:
         """Heads and tails side by side, (P, 2) int32."""
         return np.stack([self.heads, self.tails], axis=1)
+
+    @property
+    def items(self) -> np.ndarray:
+        """The items that stand in a pair, ascending, int32."""
+        mask = np.zeros(self.num_items, bool)
+        mask[self.heads] = mask[self.tails] = True
+        return np.flatnonzero(mask).astype(np.int32)
 
     def take(self, chosen: np.ndarray) -> "ItemPairs":
         """The pairs under a mask (P,) or at ascending places."""
@@ -70,16 +80,29 @@ def build_pairs(
         num_items: N.
     """
     other = sources != targets
-    keys = pair_keys(sources[other], targets[other], num_items)
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    first = np.flatnonzero(np.diff(keys, prepend=-1))
-    ordered = weights[other][order].astype(np.float64)
-    summed = np.add.reduceat(ordered, first) if len(first) else ordered
-    keys = keys[first]
-    return ItemPairs(
-        (keys // num_items).astype(np.int32),
-        (keys % num_items).astype(np.int32),
-        summed.astype(np.float32),
-        num_items,
-    )
+    low, high = np.minimum(sources, targets)[other], np.maximum(sources, targets)[other]
+    heads, tails, ordered = sort_pairs(low, high, weights[other], num_items)
+    del low, high
+    is_first = np.ones(len(heads), bool)
+    is_first[1:] = (heads[1:] != heads[:-1]) | (tails[1:] != tails[:-1])
+    first = np.flatnonzero(is_first)
+    summed = np.add.reduceat(ordered, first, dtype=np.float64) if len(first) else ordered
+    return ItemPairs(heads[first], tails[first], summed.astype(np.float32), num_items)
+
+
+_UNORDERED, _UNSORTED, _OUTSIDE = 1, 2, 3
+
+
+@numba.njit(nogil=True, cache=True)
+def _find_fault(heads: np.ndarray, tails: np.ndarray, num_items: int) -> int:
+    """What is wrong with the pairs, 0 if nothing is; without an array of keys."""
+    for k in range(len(heads)):
+        if heads[k] >= tails[k]:
+            return _UNORDERED
+        if k and not (
+            heads[k - 1] < heads[k] or (heads[k - 1] == heads[k] and tails[k - 1] < tails[k])
+        ):
+            return _UNSORTED
+        if heads[k] < 0 or tails[k] >= num_items:
+            return _OUTSIDE
+    return 0

@@ -1,6 +1,7 @@
 """The truth behind the synthetic catalogue: who is what, and who is bought with whom."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -61,6 +62,23 @@ class PlantedCatalog:
     by_brand: np.ndarray
     complements: np.ndarray
 
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """Popularity added up, (N,): item i owns what lies between ends[i - 1] and ends[i]."""
+        return np.cumsum(self.popularity)
+
+    @cached_property
+    def brand_ends(self) -> np.ndarray:
+        """The same in the order of `by_brand`."""
+        return np.cumsum(self.popularity[self.by_brand])
+
+    @cached_property
+    def place_by_brand(self) -> np.ndarray:
+        """The middle of what each item owns there, (N,)."""
+        places = np.empty(len(self.ids))
+        places[self.by_brand] = self.brand_ends - self.popularity[self.by_brand] / 2
+        return places
+
     def brand(self, item: int) -> str:
         """The brand as a crawl shows it: with entities in some."""
         number = int(self.brands[item])
@@ -116,19 +134,20 @@ def plant(num_items: int, seed: int) -> PlantedCatalog:
 
 
 def draw_lists(
-    catalog: PlantedCatalog, items: np.ndarray, seed: int
+    catalog: PlantedCatalog, items: np.ndarray, seed: int, list_scale: float
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The lists of some items: for each relation sources (sorted) and distinct targets, each (E,).
 
     A choice is local in the order of category and brand, or in that of brands, or around the
     place in the complementary category that corresponds to the item's own; it is weighted by
-    popularity throughout. Lists are cut at a hundred, so they are not symmetric.
+    popularity throughout. Lists are cut at a hundred, so they are not symmetric; before the cut
+    their lengths are multiplied by `list_scale`.
     """
     rng = np.random.default_rng([seed, 1, int(items[0]) if len(items) else 0])
     own = catalog.popularity[items] * len(catalog.popularity)
     lists = {}
     for name, (median, spread, fraction) in _LISTS.items():
-        lengths = median * np.exp(spread * rng.standard_normal(len(items))) * own**0.6
+        lengths = list_scale * median * np.exp(spread * rng.standard_normal(len(items))) * own**0.6
         lengths[rng.random(len(items)) >= fraction] = 0
         sources = np.repeat(items, np.minimum(lengths, _LIST_CAP).astype(np.int64))
         targets = _choose(catalog, sources, rng)
@@ -140,22 +159,19 @@ def draw_lists(
 def _choose(catalog: PlantedCatalog, sources: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One target for each source (E,)."""
     num_items = len(catalog.ids)
-    ends = np.cumsum(catalog.popularity)  # item i owns (ends[i-1], ends[i]]
-    middles = ends - catalog.popularity / 2
-    brand_ends = np.cumsum(catalog.popularity[catalog.by_brand])
-    place_by_brand = np.empty(num_items)
-    place_by_brand[catalog.by_brand] = brand_ends - catalog.popularity[catalog.by_brand] / 2
+    ends, brand_ends, place_by_brand = catalog.ends, catalog.brand_ends, catalog.place_by_brand
+    middles = ends[sources] - catalog.popularity[sources] / 2
     bounds = np.searchsorted(catalog.leaves, np.arange(len(catalog.complements) + 1))
     low, high = (np.append(0.0, ends)[bounds[i:][: len(catalog.complements)]] for i in (0, 1))
     leaf = catalog.leaves[sources]
-    share = (middles[sources] - low[leaf]) / (high[leaf] - low[leaf])
+    share = (middles - low[leaf]) / (high[leaf] - low[leaf])
     other = catalog.complements[leaf]
     opposite = low[other] + share * (high[other] - low[other])
 
     steps = rng.laplace(0.0, _REACH / num_items, len(sources))
     draw = rng.random(len(sources))
     brand_from, complement_from, any_from = np.cumsum(list(_SHARES.values()))
-    place = middles[sources] + steps
+    place = middles + steps
     place = np.where(draw >= brand_from, opposite + steps, place)
     place = np.where(draw >= any_from, rng.random(len(sources)), place)
     targets = np.searchsorted(ends, place % 1.0).clip(max=num_items - 1)

@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,7 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: Path) -> Prepa
     pairs = _pairs(arrays, "pairs", items.height)
 
     def write_split(part: Path) -> dict[str, Any]:
+        log.info("splitting %s pairs and drawing negatives", f"{len(pairs):,}")
         given = {
             name: _labelled(arrays, name) for name in ("val", "test") if f"{name}/heads" in arrays
         }
@@ -79,7 +81,13 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: Path) -> Prepa
 
 def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
     """Read the source and write items and pairs; returns what goes into the manifest."""
+    started = time.monotonic()
     records = source.read()
+    log.info(
+        "read in %.0f s; summing %s listings",
+        time.monotonic() - started,
+        f"{len(records.sources):,}",
+    )
     pairs = build_pairs(records.sources, records.targets, records.weights, records.items.height)
     if len(pairs) == 0:
         raise CatalogError(

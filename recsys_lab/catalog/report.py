@@ -30,6 +30,11 @@ class ReadReport:
         if count:
             self.notes[what] += count
 
+    def drop(self, reason: str, count: int) -> None:
+        """Add to the dropped lines, unless there is nothing to add."""
+        if count:
+            self.dropped[reason] += count
+
     def refuse_bad(
         self, path: str, reasons: Iterable[str], max_fraction: float, first_bad: int
     ) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from recsys_lab.catalog.negatives import degree_matched_negatives, uniform_negatives
+from recsys_lab.catalog.ordering import sort_pairs
 from recsys_lab.catalog.pairs import ItemPairs, pair_keys
 from recsys_lab.catalog.records import LabelledPairs
 from recsys_lab.catalog.report import CatalogError
@@ -48,13 +49,11 @@ class Split:
     def known(self) -> ItemPairs:
         """The pairs of all three parts."""
         parts = (self.train, self.val.pairs, self.test.pairs)
-        keys = np.concatenate([part.keys for part in parts])
-        order = np.argsort(keys)
         heads, tails, weights = (
-            np.concatenate([getattr(part, name) for part in parts])[order]
+            np.concatenate([getattr(part, name) for part in parts])
             for name in ("heads", "tails", "weights")
         )
-        return ItemPairs(heads, tails, weights, self.num_items)
+        return ItemPairs(*sort_pairs(heads, tails, weights, self.num_items), self.num_items)
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def assign_parts(pairs: ItemPairs, options: SplitOptions) -> np.ndarray:
     rng = np.random.default_rng([options.seed, 0])
     if options.by == "pairs":
         return _hold_out(len(pairs), options, rng)
-    with_pairs = np.unique(pairs.ids)
+    with_pairs = pairs.items
     part_of_item = np.zeros(pairs.num_items, np.int8)
     part_of_item[with_pairs] = _hold_out(len(with_pairs), options, rng)
     return np.maximum(part_of_item[pairs.heads], part_of_item[pairs.tails])
@@ -186,9 +185,7 @@ def _with_negatives(
     negatives = {name: dict(given[name]) for name in held}
     if "uniform" in options.negatives:
         sizes = [len(held["val"]), len(held["test"])]
-        drawn = uniform_negatives(
-            sum(sizes), np.unique(known.ids), known.keys, train.num_items, rng
-        )
+        drawn = uniform_negatives(sum(sizes), known.items, known.keys, train.num_items, rng)
         negatives["val"]["uniform"], negatives["test"]["uniform"] = np.split(drawn, sizes[:1])
     if "degree_matched" in options.negatives:
         for name in held:

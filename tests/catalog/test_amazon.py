@@ -175,6 +175,25 @@ def test_every_bad_line_is_counted(read, tmp_path, monkeypatch):
     assert records.report.dropped == dropped
 
 
+def test_a_line_too_long_is_counted(read):
+    records = read(b"x" * 10_000_001, {"asin": "a"}, b"x" * 10_000_001, max_bad_fraction=0.7)
+    assert records.report.dropped == {"too long": 2}
+    with pytest.raises(CatalogError, match="the first is line 2"):
+        read({"asin": "a"}, b"x" * 10_000_001, max_bad_fraction=0.4)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_and_blocks_change_nothing(read, monkeypatch, threads):
+    lines = [{"asin": f"{k % 70}", "title": f"{k}", "also_buy": [f"{k + 1}"]} for k in range(90)]
+    expected = read(*lines, b"{")
+    monkeypatch.setattr("recsys_lab.catalog.parallel.num_threads", lambda: threads)
+    monkeypatch.setattr("recsys_lab.catalog.lines._BLOCK_BYTES", 100)
+    records = read(*lines, b"{")
+    assert records.items.equals(expected.items)
+    assert listings(records) == listings(expected)
+    assert records.report == expected.report
+
+
 def test_ids_stay_as_written(read):
     records = read(*({"asin": odd, "related": {"also_bought": ODD_IDS}} for odd in ODD_IDS))
     assert records.items["item"].to_list() == sorted(ODD_IDS)

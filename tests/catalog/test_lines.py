@@ -1,4 +1,5 @@
 import gzip
+import logging
 import os
 import tracemalloc
 
@@ -53,6 +54,15 @@ def test_blocks_do_not_matter(write, monkeypatch, content, block, longest):
     assert read(write(gzip.compress(content)), max_line_bytes=100) == [
         line.removesuffix(b"\r") for line in expected
     ]
+
+
+def test_long_reading_is_told(write, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("recsys_lab.catalog.lines._LOG_EVERY", 0.0)
+    monkeypatch.setattr("recsys_lab.catalog.lines._BLOCK_BYTES", 4)
+    read(write(b"a\nb\nc\nd\ne"))
+    assert "2 lines read" in caplog.text
+    assert "4 lines read" in caplog.text
 
 
 def test_several_members_and_padding(write):

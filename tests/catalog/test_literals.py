@@ -5,7 +5,7 @@ import warnings
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_lab.catalog.lines import read_batches
@@ -32,11 +32,13 @@ def oracle(text: str) -> object:
         return ast.literal_eval(text)
 
 
+@settings(deadline=None)  # the first example compiles
 @given(values)
 def test_what_repr_writes_is_read_back(value):
     assert parse_line(repr(value).encode()) == value
 
 
+@settings(deadline=None)  # the first example compiles
 @given(values)
 def test_json_is_read_as_json(value):
     try:
@@ -46,6 +48,7 @@ def test_json_is_read_as_json(value):
     assert parse_line(line) == value
 
 
+@settings(deadline=None)
 @given(fragments)
 def test_whatever_is_read_is_what_python_reads(text):
     try:
@@ -61,6 +64,7 @@ def test_whatever_is_read_is_what_python_reads(text):
     assert value == expected
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(line):
     with contextlib.suppress(ValueError):

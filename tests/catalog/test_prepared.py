@@ -29,7 +29,8 @@ def amazon(path: Path) -> AmazonSource:
 def test_the_second_time_it_is_reused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     first = prepare(PLANTED, OPTIONS, tmp_path)
-    assert "prepared data written" in caplog.text
+    for stage in ("listings", "drawing negatives", "prepared data written"):
+        assert stage in caplog.text
     assert "re-used" not in caplog.text
     caplog.clear()
     second = prepare(PLANTED, OPTIONS, tmp_path)

@@ -1,8 +1,14 @@
+import ast
+import gzip
+import hashlib
+import json
+
 import numpy as np
 import pytest
 
+from recsys_lab.catalog.amazon import AmazonSource
 from recsys_lab.catalog.report import CatalogError
-from recsys_lab.catalog.synthetic import SyntheticSource, write_synthetic
+from recsys_lab.catalog.synthetic import SyntheticSource, main, write_synthetic
 
 WEIGHTS = {"also_bought": 1.0, "bought_together": 1.0}
 
@@ -96,11 +102,44 @@ def test_gzip_and_reading_options(tmp_path):
     assert records.report.dropped["filtered: few also_bought"] > 0
 
 
+def test_the_command_writes_json_or_literals(tmp_path):
+    plain, literal = tmp_path / "a.json", tmp_path / "b.json.gz"
+    main([str(plain), "--num-items", "500", "--seed", "3"])
+    main([str(literal), "--num-items", "500", "--seed", "3", "--literals"])
+    lines = gzip.decompress(literal.read_bytes()).splitlines()
+    assert [ast.literal_eval(line.decode()) for line in lines] == [
+        json.loads(line) for line in plain.read_text().splitlines()
+    ]
+    read = [AmazonSource(str(p), WEIGHTS, "keep", False, 0, 0.0).read() for p in (plain, literal)]
+    assert read[0].items.equals(read[1].items)
+    np.testing.assert_array_equal(read[0].targets, read[1].targets)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json.gz"]
+    with pytest.raises(SystemExit):
+        main([str(plain), "--num-items", "5"])
+
+
+def test_list_scale_sets_the_density(records):
+    twice = SyntheticSource(3000, 0, WEIGHTS, "keep", list_scale=2.0).read()
+    assert 1.3 * len(records.sources) < len(twice.sources) < 2 * len(records.sources)
+    assert 0.97 * 3000 < len(twice.items) <= 3000
+
+
+def test_the_default_catalogue_is_what_it_was(tmp_path):
+    path = tmp_path / "a.json"
+    write_synthetic(str(path), 10_000, 0)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert found == "8d9b8fba4adf8565ce4012db760a9ab4e2da079f2ef588313e069812dbf1db7c"
+
+
 def test_options_are_checked():
     with pytest.raises(CatalogError, match=r"catalog\.num_items must be an integer >= 100, got 99"):
         SyntheticSource(99, 0, WEIGHTS, "keep")
     with pytest.raises(CatalogError, match=r"catalog\.seed"):
         SyntheticSource(100, -1, WEIGHTS, "keep")
+    with pytest.raises(
+        CatalogError, match=r"catalog\.list_scale must be a finite number > 0, got 0"
+    ):
+        SyntheticSource(100, 0, WEIGHTS, "keep", list_scale=0)
     with pytest.raises(CatalogError, match=r"no relation 'x'"):
         SyntheticSource(100, 0, {"x": 1.0}, "keep")
     assert SyntheticSource(100, 0, WEIGHTS, "keep").read().report.kept > 0

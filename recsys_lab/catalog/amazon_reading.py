@@ -1,0 +1,227 @@
+"""The state of reading an Amazon file: what its records say, and what became of every line."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from itertools import compress
+from typing import Any
+
+import numpy as np
+import orjson
+
+from recsys_lab.catalog.fields import read_brand, read_categories, read_price, read_title
+from recsys_lab.catalog.ids import IdCodes
+from recsys_lab.catalog.items import ItemBuffer, pack_categories
+from recsys_lab.catalog.listings import ListingBuffer
+from recsys_lab.catalog.literals import parse_line
+from recsys_lab.catalog.report import ReadReport
+from recsys_lab.catalog.scan import Names, ScannedBlock, key_names
+
+RELATIONS = ("also_bought", "also_viewed", "bought_together", "buy_after_viewing")
+_NAMES_2018 = {"also_bought": "also_buy", "also_viewed": "also_view"}
+_CACHED = 1 << 16  # values of a field that are remembered
+
+Notes = tuple[str, ...]
+
+
+class Reading:
+    """What has been read so far.
+
+    A record whose line is plain comes out of `scan.scan_block`, many at a time; any other is
+    parsed by itself. Both ways mean the same.
+
+    Attributes:
+        names: the keys of a record that matter, for `scan_block`.
+        report: counts.
+        first_bad: number of the first bad line, from 1; 0 for none.
+        codes: of the ids; those of filtered records are among them.
+        listings: of the kept records, as codes.
+        items: side information of the kept records.
+    """
+
+    def __init__(
+        self, relation_weights: Mapping[str, float], require_title: bool, min_also_bought: int
+    ) -> None:
+        self.report = ReadReport()
+        self.first_bad = 0
+        self.codes = IdCodes()
+        self.listings = ListingBuffer()
+        self.items = ItemBuffer()
+        self._require_title = require_title
+        self._min_also_bought = min_also_bought
+        self._used = np.array([relation_weights.get(name, 0.0) > 0 for name in RELATIONS])
+        self._looked_at = {  # number: name of 2014, name of 2018
+            number: (name, _NAMES_2018.get(name, name))
+            for number, name in enumerate(RELATIONS)
+            if self._used[number] or (number == 0 and min_also_bought > 0)
+        }
+        self.names: Names = key_names(self._looked_at)
+
+    def take_block(self, block: ScannedBlock | None) -> None:
+        """Take the lines of a block (None: one line, which is too long)."""
+        if block is None:
+            self.report.lines += 1
+            self._count_bad("too long", self.report.lines)
+            return
+        before = self.report.lines
+        self.report.lines += len(block.is_plain)
+        if len(block.item_ids):
+            self._take_plain(block)
+        for number, line in block.left():
+            self._take_line(line, before + number + 1)
+
+    def _take_plain(self, block: ScannedBlock) -> None:
+        """Take all records that were taken apart already."""
+        kept = np.ones(len(block.item_ids), bool)
+        targets = self.codes.encode_packed(block.targets)
+        titles, title_notes = _titles(orjson.loads(block.texts["title"].data))
+        if self._require_title:
+            kept = np.array([title is not None for title in titles])
+            self.report.drop("filtered: no title", int((~kept).sum()))
+        if self._min_also_bought > 0:
+            enough = _num_also_bought(block, targets) >= self._min_also_bought
+            self.report.drop("filtered: few also_bought", int((kept & ~enough).sum()))
+            kept &= enough
+        texts = {
+            name: list(compress(block.texts[name].tobytes().split(b"\n"), kept.tolist()))
+            for name in ("brand", "categories", "category", "price")
+        }
+        columns = (
+            list(map(_brand, texts["brand"])),
+            list(map(_categories, texts["categories"], texts["category"])),
+            list(map(_price, texts["price"])),
+        )
+        codes = self.codes.encode_packed(block.item_ids[kept])
+        self.items.extend(
+            codes.tolist(),
+            list(compress(titles, kept.tolist())),
+            *([value for value, _ in column] for column in columns),
+        )
+        for notes in (notes for column in columns for _, notes in column if notes):
+            self.report.notes.update(notes)
+        for row, found in title_notes.items():
+            self.report.notes.update(found if kept[row] else ())
+        self.report.kept += len(codes)
+        self._add_lists(block, kept, codes, targets)
+
+    def _add_lists(
+        self, block: ScannedBlock, kept: np.ndarray, codes: np.ndarray, targets: np.ndarray
+    ) -> None:
+        """Add the lists of the kept records, whose codes are given."""
+        rows, relations, lengths = block.lists.T
+        wanted = kept[rows] & self._used[relations]
+        if not wanted.all():
+            targets = targets[np.repeat(wanted, lengths)]
+            rows, relations, lengths = rows[wanted], relations[wanted], lengths[wanted]
+        sources = codes[np.cumsum(kept)[rows] - 1]
+        self.listings.extend(sources, relations, lengths, targets)
+
+    def _count_bad(self, reason: str, number: int) -> None:
+        self.report.dropped[reason] += 1
+        self.first_bad = self.first_bad or number
+
+    def _take_line(self, line: bytes, number: int) -> None:
+        """Keep the record of one line, or count why not."""
+        if not line or line.isspace():
+            self.report.dropped["blank"] += 1
+            return
+        try:
+            record = parse_line(line)
+        except ValueError:
+            self._count_bad("malformed", number)
+            return
+        bad = self._take_record(record)
+        if bad is not None:
+            self._count_bad(bad, number)
+
+    def _take_record(self, record: object) -> str | None:
+        """Keep or filter a record; the reason if it is bad."""
+        if not isinstance(record, dict):
+            return "not an object"
+        item = record.get("asin")
+        if not isinstance(item, str) or not item:
+            return "no id"
+        notes: list[str] = []
+        title = read_title(record.get("title"), notes)
+        if title is None and self._require_title:
+            self.report.dropped["filtered: no title"] += 1
+            return None
+        lists = self._read_lists(record, notes)
+        if self._min_also_bought > 0:
+            bought = {target for number, targets in lists if number == 0 for target in targets}
+            if len(bought) < self._min_also_bought:
+                self.report.dropped["filtered: few also_bought"] += 1
+                return None
+        code = self.codes.encode([item])
+        for number, targets in lists:
+            if self._used[number]:
+                relation, length = np.array([[number], [len(targets)]], np.int32)
+                self.listings.extend(code, relation, length, self.codes.encode(targets))
+        categories = read_categories(record.get("categories"), record.get("category"), notes)
+        self.items.extend(
+            code.tolist(),
+            [title],
+            [read_brand(record.get("brand"), notes)],
+            [pack_categories(categories)],
+            [read_price(record.get("price"), notes)],
+        )
+        self.report.notes.update(notes)
+        self.report.kept += 1
+        return None
+
+    def _read_lists(self, record: dict[str, Any], notes: list[str]) -> list[tuple[int, list[str]]]:
+        """The usable targets of each list in the record, with the number of its relation."""
+        related = record.get("related")
+        if not isinstance(related, dict):
+            if related is not None:
+                notes.append("related of a wrong type")
+            related = {}
+        lists = []
+        for number, (name, name_2018) in self._looked_at.items():
+            for targets in (related.get(name), record.get(name_2018)):
+                if not targets:
+                    continue
+                if not isinstance(targets, list):
+                    notes.append(f"{name} of a wrong type")
+                    continue
+                usable = [t for t in targets if isinstance(t, str) and t]
+                notes += ["listings without an id"] * (len(targets) - len(usable))
+                lists.append((number, usable))
+        return lists
+
+
+def _titles(values: list[object]) -> tuple[list[str | None], dict[int, list[str]]]:
+    """Titles in plain text, and the notes on some of them; most need no work."""
+    titles: list[Any] = values
+    noted: dict[int, list[str]] = {}
+    for row, title in enumerate(values):
+        if type(title) is not str or not title or "&" in title or title != title.strip():
+            notes: list[str] = []
+            titles[row] = read_title(title, notes)
+            if notes:
+                noted[row] = notes
+    return titles, noted
+
+
+def _remembered(read: Callable[..., Any]) -> Callable[..., tuple[Any, Notes]]:
+    """A reader of values that takes their JSON, empty for none, and returns the notes as well."""
+
+    @lru_cache(_CACHED)
+    def read_text(*texts: bytes) -> tuple[Any, Notes]:
+        notes: list[str] = []
+        values = (orjson.loads(text) if text else None for text in texts)
+        return read(*values, notes), tuple(notes)
+
+    return read_text
+
+
+_brand = _remembered(read_brand)
+_price = _remembered(read_price)
+_categories = _remembered(lambda *read_from: pack_categories(read_categories(*read_from)))
+
+
+def _num_also_bought(block: ScannedBlock, targets: np.ndarray) -> np.ndarray:
+    """Number of distinct items under also_bought in each plain record."""
+    rows = np.repeat(block.lists[:, 0], block.lists[:, 2]).astype(np.int64)
+    bought = np.repeat(block.lists[:, 1] == 0, block.lists[:, 2])
+    distinct = np.unique(rows[bought] << 32 | targets[bought])
+    return np.bincount(distinct >> 32, minlength=len(block.item_ids))

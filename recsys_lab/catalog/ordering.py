@@ -1,0 +1,56 @@
+"""Sorting of item pairs by counting: their ends are small integers, so nothing is compared."""
+
+import numba
+import numpy as np
+
+
+@numba.njit(nogil=True, cache=True)
+def sort_pairs(
+    heads: np.ndarray, tails: np.ndarray, values: np.ndarray, num_items: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort pairs of items by head, then by tail; equal pairs keep their order.
+
+    Args:
+        heads: (E,) integers in 0 .. N - 1.
+        tails: (E,) likewise.
+        values: (E,) what goes with each pair.
+        num_items: N.
+
+    Returns:
+        heads, tails (int32) and values in their new order.
+    """
+    places = _first_places(tails, num_items)
+    heads_by_tail = np.empty(len(heads), np.int32)
+    values_by_tail = np.empty_like(values)
+    for k in range(len(heads)):
+        place = places[tails[k]]
+        places[tails[k]] += 1
+        heads_by_tail[place] = heads[k]
+        values_by_tail[place] = values[k]
+    ends, places = places, _first_places(heads, num_items)
+    sorted_tails, sorted_values = np.empty(len(heads), np.int32), np.empty_like(values)
+    k = 0
+    for tail in range(num_items):
+        while k < ends[tail]:
+            place = places[heads_by_tail[k]]
+            places[heads_by_tail[k]] += 1
+            sorted_tails[place] = tail
+            sorted_values[place] = values_by_tail[k]
+            k += 1
+    sorted_heads = heads_by_tail  # its contents are used up
+    k = 0
+    for head in range(num_items):
+        sorted_heads[k : places[head]] = head
+        k = places[head]
+    return sorted_heads, sorted_tails, sorted_values
+
+
+@numba.njit(nogil=True, cache=True)
+def _first_places(keys: np.ndarray, num_items: int) -> np.ndarray:
+    """Where the entries of each item begin when they are sorted, (N,) int64."""
+    places = np.zeros(num_items + 1, np.int64)
+    for key in keys:
+        places[key + 1] += 1
+    for item in range(num_items):
+        places[item + 1] += places[item]
+    return places[:-1]

@@ -1,0 +1,132 @@
+"""Plain Amazon records read from the bytes of many lines at once, without Python objects.
+
+A state machine walks over a block of lines. A line that is written in the plainest form of JSON or
+of a Python literal comes out taken apart; any doubt (an odd escape, a repeated key, a list that
+holds more than ids, an id beyond 15 bytes, a number that is not short, anything malformed) leaves
+the line to `literals.parse_line`, which decides what it means. What is taken apart here means the
+same there: the tests hold the two against each other.
+"""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from recsys_lab.catalog.literals import GROWTH, transcode
+from recsys_lab.catalog.scan_records import ASIN, RELATED, RELATION, TEXTS, scan_lines
+
+_NULL = b"null"
+
+
+@dataclass(frozen=True)
+class Names:
+    """The keys that matter, as bytes: of a record, and of its `related`.
+
+    Attributes:
+        record: (R, 32) uint8, length first; record_fields: (R,) what the key stands for.
+        related: (Q, 32) uint8; related_fields: (Q,) likewise.
+    """
+
+    record: np.ndarray
+    record_fields: np.ndarray
+    related: np.ndarray
+    related_fields: np.ndarray
+
+
+def key_names(relations: dict[int, tuple[str, str]]) -> Names:
+    """The keys of a record, given the names of the lists that are wanted.
+
+    Args:
+        relations: number of a relation -> its name within `related`, its name beside it.
+    """
+    record = {name: number for number, name in enumerate(TEXTS)}
+    record |= {"asin": ASIN, "related": RELATED}
+    record |= {flat: RELATION + number for number, (_, flat) in relations.items()}
+    related = {nested: RELATION + number for number, (nested, _) in relations.items()}
+    return Names(*_pack(record), *_pack(related))
+
+
+def _pack(names: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    packed = np.zeros((len(names), 32), np.uint8)
+    for row, name in zip(packed, names, strict=True):
+        row[0] = len(name)
+        row[1 : len(name) + 1] = np.frombuffer(name.encode(), np.uint8)
+    return packed, np.array(list(names.values()), np.int64)
+
+
+@dataclass(frozen=True)
+class ScannedBlock:
+    """What a block of L lines says.
+
+    Attributes:
+        block: the lines, each with its end.
+        starts: (L + 1,) where each line starts.
+        is_plain: (L,) whether the line was taken apart, F of them; the others are left.
+        item_ids: (F, 2) uint64, the id of each plain record (`ids.IdCodes`).
+        texts: by field, the JSON of its value in each plain record, ended by a line feed each;
+            empty where there is none. For `title` a JSON list instead.
+        lists: (S, 3) int32: plain record, relation and length of each list of ids.
+        targets: (T, 2) uint64, the ids in all lists, one list after the other.
+    """
+
+    block: bytes
+    starts: np.ndarray
+    is_plain: np.ndarray
+    item_ids: np.ndarray
+    texts: dict[str, np.ndarray]
+    lists: np.ndarray
+    targets: np.ndarray
+
+    def left(self) -> list[tuple[int, bytes]]:
+        """Number within the block and bytes of each line that is left."""
+        return [
+            (line, self.block[self.starts[line] : self.starts[line + 1] - 1].removesuffix(b"\r"))
+            for line in np.flatnonzero(~self.is_plain).tolist()
+        ]
+
+
+def scan_block(block: bytes, names: Names) -> ScannedBlock:
+    """Take the plain lines of a block apart; every line must end with a line feed."""
+    try:
+        block.decode()
+        is_text = True
+    except UnicodeDecodeError:
+        is_text = False
+    data = np.frombuffer(block, np.uint8)
+    keys = (names.record, names.record_fields, names.related, names.related_fields)
+    starts, is_plain, item_ids, lists, targets, spans = scan_lines(data, is_text, keys)
+    is_literal = data[starts[:-1][is_plain] + 1] == ord("'")
+    texts = {
+        name: _write_texts(data, is_literal, spans[:, number], name == "title")
+        for number, name in enumerate(TEXTS)
+    }
+    return ScannedBlock(block, starts, is_plain, item_ids, texts, lists, targets)
+
+
+@numba.njit(nogil=True, cache=True)
+def _write_texts(
+    data: np.ndarray, is_literal: np.ndarray, spans: np.ndarray, as_list: bool
+) -> np.ndarray:
+    """The JSON of one field of every record: each ended by a line feed, or all as one list."""
+    size = 8 * len(spans) + 2
+    for row in range(len(spans)):
+        size += GROWTH * (spans[row, 1] - spans[row, 0])
+    out = np.empty(size, np.uint8)
+    n = 0
+    if as_list:
+        out[n], n = ord("["), n + 1
+    for row in range(len(spans)):
+        start, end = spans[row]
+        if end == 0 and as_list:
+            for k in range(4):
+                out[n + k] = _NULL[k]
+            n += 4
+        elif is_literal[row]:
+            n += transcode(data[start:end], out[n:])
+        else:
+            out[n : n + end - start] = data[start:end]
+            n += end - start
+        out[n], n = ord(",") if as_list else 10, n + 1
+    if as_list:
+        out[n - 1] = ord("]")  # in place of the last comma
+    return out[:n]

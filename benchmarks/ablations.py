@@ -116,9 +116,11 @@ def side_information(prepared: PreparedData, dim: int, epochs: int) -> dict[str,
         "popularity_weight": 0.0,
         "kernel": "autograd",
     }
-    build = partial(
-        skipgram_side_info, fields=FIELDS, pooling="mean", context_side_info=True, **plain
-    )
+
+    def build(known: Items) -> SkipGram:
+        side = {"fields": FIELDS, "pooling": "mean", "context_side_info": True}
+        return skipgram_side_info(known, **plain, **side)
+
     nets: dict[str, Callable[[], SkipGram]] = {
         "ids alone": lambda: skipgram(items, **plain),
         "side information": lambda: build(items),

@@ -35,8 +35,8 @@ class Size:
 SIZES = {
     "tiny": Size(400),
     "small": Size(10_000),
-    "electronics": Size(420_000),
-    "books": Size(2_000_000),
+    "electronics": Size(420_000, {"list_scale": 0.71}),
+    "books": Size(2_000_000, {"list_scale": 1.295}),
 }
 
 

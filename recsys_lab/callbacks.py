@@ -59,6 +59,7 @@ class LearningCurve(Callback):
         every_n_batches: batches between two points; more where an epoch would have over 40 points.
         max_pairs: pairs of each kind in the sample.
         ranking_queries: items ranked against the full catalogue at the end of an epoch.
+        max_scores: where these would be more scores than this, fewer items are ranked.
         seed: seed of the samples.
     """
 
@@ -70,12 +71,14 @@ class LearningCurve(Callback):
         every_n_batches: int,
         max_pairs: int,
         ranking_queries: int,
+        max_scores: float,
         seed: int,
     ) -> None:
         for name, value in (
             ("every_n_batches", every_n_batches),
             ("max_pairs", max_pairs),
             ("ranking_queries", ranking_queries),
+            ("max_scores", max_scores),
         ):
             if value < 1:
                 raise ValueError(f"curve.{name} must be >= 1, got {value}")
@@ -84,6 +87,7 @@ class LearningCurve(Callback):
         self._folder = folder
         self._every = every_n_batches
         self._queries = ranking_queries
+        self._max_scores = max_scores
         self._seed = seed
         self._file = CurveFile(folder, list(pairs.negatives), _CURVE_SLICES)
         self.items_trained = 0
@@ -208,7 +212,7 @@ class LearningCurve(Callback):
     def _rank(self, task: EmbeddingTask) -> Row:
         """Full-catalogue ranking of a sample of the validation queries."""
         scorer = net_scorer(task, np.arange(self._pairs.num_items), self._pairs.seen)
-        budget = self._queries * self._pairs.num_items
+        budget = min(self._queries * self._pairs.num_items, self._max_scores)
         metrics = evaluate_ranking(
             scorer, self._pairs, ks=(10,), max_scores=budget, seed=self._seed
         ).metrics()

@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from recsys_lab.models.task import TrainingError
 
@@ -83,6 +85,27 @@ class BestCheckpoint(ModelCheckpoint):
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
+
+    def _save_last_checkpoint(
+        self, trainer: Trainer, monitor_candidates: dict[str, Tensor]
+    ) -> None:
+        """Where the best checkpoint was written in this very step, the last is another name of it.
+
+        Lightning would write the same bytes again, or, with its own links, leave the last one
+        pointing to an older best.
+        """
+        best, last = (Path(str(self.dirpath)) / f"{name}.ckpt" for name in ("best", "last"))
+        part = last.with_name(".last.ckpt.part")
+        if self._last_global_step_saved == trainer.global_step and best.is_file():
+            try:
+                part.unlink(missing_ok=True)
+                os.link(best, part)
+                part.replace(last)
+                self.last_model_path = str(last)
+                return
+            except OSError:  # a file system without links
+                part.unlink(missing_ok=True)
+        super()._save_last_checkpoint(trainer, monitor_candidates)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best checkpoint so far, copied into this run's folder.

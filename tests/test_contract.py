@@ -93,7 +93,13 @@ class Run:
         self.data = DATA[data](planted.catalog, planted.split, seed)
         self.pairs = evaluation_pairs(planted.split.val, planted.split)
         self.curve = LearningCurve(
-            self.pairs, folder, every_n_batches=20, max_pairs=500, ranking_queries=50, seed=0
+            self.pairs,
+            folder,
+            every_n_batches=20,
+            max_pairs=500,
+            ranking_queries=50,
+            max_scores=1e8,
+            seed=0,
         )
         self.epochs = EPOCHS.get(data, 3)
         self.folder = folder

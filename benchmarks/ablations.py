@@ -95,7 +95,9 @@ def judge(net: Net, split: Split) -> Row:
     """AUC-ROC on the seen validation pairs, against both kinds of negatives."""
     held = evaluation_pairs(split.val, split)
     vectors = net.score_vectors(torch.arange(held.num_items))
-    metrics = evaluate_auc(VectorScorer(*vectors, net.can_score(torch.from_numpy(held.seen))), held)
+    metrics = evaluate_auc(
+        VectorScorer(*vectors, scorable=net.can_score(torch.from_numpy(held.seen))), held
+    )
     names = {"AUC": "uniform", "AUC dm": "degree_matched"}
     return {title: float(metrics[f"auc/{name}/seen"] or "nan") for title, name in names.items()}
 

@@ -30,7 +30,7 @@ def ours(size: str, folder: str, replicates: int, max_scores: float) -> Run:
         pairs = final_test.evaluation_pairs(split.test, split)
     with stages("vectors"):
         vectors = score_vectors(centers, contexts, torch.zeros(split.num_items), "center_context")
-        model = VectorScorer(*vectors, torch.from_numpy(split.seen))
+        model = VectorScorer(*vectors, scorable=torch.from_numpy(split.seen))
     with stages("baselines"):
         baselines = final_test._baselines(split)
     judged = {}

@@ -19,14 +19,18 @@ COUNT, LENGTH, P, Q = (SPEC[name] for name in ("walks_per_item", "walk_length", 
 
 
 def pecanpy(mode):
-    """PecanPy in one of its modes; `compiled` leaves out its translation into lists of names."""
+    """PecanPy in one of its modes: its compiled part alone, or what its user calls."""
     from pecanpy import pecanpy as modes
 
+    mode, _, call = mode.partition(".")
     began = time.perf_counter()
     graph = getattr(modes, mode)(p=P, q=Q, workers=SPEC["threads"], random_state=0)
     graph.read_npz(SPEC["graph"], weighted=mode != "FirstOrderUnweighted")
     graph.preprocess_transition_probs()
     prepared = time.perf_counter() - began
+    if call:
+        graph.simulate_walks(1, 2)  # compiles
+        return prepared, measure(lambda: graph.simulate_walks(COUNT, LENGTH - 1))
     has_neighbors, forward = graph.get_has_nbrs(), graph.get_move_forward()
 
     class Silent:

@@ -132,10 +132,9 @@ def judge(centers: torch.Tensor, contexts: torch.Tensor, prepared: Any) -> Run:
     ends = np.concatenate([pairs.positives, *pairs.negatives.values()])
     heads, tails = ends[:, 0], ends[:, 1]
     unit = torch.nn.functional.normalize(centers, dim=-1)
-    both = VectorScorer(centers, contexts)
     scores = {
         "cosine": VectorScorer(unit, unit).score_pairs(heads, tails),
-        "center_context": both.score_pairs(heads, tails) + both.score_pairs(tails, heads),
+        "center_context": VectorScorer(centers, contexts, both_ways=True).score_pairs(heads, tails),
     }
     cuts = np.cumsum([len(pairs.positives), *map(len, pairs.negatives.values())])[:-1]
     found = {}

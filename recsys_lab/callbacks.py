@@ -44,7 +44,7 @@ def net_scorer(task: EmbeddingTask, items: np.ndarray, seen: np.ndarray) -> Vect
     ids = torch.from_numpy(np.asarray(items, np.int64)).to(task.device)
     vectors = task.net.score_vectors(ids)
     scorable = task.net.can_score(torch.from_numpy(seen).to(task.device))[ids]
-    return VectorScorer(vectors.queries, vectors.keys, vectors.bias, scorable)
+    return VectorScorer(*vectors, scorable=scorable)
 
 
 class LearningCurve(Callback):

@@ -25,12 +25,14 @@ class Scorer(Protocol):
 class VectorScorer:
     """score(i, j) = <query_i, key_j> + bias_i + bias_j.
 
-    The protocol asks for symmetric scores, and the caller's vectors have to make it so.
+    The protocol asks for symmetric scores: the caller's vectors have to make it so, or the product
+    is taken in both directions.
 
     Args:
         queries: (N, D) vectors; they stay on their device, in float32.
         keys: (N, D) vectors.
         bias: (N,) or None.
+        both_ways: take the mean of <query_i, key_j> and <query_j, key_i>.
         scorable: (N,) bool; a pair with an end that is False scores NaN. None: all are.
 
     Raises:
@@ -43,10 +45,12 @@ class VectorScorer:
         queries: Tensor | np.ndarray,
         keys: Tensor | np.ndarray,
         bias: Tensor | np.ndarray | None = None,
+        both_ways: bool = False,
         scorable: Tensor | np.ndarray | None = None,
     ) -> None:
         self.queries = torch.as_tensor(queries).detach().float()  # (N, D)
         self.keys = torch.as_tensor(keys).detach().float()  # (N, D)
+        self.both_ways = both_ways
         device = self.queries.device
         self.bias = None if bias is None else torch.as_tensor(bias, device=device).detach().float()
         self.scorable = (
@@ -65,8 +69,11 @@ class VectorScorer:
             chunk = slice(start, start + PAIRS_PER_CHUNK)
             head, tail = self._ids(heads[chunk]), self._ids(tails[chunk])
             # `embedding` gathers rows several times faster than an index does
-            products = F.embedding(head, self.queries) * F.embedding(tail, self.keys)
-            values = products.sum(-1) + (self._offset[head] + self._offset[tail])  # (chunk,)
+            values = (F.embedding(head, self.queries) * F.embedding(tail, self.keys)).sum(-1)
+            if self.both_ways:
+                back = F.embedding(tail, self.queries) * F.embedding(head, self.keys)
+                values = (values + back.sum(-1)) / 2
+            values += self._offset[head] + self._offset[tail]  # (chunk,)
             scores[chunk] = values.cpu().numpy()
         return scores
 
@@ -74,6 +81,8 @@ class VectorScorer:
         """(Q, N) scores; the caller bounds Q."""
         ids = self._ids(queries)
         scores = self.queries[ids] @ self.keys.T  # (Q, N)
+        if self.both_ways:
+            scores.addmm_(self.keys[ids], self.queries.T).div_(2)
         scores += self._offset[ids, None]
         scores += self._offset
         return scores.cpu().numpy()

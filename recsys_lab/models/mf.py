@@ -82,7 +82,7 @@ class MatrixFactorization(nn.Module):
         bias = self.popularity[items]
         if self.biases is not None and self.global_bias is not None:
             bias = bias + self.biases(items)[:, 0] + self.global_bias / 2
-        return ScoreVectors(vectors, vectors, bias)
+        return ScoreVectors(vectors, vectors, bias, both_ways=False)
 
     def can_score(self, seen: Tensor) -> Tensor:
         """Mask (N,): an item that training never met has no vector of meaning."""

@@ -10,15 +10,21 @@ Score = Literal["cosine", "dot", "center_context"]
 
 
 class ScoreVectors(NamedTuple):
-    """score(i, j) = queries[i] . keys[j] + bias[i] + bias[j], the same for (j, i)."""
+    """score(i, j) = queries[i] . keys[j] + bias[i] + bias[j], the same for (j, i).
 
-    queries: Tensor  # (n, D')
-    keys: Tensor  # (n, D')
+    Where both ways count, the product is the mean of that and queries[j] . keys[i].
+    """
+
+    queries: Tensor  # (n, D)
+    keys: Tensor  # (n, D)
     bias: Tensor  # (n,)
+    both_ways: bool
 
     def pairs(self, heads: Tensor, tails: Tensor) -> Tensor:
         """Scores of pairs of places (P,) in these vectors, (P,)."""
         inner = torch.einsum("pd,pd->p", self.queries[heads], self.keys[tails])
+        if self.both_ways:
+            inner = (inner + torch.einsum("pd,pd->p", self.queries[tails], self.keys[heads])) / 2
         return inner + self.bias[heads] + self.bias[tails]
 
 
@@ -27,15 +33,13 @@ def score_vectors(centers: Tensor, contexts: Tensor, bias: Tensor, score: Score)
 
     - "cosine": of the center vectors (the article's).
     - "dot": of the center vectors.
-    - "center_context": center . context, averaged over both directions: what training fits. D' is
-      2 D.
+    - "center_context": center . context, averaged over both directions: what training fits.
     """
     if score == "cosine":
         unit = F.normalize(centers, dim=-1)
-        return ScoreVectors(unit, unit, bias)
+        return ScoreVectors(unit, unit, bias, both_ways=False)
     if score == "dot":
-        return ScoreVectors(centers, centers, bias)
+        return ScoreVectors(centers, centers, bias, both_ways=False)
     if score == "center_context":
-        queries = torch.cat([centers, contexts], dim=-1) / 2
-        return ScoreVectors(queries, torch.cat([contexts, centers], dim=-1), bias)
+        return ScoreVectors(centers, contexts, bias, both_ways=True)
     raise ValueError(f"model.score must be one of {', '.join(get_args(Score))}, got {score}")

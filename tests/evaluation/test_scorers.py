@@ -55,7 +55,7 @@ def test_unscorable_items_are_nan_in_pairs_rows_and_columns():
 def test_scoring_leaves_the_vectors_alone():
     queries, keys, bias = vectors(0), vectors(1), vectors(2)[:, 0]
     before = [tensor.clone() for tensor in (queries, keys, bias)]
-    scorer = VectorScorer(queries.requires_grad_(), keys, bias, np.arange(NUM_ITEMS) > 3)
+    scorer = VectorScorer(queries.requires_grad_(), keys, bias, scorable=np.arange(NUM_ITEMS) > 3)
     scorer.score_pairs(np.arange(4), np.arange(4))
     scorer.score_rows(np.arange(4))
     for tensor, copy in zip((queries, keys, bias), before, strict=True):

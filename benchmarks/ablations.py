@@ -26,19 +26,19 @@ import numpy as np
 import polars as pl
 import torch
 import yaml
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from benchmarks import mistakes
+from benchmarks.harness import show
+from benchmarks.inputs import SPLIT, WEIGHTS
 from recsys_lab.catalog.amazon import AmazonSource
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData, prepare
-from recsys_lab.catalog.split import Split, SplitOptions
+from recsys_lab.catalog.split import Split
 from recsys_lab.catalog.synthetic import SyntheticSource
 from recsys_lab.data.batch import Items
 from recsys_lab.data.modules import PairDataModule, SequenceDataModule
@@ -51,7 +51,6 @@ from recsys_lab.models.mf import MatrixFactorization
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
 
-WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
 CONF = Path(__file__).parents[1] / "conf" / "data"
 FIELDS = ("brand", "category")
 
@@ -230,19 +229,15 @@ def load(catalog: str, num_items: int, folder: Path) -> PreparedData:
         if catalog == "synthetic"
         else AmazonSource(catalog, WEIGHTS, "drop", False, 0, 0.01)
     )
-    options = SplitOptions("pairs", 0.1, 0.1, ("uniform", "degree_matched"), 0)
-    return prepare(source, options, folder)
+    return prepare(source, SPLIT, folder)
 
 
 def print_rows(title: str, rows: dict[str, Row]) -> None:
     """One table, four digits."""
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("")
-    for column in next(iter(rows.values())):
-        table.add_column(column, justify="right")
-    for name, row in rows.items():
-        table.add_row(name, *("-" if x != x else f"{x:.4f}" for x in row.values()))
-    Console(width=110).print(table)
+    columns = list(next(iter(rows.values())))
+    cells = [[name, *("-" if x != x else f"{x:.4f}" for x in row.values())]
+             for name, row in rows.items()]  # fmt: skip
+    show(title, [["", *columns], *cells])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -26,6 +26,8 @@ def refusal(net: object, optimizer: torch.optim.Optimizer) -> str | None:
         return "takes a skip-gram or a matrix factorisation"
     if not all(isinstance(table, IdEncoder) for table in tables):
         return "takes item ids alone"
+    if len({id(table) for table in tables}) < len(tables):
+        return "takes centers and contexts in tables of their own"
     if not isinstance(optimizer, RowWiseAdagrad | torch.optim.SGD):
         return "goes with optimizer=row_wise_adagrad or sgd"
     if any(p.device.type != "cpu" or p.dtype != torch.float32 for p in net.parameters()):
@@ -39,8 +41,8 @@ def check_kernel(kernel: Kernel | None, build: Build, accelerator: str) -> None:
     Raises:
         ValueError: naming the choices that go with them.
     """
-    table = IdEncoder(1, 1)
-    reason = refusal(SkipGram(table, table, "dot", torch.zeros(1)), build(table.parameters()))
+    net = SkipGram(IdEncoder(1, 1), IdEncoder(1, 1), "dot", torch.zeros(1))
+    reason = refusal(net, build(net.parameters()))
     if accelerator != "cpu":
         reason = "runs on a CPU (trainer=cpu)"
     if kernel == "fused" and reason is not None:

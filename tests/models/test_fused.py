@@ -203,6 +203,9 @@ def test_what_the_kernels_cannot_train_is_refused() -> None:
             SkipGram(net.centers, nn.Identity(), "dot", torch.zeros(1)),
             RowWiseAdagrad(net.parameters()),
         )
+    tied = SkipGram(net.centers, net.centers, "dot", torch.zeros(1)).float()
+    with pytest.raises(ValueError, match="tables of their own"):
+        FusedTraining(tied, RowWiseAdagrad(tied.parameters()))
 
 
 def test_long_walks_keep_the_memory_of_one_group() -> None:

@@ -24,6 +24,8 @@ SHARED = (
     f"model.embedding_dim={DIM}",
     f"data.window={WINDOW}",
     f"data.num_negatives={NEGATIVES}",
+    "data.negative_exponent=0.75",
+    "model.l2=0.0",
     f"data.walks_per_item={WALKS_PER_ITEM}",
     f"data.walk_length={WALK_LENGTH}",
     f"seed={SEED}",
@@ -32,8 +34,10 @@ SHARED = (
 AUTOGRAD = ("model.kernel=autograd",)
 OURS = {  # overrides of the configuration by name; each is run at every rate and number of epochs
     "fused": ("model.kernel=fused",),
+    "fused, groups of 4": ("model.kernel=fused", "data.walks_per_group=4"),
     "autograd, ids only": AUTOGRAD,
-    "autograd, side information": ("model=skipgram_side_info",),
+    "autograd, side information": (*AUTOGRAD, "model=skipgram_side_info"),
+    "side information, compiled blocks": ("model=skipgram_side_info",),
 }
 NAIVE = (  # as the article did: explicit pairs, autograd, SparseAdam, small batches
     *AUTOGRAD,
@@ -150,7 +154,7 @@ def judge(centers: torch.Tensor, contexts: torch.Tensor, prepared: Any) -> Run:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Rates and numbers of epochs; few values of each make a search by coordinates."""
     parser.add_argument("--alphas", type=float, nargs="+", default=[0.025, 0.05, 0.1, 0.2])
-    parser.add_argument("--rates", type=float, nargs="+", default=[0.05, 0.1, 0.2])
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.1, 0.2])
     parser.add_argument("--epochs", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="of gensim")
     parser.add_argument("--our-epochs", type=int, nargs="+", default=[1])
 

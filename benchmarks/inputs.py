@@ -20,6 +20,7 @@ from recsys_lab.graph.graph import ItemGraph
 
 SEED, WALKS_PER_ITEM, WALK_LENGTH = 0, 10, 10
 MOST_LINES = 300_000  # that readers are compared on
+DENSE = 2.2, 150_000  # scale of the lists for about 30 relations a line, and items at most
 WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
 SPLIT = SplitOptions("pairs", 0.1, 0.1, ("uniform", "degree_matched"), 0)
 
@@ -74,7 +75,10 @@ class Inputs:
 
     @cached_property
     def first_lines(self) -> dict[str, Path]:
-        """At most MOST_LINES of the raw file, as JSON and as the Python literals of 2014."""
+        """At most MOST_LINES of the raw file, as JSON and as the Python literals of 2014.
+
+        And literals with about 30 relations in a line, as Amazon's files have.
+        """
 
         def write(path: Path) -> None:
             with gzip.open(self.raw) as lines, gzip.open(path, "wb", compresslevel=1) as file:
@@ -82,8 +86,14 @@ class Inputs:
                     literal = "literal" in path.name
                     file.write(f"{orjson.loads(line)!r}\n".encode() if literal else line)
 
+        def write_dense(path: Path) -> None:
+            scale, most = DENSE
+            num_items = min(most, SIZES[self.size].num_items)
+            write_synthetic(str(path), num_items, SEED, scale, literals=True)
+
         names = {"JSON": "first.json.gz", "literals": "first.literal.json.gz"}
-        return {form: self._made(name, write) for form, name in names.items()}
+        found = {form: self._made(name, write) for form, name in names.items()}
+        return found | {"long literals": self._made("dense.literal.json.gz", write_dense)}
 
     @cached_property
     def prepared(self) -> PreparedData:

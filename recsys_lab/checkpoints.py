@@ -28,6 +28,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         part = target.with_name(f".{target.name}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            part.unlink(missing_ok=True)  # never write through what a killed process left
             with part.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
@@ -95,16 +96,18 @@ class BestCheckpoint(ModelCheckpoint):
         pointing to an older best.
         """
         best, last = (Path(str(self.dirpath)) / f"{name}.ckpt" for name in ("best", "last"))
-        part = last.with_name(".last.ckpt.part")
+        link = last.with_name(".last.ckpt.link")
         if self._last_global_step_saved == trainer.global_step and best.is_file():
             try:
-                part.unlink(missing_ok=True)
-                os.link(best, part)
-                part.replace(last)
+                link.unlink(missing_ok=True)
+                os.link(best, link)
+                link.replace(last)
                 self.last_model_path = str(last)
                 return
             except OSError:  # a file system without links
-                part.unlink(missing_ok=True)
+                pass
+            finally:
+                link.unlink(missing_ok=True)  # renaming one name of a file to another does nothing
         super()._save_last_checkpoint(trainer, monitor_candidates)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -105,7 +105,7 @@ def evaluation_pairs(held: HeldOut, split: Split) -> EvaluationPairs:
     pairs = split.known
     known = ItemGraph.from_pairs(pairs.heads, pairs.tails, pairs.weights, split.num_items)
     ones = np.ones(len(known.indices), np.int8)  # what counts is which entries are stored
-    matrix = sparse.csr_matrix((ones, known.indices, known.indptr), shape=known.adjacency.shape)
+    matrix = sparse.csr_matrix((ones, known.indices, known.indptr), shape=(len(known),) * 2)
     return EvaluationPairs(split.num_items, held.pairs.ids, held.negatives, matrix, split.seen)
 
 

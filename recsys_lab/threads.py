@@ -35,11 +35,11 @@ def num_threads() -> int:
 
 
 def choose_threads(wanted: int | None) -> None:
-    """Set the threads of everything that computes; None takes one for each usable core.
+    """Set the threads of torch and of our kernels; None takes one for each usable core.
 
-    Our kernels share their work out among threads of their own and call BLAS from each of them, so
-    the BLAS that they call stays with one. Batches are drawn by further threads
-    (`data.num_workers`), which take a small part of the time.
+    Our kernels share their work out among threads of their own and call scipy's BLAS from each of
+    them, so that stays with one. Of torch's threads there are at most four. Batches are drawn by
+    further threads (`data.num_workers`), which take a small part of the time.
 
     Raises:
         ValueError: fewer than one is wanted.

@@ -56,6 +56,8 @@ def bootstrap_intervals(
     """
     if replicates < 2 or not 0.0 < level < 1.0:
         raise ValueError(f"need replicates >= 2 and 0 < level < 1, got {replicates} and {level}")
+    if not statistics:
+        return {}
     rng = np.random.default_rng(seed)
     found = []  # (S, R) for each block of draws, the equal weights first
     for start in range(-LANES, replicates, LANES):

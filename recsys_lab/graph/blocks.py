@@ -38,6 +38,9 @@ def run_blocks(kernel: Callable[[int, int], None], bounds: list[int]) -> None:
         for span in spans:
             kernel(*span)
         return
-    with ThreadPoolExecutor(threads, thread_name_prefix="graph") as pool:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="graph")
+    try:
         for done in [pool.submit(kernel, *span) for span in spans]:
             done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for blocks not yet begun

@@ -213,5 +213,5 @@ def run_parts(
         for mine, (low, high) in zip(tables, pairwise(bounds), strict=True)
         if low < high
     ]
-    loss, mass = np.sum([job.result() for job in jobs], axis=0)
+    loss, mass = np.sum([(0.0, 0.0), *(job.result() for job in jobs)], axis=0)
     return float(loss), float(mass)

@@ -14,6 +14,7 @@ from recsys_lab.models.tables import NO_TABLE, Settings, Table, Tables
 from recsys_lab.threads import num_threads
 
 # A step of SGD at the rate of -1 adds gradients up.
+_MOST_THREADS = 4  # each has gradients of its own
 _ADD_UP = Settings(one_table=False, logistic=True, l2=0.0, rate=-1.0, eps=0.0)
 
 
@@ -55,18 +56,22 @@ class _FusedLoss(torch.autograd.Function):
         ctx: Any, centers: Tensor, contexts: Tensor, l2: float, batch: Batch
     ) -> tuple[Tensor, Tensor]:
         vectors = [part.detach().numpy() for part in (centers, contexts)]
-        threads = num_threads()
+        groups = len(batch.centers if isinstance(batch, PairBatch) else batch.items)
+        threads = max(1, min(num_threads(), _MOST_THREADS, groups))
         grads = [[np.zeros_like(part) for part in vectors] for _ in range(threads)]
         tables = []
         for mine in grads:
             ours, theirs = (Table(*both, NO_TABLE.sums) for both in zip(vectors, mine, strict=True))
             tables.append(Tables(ours, theirs, NO_TABLE, NO_TABLE))
         with ThreadPoolExecutor(threads) as pool:
-            loss, mass = run_parts(tables, _ADD_UP._replace(l2=l2), batch, pool)
-        ctx.save_for_backward(*(torch.from_numpy(sum(parts)) for parts in zip(*grads, strict=True)))
-        total, weight = torch.tensor(loss), torch.tensor(mass)
+            loss, mass = run_parts(tables, _ADD_UP._replace(l2=float(l2)), batch, pool)
+        for mine in grads[1:]:
+            for total, part in zip(grads[0], mine, strict=True):
+                total += part
+        ctx.save_for_backward(*map(torch.from_numpy, grads[0]))
+        weight = torch.tensor(mass)
         ctx.mark_non_differentiable(weight)
-        return total, weight
+        return torch.tensor(loss), weight
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:

@@ -77,10 +77,14 @@ class FusedTraining:
             one_table, logistic = True, net.loss_name == "logistic"
         else:
             one_table, logistic = False, True
-        eps = float(self._optimizer.defaults.get("eps", 0.0))
+        eps = float(self._optimizer.param_groups[0].get("eps", 0.0))
         settings = Settings(one_table, logistic, float(net.l2), float(rate), eps)
         loss, mass = run_parts([self._tables()] * self._threads, settings, batch, self._pool)
         return torch.tensor(loss), torch.tensor(mass)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown()
 
     def _tables(self) -> Tables:
         net = self._net

@@ -111,10 +111,9 @@ def weigh_windows(
         negative: (C, C + K), filled.
     """
     walks, length = items.shape
-    total = column_weights.sum()
     for walk in range(walks):
         low, high = walk * length, (walk + 1) * length
-        rest = total - column_weights[low:high].sum()
+        rest = column_weights[:low].sum() + column_weights[high:].sum()  # no difference of sums
         scale = np.float32(num_negatives) / max(rest, np.float32(1e-12))
         for place in range(length):
             row, mass = low + place, np.float32(0)

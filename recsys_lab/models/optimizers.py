@@ -39,6 +39,8 @@ class RowWiseAdagrad(torch.optim.Optimizer):
     def __init__(self, params: Iterable[Tensor], lr: float = 0.1, eps: float = 1e-8) -> None:
         if not lr > 0:
             raise ValueError(f"optimizer.lr must be > 0, got {lr}")
+        if not eps > 0:  # the first gradient of a row may be zero
+            raise ValueError(f"optimizer.eps must be > 0, got {eps}")
         super().__init__(params, {"lr": lr, "eps": eps})
 
     def accumulator(self, parameter: Tensor, *, by_row: bool) -> Tensor:

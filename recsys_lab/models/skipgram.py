@@ -70,7 +70,7 @@ class SkipGram(nn.Module):
 
         Divide one by the other for the loss of a positive and its negatives, in nats.
         """
-        if self.kernel != "autograd" and self.popularity.device.type == "cpu":
+        if self.kernel != "autograd" and all(map(_is_plain, self.parameters())):
             return fused_loss(self.centers, self.contexts, self.l2, batch)
         block = score_block(batch)
         center, context = self.centers(block.centers), self.contexts(block.contexts)
@@ -81,3 +81,7 @@ class SkipGram(nn.Module):
                 center.square().sum(-1), context.square().sum(-1)
             )
         return total, block.num_positives
+
+
+def _is_plain(parameter: Tensor) -> bool:
+    return parameter.device.type == "cpu" and parameter.dtype == torch.float32

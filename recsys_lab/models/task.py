@@ -53,6 +53,10 @@ class SelfUpdatingNet(Protocol):
         ...
 
 
+def _nothing() -> None:
+    """Nothing to let go."""
+
+
 class TrainingError(RuntimeError):
     """Training cannot go on; the message names the step and the remedy."""
 
@@ -89,6 +93,7 @@ class EmbeddingTask(LightningModule):
         self._identity = dict(identity)
         self._config = dict(config)
         self._update: Callable[[Batch, float], tuple[Tensor, Tensor]] | None = None
+        self._close: Callable[[], None] = _nothing
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """The optimisers over all parameters; the first decides the rate that is logged."""
@@ -123,7 +128,13 @@ class EmbeddingTask(LightningModule):
             net.begin(self.trainer.datamodule.frequencies)  # type: ignore[attr-defined]
             self._update = net.update
         elif kernel == "fused" or (kernel == "auto" and refusal(net, optimizer) is None):
-            self._update = FusedTraining(net, optimizer).update
+            fused = FusedTraining(net, optimizer)
+            self._update, self._close = fused.update, fused.close
+
+    def on_fit_end(self) -> None:
+        """Let the threads of the kernels go."""
+        self._close()
+        self._update, self._close = None, _nothing
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One update; returns the mean loss of a positive with its negatives, detached."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
 from recsys_lab.models import kernels
+from recsys_lab.models.blocks import Kernel, window_weights
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.fused_training import FusedTraining
 from recsys_lab.models.mf import Loss, MatrixFactorization
@@ -206,6 +207,44 @@ def test_what_the_kernels_cannot_train_is_refused() -> None:
     tied = SkipGram(net.centers, net.centers, "dot", torch.zeros(1)).float()
     with pytest.raises(ValueError, match="tables of their own"):
         FusedTraining(tied, RowWiseAdagrad(tied.parameters()))
+
+
+@pytest.mark.parametrize("outweighs", [1.0, 1e9])
+def test_weights_of_a_walk_that_outweighs_the_others(outweighs: float) -> None:
+    batch = in_float32(window_batch(1, 2, 10, 0))
+    batch.column_weights[:] = 1
+    batch.column_weights[0, 3] = outweighs
+    items, weights = batch.items.clamp_min(0).numpy()[0], batch.column_weights.numpy()[0]
+    positive, negative = np.zeros((2, 20, 20), np.float32)
+    kernels.weigh_windows(items, weights, batch.distance_weights.numpy(), 5.0, positive, negative)
+    expected = window_weights(batch._replace(items=torch.from_numpy(items[None])))[1][0]
+    np.testing.assert_allclose(negative, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", ["fused", "autograd"])
+def test_a_batch_without_pairs_changes_nothing(kernel: Kernel) -> None:
+    """Subsampling may leave no pair of a batch."""
+    none = torch.empty(0, dtype=torch.long)
+    batch = PairBatch(none, none, none.view(0, 3), torch.empty(0), 0)
+    tables = [IdEncoder(NUM_ITEMS, 5), SideInfoEncoder(torch.ones(NUM_ITEMS) > 0, [], 5, "mean")]
+    for table in tables:
+        net = SkipGram(table, table, "dot", torch.zeros(NUM_ITEMS), kernel=kernel)
+        loss, mass = net.loss(batch)
+        assert float(loss.detach()) == float(mass) == 0
+    net = skipgram(5)
+    before = net.centers.table.detach().clone()
+    found = FusedTraining(net, RowWiseAdagrad(net.parameters())).update(batch, RATE)
+    assert [float(value) for value in found] == [0, 0]
+    assert torch.equal(net.centers.table.detach(), before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions_are_computed_by_autograd(dtype: torch.dtype) -> None:
+    encoders = [IdEncoder(NUM_ITEMS, 5).to(dtype) for _ in range(2)]
+    net = SkipGram(*encoders, score="dot", popularity=torch.zeros(NUM_ITEMS), kernel="auto")
+    pairs = BATCHES["pairs"]
+    loss, _ = net.loss(pairs._replace(weights=pairs.weights.to(dtype)))
+    assert loss.dtype == dtype
 
 
 def test_long_walks_keep_the_memory_of_one_group() -> None:

@@ -23,15 +23,15 @@ Net = SkipGram | MatrixFactorization
 Row = dict[str, float]  # by column
 
 
-def options(kind: str, **changes: int) -> dict[str, Any]:
+def options(kind: str, **changes: float) -> dict[str, Any]:
     """What a configuration file sets of a data module, with some changes."""
     found = yaml.safe_load((CONF / f"{kind}.yaml").read_text()) | changes
     return {name: value for name, value in found.items() if name != "_target_"}
 
 
 def walks(prepared: PreparedData) -> SequenceDataModule:
-    """Windows, in batches that suit a small catalogue."""
-    settings = options("sequences", walks_per_batch=240)
+    """Windows with word2vec's negatives, in batches that suit a small catalogue."""
+    settings = options("sequences", walks_per_batch=240, num_negatives=5, negative_exponent=0.75)
     return SequenceDataModule(prepared.catalog, prepared.split, 0, **settings)
 
 

@@ -144,7 +144,7 @@ def test_the_learning_rate_follows_its_formula(finished: Path) -> None:
     curve = rows(finished)
     last = int(curve[-1]["step"])
     for row in curve:
-        expected = 0.05 * (1 - (int(row["step"]) - 1) / last)  # the rate of the step just taken
+        expected = 0.1 * (1 - (int(row["step"]) - 1) / last)  # the rate of the step just taken
         assert float(row["train/lr"]) == pytest.approx(expected, rel=1e-6)
 
 

@@ -20,6 +20,7 @@ def train(folder: Path, prepared: Path, *overrides: str) -> subprocess.Completed
         "train.py",
         *overrides,
         "trainer=smoke",
+        "trainer.max_epochs=2",  # also where a preset wants more
         "catalog.num_items=500",
         "curve.ranking_queries=50",
         "num_threads=1",

@@ -1,7 +1,7 @@
 # `make help` explains the targets. Each one creates .venv and installs what it needs.
 PYTHON ?= python3
 ARGS ?=
-COMPARE ?= catalog.num_items=3000 seed=0,1,2
+COMPARE ?= catalog.num_items=2500 seed=0,1,2
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 

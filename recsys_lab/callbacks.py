@@ -35,16 +35,22 @@ def points_every(wanted: int, num_batches: int) -> int:
     return max(wanted, -(-num_batches // _MOST_POINTS))
 
 
-def net_scorer(task: EmbeddingTask, items: np.ndarray, seen: np.ndarray) -> VectorScorer:
-    """Scorer of a model over the given items (n,); item k of the scorer is items[k].
+def net_scorer(
+    task: EmbeddingTask, seen: np.ndarray, items: np.ndarray | None = None
+) -> VectorScorer:
+    """Scorer of a model over all items, or those given (n,); item k of it is then items[k].
+
+    Training goes on in the vectors of a scorer over all items, which are no copies where a model
+    has them in a table.
 
     Raises:
         ValueError: a vector is not finite.
     """
+    scorable = task.net.can_score(torch.from_numpy(seen).to(task.device))
+    if items is None:
+        return VectorScorer(*task.net.score_vectors(), scorable=scorable)
     ids = torch.from_numpy(np.asarray(items, np.int64)).to(task.device)
-    vectors = task.net.score_vectors(ids)
-    scorable = task.net.can_score(torch.from_numpy(seen).to(task.device))[ids]
-    return VectorScorer(*vectors, scorable=scorable)
+    return VectorScorer(*task.net.score_vectors(ids), scorable=scorable[ids])
 
 
 class LearningCurve(Callback):
@@ -189,7 +195,7 @@ class LearningCurve(Callback):
             "train/lr": task.learning_rate(batch_idx),
             "train/items_per_second": self._speed(seconds),
         }
-        scorer = net_scorer(task, self._items, self._pairs.seen)
+        scorer = net_scorer(task, self._pairs.seen, self._items)
         for name, value in evaluate_auc(scorer, self._sample).items():
             if name.startswith("auc/") and name.endswith(_CURVE_SLICES):
                 row[f"val/{name}"] = value
@@ -211,7 +217,7 @@ class LearningCurve(Callback):
 
     def _rank(self, task: EmbeddingTask) -> Row:
         """Full-catalogue ranking of a sample of the validation queries."""
-        scorer = net_scorer(task, np.arange(self._pairs.num_items), self._pairs.seen)
+        scorer = net_scorer(task, self._pairs.seen)
         budget = min(self._queries * self._pairs.num_items, self._max_scores)
         metrics = evaluate_ranking(
             scorer, self._pairs, ks=(10,), max_scores=budget, seed=self._seed
@@ -220,7 +226,7 @@ class LearningCurve(Callback):
 
     def _log_precision_recall(self, trainer: Trainer, task: EmbeddingTask) -> None:
         protocol = next(iter(self._sample.negatives))
-        scorer = net_scorer(task, self._items, self._pairs.seen)
+        scorer = net_scorer(task, self._pairs.seen, self._items)
         every = score_evaluation_pairs(scorer, self._sample)
         scores = scores_by_slice(self._sample, every, protocol)
         if "all" not in scores:

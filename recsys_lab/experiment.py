@@ -105,7 +105,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         checkpoint = load_checkpoint(cfg.ckpt_path)
         task.on_load_checkpoint(checkpoint)
         task.load_state_dict(checkpoint["state_dict"])
-    scorer = net_scorer(task, np.arange(len(prepared.catalog)), prepared.split.seen)
+    scorer = net_scorer(task, prepared.split.seen)
     others = content_baseline(prepared.catalog)
     metrics |= final_test(scorer, prepared.split, folder, cfg.split.seed, others)
     text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)

@@ -26,6 +26,16 @@ def test_round_trip(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["a.ckpt"]
 
 
+def test_large_tensors_are_written_whole(tmp_path: Path) -> None:
+    """Several pieces of one tensor, and pieces of several tensors."""
+    path, table = tmp_path / "a.ckpt", torch.arange(10_000_000.0)  # 40 MB
+    AtomicCheckpointIO().save_checkpoint({"table": table, "sums": [table[:9], table + 1]}, path)
+    loaded = load_checkpoint(path)
+    assert torch.equal(loaded["table"], table)
+    assert torch.equal(loaded["sums"][0], table[:9])
+    assert torch.equal(loaded["sums"][1], table + 1)
+
+
 def test_what_a_killed_process_left_is_not_written_through(tmp_path: Path) -> None:
     """A name of the best checkpoint that stands where the next one is about to be written."""
     best, last = tmp_path / "best.ckpt", tmp_path / "last.ckpt"

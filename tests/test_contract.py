@@ -120,8 +120,11 @@ class Run:
         return self
 
     def auc(self) -> dict[str, float]:
-        scorer = net_scorer(self.task, np.arange(self.pairs.num_items), self.pairs.seen)
-        return evaluate_auc(scorer, self.pairs)
+        every = np.arange(self.pairs.num_items)
+        whole, listed = (evaluate_auc(net_scorer(self.task, self.pairs.seen, items), self.pairs)
+                         for items in (None, every))  # fmt: skip
+        assert whole == listed
+        return whole
 
 
 @pytest.fixture(params=MODELS)

@@ -82,6 +82,16 @@ def test_the_run_folder_is_complete(finished: Path) -> None:
     assert not list(finished.rglob("*.part"))
 
 
+def test_the_last_checkpoint_is_another_name_of_the_best_where_they_are_equal(
+    finished: Path,
+) -> None:
+    best, last = (finished / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
+    peak = max(rows(finished), key=lambda row: float(row["val/ndcg@10"] or -1))
+    assert best.samefile(last) == (peak["step"] == rows(finished)[-1]["step"])
+    assert load_checkpoint(last)["global_step"] == int(rows(finished)[-1]["step"])
+    assert load_checkpoint(best)["global_step"] == int(peak["step"])
+
+
 def test_metrics_are_flat_and_named_as_promised(finished: Path) -> None:
     found = metrics(finished)
     assert all(v is None or isinstance(v, int | float | str) for v in found.values())

@@ -12,7 +12,8 @@ from recsys_lab.evaluation.parallel import for_parts
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
 
-CHUNK_BYTES = 256 * 2**20  # of float32 scores held at a time; products of fewer rows are slower
+CHUNK_BYTES = 128 * 2**20  # of float32 scores held at a time
+CHUNK_ROWS = 64  # but as many rows: products of fewer take longer to read the vectors
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _rank_in_chunks(
     """Ranks of the targets, for queries sorted as the items are."""
     ranks = np.empty(len(query))
     bounds = np.append(np.searchsorted(query, items), len(query))  # targets of items[u]
-    size = max(1, CHUNK_BYTES // (4 * max(pairs.num_items, 1)))
+    size = max(CHUNK_ROWS, CHUNK_BYTES // (4 * max(pairs.num_items, 1)))
     for start in range(0, len(items), size):
         chunk = items[start : start + size]
         rows = np.ascontiguousarray(scorer.score_rows(chunk), np.float32)  # (chunk, N)

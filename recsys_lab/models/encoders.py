@@ -45,9 +45,9 @@ class IdEncoder(nn.Module):
         return seen
 
     @torch.no_grad()
-    def item_vectors(self) -> Tensor:
-        """The vectors of all items, (N, D)."""
-        return self.table.detach()
+    def item_vectors(self, items: Tensor | None = None) -> Tensor:
+        """The vectors of items (n,), (n, D); of all if left out, and then not a copy."""
+        return self.table.detach() if items is None else self(items)
 
 
 class SideInfoEncoder(nn.Module):
@@ -146,9 +146,11 @@ class SideInfoEncoder(nn.Module):
         return self.present.any(-1)
 
     @torch.no_grad()
-    def item_vectors(self) -> Tensor:
-        """The vectors of all items, (N, D), by the aggregation of training."""
-        return self(torch.arange(len(self.present), device=self.table.device))
+    def item_vectors(self, items: Tensor | None = None) -> Tensor:
+        """The vectors of items (n,), (n, D); of all if left out. By the aggregation of training."""
+        if items is None:
+            items = torch.arange(len(self.present), device=self.table.device)
+        return self(items)
 
 
 def _list_parts(

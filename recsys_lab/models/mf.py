@@ -76,12 +76,12 @@ class MatrixFactorization(nn.Module):
         return total, block.num_positives
 
     @torch.no_grad()
-    def score_vectors(self, items: Tensor) -> ScoreVectors:
-        """Vectors whose inner products are the scores among the given items (n,)."""
-        vectors = self.encoder(items)
-        bias = self.popularity[items]
+    def score_vectors(self, items: Tensor | None = None) -> ScoreVectors:
+        """Vectors whose inner products are the scores among items (n,); all if left out."""
+        vectors = self.encoder.item_vectors(items)
+        bias = self.popularity if items is None else self.popularity[items]
         if self.biases is not None and self.global_bias is not None:
-            bias = bias + self.biases(items)[:, 0] + self.global_bias / 2
+            bias = bias + self.biases.item_vectors(items)[:, 0] + self.global_bias / 2
         return ScoreVectors(vectors, vectors, bias, both_ways=False)
 
     def can_score(self, seen: Tensor) -> Tensor:

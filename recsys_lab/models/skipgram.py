@@ -48,11 +48,11 @@ class SkipGram(nn.Module):
         self.register_buffer("popularity", popularity, persistent=False)
 
     @torch.no_grad()
-    def score_vectors(self, items: Tensor) -> ScoreVectors:
-        """Vectors whose inner products are the scores among the given items (n,)."""
-        return score_vectors(
-            self.centers(items), self.contexts(items), self.popularity[items], self.score
-        )
+    def score_vectors(self, items: Tensor | None = None) -> ScoreVectors:
+        """Vectors whose inner products are the scores among items (n,); all if left out."""
+        centers, contexts = self.centers.item_vectors(items), self.contexts.item_vectors(items)
+        bias = self.popularity if items is None else self.popularity[items]
+        return score_vectors(centers, contexts, bias, self.score)
 
     def can_score(self, seen: Tensor) -> Tensor:
         """Mask (N,) of the items with a vector of meaning, given those seen in training."""

@@ -27,8 +27,8 @@ class EmbeddingNet(Protocol):
         """Weighted sum of the loss, and the weight of its positives."""
         ...
 
-    def score_vectors(self, items: Tensor) -> ScoreVectors:
-        """Vectors of the given items."""
+    def score_vectors(self, items: Tensor | None = None) -> ScoreVectors:
+        """Vectors of the given items, of all if left out (these may be the live tables)."""
         ...
 
     def can_score(self, seen: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ def rank_by_loop(table, known, query, target):
 @pytest.mark.parametrize("unscored", [(), (0, 6, 11)])
 def test_ranks_match_the_double_loop(seed, unscored, monkeypatch):
     monkeypatch.setattr(ranking, "CHUNK_BYTES", 4 * 20 * 3)  # three rows at a time
+    monkeypatch.setattr(ranking, "CHUNK_ROWS", 1)
     pairs, scorer = random_pairs(20, seed), random_table(20, seed, unscored=unscored)
     result = evaluate_ranking(scorer, pairs)
     known = pairs.known.toarray()
@@ -108,13 +109,16 @@ def test_a_sample_is_ranked_where_the_catalogue_is_too_large():
 def test_chunking_and_pair_order_change_nothing(monkeypatch):
     pairs, scorer = random_pairs(20, 3), random_table(20, 3)
     whole = evaluate_ranking(scorer, pairs)
-    monkeypatch.setattr(ranking, "CHUNK_BYTES", 1)  # one row at a time
+    monkeypatch.setattr(ranking, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(ranking, "CHUNK_ROWS", 1)
     turned = dataclasses.replace(pairs, positives=pairs.positives[::-1, ::-1].copy())
     np.testing.assert_array_equal(evaluate_ranking(scorer, turned).rank, whole.rank)
 
 
-def test_no_more_rows_than_asked_for_are_held(monkeypatch):
-    monkeypatch.setattr(ranking, "CHUNK_BYTES", 4 * 20 * 4)
+@pytest.mark.parametrize(("bytes_held", "most"), [(4 * 20 * 4, 4), (4 * 20, 3)])
+def test_no_more_rows_than_asked_for_are_held(bytes_held, most, monkeypatch):
+    monkeypatch.setattr(ranking, "CHUNK_BYTES", bytes_held)
+    monkeypatch.setattr(ranking, "CHUNK_ROWS", 3)
     sizes = []
 
     class Watched(TableScorer):
@@ -123,7 +127,7 @@ def test_no_more_rows_than_asked_for_are_held(monkeypatch):
             return super().score_rows(queries)
 
     result = evaluate_ranking(Watched(random_table(20, 0).table), random_pairs(20, 0))
-    assert max(sizes) == 4
+    assert max(sizes) == most
     assert sum(sizes) == result.num_query_items  # each query item is scored once
 
 

@@ -41,6 +41,11 @@ class WindowBatch(NamedTuple):
 Batch = PairBatch | WindowBatch
 
 
+def pinned(batch: Batch) -> Batch:
+    """The batch in memory that a GPU copies from without waiting for what it has to do."""
+    return type(batch)(*(x.pin_memory() if isinstance(x, Tensor) else x for x in batch))
+
+
 class FieldCodes(NamedTuple):
     """One field of side information; an item has any number of values, none if it is missing."""
 

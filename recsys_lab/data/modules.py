@@ -9,7 +9,7 @@ from pytorch_lightning import LightningDataModule
 
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.split import Split
-from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+from recsys_lab.data.batch import Batch, PairBatch, WindowBatch, pinned
 from recsys_lab.data.loader import BatchLoader
 from recsys_lab.data.negatives import NegativeSampler
 from recsys_lab.data.sequences import (
@@ -43,7 +43,12 @@ class _BatchDataModule(LightningDataModule):
         def epoch() -> int:
             return self.trainer.current_epoch if self.trainer else 0
 
-        return BatchLoader(self.draw, self.num_batches, self.num_workers, epoch)
+        def draw(epoch: int, number: int) -> Batch:
+            batch = self.draw(epoch, number)
+            return pinned(batch) if on_gpu else batch
+
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return BatchLoader(draw, self.num_batches, self.num_workers, epoch)
 
 
 class SequenceDataModule(_BatchDataModule):
@@ -66,7 +71,7 @@ class SequenceDataModule(_BatchDataModule):
         num_shared: negatives drawn for a group where they are shared.
         negative_exponent: negatives follow frequency ** exponent.
         walks_per_batch: walks in a batch; None takes 1,200, and where an epoch is long a 256th
-            part of it, up to 9,600, so that what a step costs beside its training stays small.
+            part of it, up to 4,800, so that what a step costs beside its training stays small.
         walks_per_group: walks that share negatives.
         num_workers: threads that draw ahead.
         walks_path: a .npy file that keeps the walks of the first epoch, used in every epoch.
@@ -131,7 +136,7 @@ class SequenceDataModule(_BatchDataModule):
         self._num_negatives = num_negatives
         self._num_shared = num_shared if negatives == "shared" else 0
         self._walks_per_group = walks_per_group
-        size = walks_per_batch or int(np.clip(self.source.count // 256, 1200, 9600))
+        size = walks_per_batch or int(np.clip(self.source.count // 256, 1200, 4800))
         self._groups = -(-size // walks_per_group)
         self.num_batches = -(-self.source.count // (self._groups * walks_per_group))
         self.num_workers = num_workers

@@ -8,17 +8,30 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def sum_rows(indices: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+def sum_rows(indices: Tensor, rows: Tensor, *, padded: bool = False) -> tuple[Tensor, Tensor]:
     """Sum the rows (n, D) that share an index (n,).
 
     Sorting and a segment sum by `embedding_bag` take a fraction of the time of `coalesce`.
+
+    Args:
+        indices: (n,).
+        rows: (n, D).
+        padded: return n rows, those behind the distinct ones being zero, for the largest index. No
+            size has then to come back from a GPU, which the next operation would wait for.
 
     Returns:
         the distinct indices (u,), ascending, and their sums (u, D).
     """
     ordered, order = torch.sort(indices)
-    distinct, counts = torch.unique_consecutive(ordered, return_counts=True)
-    offsets = counts.cumsum(0) - counts
+    if padded:
+        is_first = torch.ones_like(ordered, dtype=torch.bool)
+        is_first[1:] = ordered[1:] != ordered[:-1]
+        numbers = torch.arange(1, len(ordered) + 1, device=ordered.device)
+        offsets = torch.searchsorted(is_first.cumsum(0), numbers)  # (n,), n behind the last
+        distinct = ordered[offsets.clamp_max(len(ordered) - 1)]
+    else:
+        distinct, counts = torch.unique_consecutive(ordered, return_counts=True)
+        offsets = counts.cumsum(0) - counts
     return distinct, F.embedding_bag(order, rows, offsets, mode="sum")
 
 
@@ -70,10 +83,11 @@ class RowWiseAdagrad(torch.optim.Optimizer):
                     )
                     continue
                 grad = parameter.grad
-                index, rows = sum_rows(grad._indices()[0], grad._values())
-                grown = total[index] + rows.square().mean(dim=-1)  # (u,)
-                total[index] = grown
-                rows *= (-group["lr"] / (grown.sqrt() + group["eps"]))[:, None]
+                index, rows = sum_rows(
+                    grad._indices()[0], grad._values(), padded=grad.device.type != "cpu"
+                )
+                total.index_add_(0, index, rows.square().mean(dim=-1))
+                rows *= (-group["lr"] / (total[index].sqrt() + group["eps"]))[:, None]
                 parameter.index_add_(0, index, rows)
         return loss
 

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -215,3 +216,19 @@ def test_arrays_of_another_catalogue_are_refused(planted: PreparedData, tmp_path
     np.save(path, np.array([["a", None]], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="not a readable"):
         sequences(planted, sequences_path=str(path))
+
+
+@pytest.mark.parametrize("build", [sequences, pairs])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_batches_for_a_gpu_are_pinned(
+    planted: PreparedData, build, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: pinned.append(x) or x)
+    module = build(planted)
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    module.trainer = SimpleNamespace(current_epoch=1, strategy=strategy)
+    batch = next(iter(module.train_dataloader()))
+    assert same(batch, module.draw(1, 0))
+    tensors = [x for x in batch if isinstance(x, torch.Tensor)]
+    assert len(pinned) == (len(tensors) if device == "cuda" else 0)

@@ -10,7 +10,7 @@ from model_cases import BATCHES, NUM_ITEMS, field, window_batch
 from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
-from recsys_lab.models import kernels
+from recsys_lab.models import fused, kernels
 from recsys_lab.models.blocks import Kernel, window_weights
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.fused_training import FusedTraining
@@ -151,10 +151,12 @@ def test_a_row_that_is_not_in_the_batch_does_not_move() -> None:
     assert moved.nonzero()[:, 0].tolist() == [1, 2, 3]
 
 
-def test_threads_share_the_groups_out() -> None:
+def test_threads_share_the_groups_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups that share no item train to the same bits, whoever trains them."""
-    tables = []
+    tables, shares, train = [], [], fused._train_windows
+    monkeypatch.setattr(fused, "_train_windows", lambda *a: shares.append(len(a[2])) or train(*a))
     for threads in (1, 3):
+        shares.clear()
         choose_threads(threads)
         torch.manual_seed(0)
         net = skipgram(5)
@@ -164,6 +166,7 @@ def test_threads_share_the_groups_out() -> None:
         update = FusedTraining(net, RowWiseAdagrad(net.parameters(), lr=RATE)).update
         mass = [float(update(batch, RATE)[1]) for _ in range(3)]
         assert mass == [12.0] * 3
+        assert shares == [6 // threads] * threads * 3
         tables.append([p.detach().clone() for p in net.parameters()])
     assert all(torch.equal(one, three) for one, three in zip(*tables, strict=True))
 

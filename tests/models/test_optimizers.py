@@ -22,6 +22,19 @@ def test_sum_rows_against_coalesce() -> None:
     torch.testing.assert_close(row, rows[:1])
 
 
+@pytest.mark.parametrize("count", [1, 2, 200])
+def test_padded_sums_are_the_same_and_zeros(count: int) -> None:
+    indices, rows = torch.randint(0, 20, (count,)), torch.randn(count, 6)
+    distinct, sums = sum_rows(indices, rows)
+    index, padded = sum_rows(indices, rows, padded=True)
+    size = len(distinct)
+    assert len(index) == len(padded) == count
+    assert torch.equal(index[:size], distinct)
+    assert torch.equal(padded[:size], sums)
+    assert (index[size:] == distinct[-1]).all()
+    assert (padded[size:] == 0).all()
+
+
 def test_rows_against_the_formula() -> None:
     table = nn.Parameter(torch.randn(8, 3, dtype=torch.float64))
     expected, sums = table.detach().numpy().copy(), np.zeros(8)

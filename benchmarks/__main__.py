@@ -82,6 +82,8 @@ def main(arguments: list[str] | None = None) -> list[Comparison]:
     comparisons: list[Comparison] = module.compare(inputs, options)
     kind = machine()
     for comparison in comparisons:
+        if not comparison.runs and not comparison.absent:
+            continue  # --only has left nothing of it
         title = f"{comparison.title}, {options.size}, {options.repeats} alternating repeats"
         show(f"{title}, {options.threads} threads of {kind['cores']} ({kind['cpu']})",
              comparison.table())  # fmt: skip

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 _CURVE_SLICES = ("all", "seen")
 _SHARE_OF_TIME = 0.05  # beyond this the curve is called expensive
-_MOST_POINTS = 40  # in an epoch: beyond, they cost more than they show
+_MOST_POINTS = 20  # in an epoch: beyond, they cost more than they show
 _WORTH_SAYING = 60.0  # seconds of training
 
 
@@ -62,7 +62,7 @@ class LearningCurve(Callback):
     Args:
         pairs: validation pairs with their negatives.
         folder: run folder.
-        every_n_batches: batches between two points; more where an epoch would have over 40 points.
+        every_n_batches: batches between two points; more where an epoch would have over 20 points.
         max_pairs: pairs of each kind in the sample.
         ranking_queries: items ranked against the full catalogue at the end of an epoch.
         max_scores: where these would be more scores than this, fewer items are ranked.
@@ -162,9 +162,9 @@ class LearningCurve(Callback):
     ) -> None:
         """Stop the clock, draw the figures, and say what the curve has cost."""
         self.fit_seconds, self._clock = self._seconds(), 0.0
-        figure = draw_learning_curve(self.rows, self._folder / "figures" / "learning_curve.png")
+        pixels = draw_learning_curve(self.rows, self._folder / "figures" / "learning_curve.png")
         for board in _boards(trainer):
-            board.add_figure("figures/learning_curve", figure, trainer.global_step)
+            _add_image(board, "figures/learning_curve", pixels, trainer.global_step)
         self._log_precision_recall(trainer, pl_module)
         share = self._own_seconds / max(self.fit_seconds, 1e-9)
         if share > _SHARE_OF_TIME and self.fit_seconds > _WORTH_SAYING:
@@ -235,7 +235,7 @@ class LearningCurve(Callback):
         labels = np.repeat([1, 0], [len(positive), len(negative)])
         both = torch.from_numpy(np.concatenate([positive, negative]))
         probabilities = task.net.probability(both).numpy()
-        figure = draw_precision_recall(
+        pixels = draw_precision_recall(
             {name: precision_recall(*pair) for name, pair in scores.items()},
             self._folder / "figures" / "precision_recall_validation.png",
             title=f"validation pairs against {protocol} negatives",
@@ -243,7 +243,7 @@ class LearningCurve(Callback):
         for board in _boards(trainer):
             step = trainer.global_step
             board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
-            board.add_figure("figures/precision_recall", figure, step)
+            _add_image(board, "figures/precision_recall", pixels, step)
 
     def _log(self, trainer: Trainer, row: Row) -> None:
         metrics = {name: value for name, value in row.items() if "/" in name and value is not None}
@@ -254,3 +254,8 @@ class LearningCurve(Callback):
 def _boards(trainer: Trainer) -> list[SummaryWriter]:
     """The TensorBoard writers; none under `fast_dev_run`."""
     return [x.experiment for x in trainer.loggers if isinstance(x, TensorBoardLogger)]
+
+
+def _add_image(board: SummaryWriter, name: str, pixels: np.ndarray, step: int) -> None:
+    # `add_figure` would draw once more, and import pyplot for it.
+    board.add_image(name, pixels, step, dataformats="HWC")

@@ -43,7 +43,8 @@ Batch = PairBatch | WindowBatch
 
 def pinned(batch: Batch) -> Batch:
     """The batch in memory that a GPU copies from without waiting for what it has to do."""
-    return type(batch)(*(x.pin_memory() if isinstance(x, Tensor) else x for x in batch))
+    tensors = {name: x for name, x in batch._asdict().items() if isinstance(x, Tensor)}
+    return batch._replace(**{name: x.pin_memory() for name, x in tensors.items()})  # type: ignore[arg-type]
 
 
 class FieldCodes(NamedTuple):

@@ -20,7 +20,7 @@ def new_figure(
     width: float, height: float, columns: int, rows: int = 1
 ) -> tuple[Figure, list[Axes]]:
     """A figure with rows x columns axes, listed row by row."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = list(np.ravel(figure.subplots(rows, columns)))
     for axis in axes:
@@ -41,9 +41,11 @@ def set_title(axis: Axes, text: str) -> None:
     axis.set_title(text, loc="left", fontweight="bold")
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG, atomically."""
+def save_figure(figure: Figure, path: Path) -> np.ndarray:
+    """Write a PNG, atomically; returns its pixels (height, width, 3), uint8."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    figure.savefig(part, format="png", dpi=130)
+    figure.savefig(part, format="png")
     part.replace(path)
+    assert isinstance(figure.canvas, FigureCanvasAgg)  # noqa: S101 - see `new_figure`
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # as drawn for the file

@@ -12,9 +12,9 @@ from recsys_lab.figures.canvas import GREY
 
 _RADII = (9, 16, 26, 38, 52, 70)  # points on paper
 _DIRECTIONS = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
-_MARK = 7.0  # pixels kept free around a point
+_MARK = 5.0  # points on paper kept free around a point
 _WIDTH = 32  # characters in a line of a point's name
-_LINE = 13.0  # pixels between two lines of text
+_LINE = 9.5  # points on paper between two lines of text
 
 Corners = tuple[tuple[float, float], tuple[float, float]]  # lower left, upper right; of the data
 
@@ -27,7 +27,7 @@ def label_levels(axis: Axes, levels: Mapping[str, float]) -> None:
         levels: height of each line.
     """
     _settle(axis)
-    height = float(axis.bbox.height)
+    height = float(axis.bbox.height) / _pixels(axis)
     above = float("-inf")
     for label, level in sorted(levels.items(), key=lambda item: item[1]):
         place = float(axis.transAxes.inverted().transform(axis.transData.transform((0, level)))[1])
@@ -57,14 +57,14 @@ def label_points(
         levels: height of each horizontal line.
     """
     _settle(axis)
-    to_paper = axis.transData.transform
-    taken = [Bbox([to_paper(low), to_paper(high)]).padded(_MARK) for low, high in points.values()]
+    to_paper, free = axis.transData.transform, _MARK * _pixels(axis)
+    taken = [Bbox([to_paper(low), to_paper(high)]).padded(free) for low, high in points.values()]
     for level in (levels or {}).values():
         height = to_paper((0, level))[1]
         taken.append(Bbox([(axis.bbox.x0, height), (axis.bbox.x1, height)]).padded(1.0))
     for label, (low, high) in points.items():
         center = (low[0] + high[0]) / 2, (low[1] + high[1]) / 2
-        half = (to_paper(high) - to_paper(low)) / 2 * 72.0 / _canvas(axis).figure.dpi
+        half = (to_paper(high) - to_paper(low)) / 2 / _pixels(axis)
         taken.append(_label_point(axis, fill(label, _WIDTH), center, (half[0], half[1]), taken))
 
 
@@ -111,6 +111,11 @@ def _inside(axis: Axes, box: Bbox) -> bool:
 def _settle(axis: Axes) -> None:
     """Lay the figure out, so that places on paper are known."""
     _canvas(axis).draw()
+
+
+def _pixels(axis: Axes) -> float:
+    """Pixels in a point of paper."""
+    return _canvas(axis).figure.dpi / 72.0
 
 
 def _canvas(axis: Axes) -> FigureCanvasAgg:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from recsys_lab.figures.canvas import GREY, PALETTE, new_figure, save_figure, set_title
 
@@ -24,12 +23,15 @@ def learning_rate_resets(rows: Sequence[Mapping[str, object]]) -> list[int]:
     return [rates[k - 1][0] for k in range(1, len(rates)) if rates[k][1] > 1.5 * rates[k - 1][1]]
 
 
-def draw_learning_curve(rows: Sequence[Mapping[str, object]], path: Path) -> Figure:
+def draw_learning_curve(rows: Sequence[Mapping[str, object]], path: Path) -> np.ndarray:
     """AUC-ROC on validation pairs over the steps, with lines at learning-rate resets.
 
     Args:
         rows: the rows of `curve.csv`.
         path: where the picture goes.
+
+    Returns:
+        the pixels of the picture.
     """
     figure, (curve, loss) = new_figure(11, 4.2, 2)
     names = sorted({n for row in rows for n in row if n.startswith("val/auc/")}, reverse=True)
@@ -56,19 +58,21 @@ def draw_learning_curve(rows: Sequence[Mapping[str, object]], path: Path) -> Fig
             axis.axvline(step, color="#b0b5bd", linestyle=":", linewidth=1.2, label=label)
     if curve.get_legend_handles_labels()[0]:  # no line where no pair of validation is scored
         curve.legend(frameon=False, loc="lower right")
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 def draw_precision_recall(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], path: Path, title: str
-) -> Figure:
+) -> np.ndarray:
     """Precision and recall against the threshold on the score, and against each other.
 
     Args:
         curves: (thresholds, precision, recall) by slice, as `precision_recall` returns them.
         path: where the picture goes.
         title: what was scored.
+
+    Returns:
+        the pixels of the picture.
     """
     figure, (against, plane) = new_figure(11, 4.2, 2)
     for name, (thresholds, precision, recall) in curves.items():
@@ -83,5 +87,4 @@ def draw_precision_recall(
     plane.set_title(title, loc="left", fontsize=10)
     against.legend(frameon=False)
     plane.legend(frameon=False)
-    save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)

@@ -20,7 +20,7 @@ from recsys_lab.graph.graph import ItemGraph
 
 SEED, WALKS_PER_ITEM, WALK_LENGTH = 0, 10, 10
 MOST_LINES = 300_000  # that readers are compared on
-DENSE = 2.2, 150_000  # scale of the lists for about 30 relations a line, and items at most
+DENSE = 2.2, 350_000  # scale of the lists for about 30 relations a line, and items at most
 WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
 SPLIT = SplitOptions("pairs", 0.1, 0.1, ("uniform", "degree_matched"), 0)
 

@@ -19,6 +19,9 @@ from benchmarks.child import timed
 from benchmarks.harness import Comparison, Contender, Run
 from benchmarks.inputs import WEIGHTS, Inputs
 from recsys_lab.catalog.amazon import AmazonSource
+from recsys_lab.catalog.amazon_reading import Reading
+from recsys_lab.catalog.lines import read_blocks
+from recsys_lab.catalog.scan import scan_block
 
 
 def ours(path: str) -> Run:
@@ -26,6 +29,18 @@ def ours(path: str) -> Run:
     source = AmazonSource(path, WEIGHTS, "keep", False, 0, 0.0)
     records, measured = timed(source.read)
     return {"work": records.report.lines, **measured}
+
+
+def scan(path: str) -> Run:
+    """Its first part alone, which is what the peers do: every line taken apart, as arrays."""
+    names = Reading(WEIGHTS, False, 0).names
+
+    def read() -> int:
+        blocks = (scan_block(block, names) for block in read_blocks(path) if block is not None)
+        return sum(len(block.is_plain) for block in blocks)
+
+    count, measured = timed(read)
+    return {"work": count, **measured}
 
 
 def by_line(path: str, parser: str) -> Run:
@@ -70,6 +85,7 @@ def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
     for form, file in inputs.first_lines.items():
         path, peer = str(file), Contender.peer
         contenders = [
+            Contender.ours("ours, parsing alone, one thread", "read.scan", 1, path=path),
             Contender.ours("ours, one thread", "read.ours", 1, path=path),
             Contender.ours("ours", "read.ours", options.threads, path=path),
         ]

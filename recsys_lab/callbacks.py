@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
-from recsys_lab.curve import CurveFile, Row
+from recsys_lab.curve import CurveFile, Row, points_every
 from recsys_lab.data.batch import Batch
 from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
@@ -26,13 +26,7 @@ log = logging.getLogger(__name__)
 
 _CURVE_SLICES = ("all", "seen")
 _SHARE_OF_TIME = 0.05  # beyond this the curve is called expensive
-_MOST_POINTS = 20  # in an epoch: beyond, they cost more than they show
 _WORTH_SAYING = 60.0  # seconds of training
-
-
-def points_every(wanted: int, num_batches: int) -> int:
-    """Batches between two points of a curve, given those that are wanted and those of an epoch."""
-    return max(wanted, -(-num_batches // _MOST_POINTS))
 
 
 def net_scorer(
@@ -103,8 +97,6 @@ class LearningCurve(Callback):
         self._losses: list[torch.Tensor] = []
         self._clock = 0.0
 
-    # -- state ---------------------------------------------------------------------------------
-
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to go on with the curve."""
         return {
@@ -162,9 +154,10 @@ class LearningCurve(Callback):
     ) -> None:
         """Stop the clock, draw the figures, and say what the curve has cost."""
         self.fit_seconds, self._clock = self._seconds(), 0.0
-        pixels = draw_learning_curve(self.rows, self._folder / "figures" / "learning_curve.png")
+        path, step = self._folder / "figures" / "learning_curve.png", trainer.global_step
+        pixels = draw_learning_curve(self.rows, path)
         for board in _boards(trainer):
-            _add_image(board, "figures/learning_curve", pixels, trainer.global_step)
+            board.add_image("figures/learning_curve", pixels, step, dataformats="HWC")
         self._log_precision_recall(trainer, pl_module)
         share = self._own_seconds / max(self.fit_seconds, 1e-9)
         if share > _SHARE_OF_TIME and self.fit_seconds > _WORTH_SAYING:
@@ -243,7 +236,7 @@ class LearningCurve(Callback):
         for board in _boards(trainer):
             step = trainer.global_step
             board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
-            _add_image(board, "figures/precision_recall", pixels, step)
+            board.add_image("figures/precision_recall", pixels, step, dataformats="HWC")
 
     def _log(self, trainer: Trainer, row: Row) -> None:
         metrics = {name: value for name, value in row.items() if "/" in name and value is not None}
@@ -254,8 +247,3 @@ class LearningCurve(Callback):
 def _boards(trainer: Trainer) -> list[SummaryWriter]:
     """The TensorBoard writers; none under `fast_dev_run`."""
     return [x.experiment for x in trainer.loggers if isinstance(x, TensorBoardLogger)]
-
-
-def _add_image(board: SummaryWriter, name: str, pixels: np.ndarray, step: int) -> None:
-    # `add_figure` would draw once more, and import pyplot for it.
-    board.add_image(name, pixels, step, dataformats="HWC")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 Row = dict[str, float | int | None]
 
+_MOST_POINTS = 20  # in an epoch: beyond, they cost more than they show
+
 _ALWAYS = (
     "step",  # batches trained
     "epoch",
@@ -17,6 +19,11 @@ _ALWAYS = (
     "train/items_per_second",  # since the last row, without the time that scoring took
 )
 _RANKING = ("val/hr@10", "val/ndcg@10", "val/mrr")  # at the end of an epoch only
+
+
+def points_every(wanted: int, num_batches: int) -> int:
+    """Batches between two points of a curve, given those that are wanted and those of an epoch."""
+    return max(wanted, -(-num_batches // _MOST_POINTS))
 
 
 class CurveFile:

@@ -1,6 +1,6 @@
 import pytest
 
-from recsys_lab.callbacks import points_every
+from recsys_lab.curve import points_every
 
 
 @pytest.mark.parametrize(("wanted", "num_batches", "every"), [(25, 84, 25), (25, 3500, 175)])

@@ -78,3 +78,16 @@ def write_curves(folder, seed, resets):
     recall = np.array([1.0, 0.9, 0.8, 0.2])
     both = (np.array([-1.0, 0.0, 1.0, 2.0]), np.array([0.5, 0.6, 0.8, 1.0]), recall)
     write_precision_recall(folder, {"all": both, "seen": both})
+
+
+def cold_metrics(scored):
+    """A run whose test pairs all have a cold end; the model scores a share of them."""
+    values = metrics() | {"count/test/query_items/ranked": 1, "count/test/query_items/total": 1}
+    values |= {"count/test/seen": 0, "count/test/one_cold": 70, "count/test/both_cold": 20}
+    names = {"test": scored, "baseline/content": 1.0}
+    for name, share in names.items():
+        values[f"{name}/coverage/all"] = share
+        values[f"{name}/hr@10/all"] = 0.1
+        for part in ("uniform/all", "uniform/one_cold", "uniform/both_cold"):
+            values[f"{name}/auc/{part}"] = None if share == 0.0 else 0.81
+    return values

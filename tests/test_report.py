@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from recsys_lab.report.__main__ import main
 from recsys_lab.report.comparison import compare
 from recsys_lab.report.run_folders import find_run_folders, read_run
-from recsys_lab.report.summary import summary_table
 from recsys_lab.report.tables import to_csv
-from tests.run_folder_cases import BASELINES, metrics, write_run
+from tests.run_folder_cases import BASELINES, cold_metrics, metrics, write_run
 
 
 def comparison_of(*folders):
@@ -221,51 +219,6 @@ def test_absent_folder_and_only_failed_runs(tmp_path, capsys):
     assert "failed: no" in (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
 
 
-def test_summary_fits_eighty_columns_with_full_names():
-    values = metrics() | {"count/test/query_items/ranked": 1, "count/test/query_items/total": 1}
-    for name in ("test", "baseline/common_neighbours"):
-        for metric in ("auc/uniform/seen", "auc/degree_matched/seen", "hr@10/all", "hr@50/all"):
-            values[f"{name}/{metric}"] = 0.5
-        values |= {f"{name}/ndcg@10/all": 0.4, f"{name}/mrr/all": 0.3}
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(summary_table(values))
-    lines = console.export_text().splitlines()
-    assert max(map(len, lines)) <= 80
-    assert "…" not in "".join(lines)
-    names = ("this model", "common neighbours", "Adamic-Adar", "walk proximity")
-    assert all(any(f" {name} " in line for line in lines) for name in names)
-
-
-def cold_metrics(scored):
-    """A run whose test pairs all have a cold end; the model scores a share of them."""
-    values = metrics() | {"count/test/query_items/ranked": 1, "count/test/query_items/total": 1}
-    values |= {"count/test/seen": 0, "count/test/one_cold": 70, "count/test/both_cold": 20}
-    names = {"test": scored, "baseline/content": 1.0}
-    for name, share in names.items():
-        values[f"{name}/coverage/all"] = share
-        values[f"{name}/hr@10/all"] = 0.1
-        for part in ("uniform/all", "uniform/one_cold", "uniform/both_cold"):
-            values[f"{name}/auc/{part}"] = None if share == 0.0 else 0.81
-    return values
-
-
-def test_a_cold_start_run_is_summed_up_by_its_cold_slices():
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(summary_table(cold_metrics(scored=0.4)))
-    text = console.export_text()
-    assert max(map(len, text.splitlines())) <= 80
-    header = next(line for line in text.splitlines() if "1 cold" in line)
-    assert "2 cold" in header
-    assert "scored" in header
-    assert "70 with one cold end, 20 with two" in text
-    ours = next(line for line in text.splitlines() if line.startswith("│ this model"))
-    assert "40.0%" in ours
-    assert "0.8100" in ours
-    assert "content (tf-idf)" in text
-    assert "the others take the median score" in text
-    assert "can score none" not in text
-
-
 def test_a_cold_start_run_is_compared_with_the_content_baseline(tmp_path, capsys):
     values = {n: v for n, v in cold_metrics(0.4).items() if not n.startswith("difference/")}
     for bound, value in (("value", 0.05), ("low", 0.01), ("high", 0.09)):
@@ -276,13 +229,3 @@ def test_a_cold_start_run_is_compared_with_the_content_baseline(tmp_path, capsys
     assert "| experiment | HR@10 less content (tf-idf) |\n" in text
     assert "**+0.0500 (+50.0%) [+0.0100, +0.0900]**" in text
     assert "25.00% of the test pairs by content (tf-idf)" in text
-
-
-def test_a_model_that_knows_no_cold_item_is_called_unable():
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(summary_table(cold_metrics(scored=0.0)))
-    text = console.export_text()
-    assert "this model can score none of them" in text
-    ours = next(line for line in text.splitlines() if line.startswith("│ this model"))
-    assert "0.81" not in ours
-    assert "0.0%" in ours

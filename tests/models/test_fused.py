@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from typing import get_args
 
-import numpy as np
 import pytest
 import torch
 from model_cases import BATCHES, NUM_ITEMS, field, window_batch
 from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
-from recsys_lab.models import fused, kernels
-from recsys_lab.models.blocks import Kernel, window_weights
+from recsys_lab.models import fused
+from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.fused_training import FusedTraining
 from recsys_lab.models.mf import Loss, MatrixFactorization
@@ -171,31 +170,6 @@ def test_threads_share_the_groups_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(torch.equal(one, three) for one, three in zip(*tables, strict=True))
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 200.0])
-def test_slopes_of_the_logistic_loss(scale: float) -> None:
-    rng = np.random.default_rng(0)
-    scores, positive, negative = rng.normal(0, scale, 1000), rng.random(1000), rng.random(1000)
-    exact = 0.5 + 0.5 * np.tanh(scores / 2)
-    loss = (positive * np.logaddexp(0, -scores) + negative * np.logaddexp(0, scores)).sum()
-    found, *weights = (x.astype(np.float32) for x in (scores, positive, negative))
-    assert kernels.logistic_slopes(found, *weights) == pytest.approx(loss, rel=1e-5)
-    np.testing.assert_allclose(found, (positive + negative) * exact - positive, atol=1e-6)
-
-
-def test_a_positive_far_off_still_has_a_slope_of_one() -> None:
-    scores = np.array([-20.0, -500.0], np.float32)
-    kernels.logistic_slopes(scores, np.ones(2, np.float32), np.zeros(2, np.float32))
-    assert scores == pytest.approx(-1, abs=1e-6)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_score_that_is_no_number_shows_in_the_loss(value: float) -> None:
-    for slopes in (kernels.logistic_slopes, kernels.squared_slopes):
-        scores, ones = np.full(40, 0.1, np.float32), np.ones(40, np.float32)
-        scores[17] = value
-        assert not np.isfinite(slopes(scores, ones, ones))
-
-
 def test_what_the_kernels_cannot_train_is_refused() -> None:
     net = skipgram(5)
     with pytest.raises(ValueError, match="goes with optimizer=row_wise_adagrad or sgd"):
@@ -210,18 +184,6 @@ def test_what_the_kernels_cannot_train_is_refused() -> None:
     tied = SkipGram(net.centers, net.centers, "dot", torch.zeros(1)).float()
     with pytest.raises(ValueError, match="tables of their own"):
         FusedTraining(tied, RowWiseAdagrad(tied.parameters()))
-
-
-@pytest.mark.parametrize("outweighs", [1.0, 1e9])
-def test_weights_of_a_walk_that_outweighs_the_others(outweighs: float) -> None:
-    batch = in_float32(window_batch(1, 2, 10, 0))
-    batch.column_weights[:] = 1
-    batch.column_weights[0, 3] = outweighs
-    items, weights = batch.items.clamp_min(0).numpy()[0], batch.column_weights.numpy()[0]
-    positive, negative = np.zeros((2, 20, 20), np.float32)
-    kernels.weigh_windows(items, weights, batch.distance_weights.numpy(), 5.0, positive, negative)
-    expected = window_weights(batch._replace(items=torch.from_numpy(items[None])))[1][0]
-    np.testing.assert_allclose(negative, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kernel", ["fused", "autograd"])

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from recsys_lab.configuration import register_resolvers
 from recsys_lab.overrides import explain_overrides
-from recsys_lab.threads import let_idle_threads_sleep
+from recsys_lab.process import prepare_process
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -20,7 +20,7 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    let_idle_threads_sleep()
+    prepare_process()
     register_resolvers()
     if complaint := explain_overrides(sys.argv[1:], Path(__file__).parent / "conf"):
         sys.exit(complaint)

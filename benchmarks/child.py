@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recsys_lab.threads import let_idle_threads_sleep
+from recsys_lab.process import prepare_process
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -68,5 +68,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    let_idle_threads_sleep()
+    prepare_process()
     main()

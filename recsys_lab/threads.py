@@ -8,15 +8,6 @@ _MOST_OF_TORCH = 4  # its operations on small blocks gain nothing beyond
 _chosen: int | None = None
 
 
-def let_idle_threads_sleep() -> None:
-    """Let OpenMP threads sleep between tasks, unless the environment says otherwise.
-
-    By default they spin, which slows a shared machine down by an order of magnitude. Has an effect
-    only before torch is imported.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-
 def usable_cores() -> int:
     """Cores that this process may use: its affinity, and the quota of its container."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
@@ -45,7 +36,7 @@ def choose_threads(wanted: int | None) -> None:
         ValueError: fewer than one is wanted.
     """
     import scipy.linalg  # noqa: F401 - loads the BLAS that kernels call
-    import torch  # late, so that `let_idle_threads_sleep` comes first
+    import torch  # late, so that `prepare_process` comes first
     from threadpoolctl import ThreadpoolController
 
     if wanted is not None and wanted < 1:

@@ -1,7 +1,6 @@
 """The state of reading an Amazon file: what its records say, and what became of every line."""
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
 from itertools import compress
 from typing import Any
 
@@ -19,8 +18,6 @@ from recsys_lab.catalog.scan import Names, ScannedBlock, key_names
 RELATIONS = ("also_bought", "also_viewed", "bought_together", "buy_after_viewing")
 _NAMES_2018 = {"also_bought": "also_buy", "also_viewed": "also_view"}
 _CACHED = 1 << 16  # values of a field that are remembered
-
-Notes = tuple[str, ...]
 
 
 class Reading:
@@ -81,23 +78,13 @@ class Reading:
             enough = _num_also_bought(block, targets) >= self._min_also_bought
             self.report.drop("filtered: few also_bought", int((kept & ~enough).sum()))
             kept &= enough
-        texts = {
-            name: list(compress(block.texts[name].tobytes().split(b"\n"), kept.tolist()))
-            for name in ("brand", "categories", "category", "price")
-        }
-        columns = (
-            list(map(_brand, texts["brand"])),
-            list(map(_categories, texts["categories"], texts["category"])),
-            list(map(_price, texts["price"])),
-        )
+        columns = {}
+        for field, (names, values) in _FIELDS.items():
+            texts = [block.texts[name].tobytes().split(b"\n") for name in names]
+            read_from = texts[0] if len(texts) == 1 else zip(*texts, strict=True)
+            columns[field] = values.of(compress(read_from, kept.tolist()), self.report)
         codes = self.codes.encode_packed(block.item_ids[kept])
-        self.items.extend(
-            codes.tolist(),
-            list(compress(titles, kept.tolist())),
-            *([value for value, _ in column] for column in columns),
-        )
-        for notes in (notes for column in columns for _, notes in column if notes):
-            self.report.notes.update(notes)
+        self.items.extend(codes.tolist(), list(compress(titles, kept.tolist())), **columns)
         for row, found in title_notes.items():
             self.report.notes.update(found if kept[row] else ())
         self.report.kept += len(codes)
@@ -194,7 +181,7 @@ def _titles(values: list[object]) -> tuple[list[str | None], dict[int, list[str]
     titles: list[Any] = values
     noted: dict[int, list[str]] = {}
     for row, title in enumerate(values):
-        if type(title) is not str or not title or "&" in title or title != title.strip():
+        if type(title) is not str or not title or "&" in title or title.strip() is not title:
             notes: list[str] = []
             titles[row] = read_title(title, notes)
             if notes:
@@ -202,21 +189,43 @@ def _titles(values: list[object]) -> tuple[list[str | None], dict[int, list[str]
     return titles, noted
 
 
-def _remembered(read: Callable[..., Any]) -> Callable[..., tuple[Any, Notes]]:
-    """A reader of values that takes their JSON, empty for none, and returns the notes as well."""
+class _Values(dict[Any, Any]):
+    """Values of a field by the JSON they were read from (bytes, empty for none, or a tuple)."""
 
-    @lru_cache(_CACHED)
-    def read_text(*texts: bytes) -> tuple[Any, Notes]:
+    def __init__(self, read: Callable[..., Any]) -> None:
+        self._read = read
+        self._notes: dict[Any, list[str]] = {}  # where there are any
+
+    def of(self, texts: Iterable[Any], report: ReadReport) -> list[Any]:
+        """The value of each text; what there is to say about them is noted."""
+        if len(self) > _CACHED:
+            self.clear()
+            self._notes.clear()
+        texts = list(texts)
+        values = list(map(self.__getitem__, texts))
+        for text in filter(self._notes.__contains__, texts):
+            report.notes.update(self._notes[text])
+        return values
+
+    def __missing__(self, text: Any) -> Any:
         notes: list[str] = []
-        values = (orjson.loads(text) if text else None for text in texts)
-        return read(*values, notes), tuple(notes)
+        parts = text if isinstance(text, tuple) else (text,)
+        value = self._read(*(orjson.loads(part) if part else None for part in parts), notes)
+        self[text] = value
+        if notes:
+            self._notes[text] = notes
+        return value
 
-    return read_text
+
+def _read_packed_categories(paths: object, flat: object, notes: list[str]) -> str | None:
+    return pack_categories(read_categories(paths, flat, notes))
 
 
-_brand = _remembered(read_brand)
-_price = _remembered(read_price)
-_categories = _remembered(lambda *read_from: pack_categories(read_categories(*read_from)))
+_FIELDS = {  # of an item: the texts it is read from, and the values remembered
+    "brands": (("brand",), _Values(read_brand)),
+    "categories": (("categories", "category"), _Values(_read_packed_categories)),
+    "prices": (("price",), _Values(read_price)),
+}
 
 
 def _num_also_bought(block: ScannedBlock, targets: np.ndarray) -> np.ndarray:

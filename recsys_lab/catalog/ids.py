@@ -9,6 +9,7 @@ import polars as pl
 
 MAX_PACKED = 15  # bytes of an id that two words hold, beside their number
 _SMALLEST = 1 << 16
+_BETWEEN = b"\xff"  # what `unpack_ids` writes behind each id
 
 
 class IdCodes:
@@ -68,20 +69,24 @@ class IdCodes:
             self._slots = np.full(1 << int(2 * needed - 1).bit_length(), -1, np.int32)
             _fill(self._slots, self._keys, self._count)
 
-    def raws(self) -> pl.Series:
-        """The raw ids in the order of their codes."""
-        blob, ends = unpack_ids(self._keys[: self._count])
-        starts = np.append(0, ends[:-1]).tolist() if self._count else []
-        data = blob.tobytes()
-        text = data.decode() if data.isascii() else ""
-        bounds = zip(starts, ends.tolist(), strict=True)
-        if text:
-            ids = [text[low:high] for low, high in bounds]
-        else:
-            ids = [data[low:high].decode() for low, high in bounds]
-        for raw, code in self._long.items():
-            ids[code] = raw.decode()
-        return pl.Series("item", ids, dtype=pl.String)
+    def raws(self, codes: np.ndarray) -> pl.Series:
+        """The raw ids of some codes, in their order."""
+        raws = unpack_ids(self._keys[codes]).tobytes().split(_BETWEEN)[:-1]
+        if self._long:
+            raw_of_code = {code: raw for raw, code in self._long.items()}
+            for place in np.flatnonzero(self._keys[codes, 1] == 0).tolist():
+                raws[place] = raw_of_code[int(codes[place])]
+        return pl.Series("item", raws, dtype=pl.Binary).cast(pl.String)
+
+    def sort(self, codes: np.ndarray) -> tuple[np.ndarray, pl.Series]:
+        """Distinct codes in the order of their raw ids, and these."""
+        keys = pl.DataFrame(self._keys[codes], schema=["high", "low"])
+        codes = codes[keys.select(pl.arg_sort_by("high", "low")).to_series().to_numpy()]
+        raws = self.raws(codes)
+        if self._long:
+            order = raws.arg_sort()
+            codes, raws = codes[order.to_numpy()], raws.gather(order)
+        return codes, raws
 
 
 @dataclass(frozen=True)
@@ -99,13 +104,10 @@ class Ranks:
 
 def rank_ids(codes: IdCodes, stays: np.ndarray) -> Ranks:
     """Sort the ids that stay; the result does not depend on the order of their codes."""
-    ids = codes.raws().filter(pl.Series(stays, dtype=pl.Boolean))
-    order = ids.arg_sort().to_numpy()
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
+    order, ids = codes.sort(np.flatnonzero(stays))
     of_code = np.full(len(codes), -1, np.int32)
-    of_code[stays] = rank
-    return Ranks(ids.gather(order), of_code)
+    of_code[order] = np.arange(len(order), dtype=np.int32)
+    return Ranks(ids, of_code)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -144,21 +146,17 @@ def store_id(high: np.uint64, low: np.uint64, length: int, words: np.ndarray, ro
 
 
 @numba.njit(nogil=True, cache=True)
-def unpack_ids(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The bytes of packed ids, one after the other, and where each ends."""
-    ends = np.empty(len(words), np.int64)
-    end = 0
+def unpack_ids(words: np.ndarray) -> np.ndarray:
+    """The bytes of packed ids, one after the other, each ended by 255, which no text contains."""
+    data = np.empty((MAX_PACKED + 1) * len(words), np.uint8)
+    n = 0
     for k in range(len(words)):
-        end += int(words[k, 1] & np.uint64(255))
-        ends[k] = end
-    data = np.empty(end, np.uint8)
-    place = 0
-    for k in range(len(words)):
-        for byte in range(ends[k] - place):
+        for byte in range(int(words[k, 1] & np.uint64(255))):
             word = words[k, byte >> 3]
-            data[place] = (word >> np.uint64(56 - 8 * (byte & 7))) & np.uint64(255)
-            place += 1
-    return data, ends
+            data[n] = (word >> np.uint64(56 - 8 * (byte & 7))) & np.uint64(255)
+            n += 1
+        data[n], n = 255, n + 1
+    return data[:n]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -59,9 +59,11 @@ def pack_categories(categories: list[list[str]] | None) -> str | None:
 
 def _merge_duplicates(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
     """Of an item's rows the one with most fields, of equally full ones the smallest as JSON."""
-    repeated = rows["code"].is_duplicated()
-    if not repeated.any():
+    codes = rows["code"].to_numpy()
+    counts = np.bincount(codes)
+    if counts.max() == 1:
         return rows
+    repeated = pl.Series(counts[codes] > 1)
     chosen = (
         rows.filter(repeated)
         .with_columns(

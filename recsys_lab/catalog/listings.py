@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from recsys_lab.catalog.ids import Ranks
-from recsys_lab.catalog.ordering import sort_pairs
+from recsys_lab.catalog.ordering import distinct_sorted, order_by_item
 from recsys_lab.catalog.report import ReadReport
 
 
@@ -43,42 +43,65 @@ class ListingBuffer:
         Sources and targets are rows of the vocabulary, both int32, relations int8. Listings of
         items that do not stay and of the item itself are left out and noted, as repeats are.
         """
-        codes_of_sources, codes_of_targets = self.codes()
+        sources, targets = self.codes()
+        relations = np.frombuffer(self._relations, np.int32)
         lengths = np.frombuffer(self._lengths, np.int32)
-        relations = np.frombuffer(self._relations, np.int32).astype(np.int8)
-        sources = np.repeat(ranks.of_code[codes_of_sources], lengths)
-        targets = ranks.of_code[codes_of_targets]
-        outside, itself = targets < 0, sources == targets
-        report.note("listings of outside items", int(outside.sum()))
-        report.note("self-listings", int(itself.sum()))
-        relations = np.repeat(relations, lengths)
-        unusable = outside | itself
-        if unusable.any():
-            sources, targets, relations = (
-                column[~unusable] for column in (sources, targets, relations)
-            )
-        sources, targets, relations = sort_pairs(sources, targets, relations, len(ranks.ids))
-        before, count = len(sources), _keep_distinct(sources, targets, relations)
-        report.note("repeated listings", before - count)
-        return sources[:count], targets[:count], relations[:count]
+        lists = (ranks.of_code[sources], relations, lengths)
+        columns, outside, itself = _distinct(*lists, targets, ranks.of_code, len(ranks.ids))
+        report.note("listings of outside items", outside)
+        report.note("self-listings", itself)
+        report.note("repeated listings", len(targets) - outside - itself - len(columns[0]))
+        return columns
 
 
 @numba.njit(nogil=True, cache=True)
-def _keep_distinct(sources: np.ndarray, targets: np.ndarray, relations: np.ndarray) -> int:
-    """Move the distinct triples to the front, relations in order, and return their number.
+def _distinct(
+    sources: np.ndarray,
+    relations: np.ndarray,
+    lengths: np.ndarray,
+    targets: np.ndarray,
+    of_code: np.ndarray,
+    num_items: int,
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int, int]:
+    """The distinct triples, the listings of items that do not stay, and those of the item itself.
 
-    The triples come sorted by source and target.
+    Args:
+        sources: (S,) row of the vocabulary that each list belongs to.
+        relations: (S,) of each list.
+        lengths: (S,) of each list.
+        targets: (T,) codes, one list after the other.
+        of_code: row of each code, or -1.
+        num_items: rows of the vocabulary.
     """
-    count = k = 0
-    while k < len(sources):
-        source, target, found = sources[k], targets[k], 0
-        while k < len(sources) and sources[k] == source and targets[k] == target:
-            found |= 1 << relations[k]
-            k += 1
-        relation = 0
-        while found >> relation:
-            if found >> relation & 1:
-                sources[count], targets[count], relations[count] = source, target, relation
-                count += 1
-            relation += 1
-    return count
+    order, ends = order_by_item(sources, num_items)
+    starts = np.cumsum(lengths) - lengths
+    columns = (
+        np.empty(len(targets), np.int32),
+        np.empty(len(targets), np.int32),
+        np.empty(len(targets), np.int8),
+    )
+    keys = np.empty(64, np.int64)
+    count = outside = itself = first = 0
+    for source in range(num_items):
+        lists = order[first : ends[source]]
+        first = ends[source]
+        most = 0
+        for k in lists:
+            most += lengths[k]
+        if most > len(keys):
+            keys = np.empty(2 * most, np.int64)
+        found = 0
+        for k in lists:
+            for place in range(starts[k], starts[k] + lengths[k]):
+                target = of_code[targets[place]]
+                outside += target < 0
+                itself += target == source
+                if target >= 0 and target != source:
+                    keys[found] = np.int64(target) << 8 | relations[k]
+                    found += 1
+        for key in distinct_sorted(keys[:found]):
+            columns[0][count] = source
+            columns[1][count] = key >> 8
+            columns[2][count] = key & 255
+            count += 1
+    return (columns[0][:count], columns[1][:count], columns[2][:count]), outside, itself

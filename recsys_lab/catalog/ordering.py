@@ -3,6 +3,8 @@
 import numba
 import numpy as np
 
+_FEW = 256  # keys that are ranked rather than sorted
+
 
 @numba.njit(nogil=True, cache=True)
 def sort_pairs(
@@ -46,6 +48,17 @@ def sort_pairs(
 
 
 @numba.njit(nogil=True, cache=True)
+def order_by_item(items: np.ndarray, num_items: int) -> tuple[np.ndarray, np.ndarray]:
+    """The places (n,) int64 of items in the order of items, and where each item's end, (N,)."""
+    ends = _first_places(items, num_items)
+    order = np.empty(len(items), np.int64)
+    for place, item in enumerate(items):
+        order[ends[item]] = place
+        ends[item] += 1
+    return order, ends
+
+
+@numba.njit(nogil=True, cache=True)
 def _first_places(keys: np.ndarray, num_items: int) -> np.ndarray:
     """Where the entries of each item begin when they are sorted, (N,) int64."""
     places = np.zeros(num_items + 1, np.int64)
@@ -54,3 +67,25 @@ def _first_places(keys: np.ndarray, num_items: int) -> np.ndarray:
     for item in range(num_items):
         places[item + 1] += places[item]
     return places[:-1]
+
+
+@numba.njit(nogil=True, cache=True)
+def distinct_sorted(keys: np.ndarray) -> np.ndarray:
+    """The distinct ones of non-negative integers, sorted.
+
+    A few are ranked by comparing each with all, which has no branches and runs in vector
+    registers (by index: numba does not vectorize a loop over the values): much faster than sorting.
+    """
+    if len(keys) > _FEW:
+        return np.unique(keys)
+    ranked = np.full(len(keys), -1, keys.dtype)  # equal keys share a rank; gaps follow it
+    for i in range(len(keys)):
+        rank = np.int32(0)
+        for j in range(len(keys)):
+            rank = np.int32(rank + np.int32(keys[j] < keys[i]))
+        ranked[rank] = keys[i]
+    count = 0
+    for i in range(len(keys)):
+        ranked[count] = ranked[i]
+        count += ranked[i] >= 0
+    return ranked[:count]

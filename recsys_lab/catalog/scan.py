@@ -87,11 +87,7 @@ class ScannedBlock:
 
 def scan_block(block: bytes, names: Names) -> ScannedBlock:
     """Take the plain lines of a block apart; every line must end with a line feed."""
-    try:
-        block.decode()
-        is_text = True
-    except UnicodeDecodeError:
-        is_text = False
+    is_text = block.isascii() or _is_utf8(block)
     data = np.frombuffer(block, np.uint8)
     keys = (names.record, names.record_fields, names.related, names.related_fields)
     starts, is_plain, item_ids, lists, targets, spans = scan_lines(data, is_text, keys)
@@ -101,6 +97,14 @@ def scan_block(block: bytes, names: Names) -> ScannedBlock:
         for number, name in enumerate(TEXTS)
     }
     return ScannedBlock(block, starts, is_plain, item_ids, texts, lists, targets)
+
+
+def _is_utf8(block: bytes) -> bool:
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @numba.njit(nogil=True, cache=True)

@@ -10,6 +10,7 @@ from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.catalog.synthetic import SyntheticSource
 from recsys_lab.graph.graph import ItemGraph
+from tests.run_cases import train
 
 RELATION_WEIGHTS = {
     "bought_together": 1.2,
@@ -44,3 +45,12 @@ def small_graph() -> ItemGraph:
     return ItemGraph.from_pairs(
         np.array([0, 0, 0, 1]), np.array([1, 2, 3, 2]), np.array([1.0, 2.0, 5.0, 1.0]), 5
     )
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small run that has ended."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    done = train(folder)
+    assert done.returncode == 0, done.stderr
+    return folder

@@ -1,18 +1,28 @@
-import os
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.catalog.amazon_cases import source
+
 
 @pytest.fixture
-def real_data() -> Callable[[str], str]:
+def real_data(data_folder: Path) -> Callable[[str], str]:
     """The path of a real file below the folder that RECSYS_LAB_DATA names."""
+    return lambda name: str(data_folder / name)
 
-    def find(name: str) -> str:
-        root = os.environ.get("RECSYS_LAB_DATA")
-        if not root:
-            pytest.skip("set RECSYS_LAB_DATA to the folder of the real catalogues to run this")
-        return str(Path(root) / name)
 
-    return find
+@pytest.fixture
+def read(tmp_path):
+    """Read lines, bytes or records, as a file of Amazon metadata."""
+
+    def read(*lines, **options):
+        path = tmp_path / "meta.json"
+        texts = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+        path.write_bytes(b"\n".join(texts))
+        records = source(path, **options).read()
+        assert records.report.lines == records.report.kept + records.report.dropped.total()
+        return records
+
+    return read

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recsys_lab.catalog.ordering import distinct_sorted, order_by_item, sort_pairs
@@ -16,6 +16,8 @@ def test_pairs_are_sorted_and_equal_ones_keep_their_order(pairs):
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 40), max_size=300))
+@example([3, 1] * 128)
+@example([3, 1] * 129)
 def test_distinct_keys_are_those_of_numpy(keys):
     array = np.array(keys, np.int64)
     assert distinct_sorted(array).tolist() == np.unique(array).tolist()

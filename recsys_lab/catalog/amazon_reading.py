@@ -13,7 +13,7 @@ from recsys_lab.catalog.items import ItemBuffer, pack_categories
 from recsys_lab.catalog.listings import ListingBuffer
 from recsys_lab.catalog.literals import parse_line
 from recsys_lab.catalog.report import ReadReport
-from recsys_lab.catalog.scan import Names, ScannedBlock, key_names
+from recsys_lab.catalog.scan import BETWEEN, Names, ScannedBlock, key_names
 
 RELATIONS = ("also_bought", "also_viewed", "bought_together", "buy_after_viewing")
 _NAMES_2018 = {"also_bought": "also_buy", "also_viewed": "also_view"}
@@ -70,7 +70,9 @@ class Reading:
         """Take all records that were taken apart already."""
         kept = np.ones(len(block.item_ids), bool)
         targets = self.codes.encode_packed(block.targets)
-        titles, title_notes = _titles(orjson.loads(block.texts["title"].data))
+        titles, title_notes = _titles(
+            orjson.loads(block.texts["title"].data), np.flatnonzero(block.odd_titles)
+        )
         if self._require_title:
             kept = np.array([title is not None for title in titles])
             self.report.drop("filtered: no title", int((~kept).sum()))
@@ -79,10 +81,9 @@ class Reading:
             self.report.drop("filtered: few also_bought", int((kept & ~enough).sum()))
             kept &= enough
         columns = {}
-        for field, (names, values) in _FIELDS.items():
-            texts = [block.texts[name].tobytes().split(b"\n") for name in names]
-            read_from = texts[0] if len(texts) == 1 else zip(*texts, strict=True)
-            columns[field] = values.of(compress(read_from, kept.tolist()), self.report)
+        for column, (field, values) in _COLUMNS.items():
+            texts = block.texts[field].tobytes().split(b"\n")
+            columns[column] = values.of(compress(texts, kept.tolist()), self.report)
         codes = self.codes.encode_packed(block.item_ids[kept])
         self.items.extend(codes.tolist(), list(compress(titles, kept.tolist())), **columns)
         for row, found in title_notes.items():
@@ -176,27 +177,25 @@ class Reading:
         return lists
 
 
-def _titles(values: list[object]) -> tuple[list[str | None], dict[int, list[str]]]:
-    """Titles in plain text, and the notes on some of them; most need no work."""
-    titles: list[Any] = values
+def _titles(values: list[Any], odd: np.ndarray) -> tuple[list[str | None], dict[int, list[str]]]:
+    """Titles in plain text, where only those in the rows `odd` may not be; and notes by row."""
     noted: dict[int, list[str]] = {}
-    for row, title in enumerate(values):
-        if type(title) is not str or not title or "&" in title or title.strip() is not title:
-            notes: list[str] = []
-            titles[row] = read_title(title, notes)
-            if notes:
-                noted[row] = notes
-    return titles, noted
+    for row in odd.tolist():
+        notes: list[str] = []
+        values[row] = read_title(values[row], notes)
+        if notes:
+            noted[row] = notes
+    return values, noted
 
 
-class _Values(dict[Any, Any]):
-    """Values of a field by the JSON they were read from (bytes, empty for none, or a tuple)."""
+class _Values(dict[bytes, Any]):
+    """Values of a field by the texts they were read from, as `ScannedBlock.texts` has them."""
 
     def __init__(self, read: Callable[..., Any]) -> None:
         self._read = read
-        self._notes: dict[Any, list[str]] = {}  # where there are any
+        self._notes: dict[bytes, list[str]] = {}  # where there are any
 
-    def of(self, texts: Iterable[Any], report: ReadReport) -> list[Any]:
+    def of(self, texts: Iterable[bytes], report: ReadReport) -> list[Any]:
         """The value of each text; what there is to say about them is noted."""
         if len(self) > _CACHED:
             self.clear()
@@ -207,10 +206,10 @@ class _Values(dict[Any, Any]):
             report.notes.update(self._notes[text])
         return values
 
-    def __missing__(self, text: Any) -> Any:
+    def __missing__(self, text: bytes) -> Any:
         notes: list[str] = []
-        parts = text if isinstance(text, tuple) else (text,)
-        value = self._read(*(orjson.loads(part) if part else None for part in parts), notes)
+        parts = [orjson.loads(part) if part else None for part in text.split(BETWEEN)]
+        value = self._read(*parts, notes)
         self[text] = value
         if notes:
             self._notes[text] = notes
@@ -221,10 +220,10 @@ def _read_packed_categories(paths: object, flat: object, notes: list[str]) -> st
     return pack_categories(read_categories(paths, flat, notes))
 
 
-_FIELDS = {  # of an item: the texts it is read from, and the values remembered
-    "brands": (("brand",), _Values(read_brand)),
-    "categories": (("categories", "category"), _Values(_read_packed_categories)),
-    "prices": (("price",), _Values(read_price)),
+_COLUMNS = {  # of the items: the field they are read from, and the values remembered
+    "brands": ("brand", _Values(read_brand)),
+    "categories": ("categories", _Values(_read_packed_categories)),
+    "prices": ("price", _Values(read_price)),
 }
 
 

@@ -42,19 +42,23 @@ class ItemBuffer:
         self._columns = {name: [] for name in _PACKED}
 
     def merged(self, report: ReadReport) -> pl.DataFrame:
-        """One row with the code and the fields of each item; merged rows are noted."""
+        """One row with the code and the fields of each item, packed; merged rows are noted."""
         self._pack()
-        rows = _merge_duplicates(pl.concat(self._frames), report)
+        rows = _merge_duplicates(pl.concat(self._frames), report).rechunk()  # gathered from soon
         self._frames = []
-        distinct = rows["categories"].drop_nulls().unique().sort()
-        place = distinct.search_sorted(rows["categories"]).set(rows["categories"].is_null(), None)
-        unpacked = distinct.str.json_decode(ITEM_SCHEMA["categories"])
-        return rows.with_columns(unpacked.gather(place).alias("categories"))
+        return rows
 
 
 def pack_categories(categories: list[list[str]] | None) -> str | None:
     """Category paths as text."""
     return None if categories is None else orjson.dumps(categories).decode()
+
+
+def _unpack_categories(texts: pl.Series) -> pl.Series:
+    """Category paths of their texts; each distinct text, of which there are few, is read once."""
+    distinct = texts.drop_nulls().unique().sort()
+    place = distinct.search_sorted(texts).set(texts.is_null(), None)
+    return distinct.str.json_decode(ITEM_SCHEMA["categories"]).gather(place)
 
 
 def _merge_duplicates(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
@@ -84,7 +88,7 @@ def complete_items(ids: pl.Series, metadata: pl.DataFrame | None = None) -> pl.D
 
     Args:
         ids: the sorted vocabulary.
-        metadata: the fields of some items; their places in ids are in the column "row".
+        metadata: the fields of some items, packed; their places in ids are in the column "row".
     """
     items = pl.DataFrame({"item": ids}, schema={"item": pl.String})
     if metadata is None:
@@ -93,5 +97,6 @@ def complete_items(ids: pl.Series, metadata: pl.DataFrame | None = None) -> pl.D
     place = np.full(len(ids), -1, np.int32)
     place[metadata["row"].to_numpy()] = np.arange(len(metadata), dtype=np.int32)
     rows = pl.Series(place).set(pl.Series(place < 0), None)
-    fields = [metadata[name].gather(rows) for name in _FIELDS]
-    return items.with_columns(*fields, has_metadata=rows.is_not_null()).select(ITEM_SCHEMA.keys())
+    fields = {name: metadata[name].gather(rows) for name in _FIELDS}
+    fields["categories"] = _unpack_categories(fields["categories"])
+    return items.with_columns(**fields, has_metadata=rows.is_not_null()).select(ITEM_SCHEMA.keys())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from isal import isal_zlib
 
 from recsys_lab.catalog.report import CatalogError
@@ -65,7 +66,7 @@ def read_blocks(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[byt
         if not end:
             rest += b"" if too_long else block
             continue
-        count += block.count(b"\n")
+        count += int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
         if too_long:
             yield None
         whole = block[first:end] if too_long else rest + block[:end]

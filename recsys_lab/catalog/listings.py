@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from recsys_lab.catalog.ids import Ranks
-from recsys_lab.catalog.ordering import distinct_sorted, order_by_item
+from recsys_lab.catalog.ordering import distinct_sorted, first_places
 from recsys_lab.catalog.report import ReadReport
 
 
@@ -73,35 +73,32 @@ def _distinct(
         of_code: row of each code, or -1.
         num_items: rows of the vocabulary.
     """
-    order, ends = order_by_item(sources, num_items)
-    starts = np.cumsum(lengths) - lengths
-    columns = (
-        np.empty(len(targets), np.int32),
-        np.empty(len(targets), np.int32),
-        np.empty(len(targets), np.int8),
-    )
+    begins = first_places(sources, num_items, lengths)
+    ends = begins[:-1].copy()
+    heads = np.empty(len(targets), np.int32)
+    tails = np.empty(len(targets), np.int32)
+    kinds = np.empty(len(targets), np.int8)
+    outside = itself = first = 0
+    for k, source in enumerate(sources):  # as read, since writing to anywhere waits for nothing
+        place = ends[source]
+        for code in targets[first : first + lengths[k]]:
+            target = of_code[code]
+            outside += target < 0
+            itself += target == source
+            if target >= 0 and target != source:
+                tails[place], kinds[place] = target, relations[k]
+                place += 1
+        ends[source] = place
+        first += lengths[k]
     keys = np.empty(64, np.int64)
-    count = outside = itself = first = 0
+    count = 0
     for source in range(num_items):
-        lists = order[first : ends[source]]
-        first = ends[source]
-        most = 0
-        for k in lists:
-            most += lengths[k]
-        if most > len(keys):
-            keys = np.empty(2 * most, np.int64)
-        found = 0
-        for k in lists:
-            for place in range(starts[k], starts[k] + lengths[k]):
-                target = of_code[targets[place]]
-                outside += target < 0
-                itself += target == source
-                if target >= 0 and target != source:
-                    keys[found] = np.int64(target) << 8 | relations[k]
-                    found += 1
+        first, found = begins[source], ends[source] - begins[source]
+        if found > len(keys):
+            keys = np.empty(2 * found, np.int64)
+        for k in range(found):
+            keys[k] = np.int64(tails[first + k]) << 8 | kinds[first + k]
         for key in distinct_sorted(keys[:found]):
-            columns[0][count] = source
-            columns[1][count] = key >> 8
-            columns[2][count] = key & 255
+            heads[count], tails[count], kinds[count] = source, key >> 8, key & 255
             count += 1
-    return (columns[0][:count], columns[1][:count], columns[2][:count]), outside, itself
+    return (heads[:count], tails[:count], kinds[:count]), outside, itself

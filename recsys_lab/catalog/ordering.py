@@ -21,7 +21,7 @@ def sort_pairs(
     Returns:
         heads, tails (int32) and values in their new order.
     """
-    places = _first_places(tails, num_items)
+    places = first_places(tails, num_items)
     heads_by_tail = np.empty(len(heads), np.int32)
     values_by_tail = np.empty_like(values)
     for k in range(len(heads)):
@@ -29,7 +29,7 @@ def sort_pairs(
         places[tails[k]] += 1
         heads_by_tail[place] = heads[k]
         values_by_tail[place] = values[k]
-    ends, places = places, _first_places(heads, num_items)
+    ends, places = places, first_places(heads, num_items)
     sorted_tails, sorted_values = np.empty(len(heads), np.int32), np.empty_like(values)
     k = 0
     for tail in range(num_items):
@@ -48,25 +48,19 @@ def sort_pairs(
 
 
 @numba.njit(nogil=True, cache=True)
-def order_by_item(items: np.ndarray, num_items: int) -> tuple[np.ndarray, np.ndarray]:
-    """The places (n,) int64 of items in the order of items, and where each item's end, (N,)."""
-    ends = _first_places(items, num_items)
-    order = np.empty(len(items), np.int64)
-    for place, item in enumerate(items):
-        order[ends[item]] = place
-        ends[item] += 1
-    return order, ends
+def first_places(
+    items: np.ndarray, num_items: int, lengths: np.ndarray | None = None
+) -> np.ndarray:
+    """Where the entries of each item begin when they are sorted, and the end: (N + 1,) int64.
 
-
-@numba.njit(nogil=True, cache=True)
-def _first_places(keys: np.ndarray, num_items: int) -> np.ndarray:
-    """Where the entries of each item begin when they are sorted, (N,) int64."""
+    With each of items (n,) there is one, or as many as `lengths` (n,) says.
+    """
     places = np.zeros(num_items + 1, np.int64)
-    for key in keys:
-        places[key + 1] += 1
+    for k, item in enumerate(items):
+        places[item + 1] += 1 if lengths is None else lengths[k]
     for item in range(num_items):
         places[item + 1] += places[item]
-    return places[:-1]
+    return places
 
 
 @numba.njit(nogil=True, cache=True)

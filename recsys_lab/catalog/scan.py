@@ -15,7 +15,14 @@ import numpy as np
 from recsys_lab.catalog.literals import GROWTH, transcode
 from recsys_lab.catalog.scan_records import ASIN, RELATED, RELATION, TEXTS, scan_lines
 
+BETWEEN = b"\0"  # the texts of a field that has two; plain JSON holds no such byte
 _NULL = b"null"
+_FIELDS = {  # of an item: the texts that tell it, by number
+    "title": [TEXTS.index("title")],
+    "brand": [TEXTS.index("brand")],
+    "categories": [TEXTS.index("categories"), TEXTS.index("category")],
+    "price": [TEXTS.index("price")],
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,9 @@ class ScannedBlock:
         is_plain: (L,) whether the line was taken apart, F of them; the others are left.
         item_ids: (F, 2) uint64, the id of each plain record (`ids.IdCodes`).
         texts: by field, the JSON of its value in each plain record, ended by a line feed each;
-            empty where there is none. For `title` a JSON list instead.
+            empty where there is none. For "title" a JSON list instead; for "categories" two
+            values, `BETWEEN` them: of `categories` and `category`.
+        odd_titles: (F,) whether the title may mean more than its characters say.
         lists: (S, 3) int32: plain record, relation and length of each list of ids.
         targets: (T, 2) uint64, the ids in all lists, one list after the other.
     """
@@ -74,6 +83,7 @@ class ScannedBlock:
     is_plain: np.ndarray
     item_ids: np.ndarray
     texts: dict[str, np.ndarray]
+    odd_titles: np.ndarray
     lists: np.ndarray
     targets: np.ndarray
 
@@ -93,10 +103,11 @@ def scan_block(block: bytes, names: Names) -> ScannedBlock:
     starts, is_plain, item_ids, lists, targets, spans = scan_lines(data, is_text, keys)
     is_literal = data[starts[:-1][is_plain] + 1] == ord("'")
     texts = {
-        name: _write_texts(data, is_literal, spans[:, number], name == "title")
-        for number, name in enumerate(TEXTS)
+        field: _write_texts(data, is_literal, spans[:, numbers], field == "title")
+        for field, numbers in _FIELDS.items()
     }
-    return ScannedBlock(block, starts, is_plain, item_ids, texts, lists, targets)
+    odd_titles = _odd_texts(data, spans[:, TEXTS.index("title")])
+    return ScannedBlock(block, starts, is_plain, item_ids, texts, odd_titles, lists, targets)
 
 
 def _is_utf8(block: bytes) -> bool:
@@ -111,26 +122,51 @@ def _is_utf8(block: bytes) -> bool:
 def _write_texts(
     data: np.ndarray, is_literal: np.ndarray, spans: np.ndarray, as_list: bool
 ) -> np.ndarray:
-    """The JSON of one field of every record: each ended by a line feed, or all as one list."""
+    """The JSON of one field of every record, ended by a line feed each or all as one list.
+
+    The field stands in spans (F, P, 2): F records, P texts of each.
+    """
     size = 8 * len(spans) + 2
     for row in range(len(spans)):
-        size += GROWTH * (spans[row, 1] - spans[row, 0])
+        for start, end in spans[row]:
+            size += GROWTH * (end - start)
     out = np.empty(size, np.uint8)
     n = 0
     if as_list:
         out[n], n = ord("["), n + 1
     for row in range(len(spans)):
-        start, end = spans[row]
-        if end == 0 and as_list:
-            for k in range(4):
-                out[n + k] = _NULL[k]
-            n += 4
-        elif is_literal[row]:
-            n += transcode(data[start:end], out[n:])
-        else:
-            out[n : n + end - start] = data[start:end]
-            n += end - start
-        out[n], n = ord(",") if as_list else 10, n + 1
+        for start, end in spans[row]:
+            if end == 0 and as_list:
+                for k in range(4):
+                    out[n + k] = _NULL[k]
+                n += 4
+            elif is_literal[row]:
+                n += transcode(data[start:end], out[n:])
+            else:
+                out[n : n + end - start] = data[start:end]
+                n += end - start
+            out[n], n = BETWEEN[0], n + 1
+        out[n - 1] = ord(",") if as_list else 10
     if as_list:
         out[n - 1] = ord("]")  # in place of the last comma
     return out[:n]
+
+
+@numba.njit(nogil=True, cache=True)
+def _odd_texts(data: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """Which values (n, 2) are no text, or may hold an escape, an entity or white space around."""
+    odd = np.ones(len(spans), np.bool_)
+    for row in range(len(spans)):
+        start, end = spans[row]
+        if end - start > 2 and (data[start] == ord("'") or data[start] == ord('"')):
+            bad = not (_is_visible(data[start + 1]) and _is_visible(data[end - 2]))
+            for k in range(start, end):
+                bad |= (data[k] == ord("&")) | (data[k] == ord("\\"))
+            odd[row] = bad
+    return odd
+
+
+@numba.njit(nogil=True, cache=True)
+def _is_visible(byte: int) -> bool:
+    """Whether a byte is a character of ASCII by itself, and no white space."""
+    return 32 < byte < 127

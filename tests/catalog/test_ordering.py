@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recsys_lab.catalog.ordering import distinct_sorted, order_by_item, sort_pairs
+from recsys_lab.catalog.ordering import distinct_sorted, first_places, sort_pairs
 
 
 @settings(deadline=None)
@@ -24,9 +24,9 @@ def test_distinct_keys_are_those_of_numpy(keys):
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 5), max_size=30))
-def test_order_by_item_is_a_stable_sort(items):
-    array = np.array(items, np.int32)
-    order, ends = order_by_item(array, 6)
-    assert order.tolist() == np.argsort(array, kind="stable").tolist()
-    assert ends.tolist() == np.searchsorted(np.sort(array), range(6), side="right").tolist()
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=30))
+def test_first_places_are_where_a_sort_puts_them(runs):
+    items, lengths = np.array(runs, np.int32).reshape(-1, 2).T
+    for each, entries in ((None, items), (lengths, np.repeat(items, lengths))):
+        expected = np.searchsorted(np.sort(entries), range(7))
+        assert first_places(items, 6, each).tolist() == expected.tolist()

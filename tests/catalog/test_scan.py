@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from recsys_lab.catalog import amazon
 from recsys_lab.catalog.amazon import AmazonSource
 from recsys_lab.catalog.literals import parse_line
-from recsys_lab.catalog.scan import Names, key_names, scan_block
+from recsys_lab.catalog.scan import BETWEEN, Names, key_names, scan_block
 
 WEIGHTS = {"also_bought": 1.0, "also_viewed": 0.5}
 NAMES = key_names({0: ("also_bought", "also_buy"), 1: ("also_viewed", "also_view")})
@@ -47,9 +47,17 @@ def test_a_plain_record_by_hand(write, end):
     assert unpack(scanned.targets) == ["B000000001", "a", "é" * 7, "b"]
     texts = {name: text.tobytes() for name, text in scanned.texts.items()}
     assert json.loads(texts["title"]) == [RECORD["title"]]
-    assert json.loads(texts["categories"]) == RECORD["categories"]
-    assert [texts[name] for name in ("price", "category")] == [b"9.49\n", b"\n"]
+    paths, flat = texts["categories"].split(BETWEEN)
+    assert (json.loads(paths), flat) == (RECORD["categories"], b"\n")
+    assert texts["price"] == b"9.49\n"
     assert json.loads(texts["brand"]) == RECORD["brand"]
+
+
+def test_titles_that_need_no_look():
+    titles = ["A", "it's 5 < 6", "A & B", " A", "A\n", "A\u00a0", "", "\\A", "x\ty", None, 5, ["A"]]
+    block = "".join(f"{json_line({'asin': 'a', 'title': title})}\n" for title in titles)
+    odd = scan_block(block.encode() + b'{"asin": "a"}\n', NAMES).odd_titles
+    assert odd.tolist() == [False] * 2 + [True] * 11
 
 
 @pytest.mark.parametrize(
@@ -102,7 +110,8 @@ def test_any_doubt_leaves_the_line(line):
     assert len(scanned.lists) == len(scanned.targets) == 0
 
 
-texts = st.text(max_size=6) | st.sampled_from(["a", "it's", '"', "\\", "&amp;", " a ", "x" * 20])
+SOME = ["a", "it's", '"', "\\", "&amp;", " a ", "x" * 20, "a\u00a0", "\u2003a", "a\n", "\ta", ""]
+texts = st.text(max_size=6) | st.sampled_from(SOME)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),

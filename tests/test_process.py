@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +33,21 @@ def test_arrays_of_a_step_are_not_fetched_from_the_system(setting, size, mapped)
     if "mallinfo2" in run.stderr:
         pytest.skip("an allocator that is not glibc's, or an old one")
     assert int(run.stdout) >= size if mapped else int(run.stdout) < size
+
+
+TRAIN = """
+import os, runpy, sys, types
+experiment = types.ModuleType("recsys_lab.experiment")
+experiment.run = lambda cfg: print(os.environ.get("OMP_WAIT_POLICY"), "torch" in sys.modules)
+sys.modules["recsys_lab.experiment"] = experiment
+runpy.run_path(SCRIPT, run_name="__main__")
+"""
+
+
+def test_train_py_prepares_its_process_before_torch_comes(tmp_path):
+    script = str(Path(__file__).parents[1] / "train.py")
+    code = TRAIN.replace("SCRIPT", repr(script))
+    command = [sys.executable, "-c", code, f"hydra.run.dir={tmp_path}"]
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert run.stdout.split() == ["passive", "False"]

@@ -19,12 +19,12 @@ from recsys_lab.evaluation.intervals import (
     ranking_statistic,
 )
 from recsys_lab.evaluation.metrics import precision_recall
-from recsys_lab.evaluation.parallel import map_in_threads
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.run import draw_precision_recall
 from recsys_lab.graph.graph import ItemGraph
+from recsys_lab.parallel import map_in_threads
 from recsys_lab.precision_recall import thin_curve, write_precision_recall
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ SOURCES = sorted((ROOT / "recsys_lab").rglob("*.py"))
 
 # What each room may import of this project; a room may always import itself.
 ALLOWED = {
-    "catalog": {"threads"},
-    "graph": {"threads", "prefetch"},
+    "catalog": {"threads", "parallel"},
+    "graph": {"threads", "parallel", "prefetch"},
     "data": {"catalog", "graph", "threads"},
     "models": {"data.batch", "threads", "prefetch"},
-    "evaluation": {"threads"},
+    "evaluation": {"threads", "parallel"},
 }
 
 

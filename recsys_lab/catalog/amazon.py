@@ -11,10 +11,10 @@ from recsys_lab.catalog.ids import rank_ids
 from recsys_lab.catalog.items import complete_items
 from recsys_lab.catalog.lines import read_blocks
 from recsys_lab.catalog.options import check_choice, check_count, check_fraction, check_weights
-from recsys_lab.catalog.parallel import map_in_order
 from recsys_lab.catalog.records import Records
 from recsys_lab.catalog.report import CatalogError
 from recsys_lab.catalog.scan import ScannedBlock, scan_block
+from recsys_lab.parallel import map_in_order
 
 BAD_REASONS = ("malformed", "too long", "not an object", "no id")
 _REMEDIES = {

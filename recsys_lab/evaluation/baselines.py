@@ -16,8 +16,8 @@ from recsys_lab.evaluation.baseline_kernels import (
     walk_pairs,
     walk_rows,
 )
-from recsys_lab.evaluation.parallel import for_parts
 from recsys_lab.evaluation.scorers import Scorer
+from recsys_lab.parallel import run_parts
 
 
 class Popularity:
@@ -46,10 +46,9 @@ class Popularity:
 class _GraphBaseline:
     """Spreads pairs and rows over threads; subclasses score one part in a compiled kernel."""
 
-    def __init__(self, pairs: sparse.csr_matrix, num_threads: int | None = None) -> None:
+    def __init__(self, pairs: sparse.csr_matrix) -> None:
         matrix = _checked(pairs)
         self.num_items = matrix.shape[0]
-        self.num_threads = num_threads
         self.indptr, self.indices, self.weights = matrix.indptr, matrix.indices, matrix.data
         self.degree = np.diff(matrix.indptr)  # (N,)
 
@@ -59,13 +58,13 @@ class _GraphBaseline:
         order = np.argsort(heads, kind="stable")  # kernels prepare a head once for its whole run
         scores = np.empty(len(order))
 
-        def score_part(part: slice) -> None:
-            places = order[part]
+        def score_part(low: int, high: int) -> None:
+            places = order[low:high]
             out = np.empty(len(places))
             self._score_pairs(heads[places], tails[places], out)
             scores[places] = out
 
-        for_parts(score_part, len(order), self.num_threads)
+        run_parts(score_part, len(order))
         return scores
 
     def score_rows(self, queries: np.ndarray) -> np.ndarray:
@@ -73,10 +72,10 @@ class _GraphBaseline:
         queries = np.asarray(queries)
         rows = np.zeros((len(queries), self.num_items), np.float32)  # (Q, N)
 
-        def score_part(part: slice) -> None:
-            self._score_rows(queries[part], rows[part])
+        def score_part(low: int, high: int) -> None:
+            self._score_rows(queries[low:high], rows[low:high])
 
-        for_parts(score_part, len(queries), self.num_threads)
+        run_parts(score_part, len(queries))
         return rows
 
     def _score_pairs(self, heads: np.ndarray, tails: np.ndarray, out: np.ndarray) -> None:
@@ -95,8 +94,8 @@ class _GraphBaseline:
 class CommonNeighbors(_GraphBaseline):
     """Number of common neighbours, weights ignored."""
 
-    def __init__(self, pairs: sparse.csr_matrix, num_threads: int | None = None) -> None:
-        super().__init__(pairs, num_threads)
+    def __init__(self, pairs: sparse.csr_matrix) -> None:
+        super().__init__(pairs)
         self.values = self._neighbor_values()
 
     def _neighbor_values(self) -> np.ndarray:
@@ -126,15 +125,12 @@ class WalkProximity(_GraphBaseline):
     Args:
         pairs: (N, N) symmetric CSR.
         steps: longest walk, in steps.
-        num_threads: see `for_parts`.
     """
 
-    def __init__(
-        self, pairs: sparse.csr_matrix, steps: int = 3, num_threads: int | None = None
-    ) -> None:
+    def __init__(self, pairs: sparse.csr_matrix, steps: int = 3) -> None:
         if steps < 1:
             raise ValueError(f"steps must be >= 1, got {steps}")
-        super().__init__(pairs, num_threads)
+        super().__init__(pairs)
         self.steps = steps
         shape = (self.num_items, self.num_items)
         matrix = sparse.csr_matrix((self.weights, self.indices, self.indptr), shape)

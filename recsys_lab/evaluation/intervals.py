@@ -15,10 +15,10 @@ import numpy as np
 from numba import njit
 
 from recsys_lab.evaluation.metrics import tie_bounds
-from recsys_lab.evaluation.parallel import map_in_threads
 from recsys_lab.evaluation.protocol import PairScores, scores_by_slice
 from recsys_lab.evaluation.ranking import RankingResult
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
+from recsys_lab.parallel import map_in_threads
 
 Statistic = Callable[[np.ndarray], np.ndarray]  # of (N, R) item weights; (R,), one for each draw
 

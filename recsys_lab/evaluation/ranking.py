@@ -8,9 +8,9 @@ from numba import njit
 from scipy import sparse
 
 from recsys_lab.evaluation.metrics import discounted_gains
-from recsys_lab.evaluation.parallel import for_parts
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
+from recsys_lab.parallel import run_parts
 
 CHUNK_BYTES = 128 * 2**20  # of float32 scores held at a time
 CHUNK_ROWS = 64  # but as many rows: products of fewer take longer to read the vectors
@@ -152,11 +152,11 @@ def _rank_chunk(
 ) -> None:
     """`_rank_rows` by several threads, each with rows of its own."""
 
-    def rank_part(part: slice) -> None:
-        ends = bounds[part.start : part.stop + 1]
+    def rank_part(low: int, high: int) -> None:
+        part, ends = slice(low, high), bounds[low : high + 1]
         _rank_rows(rows[part], items[part], ends, target, known.indptr, known.indices, ranks)
 
-    for_parts(rank_part, len(items))
+    run_parts(rank_part, len(items))
 
 
 @njit(nogil=True, cache=True)

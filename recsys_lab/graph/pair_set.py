@@ -8,8 +8,8 @@ is left out, so a full bucket sends the asker to the rows of the graph.
 import numpy as np
 from numba import njit, uint32, uint64
 
-from recsys_lab.graph.blocks import even_bounds, run_blocks
 from recsys_lab.graph.slots import id_bits
+from recsys_lab.parallel import even_bounds, run_blocks
 from recsys_lab.threads import num_threads
 
 _WIDTH = 16  # words of a bucket

@@ -3,7 +3,8 @@
 import numpy as np
 from numba import njit
 
-from recsys_lab.graph.blocks import even_bounds, row_bounds, run_blocks
+from recsys_lab.graph.blocks import row_bounds
+from recsys_lab.parallel import even_bounds, run_blocks
 from recsys_lab.threads import num_threads
 
 _SMALL = 1 << 17  # pairs that one thread turns into rows

@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 
 from recsys_lab.graph.alias import fill_alias
-from recsys_lab.graph.blocks import row_bounds, run_blocks
+from recsys_lab.graph.blocks import row_bounds
+from recsys_lab.parallel import run_blocks
 
 _COIN_BITS = 24
 MAX_ITEMS = 1 << 24  # keeps 16 bits for a threshold

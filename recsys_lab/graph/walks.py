@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
-from recsys_lab.graph.blocks import even_bounds, run_blocks
 from recsys_lab.graph.counter import GOLDEN, mix64, permute_index, stream_key
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.rows import multiply
 from recsys_lab.graph.slots import slot_item, slot_place
+from recsys_lab.parallel import even_bounds, run_blocks
 from recsys_lab.prefetch import prefetch
 
 LANES = 256  # walks in flight: their cache misses overlap
@@ -90,7 +90,7 @@ def draw_walks(
     if first < 0 or count < 1:
         raise ValueError(f"walks {first} .. are outside an epoch of {total} walks")
     walks = np.empty((count, walk_length), np.int32)
-    bounds = even_bounds(count, min(count, walks.size // _BLOCK))
+    bounds = even_bounds(count, walks.size // _BLOCK)
     run_blocks(lambda low, high: fill(first + low, total, walks[low:high]), bounds)
     return walks
 

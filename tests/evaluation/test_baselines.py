@@ -58,10 +58,11 @@ ORACLES = [
 @pytest.mark.parametrize(("baseline", "options", "oracle"), ORACLES)
 @pytest.mark.parametrize("density", [0.03, 0.3])
 @pytest.mark.parametrize("num_threads", [1, 3])
-def test_matches_dense_algebra(baseline, options, oracle, density, num_threads):
+def test_matches_dense_algebra(baseline, options, oracle, density, num_threads, monkeypatch):
+    monkeypatch.setattr("recsys_lab.threads._chosen", num_threads)
     graph = random_graph(40, density, seed=int(100 * density))
     expected = oracle(graph)
-    scorer = baseline(graph, num_threads=num_threads, **options)
+    scorer = baseline(graph, **options)
     heads, tails = (~np.eye(40, dtype=bool)).nonzero()
     order = np.random.default_rng(0).permutation(len(heads))
     heads, tails = heads[order].astype(np.int32), tails[order].astype(np.int32)

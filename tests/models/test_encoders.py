@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,26 @@ def test_vectors_follow_the_definition(pooling: str) -> None:
             torch.testing.assert_close(vectors[row, column], expected)
     everything = torch.stack([expected_vector(i, made.table, made.attention) for i in range(12)])
     torch.testing.assert_close(made.item_vectors(), everything)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "attention"])
+@pytest.mark.parametrize(
+    "items", [[[5, 4, 11], [9, 4, 3]], [11], [[11, 11]], [10], [], [*range(12)] * 9]
+)
+def test_padding_changes_neither_vectors_nor_gradients(pooling: str, items: list[Any]) -> None:
+    exact, padded = (encoder(pooling) for _ in range(2))
+    ids = torch.tensor(items, dtype=torch.long)
+    vectors = exact.pool(ids, padded=False)
+    torch.testing.assert_close(padded.pool(ids, padded=True), vectors)
+    for made in (exact, padded):
+        weights = torch.arange(vectors.numel()).view(vectors.shape).double()
+        (made.pool(ids, padded=made is padded) * weights).sum().backward()
+    for name in exact.sparse_tables:
+        if getattr(exact, name) is not None:
+            grads = [getattr(made, name).grad.coalesce() for made in (exact, padded)]
+            torch.testing.assert_close(*(grad.to_dense() for grad in grads))
+            moved = [grad.indices().tolist() for grad in grads]  # by SparseAdam, were they zero
+            assert moved[0] == moved[1] or not moved[0][0]
 
 
 @pytest.mark.parametrize("pooling", ["mean", "attention"])

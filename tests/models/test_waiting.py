@@ -4,12 +4,14 @@ Tensors of the device "meta" have shapes and no data, so that an operation whose
 that depends on data fails on them, and so does reading a value.
 """
 
+from functools import partial
+
 import pytest
 import torch
-from model_cases import BATCHES, NUM_ITEMS
+from model_cases import BATCHES, NUM_ITEMS, field
 from torch import Tensor, nn
 
-from recsys_lab.models.encoders import IdEncoder
+from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.mf import MatrixFactorization
 from recsys_lab.models.optimizers import RowWiseAdagrad, sum_rows
 from recsys_lab.models.skipgram import SkipGram
@@ -19,6 +21,13 @@ def skipgram() -> SkipGram:
     encoders = [IdEncoder(NUM_ITEMS, 4) for _ in range(2)]
     popularity = torch.zeros(NUM_ITEMS)
     return SkipGram(*encoders, score="dot", popularity=popularity, l2=0.1, kernel="auto")
+
+
+def side_info(pooling: Pooling) -> SkipGram:
+    fields = [field([[item % 3] * (item % 4 > 0) for item in range(NUM_ITEMS)], 3)]
+    trained = torch.arange(NUM_ITEMS) < NUM_ITEMS - 1
+    encoders = [SideInfoEncoder(trained, fields, 4, pooling) for _ in range(2)]
+    return SkipGram(*encoders, score="dot", popularity=torch.zeros(NUM_ITEMS), kernel="auto")
 
 
 def factorization() -> MatrixFactorization:
@@ -32,8 +41,12 @@ def factorization() -> MatrixFactorization:
 
 
 @pytest.mark.parametrize("name", BATCHES)
-@pytest.mark.parametrize("build", [skipgram, factorization])
-def test_a_step_on_ids(build: type[nn.Module], name: str) -> None:
+@pytest.mark.parametrize(
+    "build",
+    [skipgram, factorization, partial(side_info, "mean"), partial(side_info, "attention")],
+    ids=["skip-gram", "factorization", "side information, mean", "side information, attention"],
+)
+def test_a_step(build: type[nn.Module], name: str) -> None:
     net, batch = build().to("meta"), BATCHES[name]
     optimizer = RowWiseAdagrad(net.parameters())
     on_device = type(batch)(*(x.to("meta") if isinstance(x, Tensor) else x for x in batch))

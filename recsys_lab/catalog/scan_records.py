@@ -13,7 +13,7 @@ _NO_FIELD = -1
 
 @numba.njit(nogil=True, cache=True)
 def scan_lines(data: np.ndarray, is_text: bool, names: tuple) -> tuple:
-    """Everything but the texts, of which it finds the places: spans (F, 5, 2)."""
+    """Everything but what the texts say, of which it finds the places: spans (F, 5, 2)."""
     num_lines = 0
     for c in data:
         num_lines += c == 10

@@ -53,10 +53,12 @@ def test_a_plain_record_by_hand(write, end):
     assert json.loads(texts["brand"]) == RECORD["brand"]
 
 
-def test_titles_that_need_no_look():
+@pytest.mark.parametrize("write", [json_line, repr], ids=["json", "literal"])
+def test_titles_that_need_no_look(write):
     titles = ["A", "it's 5 < 6", "A & B", " A", "A\n", "A\u00a0", "", "\\A", "x\ty", None, 5, ["A"]]
-    block = "".join(f"{json_line({'asin': 'a', 'title': title})}\n" for title in titles)
-    odd = scan_block(block.encode() + b'{"asin": "a"}\n', NAMES).odd_titles
+    records = [{"asin": "a", "title": title} for title in titles] + [{"asin": "a"}]
+    block = "".join(f"{write(record)}\n" for record in records)
+    odd = scan_block(block.encode(), NAMES).odd_titles
     assert odd.tolist() == [False] * 2 + [True] * 11
 
 

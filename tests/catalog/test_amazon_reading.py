@@ -133,7 +133,7 @@ def test_a_line_too_long_is_counted(read):
 def test_threads_and_blocks_change_nothing(read, monkeypatch, threads):
     lines = [{"asin": f"{k % 70}", "title": f"{k}", "also_buy": [f"{k + 1}"]} for k in range(90)]
     expected = read(*lines, b"{")
-    monkeypatch.setattr("recsys_lab.catalog.parallel.num_threads", lambda: threads)
+    monkeypatch.setattr("recsys_lab.threads._chosen", threads)
     monkeypatch.setattr("recsys_lab.catalog.lines._BLOCK_BYTES", 100)
     records = read(*lines, b"{")
     assert records.items.equals(expected.items)

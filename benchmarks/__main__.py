@@ -3,7 +3,7 @@
 import argparse
 import json
 import platform
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,13 +45,28 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         )
     options = parser.parse_args(arguments)
     options.folder = options.folder or Path("outputs/benchmarks") / options.size
-    options.choose = chooser(options.only)
+    options.choose = Chooser(options.only)
     return options
 
 
-def chooser(parts: list[str]) -> Callable[[list[Contender]], list[Contender]]:
+class Chooser:
     """Keeps the contenders whose name contains one of the parts."""
-    return lambda contenders: [c for c in contenders if any(part in c.name for part in parts)]
+
+    def __init__(self, parts: list[str]) -> None:
+        self.parts = parts
+        self._offered: dict[str, None] = {}  # names, in their order
+
+    def __call__(self, contenders: list[Contender]) -> list[Contender]:
+        """Those of the contenders that are wanted."""
+        self._offered |= dict.fromkeys(c.name for c in contenders)
+        return [c for c in contenders if any(part in c.name for part in self.parts)]
+
+    def complaint(self) -> str | None:
+        """What to say of parts that are in no name."""
+        idle = [p for p in self.parts if not any(p in name for name in self._offered)]
+        if not idle:
+            return None
+        return f"--only: {', '.join(idle)} is in no name of: {'; '.join(self._offered)}"
 
 
 def machine() -> dict[str, Any]:
@@ -80,6 +95,9 @@ def main(arguments: list[str] | None = None) -> list[Comparison]:
         warm_up(module, options)
     inputs = Inputs(options.size, str(options.folder))
     comparisons: list[Comparison] = module.compare(inputs, options)
+    complaint = options.choose.complaint()
+    if complaint and not any(comparison.runs for comparison in comparisons):
+        sys.exit(complaint)  # and what was measured before stays in its file
     kind = machine()
     for comparison in comparisons:
         if not comparison.runs and not comparison.absent:
@@ -99,6 +117,8 @@ def main(arguments: list[str] | None = None) -> list[Comparison]:
     chosen = {name: value for name, value in vars(options).items() if name != "choose"}
     row = {"options": chosen, "machine": kind, "comparisons": [vars(c) for c in comparisons]}
     file.write_text(json.dumps(row, indent=2, default=str))
+    if complaint:
+        print(complaint)
     return comparisons
 
 

@@ -108,3 +108,16 @@ def test_exponent_between_sizes(tmp_path):
     now = Comparison("t", "items", runs={"train.py": [row(40.0, work=200)]})
     lines = exponents(tmp_path / "electronics", "electronics", [now])
     assert lines[0].startswith(f"seconds ~ items ** {math.log2(4):.2f}")
+
+
+def test_a_name_that_nobody_has_is_answered(folder, capsys):
+    options = ["read", "--size", "tiny", "--folder", str(folder), "--repeats", "1"]
+    file = folder / "read.json"
+    file.write_text("measured before")
+    with pytest.raises(
+        SystemExit, match="gensin is in no name of: ours, parsing alone, one thread"
+    ):
+        main([*options, "--only", "gensin"])
+    assert file.read_text() == "measured before"
+    main([*options, "--only", "gensin", "orjson"])
+    assert "--only: gensin is in no name of: ours" in capsys.readouterr().out

@@ -97,6 +97,11 @@ def test_an_integer_is_a_number() -> None:
             ["-m", "experiment=glob(mf_*)", "model.fields=[brand]"],
             ["with experiment=mf_bias_pairs"],
         ),
+        (["experiment=skipgram_tunned"], ["no choice 'skipgram_tunned'", "mean skipgram_tuned?"]),
+        (["-m", "experiment=skipgram,nothing", "seed=0,1"], ["no choice 'nothing'", "cold_start"]),
+        (["-m", "experiment=glob(mfx*)"], ["experiment has no choice 'mfx*'", "mf_pairs"]),
+        (["--config-dir", "nowhere"], ["--config-dir: there is no folder nowhere"]),
+        (["--cfg", "job", "nonsense=1"], ["unknown key 'nonsense'"]),
         (["seed.x=1"], ["cannot use 'seed.x=1'"]),
         (["data.num_negatives=[1"], ["cannot read the command line"]),
     ],
@@ -122,11 +127,47 @@ def test_overrides_that_cannot_be_composed_are_explained(arguments: list, parts:
         ["-m", "experiment=glob(*)", "catalog.num_items=500"],
         ["hydra.run.dir=somewhere", "+catalog.extra=1"],
         ["--help"],
-        ["--cfg", "job", "nonsense=1"],
+        ["--cfg", "job", "seed=1"],
     ],
 )
 def test_overrides_that_hydra_takes_pass(arguments: list) -> None:
     assert explain_overrides(arguments, CONF) is None
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path) -> Path:
+    """A configuration folder outside the project, with one preset and one model."""
+    preset = "# @package _global_\ndefaults:\n  - override /model: mine\nseed: 7\n"
+    for name, text in (("experiment/mine", preset), ("model/mine", "defaults: [skipgram]\n")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.yaml").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("multirun", [[], ["-m"]])
+@pytest.mark.parametrize("by", ["--config-dir", "hydra.searchpath"])
+def test_a_folder_of_ones_own_is_part_of_the_tree(
+    own_folder: Path, by: str, multirun: list
+) -> None:
+    where = (
+        ["--config-dir", str(own_folder)]
+        if by == "--config-dir"
+        else [f"hydra.searchpath=[file://{own_folder}]"]
+    )
+    assert explain_overrides([*multirun, *where, "experiment=mine", "seed=3"], CONF) is None
+    for group in GROUPS:
+        complaint = explain_overrides([*multirun, *where, f"{group}=no_such_choice"], CONF)
+        assert complaint is not None
+        assert f"{group} has no choice 'no_such_choice'; choose from " in complaint
+        assert ("mine" in complaint.split("choose from ")[1]) == (group in ("experiment", "model"))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("multirun", [[], ["-m"]])
+def test_every_group_refuses_a_choice_that_does_not_exist(group: str, multirun: list) -> None:
+    complaint = explain_overrides([*multirun, f"{group}=no_such_choice"], CONF)
+    assert complaint is not None
+    assert f"{group} has no choice 'no_such_choice'; choose from " in complaint
 
 
 def test_checks_do_not_change_the_configuration() -> None:

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
@@ -99,8 +99,9 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 class BestCheckpoint(ModelCheckpoint):
     """Keeps the best and the last checkpoint of a run, also of one resumed in another folder.
 
-    Lightning forgets the best score when the folder changes, and would take the first epoch after
-    the resume for the best.
+    The last one is written after every epoch. Lightning would write it only after an epoch that
+    improves the monitored metric. Lightning also forgets the best score when the folder changes,
+    and would take the first epoch after the resume for the best.
 
     Args:
         folder: where `best.ckpt` and `last.ckpt` go.
@@ -117,6 +118,12 @@ class BestCheckpoint(ModelCheckpoint):
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the best checkpoint if this epoch is better, and the last one in any case."""
+        super().on_train_epoch_end(trainer, pl_module)
+        if not self._should_skip_saving_checkpoint(trainer):  # it skips what was just saved
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def _save_last_checkpoint(
         self, trainer: Trainer, monitor_candidates: dict[str, Tensor]

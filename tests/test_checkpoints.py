@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from pytorch_lightning import LightningModule, Trainer
+from torch.utils.data import DataLoader
 
-from recsys_lab.checkpoints import AtomicCheckpointIO, load_checkpoint
+from recsys_lab.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_checkpoint
 from recsys_lab.models.task import TrainingError
 
 
@@ -82,3 +84,52 @@ def test_a_failed_write_leaves_what_stood_there(
         AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
     assert load_checkpoint(path)["step"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+class Measured(LightningModule):
+    """Trains nothing, and logs the next of some values at the end of each epoch."""
+
+    def __init__(self, values: list[float]) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.values = values
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        return (self.weight * batch).sum()
+
+    def on_train_epoch_end(self) -> None:
+        self.log("val/x", self.values[self.current_epoch])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(folder: Path, values: list[float], epochs: int) -> None:
+    """Train to so many epochs, going on from the last checkpoint if there is one."""
+    last = folder / "last.ckpt"
+    trainer = Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        callbacks=[BestCheckpoint(folder, "val/x")],
+        plugins=[AtomicCheckpointIO()],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    data = DataLoader(torch.ones(4), batch_size=2)
+    trainer.fit(Measured(values), data, ckpt_path=last if last.exists() else None)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore:Checkpoint directory.*")
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("values", [[1, 2, 3], [1, 3, 2], [3, 2, 1], [1, 3, 2, 2.5, 4, 0]])
+def test_the_last_checkpoint_is_that_of_every_epoch(
+    tmp_path: Path, values: list, at_once: bool
+) -> None:
+    """Also of an epoch that is no better than those before; the best one stays beside it."""
+    for epochs in [len(values)] if at_once else range(1, len(values) + 1):
+        fit(tmp_path, values, epochs)
+        best = values.index(max(values[:epochs])) + 1
+        steps = [load_checkpoint(tmp_path / f"{n}.ckpt")["global_step"] for n in ("best", "last")]
+        assert steps == [2 * best, 2 * epochs]
+        assert (tmp_path / "best.ckpt").samefile(tmp_path / "last.ckpt") == (best == epochs)

@@ -1,17 +1,37 @@
 """Checks of the composed configuration, before any data is touched: keys and types."""
 
 import difflib
+import importlib
 import inspect
 import secrets
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hydra.errors import CompactHydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-_ALLOWED_TARGETS = ("recsys_lab.", "pytorch_lightning.Trainer", "torch.optim.")
+_OURS = (  # what the configuration may build of this project
+    "recsys_lab.callbacks.LearningCurve",
+    "recsys_lab.catalog.amazon.AmazonSource",
+    "recsys_lab.catalog.edges.EdgeSource",
+    "recsys_lab.catalog.split.SplitOptions",
+    "recsys_lab.catalog.synthetic.SyntheticSource",
+    "recsys_lab.data.modules.PairDataModule",
+    "recsys_lab.data.modules.SequenceDataModule",
+    "recsys_lab.final_test.FinalTest",
+    "recsys_lab.models.builders.gensim_word2vec",
+    "recsys_lab.models.builders.matrix_factorization",
+    "recsys_lab.models.builders.skipgram",
+    "recsys_lab.models.builders.skipgram_side_info",
+    "recsys_lab.models.optimizers.RowWiseAdagrad",
+    "recsys_lab.models.schedules.constant",
+    "recsys_lab.models.schedules.cosine",
+    "recsys_lab.models.schedules.cosine_restarts",
+    "recsys_lab.models.schedules.linear",
+)
 _TOP_LEVEL: dict[str, Any] = {
     "seed": int,
     "train": bool,
@@ -76,16 +96,64 @@ def check_configuration(cfg: DictConfig) -> None:
         raise ConfigurationError(
             f"trainer.devices must be 1, got {cfg.trainer.devices}: batches are not shared out yet"
         )
+    check_targets(cfg)
     for section, passed in _SECTIONS.items():
         _check_section(section, cfg[section], passed)
 
 
-def _check_section(section: str, node: DictConfig, passed: frozenset[str]) -> None:
-    target = node.get("_target_", "")
-    if not str(target).startswith(_ALLOWED_TARGETS):
+def check_targets(cfg: DictConfig) -> None:
+    """Hold every `_target_`, at any depth, against the objects that a configuration may build.
+
+    Building calls whatever a `_target_` names, so anything else could run code or write files.
+
+    Raises:
+        ConfigurationError: naming the key and the target.
+    """
+    try:
+        plain = OmegaConf.to_container(cfg, resolve=True)
+    except OmegaConfBaseException as error:
         raise ConfigurationError(
-            f"{section}._target_ must be one of this project's, got {target!r}"
-        )
+            f"{error.full_key}: {str(error.msg).splitlines()[0]}: "
+            "the key that it refers to is not there"
+        ) from error
+    for key, target in _targets(plain, ""):
+        if not _is_allowed(target):
+            raise ConfigurationError(
+                f"{key} must be one of this project's, an optimiser of torch.optim or a profiler "
+                f"of Lightning, got {target!r}"
+            )
+
+
+def _targets(node: Any, place: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "_target_":
+                yield f"{place}{key}", value
+            yield from _targets(value, f"{place}{key}.")
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _targets(value, f"{place}{number}.")
+
+
+def _is_allowed(target: Any) -> bool:
+    """Whether the object itself is one that may be built: a name may lead anywhere."""
+    if target in (*_OURS, "pytorch_lightning.Trainer"):
+        return True
+    from pytorch_lightning.profilers import Profiler  # late: imports of seconds
+    from torch.optim import Optimizer
+
+    module, _, name = str(target).rpartition(".")
+    for package, kind in (("torch.optim", Optimizer), ("pytorch_lightning.profilers", Profiler)):
+        if module == package:
+            found = vars(importlib.import_module(package)).get(name)
+            return isinstance(found, type) and issubclass(found, kind)
+    return False
+
+
+def _check_section(section: str, node: DictConfig, passed: frozenset[str]) -> None:
+    if not OmegaConf.is_dict(node) or "_target_" not in node:
+        raise ConfigurationError(f"{section} must be a section with a _target_, got {node!r}")
+    target = node["_target_"]
     function: Any = get_object(str(target))
     constructor = function.__init__ if inspect.isclass(function) else function
     constructor = inspect.unwrap(constructor)

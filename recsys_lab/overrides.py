@@ -57,8 +57,9 @@ class _Tree:
     def __init__(self, overrides: Sequence[Override], config_dir: str | None) -> None:
         added = [f"file://{Path(config_dir).resolve()}"] if config_dir else []
         for override in overrides:
-            if override.key_or_group == _SEARCH_PATH and isinstance(override.value(), list):
-                added += override.value()
+            value = override.value()
+            if override.key_or_group == _SEARCH_PATH and isinstance(value, list):
+                added += map(str, value)
         quoted = ",".join(f"'{path}'" for path in added)
         self._search = [f"{_SEARCH_PATH}=[{quoted}]"] if added else []
 
@@ -68,9 +69,7 @@ class _Tree:
     def choices(self, group: str) -> list[str]:
         """The choices of a group; none if it is no group."""
         loader = GlobalHydra.instance().config_loader()
-        return sorted(
-            loader.get_group_options(group, config_name="config", overrides=self._search)
-        )
+        return sorted(loader.get_group_options(group, config_name="config", overrides=self._search))
 
     def groups(self) -> list[str]:
         loader = GlobalHydra.instance().config_loader()
@@ -122,9 +121,7 @@ class _Tree:
             return error
         return None
 
-    def _explain(
-        self, override: Override, line: str, problem: Exception, chosen: list[str]
-    ) -> str:
+    def _explain(self, override: Override, line: str, problem: Exception, chosen: list[str]) -> str:
         key = override.key_or_group
         if choices := self.choices(key):
             value = line.partition("=")[2]

@@ -1,4 +1,5 @@
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,43 @@ def test_every_target_exists_and_takes_what_is_set(path: Path) -> None:
 def test_wrong_values_are_named(override: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         check_configuration(configuration(override))
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("+trainer.profiler._target_=torch.load", "trainer.profiler._target_"),
+        ("+trainer.profiler={_target_: shutil.copy, src: a, dst: b}", "trainer.profiler._target_"),
+        ("+trainer.strategy={deep: [{_target_: os.system}]}", "trainer.strategy.deep.0._target_"),
+        ("model._target_=recsys_lab.files.os.system", "model._target_"),
+        ("optimizer._target_=torch.optim.lr_scheduler.LRScheduler", "optimizer._target_"),
+        ("optimizer._target_=torch.optim.Optimizer.load_state_dict", "optimizer._target_"),
+        ("catalog._target_=recsys_lab.files.write_text", "catalog._target_"),
+        ("+catalog.relation_weights={_target_: os.getcwd}", "catalog.relation_weights._target_"),
+        ("+trainer.profiler='${oc.create:{_target_: torch.load}}'", "trainer.profiler._target_"),
+        ("trainer.max_epochs={_target_: 3}", "trainer.max_epochs._target_"),
+    ],
+)
+def test_a_target_at_any_depth_is_one_of_the_allowed_objects(override: str, key: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(key)} must be one of"):
+        check_configuration(configuration(override))
+
+
+def test_optimisers_and_profilers_of_the_libraries_are_allowed() -> None:
+    profiler = "+trainer.profiler._target_=pytorch_lightning.profilers.SimpleProfiler"
+    check_configuration(configuration("optimizer._target_=torch.optim.Adagrad", "~optimizer.eps",
+                                      profiler))  # fmt: skip
+
+
+@pytest.mark.parametrize("section", ["curve", "evaluation"])
+def test_a_section_is_no_choice(section: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{section} must be a section"):
+        check_configuration(configuration(f"{section}=bogus"))
+
+
+def test_a_reference_to_nothing_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"model\.embedding_dim.*data\.nothing"):
+        check_configuration(configuration("model.embedding_dim=${data.nothing}"))
 
 
 def test_an_integer_is_a_number() -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from recsys_lab.configuration import register_resolvers
-from recsys_lab.overrides import explain_overrides
-from recsys_lab.process import prepare_process
+from recsys_lab.compute.process import prepare_process
+from recsys_lab.config.configuration import register_resolvers
+from recsys_lab.config.overrides import explain_overrides
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> float | None:
     """Run the experiment that the configuration describes; returns the monitored metric."""
-    from recsys_lab.experiment import run  # late, so that a typo is answered at once
+    from recsys_lab.run.experiment import run  # late, so that a typo is answered at once
 
     return run(cfg)
 

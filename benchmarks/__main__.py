@@ -11,8 +11,8 @@ from typing import Any
 from benchmarks import end_to_end, evaluate, prepare, read, train, walks
 from benchmarks.harness import Comparison, Contender, show, stage_table
 from benchmarks.inputs import SIZES, Inputs
-from recsys_lab.provenance import provenance
-from recsys_lab.threads import usable_cores
+from recsys_lab.compute.threads import usable_cores
+from recsys_lab.run.provenance import provenance
 
 COMMANDS: dict[str, ModuleType] = {
     "train": train,

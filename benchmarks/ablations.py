@@ -34,18 +34,18 @@ from benchmarks import mistakes
 from benchmarks.harness import show
 from benchmarks.inputs import SPLIT, WEIGHTS
 from benchmarks.small_fits import Net, Row, fit, judge, options, walks
-from recsys_lab.catalog.amazon import AmazonSource
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import Split
-from recsys_lab.catalog.synthetic import SyntheticSource
 from recsys_lab.data.batch import Items
 from recsys_lab.data.modules import PairDataModule
-from recsys_lab.experiment import known_items
 from recsys_lab.models.builders import matrix_factorization, skipgram, skipgram_side_info
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.readers.amazon import AmazonSource
+from recsys_lab.readers.synthetic import SyntheticSource
+from recsys_lab.run.experiment import known_items
 
 FIELDS = ("brand", "category")
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recsys_lab.process import prepare_process
+from recsys_lab.compute.process import prepare_process
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -58,7 +58,7 @@ def timed(function: Any, *arguments: Any) -> tuple[Any, dict[str, float]]:
 
 def main() -> None:
     """Run the function that the argument names."""
-    from recsys_lab.threads import choose_threads
+    from recsys_lab.compute.threads import choose_threads
 
     spec = json.loads(sys.argv[1])
     choose_threads(spec.get("threads"))

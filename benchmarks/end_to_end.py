@@ -76,7 +76,7 @@ def ours(size: str, folder: str, overrides: list[str]) -> Run:
 
 def fit(size: str, folder: str, overrides: list[str]) -> Run:
     """The fit of a run, with its callbacks and loggers, under Lightning's profiler."""
-    from recsys_lab.experiment import _build, _build_task, _fit
+    from recsys_lab.run.experiment import _build, _build_task, _fit
 
     cfg = configuration([*COMMAND, "+trainer.profiler=simple", *overrides])
     inputs = Inputs(size, folder)

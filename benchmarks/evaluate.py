@@ -11,12 +11,12 @@ from benchmarks.child import Stages, timed
 from benchmarks.harness import Comparison, Contender, Run
 from benchmarks.inputs import Inputs
 from benchmarks.train import DIM
-from recsys_lab import final_test
 from recsys_lab.evaluation.metrics import auc_roc
 from recsys_lab.evaluation.protocol import Judgement, score_evaluation_pairs
 from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.scoring import score_vectors
+from recsys_lab.run import final_test
 
 
 def ours(size: str, folder: str, replicates: int, max_scores: float) -> Run:

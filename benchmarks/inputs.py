@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from recsys_lab.catalog.amazon import AmazonSource
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import SplitOptions
-from recsys_lab.catalog.synthetic import write_synthetic
 from recsys_lab.data.sequences import Walks, load_or_save_walks
 from recsys_lab.graph.graph import ItemGraph
+from recsys_lab.readers.amazon import AmazonSource
+from recsys_lab.readers.synthetic import write_synthetic
 
 SEED, WALKS_PER_ITEM, WALK_LENGTH = 0, 10, 10
 MOST_LINES = 300_000  # that readers are compared on

@@ -18,17 +18,17 @@ import polars as pl
 from benchmarks.child import timed
 from benchmarks.harness import Comparison, Contender, Run
 from benchmarks.inputs import WEIGHTS, Inputs
-from recsys_lab.catalog.amazon import AmazonSource
-from recsys_lab.catalog.amazon_reading import Reading
-from recsys_lab.catalog.lines import read_blocks
-from recsys_lab.catalog.scan import scan_block
+from recsys_lab.readers.amazon import AmazonSource
+from recsys_lab.readers.amazon_reading import Reading
+from recsys_lab.readers.lines import read_blocks
+from recsys_lab.readers.scan import scan_block
 
 
 def ours(path: str) -> Run:
     """The whole reader."""
     source = AmazonSource(path, WEIGHTS, "keep", False, 0, 0.0)
     records, measured = timed(source.read)
-    return {"work": records.report.lines, **measured}
+    return {"work": records.account.lines, **measured}
 
 
 def scan(path: str) -> Run:

@@ -13,9 +13,9 @@ from recsys_lab.catalog.split import Split
 from recsys_lab.data.modules import PairDataModule, SequenceDataModule
 from recsys_lab.evaluation.protocol import evaluate_auc
 from recsys_lab.evaluation.scorers import VectorScorer
-from recsys_lab.final_test import evaluation_pairs
 from recsys_lab.models.mf import MatrixFactorization
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.run.final_test import evaluation_pairs
 
 CONF = Path(__file__).parents[1] / "conf" / "data"
 

@@ -16,7 +16,7 @@ from benchmarks.harness import Comparison, Contender, Run
 from benchmarks.inputs import SEED, WALK_LENGTH, WALKS_PER_ITEM, Inputs
 from recsys_lab.evaluation.protocol import PairScores, auc_metrics
 from recsys_lab.evaluation.scorers import VectorScorer
-from recsys_lab.final_test import evaluation_pairs
+from recsys_lab.run.final_test import evaluation_pairs
 
 DIM, WINDOW, NEGATIVES = 128, 5, 5
 PROTOCOLS, SCORES = ("uniform", "degree_matched"), ("cosine", "center_context")
@@ -53,7 +53,7 @@ def configuration(overrides: list[str]) -> Any:
     """The configuration of a run with these overrides, checked as for a run."""
     from hydra import compose, initialize_config_dir
 
-    from recsys_lab.configuration import register_resolvers
+    from recsys_lab.config.configuration import register_resolvers
 
     register_resolvers()
     folder = Path(__file__).parent.parent / "conf"
@@ -65,7 +65,7 @@ def ours(size: str, folder: str, overrides: list[str], walks: str) -> Run:
     """One `fit()` through Lightning, without curve and checkpoints."""
     from pytorch_lightning import seed_everything
 
-    from recsys_lab.experiment import _build, _build_task
+    from recsys_lab.run.experiment import _build, _build_task
 
     cfg = configuration([f"data.walks_path={walks}", *overrides])
     prepared = Inputs(size, folder).prepared

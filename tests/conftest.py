@@ -8,8 +8,8 @@ import pytest
 
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import SplitOptions
-from recsys_lab.catalog.synthetic import SyntheticSource
 from recsys_lab.graph.graph import ItemGraph
+from recsys_lab.readers.synthetic import SyntheticSource
 from tests.run_cases import train
 
 RELATION_WEIGHTS = {

@@ -5,8 +5,8 @@ import json
 import numpy as np
 from omegaconf import OmegaConf
 
-from recsys_lab.curve import CurveFile
-from recsys_lab.precision_recall import write_precision_recall
+from recsys_lab.results.curve import CurveFile
+from recsys_lab.results.precision_recall import write_precision_recall
 
 BASELINES = {"popularity": 0.01, "adamic_adar": 0.2, "walk_proximity": 0.15}
 

@@ -10,14 +10,11 @@ import torch
 from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from torch import nn
 
-from recsys_lab.callbacks import LearningCurve, net_scorer
 from recsys_lab.catalog.prepared import PreparedData
-from recsys_lab.checkpoints import AtomicCheckpointIO, load_checkpoint
+from recsys_lab.compute.threads import choose_threads
 from recsys_lab.data.batch import PairBatch, WindowBatch
 from recsys_lab.data.modules import PairDataModule, SequenceDataModule
 from recsys_lab.evaluation.protocol import evaluate_auc
-from recsys_lab.experiment import known_items
-from recsys_lab.final_test import evaluation_pairs
 from recsys_lab.models.builders import (
     gensim_word2vec,
     matrix_factorization,
@@ -27,7 +24,10 @@ from recsys_lab.models.builders import (
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.schedules import constant
 from recsys_lab.models.task import EmbeddingTask, TrainingError
-from recsys_lab.threads import choose_threads
+from recsys_lab.run.checkpoints import AtomicCheckpointIO, load_checkpoint
+from recsys_lab.run.experiment import known_items
+from recsys_lab.run.final_test import evaluation_pairs
+from recsys_lab.run.learning_curve import LearningCurve, net_scorer
 
 WORD2VEC = {"embedding_dim": 32, "score": "center_context", "popularity_weight": 0.5}
 SKIPGRAM = {**WORD2VEC, "l2": 0.0, "kernel": "auto"}

@@ -1,1 +1,1 @@
-"""Raw files to catalogue, weighted pairs and splits; no torch, no configuration."""
+"""Records to items, pairs, split and held-out negatives, kept in prepared folders."""

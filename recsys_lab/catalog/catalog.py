@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from recsys_lab.catalog.report import CatalogError
+from recsys_lab.readers.account import CatalogError
 
 
 @dataclass(frozen=True)

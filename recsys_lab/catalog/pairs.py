@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
-from recsys_lab.catalog.ordering import sort_pairs
+from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.ordering import sort_pairs
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def build_pairs(
 _UNORDERED, _UNSORTED, _OUTSIDE = 1, 2, 3
 
 
-@numba.njit(nogil=True, cache=True)
+@jit()
 def _find_fault(heads: np.ndarray, tails: np.ndarray, num_items: int) -> int:
     """What is wrong with the pairs, 0 if nothing is; without an array of keys."""
     for k in range(len(heads)):

@@ -23,9 +23,9 @@ import polars as pl
 
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.pairs import ItemPairs, build_pairs
-from recsys_lab.catalog.records import CatalogSource, LabelledPairs
-from recsys_lab.catalog.report import CatalogError
 from recsys_lab.catalog.split import HeldOut, Split, SplitOptions, given_split, split_pairs
+from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.records import CatalogSource, LabelledPairs
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: Path) -> Prepa
     key = _key(type(source).__name__, _plain(source), inputs, _code_version())
     catalog_folder = _obtain(folder / "catalogs" / key, lambda part: _write_catalog(source, part))
     items = pl.read_parquet(catalog_folder / "items.parquet")
-    log.info(json.loads((catalog_folder / "manifest.json").read_text())["report"])
+    log.info(json.loads((catalog_folder / "manifest.json").read_text())["account"])
     arrays = _load(catalog_folder / "pairs.npz")
     pairs = _pairs(arrays, "pairs", items.height)
 
@@ -91,7 +91,7 @@ def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
     pairs = build_pairs(records.sources, records.targets, records.weights, records.items.height)
     if len(pairs) == 0:
         raise CatalogError(
-            f"the catalogue of {records.items.height:,} items has no pairs: {records.report}; "
+            f"the catalogue of {records.items.height:,} items has no pairs: {records.account}; "
             "relax the filters (catalog.*), or keep items outside the catalogue"
         )
     records.items.write_parquet(part / "items.parquet", compression="zstd", compression_level=1)
@@ -99,8 +99,8 @@ def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
     for name, labelled in records.given.items():
         arrays |= {f"{name}/{field}": value for field, value in vars(labelled).items()}
     np.savez(part / "pairs.npz", **arrays)
-    report = f"{records.report}: {records.items.height:,} items, {len(pairs):,} pairs"
-    return {"report": report, "counts": vars(records.report)}
+    account = f"{records.account}: {records.items.height:,} items, {len(pairs):,} pairs"
+    return {"account": account, "counts": vars(records.account)}
 
 
 def _obtain(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:

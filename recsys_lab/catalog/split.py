@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from recsys_lab.catalog.negatives import degree_matched_negatives, uniform_negatives
-from recsys_lab.catalog.ordering import sort_pairs
+from recsys_lab.catalog.held_out_negatives import degree_matched_negatives, uniform_negatives
 from recsys_lab.catalog.pairs import ItemPairs, pair_keys
-from recsys_lab.catalog.records import LabelledPairs
-from recsys_lab.catalog.report import CatalogError
+from recsys_lab.compute.ordering import sort_pairs
+from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.records import LabelledPairs
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,8 @@ class Split:
             np.concatenate([getattr(part, name) for part in parts])
             for name in ("heads", "tails", "weights")
         )
-        return ItemPairs(*sort_pairs(heads, tails, weights, self.num_items), self.num_items)
+        heads, tails, weights = sort_pairs(heads, tails, weights, self.num_items)
+        return ItemPairs(heads, tails, weights, self.num_items)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.split import Split
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch, pinned
 from recsys_lab.data.loader import BatchLoader
-from recsys_lab.data.negatives import NegativeSampler
+from recsys_lab.data.negative_sampler import NegativeSampler
 from recsys_lab.data.sequences import (
     SequenceSource,
     StoredSequences,

@@ -1,8 +1,8 @@
 """From sequences to windows: subsampling, weights by distance, and explicit pairs."""
 
 import numpy as np
-from numba import njit
 
+from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.graph.counter import GOLDEN, mix64
 
 
@@ -44,7 +44,7 @@ def keep_probability(frequencies: np.ndarray, threshold: float) -> np.ndarray:
     return keep
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def subsample(sequences: np.ndarray, keep: np.ndarray, first: int, key: np.uint64) -> None:
     """Drop occurrences of frequent items in place; what is kept moves to the left, -1 follows.
 
@@ -70,7 +70,7 @@ def subsample(sequences: np.ndarray, keep: np.ndarray, first: int, key: np.uint6
         sequences[row, end:] = -1
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _fill_pairs(
     sequences: np.ndarray,
     by_distance: np.ndarray,

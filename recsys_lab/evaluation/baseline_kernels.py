@@ -5,10 +5,11 @@ accumulates in float64.
 """
 
 import numpy as np
-from numba import njit
+
+from recsys_lab.compute.kernel_cache import jit
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def sum_common_pairs(indptr, indices, values, heads, tails, out):  # type: ignore[no-untyped-def]
     """out[p] = sum of values over the common neighbours; fastest where heads come in runs."""
     marked = np.zeros(len(indptr) - 1, np.bool_)
@@ -26,7 +27,7 @@ def sum_common_pairs(indptr, indices, values, heads, tails, out):  # type: ignor
         out[p] = total
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def sum_common_rows(indptr, indices, values, queries, out):  # type: ignore[no-untyped-def]
     """out[q, j] = sum of values >= 0 over common neighbours of queries[q] and j; out is zeroed."""
     num_items = len(indptr) - 1
@@ -49,7 +50,7 @@ def sum_common_rows(indptr, indices, values, queries, out):  # type: ignore[no-u
             total[touched[t]] = 0.0
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def _step(indptr, indices, weights, inverse, mass, items, size, ahead, ahead_items):  # type: ignore[no-untyped-def]
     """Move the walkers in mass one step, into ahead; mass is left zero. Returns ahead's size."""
     ahead_size = 0
@@ -68,7 +69,7 @@ def _step(indptr, indices, weights, inverse, mass, items, size, ahead, ahead_ite
     return ahead_size
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def _spread(graph, start, steps, last, last_items, spare, spare_items, visits, visited):  # type: ignore[no-untyped-def]
     """Walk `steps` steps from start: last = the final step's chances, visits = sum over steps.
 
@@ -92,7 +93,7 @@ def _spread(graph, start, steps, last, last_items, spare, spare_items, visits, v
     return last, last_items, spare, spare_items, size, num_visited
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def walk_pairs(graph, strength, steps, heads, tails, out):  # type: ignore[no-untyped-def]
     """out[p] = R_ij + R_ji, R = P + ... + P ** steps; fastest where heads come in runs.
 
@@ -119,7 +120,7 @@ def walk_pairs(graph, strength, steps, heads, tails, out):  # type: ignore[no-un
         out[p] = reach * (1.0 + strength[head] * inverse[tail])
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def walk_rows(graph, strength, steps, queries, out):  # type: ignore[no-untyped-def]
     """out[q, j] = R_qj + R_jq for every j; out comes zeroed."""
     inverse = graph[3]

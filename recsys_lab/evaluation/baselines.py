@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
+from recsys_lab.compute.parallel import run_parts
 from recsys_lab.evaluation.baseline_kernels import (
     sum_common_pairs,
     sum_common_rows,
@@ -17,7 +18,6 @@ from recsys_lab.evaluation.baseline_kernels import (
     walk_rows,
 )
 from recsys_lab.evaluation.scorers import Scorer
-from recsys_lab.parallel import run_parts
 
 
 class Popularity:

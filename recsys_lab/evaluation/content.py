@@ -1,8 +1,9 @@
 """The content baseline: items are alike if they share rare labels, whoever bought them."""
 
 import numpy as np
-from numba import njit
 from scipy import sparse
+
+from recsys_lab.compute.kernel_cache import jit
 
 
 class ContentSimilarity:
@@ -52,7 +53,7 @@ class ContentSimilarity:
         return scores
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def _multiply_pairs(rows, heads, tails, out):  # type: ignore[no-untyped-def]
     """Inner products of pairs of sparse rows, whose indices ascend."""
     indptr, indices, data = rows
@@ -70,7 +71,7 @@ def _multiply_pairs(rows, heads, tails, out):  # type: ignore[no-untyped-def]
         out[p] = total
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def _multiply_rows(rows, items, queries, out):  # type: ignore[no-untyped-def]
     """Inner products of sparse rows with all rows, label by label; `out` starts at 0."""
     indptr, indices, data = rows

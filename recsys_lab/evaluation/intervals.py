@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.evaluation.metrics import tie_bounds
 from recsys_lab.evaluation.protocol import PairScores, scores_by_slice
 from recsys_lab.evaluation.ranking import RankingResult
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
-from recsys_lab.parallel import map_in_threads
 
 Statistic = Callable[[np.ndarray], np.ndarray]  # of (N, R) item weights; (R,), one for each draw
 
@@ -103,7 +103,7 @@ def auc_statistic(
     return statistic
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def weighted_auc(weights, positives, negatives, below, upto):  # type: ignore[no-untyped-def]
     """AUC where a pair weighs the product of its ends, for R sets of weights in one pass.
 
@@ -137,7 +137,7 @@ def weighted_auc(weights, positives, negatives, below, upto):  # type: ignore[no
     return np.minimum(won / (total * passed), 1.0)
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def _add_weights(weights, pairs, start, stop, total):  # type: ignore[no-untyped-def]
     """Add the weights of pairs[start:stop] to total (R,); returns stop."""
     for k in range(start, stop):

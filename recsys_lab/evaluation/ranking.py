@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 
+from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.parallel import run_parts
 from recsys_lab.evaluation.metrics import discounted_gains
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
-from recsys_lab.parallel import run_parts
 
 CHUNK_BYTES = 128 * 2**20  # of float32 scores held at a time
 CHUNK_ROWS = 64  # but as many rows: products of fewer take longer to read the vectors
@@ -159,7 +159,7 @@ def _rank_chunk(
     run_parts(rank_part, len(items))
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def _rank_rows(rows, items, bounds, target, indptr, indices, ranks):  # type: ignore[no-untyped-def]
     """Write the filtered mid-rank of target[bounds[u]:bounds[u + 1]] within rows[u].
 
@@ -180,7 +180,7 @@ def _rank_rows(rows, items, bounds, target, indptr, indices, ranks):  # type: ig
             ranks[t] = 1.0 + better + 0.5 * level
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def _count(row, score):  # type: ignore[no-untyped-def]
     """Number of entries above score, and at the same level."""
     above, same = 0, 0
@@ -195,13 +195,13 @@ def _count(row, score):  # type: ignore[no-untyped-def]
     return above, same
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def _above(value, score):  # type: ignore[no-untyped-def]
     """Whether value ranks before score; NaN ranks last."""
     return not np.isnan(value) if np.isnan(score) else value > score
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def _same(value, score):  # type: ignore[no-untyped-def]
     """Whether value ties with score; NaN ties with NaN."""
     return np.isnan(value) if np.isnan(score) else value == score

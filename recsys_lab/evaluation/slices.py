@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from scipy import sparse
+
+from recsys_lab.compute.kernel_cache import jit
 
 SLICES = ("all", "seen", "one_cold", "both_cold")
 
@@ -91,7 +92,7 @@ def count_slices(pairs: EvaluationPairs) -> dict[str, int]:
     return {name: int(mask.sum()) for name, mask in masks.items()}
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def _contains(indptr, indices, heads, tails):  # type: ignore[no-untyped-def]
     """Which (head, tail) are stored: a binary search in each head's sorted row."""
     found = np.zeros(len(heads), np.bool_)

@@ -4,10 +4,11 @@ Walker (1977) with Vose's linear-time construction (IEEE Trans. Software Eng. 17
 """
 
 import numpy as np
-from numba import njit
+
+from recsys_lab.compute.kernel_cache import jit
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def fill_alias(
     weights: np.ndarray,
     scaled: np.ndarray,

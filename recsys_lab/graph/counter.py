@@ -5,14 +5,16 @@ key + n * GOLDEN, so any draw can be made alone, in any order and in any thread.
 """
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
+
+from recsys_lab.compute.kernel_cache import jit
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
 
 
-@njit(uint64(uint64), cache=True, nogil=True, inline="always")
+@jit(uint64(uint64), inline="always")
 def mix64(x: np.uint64) -> np.uint64:
     """Mix 64 bits (the finaliser of SplitMix64), a bijection."""
     x = (x ^ (x >> np.uint64(30))) * _M1
@@ -29,7 +31,7 @@ def stream_key(*parts: int) -> np.uint64:
     return key
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def permute_index(index: int, size: int, key: np.uint64) -> int:
     """Place of `index` in a keyed pseudo-random permutation of 0 .. size - 1, in constant memory.
 
@@ -51,7 +53,7 @@ def permute_index(index: int, size: int, key: np.uint64) -> int:
             return int(value)
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def permute_range(first: int, last: int, size: int, key: np.uint64) -> np.ndarray:
     """`permute_index` of first .. last - 1, (last - first,) int64."""
     places = np.empty(last - first, np.int64)

@@ -8,14 +8,250 @@ probability ~ a (Yang et al., KnightKing, SOSP 2019).
 
 import numpy as np
 
-from recsys_lab.graph.counter import stream_key
+from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.prefetch import prefetch
+from recsys_lab.graph.counter import GOLDEN, mix64, permute_index, stream_key
 from recsys_lab.graph.graph import ItemGraph
-from recsys_lab.graph.node2vec_kernel import walk_block
-from recsys_lab.graph.walks import draw_walks, num_walks
+from recsys_lab.graph.pair_set import bucket_start, look_up, mix_pair
+from recsys_lab.graph.slots import slot_item, slot_place
+from recsys_lab.graph.walks import LANES, draw_walks, num_walks
 
 _PURPOSE = 7  # keeps this stream apart from other streams of the same seed
 _SAMPLED_PLACES = 4_000_000  # of which frequencies are counted
 _COUNTED_WALKS = 1 << 18  # at a time
+_MAX_TRIALS = 32  # rejected candidates before the step is drawn by going through the neighbours
+_TWO, _THREE = (np.uint64(n * int(GOLDEN) % 2**64) for n in (2, 3))
+_REJECTED, _OPEN = -1, -2  # in place of the next item: to try again, to look up
+_LANE = np.dtype(
+    [
+        ("state", np.uint64),  # of the stream of random numbers
+        ("random", np.uint64),  # of the candidate; then its pair with the item before, mixed
+        ("slot", np.int64),  # of the candidate
+        ("before", np.int32),
+        ("here", np.int32),
+        ("candidate", np.int32),
+        ("next", np.int32),  # the next item, or a verdict
+        ("row", np.int32),  # of the walk, in the block
+        ("place", np.int32),  # to fill next
+        ("trials", np.int32),
+    ]
+)
+Arrays = tuple[np.ndarray, ...]
+Words = tuple[np.ndarray, np.uint64]
+
+
+@jit(inline="always")
+def _uniform(bits: np.uint64) -> float:
+    """A number in [0, 1) from the upper 53 bits."""
+    return np.float64(bits >> np.uint64(11)) * 2.0**-53
+
+
+@jit()
+def _find(indptr: np.ndarray, indices: np.ndarray, row: int, item: int) -> int:
+    """Slot of an item in a row, or -1."""
+    low, end = indptr[row], indptr[row + 1]
+    high = end
+    while low < high:
+        middle = (low + high) >> 1
+        if indices[middle] < item:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and indices[low] == item else -1
+
+
+@jit()
+def _bias(graph: Arrays, before: int, item: int, back: float, out: float) -> float:
+    """a(before, item), with `back` = 1 / p and `out` = 1 / q."""
+    if item == before:
+        return back
+    return 1.0 if _find(graph[0], graph[1], before, item) >= 0 else out
+
+
+@jit()
+def _draw_exactly(
+    graph: Arrays, before: int, here: int, back: float, out: float, coin: float
+) -> int:
+    """The next item by two passes over the neighbours; only after many rejections."""
+    indptr, indices, weights = graph
+    total = 0.0
+    for slot in range(indptr[here], indptr[here + 1]):
+        total += weights[slot] * _bias(graph, before, indices[slot], back, out)
+    left = coin * total
+    for slot in range(indptr[here], indptr[here + 1]):
+        left -= weights[slot] * _bias(graph, before, indices[slot], back, out)
+        if left < 0:
+            return indices[slot]
+    return indices[indptr[here + 1] - 1]
+
+
+@jit()
+def _start(
+    lanes: np.ndarray,
+    number: int,
+    row: int,
+    first: int,
+    num_walks: int,
+    start_items: np.ndarray,
+    key: np.uint64,
+    walks: np.ndarray,
+) -> None:
+    """Let a lane take up the walk of a row."""
+    lane = lanes[number]
+    here = start_items[permute_index(first + row, num_walks, key) % len(start_items)]
+    lane.state = mix64(key ^ mix64(np.uint64(first + row) + GOLDEN))
+    lane.before = lane.here = walks[row, 0] = here
+    lane.row, lane.place, lane.trials = row, 1, 0
+
+
+@jit()
+def _propose(lanes: np.ndarray, rows: np.ndarray, slots: np.ndarray) -> None:
+    """Find the slot of each lane's candidate."""
+    for number in range(len(lanes)):
+        lane = lanes[number]
+        lane.random = mix64(lane.state + GOLDEN)
+        lane.slot = slot_place(rows[lane.here], lane.random)
+        prefetch(slots, lane.slot)
+
+
+@jit()
+def _judge(
+    lanes: np.ndarray,
+    graph: Arrays,
+    totals: Arrays,
+    tables: tuple[np.ndarray, np.ndarray, np.uint64],
+    pairs: Words,
+    back: float,
+    out: float,
+) -> None:
+    """Accept candidates with probability a / bound, as far as this is known without a search.
+
+    The bound is max(1, 1 / q). Where 1 / p lies above it, the surplus of the way back is drawn as
+    an outcome of its own, of mass weight * excess beside bound * strength, so that a small p does
+    not make every other candidate unlikely; the row's peak tells mostly that it is not drawn.
+    """
+    indptr, indices, weights = graph
+    strength, peak = totals
+    _, slots, bits = tables
+    words, rest_bits = pairs
+    bound, sure = max(1.0, out), min(1.0, out)
+    excess = back - bound
+    for number in range(len(lanes)):
+        lane = lanes[number]
+        item = slot_item(slots[lane.slot], lane.random, bits)
+        lane.candidate = lane.next = item
+        if lane.place == 1:  # of first order
+            lane.state += GOLDEN
+            continue
+        if excess > 0:
+            coin = _uniform(mix64(lane.state + _THREE))
+            if coin * bound < peak[lane.here] * excess * (1.0 - coin):
+                surplus = weights[_find(indptr, indices, lane.here, lane.before)] * excess
+                if coin * (surplus + bound * strength[lane.here]) < surplus:
+                    lane.next = lane.before
+                    lane.state += _THREE
+                    continue
+        coin = _uniform(mix64(lane.state + _TWO)) * bound
+        lane.state += _THREE
+        if item == lane.before:
+            if coin >= back:
+                lane.next = _REJECTED
+        elif coin >= sure:
+            lane.next = _OPEN
+            lane.random = mix_pair(lane.before, item, bits)
+            prefetch(words, bucket_start(lane.random, rest_bits))
+
+
+@jit()
+def _settle(
+    lanes: np.ndarray,
+    graph: Arrays,
+    tables: tuple[np.ndarray, np.ndarray, np.uint64],
+    peak: np.ndarray,
+    pairs: Words,
+    back: float,
+    out: float,
+    walks: np.ndarray,
+    done: np.ndarray,
+) -> int:
+    """Close open verdicts and go a step where there is a next item.
+
+    Returns:
+        how many walks came to their end; their lanes stand in `done`.
+    """
+    indptr, indices, _ = graph
+    words, rest_bits = pairs
+    ended = 0
+    for number in range(len(lanes)):
+        lane = lanes[number]
+        if lane.place == walks.shape[1]:  # no walk is left for it
+            continue
+        item = lane.next
+        if item == _OPEN:
+            known = look_up(words, lane.random, rest_bits)
+            if known < 0:
+                known = _find(indptr, indices, lane.before, lane.candidate) >= 0
+            item = lane.candidate if (known == 1) == (out < 1.0) else _REJECTED
+        if item == _REJECTED:
+            lane.trials += 1
+            if lane.trials < _MAX_TRIALS:
+                continue
+            lane.state += GOLDEN
+            coin = _uniform(mix64(lane.state))
+            item = _draw_exactly(graph, lane.before, lane.here, back, out, coin)
+        prefetch(tables[0], item)
+        prefetch(peak, item)
+        walks[lane.row, lane.place] = item
+        lane.before, lane.here, lane.trials = lane.here, item, 0
+        lane.place += 1
+        if lane.place == walks.shape[1]:
+            done[ended] = number
+            ended += 1
+    return ended
+
+
+@jit()
+def _walk_block(
+    graph: Arrays,
+    totals: Arrays,
+    tables: tuple[np.ndarray, np.ndarray, np.uint64],
+    pairs: Words,
+    start_items: np.ndarray,
+    key: np.uint64,
+    first: int,
+    num_walks: int,
+    back: float,
+    out: float,
+    walks: np.ndarray,
+) -> None:
+    """Fill walks (W, L) with walk numbers first .. first + W - 1 of an epoch.
+
+    Args:
+        graph: indptr, indices and weights.
+        totals: strength and peak.
+        tables: rows, slots and the bits of an id, see `slots`.
+        pairs: see `pair_set`.
+        start_items: items that have a neighbour.
+        key: of the stream.
+        first: number of the first walk.
+        num_walks: in an epoch.
+        back: 1 / p.
+        out: 1 / q.
+        walks: to fill.
+    """
+    lanes = np.empty(min(LANES, walks.shape[0]), _LANE)
+    done = np.arange(len(lanes))
+    started, left, ended = 0, walks.shape[0], len(lanes)
+    while left > 0:
+        for number in done[:ended]:
+            if started < walks.shape[0]:
+                _start(lanes, number, started, first, num_walks, start_items, key, walks)
+                started += 1
+        # Three passes, so that the loads of all lanes are in flight together.
+        _propose(lanes, tables[0], tables[1])
+        _judge(lanes, graph, totals, tables, pairs, back, out)
+        ended = _settle(lanes, graph, tables, totals[1], pairs, back, out, walks, done)
+        left -= ended
 
 
 def node2vec_walks(
@@ -60,7 +296,7 @@ def node2vec_walks(
     key = stream_key(seed, epoch, _PURPOSE)
 
     def fill(first: int, total: int, walks: np.ndarray) -> None:
-        walk_block(
+        _walk_block(
             arrays, totals, tables, pairs, graph.start_items,
             key, first, total, 1.0 / p, 1.0 / q, walks,
         )  # fmt: skip

@@ -6,11 +6,12 @@ is left out, so a full bucket sends the asker to the rows of the graph.
 """
 
 import numpy as np
-from numba import njit, uint32, uint64
+from numba import uint32, uint64
 
+from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.parallel import even_bounds, run_blocks
+from recsys_lab.compute.threads import num_threads
 from recsys_lab.graph.slots import id_bits
-from recsys_lab.parallel import even_bounds, run_blocks
-from recsys_lab.threads import num_threads
 
 _WIDTH = 16  # words of a bucket
 _MEAN = 8  # pairs for a bucket, at most; some of a thousand are full then
@@ -18,7 +19,7 @@ _SMALL = 1 << 15  # buckets that one thread fills
 _M1, _M2 = uint64(0xBF58476D1CE4E5B9), uint64(0x94D049BB133111EB)  # odd, so invertible
 
 
-@njit(cache=True, nogil=True, inline="always")
+@jit(inline="always")
 def mix_pair(one: int, other: int | np.integer, bits: np.uint64) -> np.uint64:
     """Mix an unordered pair, a bijection on 2 * `bits` bits."""
     low, high = uint64(min(one, other)), uint64(max(one, other))
@@ -28,13 +29,13 @@ def mix_pair(one: int, other: int | np.integer, bits: np.uint64) -> np.uint64:
     return value ^ (value >> bits)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@jit(inline="always")
 def bucket_start(mixed: np.uint64, rest_bits: np.uint64) -> np.int64:
     """Place of the first word of a pair's bucket."""
     return np.int64(mixed >> rest_bits) * np.int64(_WIDTH)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@jit(inline="always")
 def look_up(words: np.ndarray, mixed: np.uint64, rest_bits: np.uint64) -> int:
     """1 if the pair is in its bucket, 0 if it is nowhere, -1 if the bucket cannot tell."""
     start = bucket_start(mixed, rest_bits)
@@ -47,7 +48,7 @@ def look_up(words: np.ndarray, mixed: np.uint64, rest_bits: np.uint64) -> int:
     return 0 if words[start + _WIDTH - 1] == uint32(0) else -1
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _insert(
     indptr: np.ndarray,
     indices: np.ndarray,

@@ -1,16 +1,24 @@
 """Compressed rows of a symmetric matrix from its pairs, and what is summed over rows."""
 
 import numpy as np
-from numba import njit
 
-from recsys_lab.graph.blocks import row_bounds
-from recsys_lab.parallel import even_bounds, run_blocks
-from recsys_lab.threads import num_threads
+from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.parallel import even_bounds, run_blocks
+from recsys_lab.compute.threads import num_threads
 
+_FEW_ENTRIES = 1 << 18  # entries of a graph that one thread goes through at once
 _SMALL = 1 << 17  # pairs that one thread turns into rows
 
 
-@njit(cache=True, nogil=True)
+def row_bounds(indptr: np.ndarray) -> list[int]:
+    """Bounds of blocks of rows with about as many entries each: 0, .., N."""
+    entries, rows = int(indptr[-1]), len(indptr) - 1
+    num_blocks = 4 * num_threads() if entries > _FEW_ENTRIES else 1
+    inner = np.searchsorted(indptr, even_bounds(entries, num_blocks)[1:-1])
+    return [0, *inner.tolist(), rows]
+
+
+@jit()
 def in_order(heads: np.ndarray, tails: np.ndarray) -> bool:
     """Whether heads lie below tails, and pairs ascend by (head, tail) without repetition."""
     for pair in range(len(heads)):
@@ -23,7 +31,7 @@ def in_order(heads: np.ndarray, tails: np.ndarray) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _count(
     heads: np.ndarray, tails: np.ndarray, first: int, last: int, degrees: np.ndarray
 ) -> None:
@@ -37,7 +45,7 @@ def _count(
             degrees[tails[pair]] += 1
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _fill(
     heads: np.ndarray,
     tails: np.ndarray,
@@ -92,7 +100,7 @@ def rows_of_pairs(
     return indptr, indices, data
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _sum(indptr: np.ndarray, weights: np.ndarray, first: int, last: int, out: np.ndarray) -> None:
     for row in range(first, last):
         total = 0.0
@@ -117,7 +125,7 @@ def row_peaks(indptr: np.ndarray, weights: np.ndarray, sums: np.ndarray) -> np.n
     return peaks
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _multiply(
     indptr: np.ndarray,
     indices: np.ndarray,

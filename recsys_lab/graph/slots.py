@@ -5,11 +5,11 @@ with B bits for an item id and the rest, at most 24 bits, for the threshold.
 """
 
 import numpy as np
-from numba import njit
 
+from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.parallel import run_blocks
 from recsys_lab.graph.alias import fill_alias
-from recsys_lab.graph.blocks import row_bounds
-from recsys_lab.parallel import run_blocks
+from recsys_lab.graph.rows import row_bounds
 
 _COIN_BITS = 24
 MAX_ITEMS = 1 << 24  # keeps 16 bits for a threshold
@@ -22,14 +22,14 @@ def id_bits(num_items: int) -> int:
     return max(1, (num_items - 1).bit_length())
 
 
-@njit(cache=True, nogil=True, inline="always")
+@jit(inline="always")
 def slot_place(row: np.uint64, random: np.uint64) -> np.int64:
     """Place of a slot of the row, uniform in the upper 32 bits of `random`."""
     degree = row & _LOW
     return np.int64((row >> _ROW_SHIFT) + (((random >> _HALF) * degree) >> _HALF))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@jit(inline="always")
 def slot_item(slot: np.uint64, random: np.uint64, bits: np.uint64) -> np.int64:
     """The neighbour or the alias of a slot, by the lower 24 bits of `random`."""
     coin = random & _LOW
@@ -40,7 +40,7 @@ def slot_item(slot: np.uint64, random: np.uint64, bits: np.uint64) -> np.int64:
     return np.int64(chosen & ((np.uint64(1) << bits) - np.uint64(1)))
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _pack_rows(
     indptr: np.ndarray,
     indices: np.ndarray,

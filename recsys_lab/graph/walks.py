@@ -3,21 +3,21 @@
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 
+from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.parallel import even_bounds, run_blocks
+from recsys_lab.compute.prefetch import prefetch
 from recsys_lab.graph.counter import GOLDEN, mix64, permute_index, stream_key
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.rows import multiply
 from recsys_lab.graph.slots import slot_item, slot_place
-from recsys_lab.parallel import even_bounds, run_blocks
-from recsys_lab.prefetch import prefetch
 
 LANES = 256  # walks in flight: their cache misses overlap
 _BLOCK = 1 << 19  # places that a thread draws at a time; less stays in the calling thread
 _PURPOSE = 1  # keeps the stream of walks apart from other streams of the same seed
 
 
-@njit(cache=True, nogil=True)
+@jit()
 def _walk_block(
     rows: np.ndarray,
     slots: np.ndarray,

@@ -15,8 +15,42 @@ import numpy as np
 
 from recsys_lab.data.batch import Batch, PairBatch
 from recsys_lab.models import kernels
-from recsys_lab.models.kernels import jit
-from recsys_lab.models.tables import Settings, Table, Tables
+from recsys_lab.models.kernels import fast_jit
+
+
+class Table(NamedTuple):
+    """A parameter: where it is read and where its step goes, which is the same in training."""
+
+    values: np.ndarray  # (N, D)
+    target: np.ndarray  # (N, D)
+    sums: np.ndarray  # (N,) accumulators of row-wise Adagrad, or (0,) for SGD
+
+
+class Tables(NamedTuple):
+    """The parameters of a model.
+
+    Centers and contexts are the same table for matrix factorisation, and only there may be biases,
+    else of shape (0, 1).
+    """
+
+    centers: Table
+    contexts: Table
+    biases: Table  # (N, 1)
+    global_bias: Table  # (1, 1)
+
+
+_NOTHING = np.zeros((0, 1), np.float32)
+NO_TABLE = Table(_NOTHING, _NOTHING, np.zeros(0, np.float32))
+
+
+class Settings(NamedTuple):
+    """What a step needs to know beside the batch."""
+
+    one_table: bool
+    logistic: bool  # else the squared loss
+    l2: float
+    rate: float
+    eps: float
 
 
 class _Block(NamedTuple):
@@ -31,7 +65,7 @@ class _Block(NamedTuple):
     negative: np.ndarray  # (R, C)
 
 
-@jit
+@fast_jit
 def _new_block(rows: int, columns: int, dim: int) -> _Block:
     cells = np.zeros((3, rows, columns), np.float32)
     return _Block(
@@ -45,7 +79,7 @@ def _new_block(rows: int, columns: int, dim: int) -> _Block:
     )
 
 
-@jit
+@fast_jit
 def _add_biases(tables: Tables, block: _Block) -> None:
     rows, columns = block.scores.shape
     for row in range(rows):
@@ -55,7 +89,7 @@ def _add_biases(tables: Tables, block: _Block) -> None:
             block.scores[row, column] += ours + theirs
 
 
-@jit
+@fast_jit
 def _regularize(weights: np.ndarray, vectors: np.ndarray, grad: np.ndarray, l2: float) -> float:
     """Add l2 * weight * |vector|^2 of each row to its gradient; returns the sum."""
     total = np.float32(0)
@@ -67,12 +101,12 @@ def _regularize(weights: np.ndarray, vectors: np.ndarray, grad: np.ndarray, l2: 
     return float(total)
 
 
-@jit
+@fast_jit
 def _update(table: Table, settings: Settings, items: np.ndarray, grad: np.ndarray) -> None:
     kernels.update_rows(table.target, table.sums, items, grad, settings.rate, settings.eps)
 
 
-@jit
+@fast_jit
 def _update_biases(tables: Tables, settings: Settings, block: _Block, weights: np.ndarray) -> float:
     """Step of the biases by the slopes in `scores`; returns their part of the penalty."""
     rows = block.scores.shape[0]
@@ -88,7 +122,7 @@ def _update_biases(tables: Tables, settings: Settings, block: _Block, weights: n
     return loss
 
 
-@jit
+@fast_jit
 def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, float]:
     """Train on a block whose items and weights are filled in; returns loss and positives' mass."""
     rows = len(block.centers)
@@ -120,7 +154,7 @@ def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, flo
     return loss, float(block.positive.sum())
 
 
-@jit
+@fast_jit
 def _train_windows(
     tables: Tables,
     settings: Settings,
@@ -157,7 +191,7 @@ def _train_windows(
     return loss, mass
 
 
-@jit
+@fast_jit
 def _train_pairs(
     tables: Tables,
     settings: Settings,
@@ -186,7 +220,7 @@ def _train_pairs(
     return loss, mass
 
 
-def run_parts(
+def train_parts(
     tables: Sequence[Tables], settings: Settings, batch: Batch, pool: ThreadPoolExecutor
 ) -> tuple[float, float]:
     """Work through a batch of either contract, shared out in as many parts as there are `tables`.

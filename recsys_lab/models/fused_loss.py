@@ -7,11 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recsys_lab.compute.threads import num_threads
 from recsys_lab.data.batch import Batch, PairBatch
 from recsys_lab.models.encoders import Encoder
-from recsys_lab.models.fused import run_parts
-from recsys_lab.models.tables import NO_TABLE, Settings, Table, Tables
-from recsys_lab.threads import num_threads
+from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_parts
 
 # A step of SGD at the rate of -1 adds gradients up.
 _MOST_THREADS = 4  # each has gradients of its own
@@ -64,7 +63,7 @@ class _FusedLoss(torch.autograd.Function):
             ours, theirs = (Table(*both, NO_TABLE.sums) for both in zip(vectors, mine, strict=True))
             tables.append(Tables(ours, theirs, NO_TABLE, NO_TABLE))
         with ThreadPoolExecutor(threads) as pool:
-            loss, mass = run_parts(tables, _ADD_UP._replace(l2=float(l2)), batch, pool)
+            loss, mass = train_parts(tables, _ADD_UP._replace(l2=float(l2)), batch, pool)
         for mine in grads[1:]:
             for total, part in zip(grads[0], mine, strict=True):
                 total += part

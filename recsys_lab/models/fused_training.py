@@ -5,15 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from recsys_lab.compute.threads import num_threads
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder
-from recsys_lab.models.fused import run_parts
+from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_parts
 from recsys_lab.models.mf import MatrixFactorization
 from recsys_lab.models.optimizers import Build, RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
-from recsys_lab.models.tables import NO_TABLE, Settings, Table, Tables
-from recsys_lab.threads import num_threads
 
 
 def refusal(net: object, optimizer: torch.optim.Optimizer) -> str | None:
@@ -79,7 +78,7 @@ class FusedTraining:
             one_table, logistic = False, True
         eps = float(self._optimizer.param_groups[0].get("eps", 0.0))
         settings = Settings(one_table, logistic, float(net.l2), float(rate), eps)
-        loss, mass = run_parts([self._tables()] * self._threads, settings, batch, self._pool)
+        loss, mass = train_parts([self._tables()] * self._threads, settings, batch, self._pool)
         return torch.tensor(loss), torch.tensor(mass)
 
     def close(self) -> None:

@@ -3,28 +3,20 @@
 Each works on the small matrices of one block, which stay in the cache.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import numpy as np
-from numba import njit
 
-from recsys_lab.prefetch import prefetch
+from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.prefetch import prefetch
 
 # Sums may be reordered and divisions approximated, so that loops run on vectors; NaN and infinity
 # keep their meaning, since a diverging loss has to show.
 _FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 _LINE = 16  # floats of a cache line
 
-F = TypeVar("F", bound=Callable[..., Any])
+fast_jit = jit(fastmath=_FAST, error_model="numpy")  # for loops over vectors
 
 
-def jit(function: F) -> F:
-    """Compile for vectors and without the interpreter lock."""
-    return njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")(function)  # type: ignore[return-value]
-
-
-@jit
+@fast_jit
 def prefetch_rows(table: np.ndarray, items: np.ndarray) -> None:
     """Let the rows of items (n,) of a table (N, D) come to the cache while others are worked on."""
     entries, dim = table.ravel(), table.shape[1]
@@ -34,7 +26,7 @@ def prefetch_rows(table: np.ndarray, items: np.ndarray) -> None:
                 prefetch(entries, item * dim + column)
 
 
-@jit
+@fast_jit
 def gather_rows(table: np.ndarray, items: np.ndarray, out: np.ndarray) -> None:
     """Copy the rows of items (n,) into out (n, D); those of padding (-1) are zero."""
     for k in range(len(items)):
@@ -46,7 +38,7 @@ def gather_rows(table: np.ndarray, items: np.ndarray, out: np.ndarray) -> None:
                 out[k, d] = table[item, d]
 
 
-@jit
+@fast_jit
 def update_rows(
     table: np.ndarray,
     sums: np.ndarray,
@@ -91,7 +83,7 @@ def update_rows(
             table[item, d] -= step * total[d]
 
 
-@jit
+@fast_jit
 def weigh_windows(
     items: np.ndarray,
     column_weights: np.ndarray,
@@ -128,7 +120,7 @@ def weigh_windows(
             negative[row, low:high] = 0
 
 
-@jit
+@fast_jit
 def drop_same(
     rows: np.ndarray, columns: np.ndarray, positive: np.ndarray, negative: np.ndarray
 ) -> None:
@@ -139,7 +131,7 @@ def drop_same(
                 positive[row, column] = negative[row, column] = 0
 
 
-@jit
+@fast_jit
 def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
     """Replace scores by the slopes of `losses.logistic_loss`; returns the loss. All are flat (n,).
 
@@ -178,7 +170,7 @@ def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarr
     return float(loss)
 
 
-@jit
+@fast_jit
 def squared_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
     """The same for `losses.squared_loss`."""
     loss = np.float32(0)

@@ -1,1 +1,1 @@
-"""Results for people: the table at the end of a run, and the comparison of many runs."""
+"""Many run folders to one comparison, and the table at the end of a run."""

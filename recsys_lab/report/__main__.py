@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from recsys_lab.files import write_text
 from recsys_lab.report.comparison import Comparison, compare
 from recsys_lab.report.page import to_html
 from recsys_lab.report.pictures import draw_pictures
-from recsys_lab.report.run_folders import CONFIG, find_run_folders, read_run
 from recsys_lab.report.tables import to_csv, to_markdown
+from recsys_lab.results.files import write_text
+from recsys_lab.results.run_folder import CONFIG, find_run_folders, read_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

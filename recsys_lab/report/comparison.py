@@ -9,7 +9,7 @@ import numpy as np
 from recsys_lab.report.columns import COLUMNS, QUALITY, SLICES, Column
 from recsys_lab.report.names import baseline_label, experiment_labels, settings
 from recsys_lab.report.notes import coverage_notes, data_notes, data_title
-from recsys_lab.report.run_folders import Run
+from recsys_lab.results.run_folder import Run
 
 Data = tuple[str, str]  # hashes of split and vocabulary
 _WORTH_A_COLUMN = 0.01  # share of the test pairs in a slice

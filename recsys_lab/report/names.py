@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recsys_lab.report.run_folders import Run
+from recsys_lab.results.run_folder import Run
 
 _BASELINES = {"adamic_adar": "Adamic-Adar", "content": "content (tf-idf)"}
 _NOT_SETTINGS = ("seed", "prepared_dir", "catalog.path", "catalog.val_path", "catalog.test_path")

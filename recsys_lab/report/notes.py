@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from recsys_lab.report.run_folders import Run
+from recsys_lab.results.run_folder import Run
 
 _NOISE = 1e-9  # baselines of one split differ by no more
 

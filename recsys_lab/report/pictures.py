@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from recsys_lab.figures.canvas import MAX_SERIES
-from recsys_lab.figures.comparison import (
+from recsys_lab.figures.many_runs import (
     Measured,
     draw_learning_curves,
     draw_precision_recall_panels,

@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 
 from recsys_lab.catalog.catalog import Field, ItemCatalog
-from recsys_lab.catalog.records import ITEM_SCHEMA
-from recsys_lab.catalog.report import CatalogError
+from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.records import ITEM_SCHEMA
 
 ITEMS = pl.DataFrame(
     {

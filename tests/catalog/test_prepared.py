@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recsys_lab.catalog.amazon import AmazonSource
-from recsys_lab.catalog.edges import EdgeSource
 from recsys_lab.catalog.prepared import PreparedData, prepare
-from recsys_lab.catalog.report import CatalogError
 from recsys_lab.catalog.split import SplitOptions
-from recsys_lab.catalog.synthetic import SyntheticSource, write_synthetic
+from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.amazon import AmazonSource
+from recsys_lab.readers.edges import EdgeSource
+from recsys_lab.readers.synthetic import SyntheticSource, write_synthetic
+from tests.run_cases import ROOT
 
 WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
 OPTIONS = SplitOptions("pairs", 0.1, 0.1, ("uniform", "degree_matched"), 0)
@@ -85,7 +86,7 @@ def test_the_hash_seed_of_python_changes_nothing(tmp_path: Path) -> None:
         "from tests.catalog.test_prepared import PLANTED, OPTIONS, prepare\n"
         "print(prepare(PLANTED, OPTIONS, Path(sys.argv[1])).split_hash)"
     )
-    root = Path(__file__).parents[2]
+    root = ROOT
     found = {
         subprocess.run(
             [sys.executable, "-c", code, str(tmp_path / seed), str(root)],

@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_lab.catalog.negatives import degree_matched_negatives, uniform_negatives
+from recsys_lab.catalog.held_out_negatives import degree_matched_negatives, uniform_negatives
 from recsys_lab.catalog.pairs import ItemPairs, build_pairs, pair_keys
 from recsys_lab.catalog.prepared import PreparedData
-from recsys_lab.catalog.records import LabelledPairs
-from recsys_lab.catalog.report import CatalogError
 from recsys_lab.catalog.split import Split, SplitOptions, given_split, split_pairs
 from recsys_lab.evaluation.metrics import auc_roc
+from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.records import LabelledPairs
 
 BOTH = ("uniform", "degree_matched")
 

@@ -59,7 +59,7 @@ ORACLES = [
 @pytest.mark.parametrize("density", [0.03, 0.3])
 @pytest.mark.parametrize("num_threads", [1, 3])
 def test_matches_dense_algebra(baseline, options, oracle, density, num_threads, monkeypatch):
-    monkeypatch.setattr("recsys_lab.threads._chosen", num_threads)
+    monkeypatch.setattr("recsys_lab.compute.threads._chosen", num_threads)
     graph = random_graph(40, density, seed=int(100 * density))
     expected = oracle(graph)
     scorer = baseline(graph, **options)

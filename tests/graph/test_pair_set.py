@@ -53,5 +53,5 @@ def test_mixing_is_a_bijection(bits: int) -> None:
 def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     one, _ = random_graph(60, 900).pair_set
     monkeypatch.setattr(pair_set, "_SMALL", 0)
-    monkeypatch.setattr("recsys_lab.threads._chosen", 3)
+    monkeypatch.setattr("recsys_lab.compute.threads._chosen", 3)
     np.testing.assert_array_equal(random_graph(60, 900).pair_set[0], one)

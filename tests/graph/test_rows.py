@@ -4,7 +4,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_lab.graph import blocks, rows
+from recsys_lab.graph import rows
 from recsys_lab.graph.graph import ItemGraph
 
 
@@ -19,9 +19,9 @@ def random_pairs(num_items: int, count: int, seed: int) -> tuple[np.ndarray, np.
 @pytest.fixture(params=[1, 3])
 def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread; or three, however small the graph."""
-    for module in (blocks, rows):
-        monkeypatch.setattr(module, "_SMALL", 0)
-    monkeypatch.setattr("recsys_lab.threads._chosen", request.param)
+    for name in ("_SMALL", "_FEW_ENTRIES"):
+        monkeypatch.setattr(rows, name, 0)
+    monkeypatch.setattr("recsys_lab.compute.threads._chosen", request.param)
 
 
 @pytest.mark.usefixtures("cores")
@@ -77,10 +77,10 @@ def test_order_is_told_by_hand() -> None:
 
 
 def test_bounds_cover_every_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "_SMALL", 0)
-    monkeypatch.setattr("recsys_lab.threads._chosen", 2)
-    assert blocks.row_bounds(np.array([0, 0, 0])) == [0, 2]
-    bounds = blocks.row_bounds(np.array([0, 100, 101, 102, 102]))
+    monkeypatch.setattr(rows, "_FEW_ENTRIES", 0)
+    monkeypatch.setattr("recsys_lab.compute.threads._chosen", 2)
+    assert rows.row_bounds(np.array([0, 0, 0])) == [0, 2]
+    bounds = rows.row_bounds(np.array([0, 100, 101, 102, 102]))
     assert bounds[0] == 0
     assert bounds[-1] == 4
     assert bounds == sorted(bounds)

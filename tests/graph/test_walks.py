@@ -61,7 +61,7 @@ def test_threads_change_nothing(planted: PreparedData, monkeypatch: pytest.Monke
     one = random_walks(graph, 5, 8, seed=1, first=3)
     second = node2vec_walks(graph, 5, 8, p=0.5, q=2, seed=1, first=3)
     monkeypatch.setattr(walks_module, "_BLOCK", 999)
-    monkeypatch.setattr("recsys_lab.threads._chosen", 3)
+    monkeypatch.setattr("recsys_lab.compute.threads._chosen", 3)
     np.testing.assert_array_equal(random_walks(graph, 5, 8, seed=1, first=3), one)
     again = node2vec_walks(graph, 5, 8, p=0.5, q=2, seed=1, first=3)
     np.testing.assert_array_equal(again, second)

@@ -8,6 +8,7 @@ import torch
 from model_cases import BATCHES, NUM_ITEMS, field, window_batch
 from torch import Tensor, nn
 
+from recsys_lab.compute.threads import choose_threads
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
 from recsys_lab.models import fused
 from recsys_lab.models.blocks import Kernel
@@ -16,7 +17,6 @@ from recsys_lab.models.fused_training import FusedTraining
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
-from recsys_lab.threads import choose_threads
 
 RATE = 0.3
 DIMS = (1, 5, 128)

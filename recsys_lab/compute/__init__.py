@@ -1,0 +1,1 @@
+"""Threads, parallel parts, compiled kernels, start-up of the process."""

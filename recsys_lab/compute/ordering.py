@@ -1,0 +1,86 @@
+"""Sorting of item pairs by counting: their ends are small integers, so nothing is compared."""
+
+import numpy as np
+
+from recsys_lab.compute.kernel_cache import jit
+
+_FEW = 256  # keys that are ranked rather than sorted
+
+
+@jit()
+def sort_pairs(
+    heads: np.ndarray, tails: np.ndarray, values: np.ndarray, num_items: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort pairs of items by head, then by tail; equal pairs keep their order.
+
+    Args:
+        heads: (E,) integers in 0 .. N - 1.
+        tails: (E,) likewise.
+        values: (E,) what goes with each pair.
+        num_items: N.
+
+    Returns:
+        heads, tails (int32) and values in their new order.
+    """
+    places = first_places(tails, num_items)
+    heads_by_tail = np.empty(len(heads), np.int32)
+    values_by_tail = np.empty_like(values)
+    for k in range(len(heads)):
+        place = places[tails[k]]
+        places[tails[k]] += 1
+        heads_by_tail[place] = heads[k]
+        values_by_tail[place] = values[k]
+    ends, places = places, first_places(heads, num_items)
+    sorted_tails, sorted_values = np.empty(len(heads), np.int32), np.empty_like(values)
+    k = 0
+    for tail in range(num_items):
+        while k < ends[tail]:
+            place = places[heads_by_tail[k]]
+            places[heads_by_tail[k]] += 1
+            sorted_tails[place] = tail
+            sorted_values[place] = values_by_tail[k]
+            k += 1
+    sorted_heads = heads_by_tail  # its contents are used up
+    k = 0
+    for head in range(num_items):
+        sorted_heads[k : places[head]] = head
+        k = places[head]
+    return sorted_heads, sorted_tails, sorted_values
+
+
+@jit()
+def first_places(
+    items: np.ndarray, num_items: int, lengths: np.ndarray | None = None
+) -> np.ndarray:
+    """Where the entries of each item begin when they are sorted, and the end: (N + 1,) int64.
+
+    With each of items (n,) there is one, or as many as `lengths` (n,) says.
+    """
+    places = np.zeros(num_items + 1, np.int64)
+    for k, item in enumerate(items):
+        places[item + 1] += 1 if lengths is None else lengths[k]
+    for item in range(num_items):
+        places[item + 1] += places[item]
+    return places
+
+
+@jit()
+def distinct_sorted(keys: np.ndarray) -> np.ndarray:
+    """The distinct ones of non-negative integers, sorted.
+
+    A few are ranked by comparing each with all, which has no branches and runs in vector
+    registers (by index: numba does not vectorize a loop over the values): much faster than sorting.
+    """
+    if len(keys) > _FEW:
+        return np.unique(keys)
+    ranked = np.full(len(keys), -1, keys.dtype)  # equal keys share a rank; gaps follow it
+    for i in range(len(keys)):
+        rank = np.int32(0)
+        for j in range(len(keys)):
+            rank = np.int32(rank + np.int32(keys[j] < keys[i]))
+        ranked[rank] = keys[i]
+    count = 0
+    for i in range(len(keys)):
+        ranked[count] = ranked[i]
+        count += ranked[i] >= 0
+    return ranked[:count]

@@ -1,0 +1,96 @@
+"""Work that releases the interpreter lock, spread over threads; results keep their order."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from threading import Lock
+from typing import TypeVar
+
+import numpy as np
+
+from recsys_lab.compute.threads import num_threads
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+_MOST_READERS = 4  # beyond, the consumer is what takes the time
+_MOST_SCORERS = 8  # each holds a few arrays of all items
+_PARTS_PER_THREAD = 4  # hubs make parts uneven
+
+
+def even_bounds(count: int, num_blocks: int) -> list[int]:
+    """Bounds of blocks of even size, none empty: 0, .., count; at least one block."""
+    return np.linspace(0, count, max(1, min(num_blocks, count)) + 1).astype(np.int64).tolist()
+
+
+def run_blocks(
+    kernel: Callable[[int, int], None], bounds: list[int], threads: int | None = None
+) -> None:
+    """Call kernel(low, high) between consecutive bounds, on several threads.
+
+    Args:
+        kernel: writes to places of its block alone, so that the result depends neither on threads
+            nor on bounds.
+        bounds: ascending; a single block stays in the calling thread.
+        threads: at most so many; None: as many as the run has chosen.
+    """
+    _map(lambda span: kernel(*span), list(pairwise(bounds)), threads or num_threads())
+
+
+def run_parts(kernel: Callable[[int, int], None], count: int) -> None:
+    """`run_blocks` over 0 .. count, a few for each thread; for kernels that need much memory."""
+    threads = min(num_threads(), _MOST_SCORERS)
+    run_blocks(kernel, even_bounds(count, _PARTS_PER_THREAD * threads), threads)
+
+
+def map_in_threads(function: Callable[[Piece], Result], things: Iterable[Piece]) -> list[Result]:
+    """The function of each thing, in order; it may be called at the same time."""
+    return _map(function, list(things), min(num_threads(), _MOST_SCORERS))
+
+
+def _map(function: Callable[[Piece], Result], things: list[Piece], threads: int) -> list[Result]:
+    threads = min(threads, len(things))
+    if threads <= 1:
+        return list(map(function, things))
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="kernel")
+    try:
+        return [done.result() for done in [pool.submit(function, thing) for thing in things]]
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for what has not begun
+
+
+def map_in_order(work: Callable[[Piece], Result], pieces: Iterator[Piece]) -> Iterator[Result]:
+    """Yield work(piece) for every piece, in order, a few pieces ahead of the consumer.
+
+    The pieces are drawn in the threads as well, one at a time, so that reading, working and
+    consuming overlap wherever they let go of Python's lock. An error of reading or working is
+    raised here; the threads end with it, or when the consumer stops early.
+    """
+    threads = min(_MOST_READERS, num_threads())
+    if threads == 1:
+        yield from map(work, pieces)
+        return
+    numbered, lock = enumerate(pieces), Lock()
+
+    def take() -> tuple[int, Result] | None:
+        with lock:
+            drawn = next(numbered, None)
+        return None if drawn is None else (drawn[0], work(drawn[1]))
+
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
+    try:
+        turns = deque(pool.submit(take) for _ in range(threads + 2))
+        early: dict[int, Result] = {}  # a thread may draw its piece before that of an earlier turn
+        expected = 0
+        while turns:
+            taken = turns.popleft().result()
+            if taken is None:
+                continue
+            turns.append(pool.submit(take))
+            early[taken[0]] = taken[1]
+            while expected in early:
+                yield early.pop(expected)
+                expected += 1
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,1 @@
+"""Checks of the command line and of the composed configuration."""

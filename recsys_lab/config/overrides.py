@@ -1,0 +1,143 @@
+"""Checks of the command line before Hydra composes it: keys and choices of every override."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser  # what Hydra itself reads the command line by
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from recsys_lab.config.configuration import did_you_mean
+
+Line = tuple[Override, str]  # an override, and one of its values as `key=value`
+_SEARCH_PATH = "hydra.searchpath"
+
+
+def explain_overrides(arguments: Sequence[str], folder: Path) -> str | None:
+    """One sentence on the first override that cannot be composed, or None if all can.
+
+    Hydra's own message does not list the valid keys. In a sweep every combination of group choices
+    is composed, since each has keys of its own, and every other value once.
+
+    Args:
+        arguments: command line after the program's name.
+        folder: the configuration tree; `--config-dir` and `hydra.searchpath` add to it.
+    """
+    options = get_args_parser().parse_args(arguments)
+    others = (options.help, options.hydra_help, options.info)
+    if any(others) or options.shell_completion or options.config_name or options.config_path:
+        return None  # Hydra answers these by itself
+    if options.config_dir and not Path(options.config_dir).is_dir():
+        return f"--config-dir: there is no folder {options.config_dir}"
+    try:
+        overrides = OverridesParser.create().parse_overrides(options.overrides)
+    except HydraException as error:
+        return f"cannot read the command line: {str(error).splitlines()[0]}"
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
+        tree = _Tree(overrides, options.config_dir)
+        try:
+            own = [o for o in overrides if not o.is_hydra_override()]
+            complaints = (tree.explain_job(job) for job in tree.jobs(own))
+            return next((found for found in complaints if found is not None), None)
+        except HydraException as error:  # a folder of the search path that is not there
+            return str(error).splitlines()[0]
+
+
+class _Tree:
+    """The configuration tree with what the command line adds to it."""
+
+    def __init__(self, overrides: Sequence[Override], config_dir: str | None) -> None:
+        added = [f"file://{Path(config_dir).resolve()}"] if config_dir else []
+        for override in overrides:
+            value = override.value()
+            if override.key_or_group == _SEARCH_PATH and isinstance(value, list):
+                added += map(str, value)
+        quoted = ",".join(f"'{path}'" for path in added)
+        self._search = [f"{_SEARCH_PATH}=[{quoted}]"] if added else []
+
+    def compose(self, lines: Sequence[str]) -> Any:
+        return compose("config", overrides=[*self._search, *lines])
+
+    def choices(self, group: str) -> list[str]:
+        """The choices of a group; none if it is no group."""
+        loader = GlobalHydra.instance().config_loader()
+        return sorted(loader.get_group_options(group, config_name="config", overrides=self._search))
+
+    def groups(self) -> list[str]:
+        loader = GlobalHydra.instance().config_loader()
+        found = loader.list_groups("")
+        return sorted(name for name in found if name != "hydra")
+
+    def jobs(self, overrides: Sequence[Override]) -> Iterator[list[Line]]:
+        """The combinations of group choices with the first value of all else; then the others."""
+        groups = [o for o in overrides if self.choices(o.key_or_group)]
+        lines = {id(o): [(o, text) for text in self._values(o)] for o in overrides}
+        others = [lines[id(o)] for o in overrides if o not in groups and lines[id(o)]]
+        first = [choices[0] for choices in others]
+        combinations = [list(chosen) for chosen in product(*(lines[id(o)] for o in groups))]
+        for chosen in combinations:
+            yield chosen + first
+        for place, choices in enumerate(others):
+            for line in choices[1:]:
+                yield [*combinations[0], *first[:place], line, *first[place + 1 :]]
+
+    def _values(self, override: Override) -> list[str]:
+        """`key=value` for each value; none where Hydra draws them, as from a range."""
+        if not override.is_sweep_override():
+            return [str(override.input_line)]
+        key, value = override.get_key_element(), override.value()
+        if isinstance(value, Glob):
+            choices = self.choices(override.key_or_group)
+            # What matches nothing stands for itself, and is refused like any other choice.
+            return [f"{key}={name}" for name in value.filter(choices) or value.include]
+        if not override.is_choice_sweep():
+            return []
+        return [f"{key}={text}" for text in override.sweep_string_iterator()]
+
+    def explain_job(self, job: Sequence[Line]) -> str | None:
+        if self._try([line for _, line in job]) is None:
+            return None
+        chosen: list[str] = []
+        for override, line in job:
+            if (problem := self._try([*chosen, line])) is not None:
+                swept = [text for one, text in job if one.is_sweep_override() and text in chosen]
+                where = f" (with {' '.join(swept)})" if swept else ""
+                return self._explain(override, line, problem, chosen) + where
+            chosen.append(line)
+        return None
+
+    def _try(self, lines: Sequence[str]) -> Exception | None:
+        try:
+            self.compose(lines)
+        except (HydraException, OmegaConfBaseException) as error:
+            return error
+        return None
+
+    def _explain(self, override: Override, line: str, problem: Exception, chosen: list[str]) -> str:
+        key = override.key_or_group
+        if choices := self.choices(key):
+            value = line.partition("=")[2]
+            listed = f"{', '.join(choices)}{did_you_mean(value, choices)}"
+            return f"{key} has no choice {value!r}; choose from {listed}"
+        node: Any = self.compose(chosen)
+        place = ""
+        for part in key.split("."):
+            if not OmegaConf.is_dict(node) or part in node:
+                node = node.get(part) if OmegaConf.is_dict(node) else None
+                place = f"{place}.{part}" if place else part
+                continue
+            valid = sorted(str(name) for name in node if not str(name).startswith("_"))
+            if not place:
+                valid = sorted({*valid, *self.groups()})
+            where = f"in {place}" if place else "at the top level"
+            listed = f"{', '.join(valid)}{did_you_mean(part, valid)}"
+            return f"unknown key {key!r}: {where} there are {listed}"
+        return f"cannot use {line!r}: {str(problem).splitlines()[0]}"

@@ -1,0 +1,217 @@
+"""Figures of many runs: learning curves, precision and recall, training time against quality."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from recsys_lab.figures.canvas import (
+    GREY,
+    MAX_SERIES,
+    PALETTE,
+    LineStyle,
+    new_figure,
+    save_figure,
+    series_style,
+    set_title,
+)
+from recsys_lab.figures.labels import label_levels, label_points
+from recsys_lab.figures.one_run import learning_rate_resets
+
+Rows = Sequence[Mapping[str, float | int | None]]  # of one run's curve.csv
+Curves = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]  # by slice
+
+_PROTOCOLS = {"uniform": "uniform negatives", "degree_matched": "degree-matched negatives"}
+_MEASURES: tuple[tuple[str, LineStyle], ...] = (("precision", "-"), ("recall", "--"))
+_PARTS = {"all": (PALETTE[4], 4.0, 0.6), "seen": (PALETTE[0], 1.5, 1.0)}  # colour, width, alpha
+_WORTH_MARKING = 0.005  # share of unscored pairs
+_WIDE_CURVES = 4.0  # longest over shortest curve, from where the axis is logarithmic
+_WIDE_RANGE = 8.0  # largest over smallest, from where an axis is logarithmic
+
+
+class Measured(NamedTuple):
+    """Cost and quality of an experiment: mean and deviation over seeds, 0 for a single one."""
+
+    seconds: float
+    seconds_deviation: float
+    quality: float
+    quality_deviation: float
+
+
+def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Figure:
+    """AUC-ROC on validation pairs over the items trained, for both negative protocols.
+
+    A line is the mean over the seeds, its band reaches from the lowest to the highest. Dotted
+    lines mark learning-rate resets, in the colour of their experiment.
+
+    Args:
+        series: for each experiment the curve of each seed; the first `MAX_SERIES` are drawn.
+        path: where the picture goes.
+    """
+    figure, axes = new_figure(11, 4.6, 2)
+    handles, any_reset = [], False
+    drawn = dict(list(series.items())[:MAX_SERIES])
+    for number, (label, seeds) in enumerate(drawn.items()):
+        color, style = series_style(number)
+        handles.append(Line2D([], [], color=color, linestyle=style, linewidth=2, label=label))
+        resets = _resets(seeds)
+        any_reset |= bool(resets)
+        for axis, protocol in zip(axes, _PROTOCOLS, strict=True):
+            if (points := _over_seeds(seeds, f"val/auc/{protocol}/all")) is None:
+                continue
+            items, values = points  # (T,), (seeds, T)
+            axis.plot(items, values.mean(0), color=color, linestyle=style, linewidth=1.7)
+            if len(values) > 1:
+                low, high = values.min(0), values.max(0)
+                axis.fill_between(items, low, high, color=color, alpha=0.18, linewidth=0)
+            for reset in resets:
+                axis.axvline(reset, color=color, linestyle=":", linewidth=1.0, alpha=0.7)
+    ends = [reached for seeds in drawn.values() if (reached := _last_items(seeds)) > 0]
+    for axis, title in zip(axes, _PROTOCOLS.values(), strict=True):
+        if ends and max(ends) > _WIDE_CURVES * min(ends):
+            axis.set_xscale("log")
+        axis.set(xlabel="items trained (millions)", ylabel="AUC-ROC, validation pairs")
+        set_title(axis, title)
+    if any_reset:
+        handles.append(Line2D([], [], color=GREY, ls=":", lw=1.2, label="learning-rate reset"))
+    _legend_below(figure, handles)
+    save_figure(figure, path)
+    return figure
+
+
+def draw_precision_recall_panels(
+    series: Mapping[str, Curves], coverage: Mapping[str, float], path: Path
+) -> Figure:
+    """Precision and recall against the threshold, all and seen pairs, a panel per experiment.
+
+    Args:
+        series: curves by slice of each experiment; the first `MAX_SERIES` are drawn.
+        coverage: share of the test pairs that each can score; the others share one score, which
+            is marked.
+        path: where the picture goes.
+    """
+    shown = dict(list(series.items())[:MAX_SERIES])
+    columns = min(3, max(len(shown), 1))
+    rows = -(-max(len(shown), 1) // columns)
+    figure, axes = new_figure(max(3.9 * columns, 7.0), 3.1 * rows + 0.5, columns, rows)
+    for axis, (label, curves) in zip(axes, shown.items(), strict=False):
+        for part, (color, width, alpha) in _PARTS.items():
+            if part not in curves:
+                continue
+            thresholds, precision, recall = curves[part]
+            for (_, style), values in zip(_MEASURES, (precision, recall), strict=True):
+                axis.plot(thresholds, values, color=color, ls=style, lw=width, alpha=alpha)
+        axis.set(xlabel="threshold on the score", ylim=(0, 1.03))
+        axis.set_title(fill(label, 44), loc="left", fontsize=9, fontweight="bold", parse_math=False)
+        if coverage.get(label, 1.0) < 1.0 and "all" in curves:
+            _mark_cliff(axis, curves["all"], 1.0 - coverage[label])
+    for axis in axes[len(shown) :]:
+        axis.set_visible(False)
+    handles = [
+        Line2D([], [], color=color, ls=style, lw=width, alpha=alpha, label=f"{what}, {part} pairs")
+        for part, (color, width, alpha) in _PARTS.items()
+        for what, style in _MEASURES
+    ]
+    _legend_below(figure, handles)
+    save_figure(figure, path)
+    return figure
+
+
+def draw_time_against_quality(
+    points: Mapping[str, Measured], references: Mapping[str, float], path: Path, quality: str
+) -> Figure:
+    """Quality against seconds of training, a labelled point per experiment.
+
+    Args:
+        points: of each experiment; bars show the deviation over seeds.
+        references: quality of the baselines, which take no training, as horizontal lines.
+        path: where the picture goes.
+        quality: name of the measure.
+    """
+    figure, (axis,) = new_figure(8.5, 5.0, 1)
+    seconds = [point.seconds for point in points.values()]
+    if seconds and min(seconds) > 0 and max(seconds) > _WIDE_RANGE * min(seconds):
+        axis.set_xscale("log")
+    for number, point in enumerate(points.values()):
+        axis.errorbar(
+            point.seconds,
+            point.quality,
+            xerr=point.seconds_deviation or None,
+            yerr=point.quality_deviation or None,
+            fmt="o",
+            markersize=7,
+            capsize=3,
+            color=series_style(number)[0],
+        )
+    axis.margins(x=0.15, y=0.15)
+    axis.set(xlabel="seconds of training", ylabel=f"{quality}, test pairs")
+    set_title(axis, "Training time against quality")
+    for level in references.values():
+        axis.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
+    label_levels(axis, references)
+    label_points(axis, {label: _extent(point) for label, point in points.items()}, references)
+    save_figure(figure, path)
+    return figure
+
+
+def _extent(point: Measured) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Lower left and upper right corner of a point with its bars."""
+    dx, dy = point.seconds_deviation, point.quality_deviation
+    low = point.seconds - dx, point.quality - dy
+    return low, (point.seconds + dx, point.quality + dy)
+
+
+def _over_seeds(seeds: Sequence[Rows], name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Millions of items trained (T,) and values (seeds, T) at the steps that all seeds have."""
+    curves = [{r["step"]: r for r in rows if r.get(name) is not None} for rows in seeds]
+    curves = [curve for curve in curves if curve]
+    if not curves:
+        return None
+    steps = [step for step in curves[0] if all(step in curve for curve in curves)]
+    if not steps:
+        return None
+    values = np.array([[curve[step][name] for step in steps] for curve in curves], float)
+    items = np.array([[curve[step].get("items") or 0 for step in steps] for curve in curves])
+    return items.mean(0) / 1e6, values
+
+
+def _last_items(seeds: Sequence[Rows]) -> float:
+    """Items trained at the end of the longest curve."""
+    return max((float(row.get("items") or 0) for rows in seeds for row in rows), default=0.0)
+
+
+def _resets(seeds: Sequence[Rows]) -> list[float]:
+    """Millions of items trained at each learning-rate reset of the first seed."""
+    rows = next((rows for rows in seeds if rows), [])
+    rated = [row for row in rows if row.get("train/lr") is not None]
+    items = {row["step"]: float(row.get("items") or 0) / 1e6 for row in rated}
+    return [items[step] for step in learning_rate_resets(rated)]
+
+
+def _mark_cliff(axis: Axes, curve: tuple[np.ndarray, np.ndarray, np.ndarray], share: float) -> None:
+    """A line at the score that the unscored pairs share: where recall falls furthest at once."""
+    thresholds, _, recall = curve
+    falls = -np.diff(recall)
+    if share < _WORTH_MARKING or not len(falls) or falls.max() < share / 2:
+        return
+    axis.axvline(thresholds[int(falls.argmax())], color=GREY, linestyle=":", linewidth=1.2)
+    text = f"{axis.get_xlabel()}\ndotted: the one score of the {share:.1%} unscored pairs"
+    axis.set_xlabel(text, fontsize=9)
+
+
+def _legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """A legend that covers no data."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    width = figure.get_figwidth() * 13.0  # characters, about
+    columns = int(np.clip(width // (longest + 8), 1, 4))
+    columns = 2 if columns == 3 and len(handles) == 4 else columns
+    legend = figure.legend(
+        handles=list(handles), loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a dollar in a name is a dollar

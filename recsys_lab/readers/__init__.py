@@ -1,0 +1,1 @@
+"""Files to records, with an account of every line."""

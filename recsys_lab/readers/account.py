@@ -1,0 +1,87 @@
+"""The account of a reading: every line is kept or dropped for a counted reason."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+class CatalogError(ValueError):
+    """The catalogue cannot be used; the message names the value, the place and the remedy."""
+
+
+@dataclass
+class ReadAccount:
+    """Counts of one reading, where lines == kept + sum(dropped.values()).
+
+    Attributes:
+        lines: lines read.
+        kept: lines that became a record.
+        dropped: lines dropped, by reason.
+        notes: what happened inside kept records (merged duplicates, fields of a wrong type, ...).
+    """
+
+    lines: int = 0
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+
+    def note(self, what: str, count: int) -> None:
+        """Add to a note, unless there is nothing to add."""
+        if count:
+            self.notes[what] += count
+
+    def drop(self, reason: str, count: int) -> None:
+        """Add to the dropped lines, unless there is nothing to add."""
+        if count:
+            self.dropped[reason] += count
+
+    def refuse_bad(
+        self, path: str, reasons: Iterable[str], max_fraction: float, first_bad: int
+    ) -> None:
+        """Refuse a file of which too many lines are no record.
+
+        Args:
+            path: the file, for the message.
+            reasons: the reasons of dropping that say that a line is bad.
+            max_fraction: largest tolerated fraction of the lines that are not blank.
+            first_bad: number of the first bad line, from 1.
+
+        Raises:
+            CatalogError: the fraction is exceeded.
+        """
+        counts = {reason: self.dropped[reason] for reason in reasons if self.dropped[reason]}
+        bad = sum(counts.values())
+        fraction = bad / max(1, self.lines - self.dropped["blank"])
+        if fraction > max_fraction:
+            listed = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
+            raise CatalogError(
+                f"{path}: {bad:,} of {self.lines:,} lines are bad ({listed}), a fraction of "
+                f"{fraction:.3g} beyond {max_fraction:g}; the first is line {first_bad:,}; mend "
+                f"the file or allow more with catalog.max_bad_fraction="
+            )
+
+    def refuse_empty(self, path: str, remedies: Mapping[str, str]) -> None:
+        """Refuse a file of which nothing is kept, and say which reason removed most.
+
+        Raises:
+            CatalogError: no line was kept.
+        """
+        if self.kept:
+            return
+        filters = {reason: self.dropped[reason] for reason in remedies if self.dropped[reason]}
+        if filters:
+            reason = max(filters, key=lambda name: filters[name])
+            remedy = f"'{reason}' removed most: use {remedies[reason]}"
+        else:
+            remedy = "give a file that holds records"
+        raise CatalogError(f"{path}: nothing is left ({self}); {remedy}")
+
+    def __str__(self) -> str:
+        """One line for people."""
+        parts = [f"{self.lines:,} lines read, {self.kept:,} kept"]
+        parts += [f"{count:,} {reason}" for reason, count in sorted(self.dropped.items())]
+        text = ", ".join(parts)
+        if self.notes:
+            notes = ", ".join(f"{count:,} {note}" for note, count in sorted(self.notes.items()))
+            text += f" (of the kept: {notes})"
+        return text

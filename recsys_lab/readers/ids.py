@@ -1,0 +1,199 @@
+"""Raw ids to integers: every id is coded once and never held twice."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from recsys_lab.compute.kernel_cache import jit
+
+MAX_PACKED = 15  # bytes of an id that two words hold, beside their number
+_SMALLEST = 1 << 16
+_BETWEEN = b"\xff"  # what `unpack_ids` writes behind each id
+
+
+class IdCodes:
+    """Codes of raw ids: 0, 1, 2, ... as they come; their order means nothing.
+
+    An id of at most 15 bytes is held as two words, which sort as its bytes do: the bytes from the
+    highest down, padded with zeros, and their number in the lowest byte. Longer ids are few and
+    wait in a dictionary.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._keys = np.zeros((_SMALLEST, 2), np.uint64)  # of each code; zeros for a long id
+        self._slots = np.full(2 * _SMALLEST, -1, np.int32)  # open addressing, at most half full
+        self._long: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def encode_packed(self, words: np.ndarray) -> np.ndarray:
+        """Codes (n,) int32 of ids that are packed already, (n, 2) uint64."""
+        self._reserve(len(words))
+        codes = np.empty(len(words), np.int32)
+        self._count = _encode(words, self._slots, self._keys, self._count, codes)
+        return codes
+
+    def encode(self, raws: Iterable[str]) -> np.ndarray:
+        """Codes (n,) int32 of ids, none of them empty."""
+        encoded = [raw.encode() for raw in raws]
+        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+        words = pack_ids(np.frombuffer(b"".join(encoded), np.uint8), lengths)
+        is_long = lengths > MAX_PACKED
+        if not is_long.any():
+            return self.encode_packed(words)
+        codes = np.empty(len(encoded), np.int32)
+        codes[~is_long] = self.encode_packed(words[~is_long])
+        for place in np.flatnonzero(is_long).tolist():
+            codes[place] = self._encode_long(encoded[place])
+        return codes
+
+    def _encode_long(self, raw: bytes) -> int:
+        code = self._long.get(raw)
+        if code is None:
+            self._reserve(1)
+            code = self._long[raw] = self._count
+            self._count += 1
+        return code
+
+    def _reserve(self, count: int) -> None:
+        """Make room for so many new ids."""
+        needed = self._count + count
+        if needed > len(self._keys):
+            keys = np.zeros((max(needed, len(self._keys) * 3 // 2), 2), np.uint64)
+            keys[: self._count] = self._keys[: self._count]
+            self._keys = keys
+        if 2 * needed > len(self._slots):
+            self._slots = np.full(1 << int(2 * needed - 1).bit_length(), -1, np.int32)
+            _fill(self._slots, self._keys, self._count)
+
+    def raws(self, codes: np.ndarray) -> pl.Series:
+        """The raw ids of some codes, in their order."""
+        raws = unpack_ids(self._keys[codes]).tobytes().split(_BETWEEN)[:-1]
+        if self._long:
+            raw_of_code = {code: raw for raw, code in self._long.items()}
+            for place in np.flatnonzero(self._keys[codes, 1] == 0).tolist():
+                raws[place] = raw_of_code[int(codes[place])]
+        return pl.Series("item", raws, dtype=pl.Binary).cast(pl.String)
+
+    def sort(self, codes: np.ndarray) -> tuple[np.ndarray, pl.Series]:
+        """Distinct codes in the order of their raw ids, and these."""
+        keys = pl.DataFrame(self._keys[codes], schema=["high", "low"])
+        codes = codes[keys.select(pl.arg_sort_by("high", "low")).to_series().to_numpy()]
+        raws = self.raws(codes)
+        if self._long:
+            order = raws.arg_sort()
+            codes, raws = codes[order.to_numpy()], raws.gather(order)
+        return codes, raws
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The sorted vocabulary and the place of every code in it.
+
+    Attributes:
+        ids: the raw ids that stay, sorted.
+        of_code: (number of codes,) int32, the row of a code in ids, -1 where it does not stay.
+    """
+
+    ids: pl.Series
+    of_code: np.ndarray
+
+
+def rank_ids(codes: IdCodes, stays: np.ndarray) -> Ranks:
+    """Sort the ids that stay; the result does not depend on the order of their codes."""
+    order, ids = codes.sort(np.flatnonzero(stays))
+    of_code = np.full(len(codes), -1, np.int32)
+    of_code[order] = np.arange(len(order), dtype=np.int32)
+    return Ranks(ids, of_code)
+
+
+@jit()
+def pack_ids(data: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Words (n, 2) uint64 of ids that follow each other in data; zeros for those too long."""
+    words = np.zeros((len(lengths), 2), np.uint64)
+    first = 0
+    for k in range(len(lengths)):
+        if lengths[k] <= MAX_PACKED:
+            pack_id(data, first, first + lengths[k], words, k)
+        first += lengths[k]
+    return words
+
+
+@jit()
+def pack_id(data: np.ndarray, first: int, end: int, words: np.ndarray, row: int) -> None:
+    """Pack the id of 1 to 15 bytes that stands in data[first:end] into a row of words (n, 2)."""
+    length = end - first
+    high = low = np.uint64(0)
+    for k in range(first, first + min(8, length)):
+        high = (high << np.uint64(8)) | np.uint64(data[k])
+    for k in range(first + 8, end):
+        low = (low << np.uint64(8)) | np.uint64(data[k])
+    store_id(high, low, length, words, row)
+
+
+@jit()
+def store_id(high: np.uint64, low: np.uint64, length: int, words: np.ndarray, row: int) -> None:
+    """Write the first 8 bytes of an id and the others into a row of words, in their places."""
+    if length < 8:
+        high <<= np.uint64(8 * (8 - length))
+    elif length > 8:
+        low <<= np.uint64(8 * (16 - length))
+    words[row, 0] = high
+    words[row, 1] = low | np.uint64(length)
+
+
+@jit()
+def unpack_ids(words: np.ndarray) -> np.ndarray:
+    """The bytes of packed ids, one after the other, each ended by 255, which no text contains."""
+    data = np.empty((MAX_PACKED + 1) * len(words), np.uint8)
+    n = 0
+    for k in range(len(words)):
+        for byte in range(int(words[k, 1] & np.uint64(255))):
+            word = words[k, byte >> 3]
+            data[n] = (word >> np.uint64(56 - 8 * (byte & 7))) & np.uint64(255)
+            n += 1
+        data[n], n = 255, n + 1
+    return data[:n]
+
+
+@jit()
+def _slot(high: np.uint64, low: np.uint64, mask: int) -> int:
+    """Where to look for an id first."""
+    mixed = (high ^ (low >> np.uint64(29)) ^ low) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+    return int(mixed >> np.uint64(20)) & mask
+
+
+@jit()
+def _encode(
+    words: np.ndarray, slots: np.ndarray, keys: np.ndarray, count: int, codes: np.ndarray
+) -> int:
+    """Fill in the code of every packed id; the new number of codes."""
+    mask = len(slots) - 1
+    for k in range(len(words)):
+        high, low = words[k, 0], words[k, 1]
+        slot = _slot(high, low, mask)
+        while slots[slot] >= 0 and (keys[slots[slot], 0] != high or keys[slots[slot], 1] != low):
+            slot = (slot + 1) & mask
+        if slots[slot] < 0:
+            slots[slot] = count
+            keys[count, 0], keys[count, 1] = high, low
+            count += 1
+        codes[k] = slots[slot]
+    return count
+
+
+@jit()
+def _fill(slots: np.ndarray, keys: np.ndarray, count: int) -> None:
+    """Put all codes into empty slots; long ids have none."""
+    mask = len(slots) - 1
+    for code in range(count):
+        if keys[code, 1] != 0:
+            slot = _slot(keys[code, 0], keys[code, 1], mask)
+            while slots[slot] >= 0:
+                slot = (slot + 1) & mask
+            slots[slot] = code

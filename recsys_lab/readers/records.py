@@ -1,0 +1,62 @@
+"""What every catalogue source returns: items, weighted listings, and an account of the reading."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+from polars.datatypes import DataTypeClass
+
+from recsys_lab.readers.account import ReadAccount
+
+ITEM_SCHEMA: dict[str, DataTypeClass | pl.DataType] = {
+    "item": pl.String,  # raw id, exactly as written in the file
+    "title": pl.String,
+    "brand": pl.String,
+    "categories": pl.List(pl.List(pl.String)),  # every path, from the broadest to the narrowest
+    "price": pl.Float64,
+    "has_metadata": pl.Boolean,  # false where the item is only known as somebody's target
+}
+
+
+@dataclass(frozen=True)
+class LabelledPairs:
+    """Evaluation pairs that came with the catalogue: ids (P,), label 1 (pair) or 0 (negative)."""
+
+    heads: np.ndarray  # (P,) int32
+    tails: np.ndarray  # (P,) int32
+    labels: np.ndarray  # (P,) bool
+
+
+@dataclass(frozen=True)
+class Records:
+    """A catalogue as read.
+
+    Attributes:
+        items: N rows with ITEM_SCHEMA, unique and sorted by raw id; the row number is the item id.
+        sources: (E,) int32, the item that lists the other.
+        targets: (E,) int32, the item listed.
+        weights: (E,) float32, weight of the listing.
+        account: what was kept and dropped.
+        given: evaluation pairs by split name ("val", "test"), where the source brings its own.
+    """
+
+    items: pl.DataFrame
+    sources: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    account: ReadAccount
+    given: dict[str, LabelledPairs] = field(default_factory=dict)
+
+
+class CatalogSource(Protocol):
+    """A place to read a catalogue from; a frozen dataclass whose fields are its options."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Input files by role; their contents are part of the key of the prepared data."""
+        ...
+
+    def read(self) -> Records:
+        """Read the whole catalogue."""
+        ...

@@ -1,0 +1,249 @@
+"""The callback that draws learning curves while a model trains."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.tensorboard import SummaryWriter
+
+from recsys_lab.data.batch import Batch
+from recsys_lab.evaluation.metrics import precision_recall
+from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
+from recsys_lab.evaluation.ranking import evaluate_ranking
+from recsys_lab.evaluation.sampling import sample_pairs
+from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.evaluation.slices import EvaluationPairs
+from recsys_lab.figures.one_run import draw_learning_curve, draw_precision_recall
+from recsys_lab.models.task import EmbeddingTask
+from recsys_lab.results.curve import CurveFile, Row, points_every
+
+log = logging.getLogger(__name__)
+
+_CURVE_SLICES = ("all", "seen")
+_SHARE_OF_TIME = 0.05  # beyond this the curve is called expensive
+_WORTH_SAYING = 60.0  # seconds of training
+
+
+def net_scorer(
+    task: EmbeddingTask, seen: np.ndarray, items: np.ndarray | None = None
+) -> VectorScorer:
+    """Scorer of a model over all items, or those given (n,); item k of it is then items[k].
+
+    Training goes on in the vectors of a scorer over all items, which are no copies where a model
+    has them in a table.
+
+    Raises:
+        ValueError: a vector is not finite.
+    """
+    scorable = task.net.can_score(torch.from_numpy(seen).to(task.device))
+    if items is None:
+        return VectorScorer(*task.net.score_vectors(), scorable=scorable)
+    ids = torch.from_numpy(np.asarray(items, np.int64)).to(task.device)
+    return VectorScorer(*task.net.score_vectors(ids), scorable=scorable[ids])
+
+
+class LearningCurve(Callback):
+    """Scores a sample of the validation pairs every few batches, and logs what it finds.
+
+    Rows go to `curve.csv` and to the loggers, under the same names; figures are drawn when
+    training ends. The rows travel in checkpoints, so a resumed run goes on with its curve.
+
+    Args:
+        pairs: validation pairs with their negatives.
+        folder: run folder.
+        every_n_batches: batches between two points; more where an epoch would have over 20 points.
+        max_pairs: pairs of each kind in the sample.
+        ranking_queries: items ranked against the full catalogue at the end of an epoch.
+        max_scores: where these would be more scores than this, fewer items are ranked.
+        seed: seed of the samples.
+    """
+
+    def __init__(
+        self,
+        pairs: EvaluationPairs,
+        folder: Path,
+        *,
+        every_n_batches: int,
+        max_pairs: int,
+        ranking_queries: int,
+        max_scores: float,
+        seed: int,
+    ) -> None:
+        for name, value in (
+            ("every_n_batches", every_n_batches),
+            ("max_pairs", max_pairs),
+            ("ranking_queries", ranking_queries),
+            ("max_scores", max_scores),
+        ):
+            if value < 1:
+                raise ValueError(f"curve.{name} must be >= 1, got {value}")
+        self._pairs = pairs
+        self._items, self._sample = sample_pairs(pairs, max_pairs, seed)
+        self._folder = folder
+        self._every = every_n_batches
+        self._queries = ranking_queries
+        self._max_scores = max_scores
+        self._seed = seed
+        self._file = CurveFile(folder, list(pairs.negatives), _CURVE_SLICES)
+        self.items_trained = 0
+        self.fit_seconds = 0.0
+        self._own_seconds = 0.0
+        self._at_row = (0, 0.0)  # items and training seconds at the last row
+        self._losses: list[torch.Tensor] = []
+        self._clock = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs to go on with the curve."""
+        return {
+            "rows": self.rows,
+            "items": self.items_trained,
+            "seconds": self._seconds(),
+            "own_seconds": self._own_seconds,
+            "losses": [float(loss) for loss in self._losses],  # since the last row
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the curve of a checkpoint."""
+        self._file.rows = state_dict["rows"]
+        self.items_trained = state_dict["items"]
+        self.fit_seconds = state_dict["seconds"]
+        self._own_seconds = state_dict["own_seconds"]
+        self._losses = [torch.tensor(loss) for loss in state_dict["losses"]]
+        self._at_row = (self.items_trained, self.fit_seconds - self._own_seconds)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows so far."""
+        return self._file.rows
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all values that a row can have."""
+        return self._file.columns
+
+    def _seconds(self) -> float:
+        return self.fit_seconds + (time.perf_counter() - self._clock if self._clock else 0.0)
+
+    # -- hooks ---------------------------------------------------------------------------------
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock; write down what the curve of a resumed run has so far."""
+        self._clock = time.perf_counter()
+        self._file.rewrite()
+        for row in self.rows:
+            self._log(trainer, row)
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: EmbeddingTask, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count the batch; every few batches, add a point."""
+        self.items_trained += batch.num_trained
+        self._losses.append(outputs["mean_loss"])
+        num_batches = int(trainer.num_training_batches)
+        every, last = points_every(self._every, num_batches), batch_idx + 1 == num_batches
+        if (batch_idx + 1) % every == 0 or last:
+            self._add_point(trainer, pl_module, batch_idx, with_ranking=last)
+
+    def on_train_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: EmbeddingTask
+    ) -> None:
+        """Stop the clock, draw the figures, and say what the curve has cost."""
+        self.fit_seconds, self._clock = self._seconds(), 0.0
+        path, step = self._folder / "figures" / "learning_curve.png", trainer.global_step
+        pixels = draw_learning_curve(self.rows, path)
+        for board in _boards(trainer):
+            board.add_image("figures/learning_curve", pixels, step, dataformats="HWC")
+        self._log_precision_recall(trainer, pl_module)
+        share = self._own_seconds / max(self.fit_seconds, 1e-9)
+        if share > _SHARE_OF_TIME and self.fit_seconds > _WORTH_SAYING:
+            log.warning(
+                "the learning curve took %.0f %% of the training time: raise "
+                "curve.every_n_batches (now %d) or lower curve.max_pairs",
+                100 * share,
+                self._every,
+            )
+
+    # -- points --------------------------------------------------------------------------------
+
+    def _add_point(
+        self, trainer: Trainer, task: EmbeddingTask, batch_idx: int, *, with_ranking: bool
+    ) -> None:
+        # Waits for the device, so do it rarely.
+        loss = float(torch.stack([loss.cpu() for loss in self._losses]).mean())
+        task.check_finite(loss)
+        began = time.perf_counter()
+        self._losses.clear()
+        seconds = self._seconds()
+        row: Row = {
+            "step": trainer.global_step,
+            "epoch": trainer.current_epoch,
+            "items": self.items_trained,
+            "seconds": round(seconds, 4),
+            "train/loss": loss,
+            "train/lr": task.learning_rate(batch_idx),
+            "train/items_per_second": self._speed(seconds),
+        }
+        scorer = net_scorer(task, self._pairs.seen, self._items)
+        for name, value in evaluate_auc(scorer, self._sample).items():
+            if name.startswith("auc/") and name.endswith(_CURVE_SLICES):
+                row[f"val/{name}"] = value
+        if with_ranking:
+            row |= self._rank(task)
+            for name, value in row.items():
+                if name.startswith("val/") and value is not None:
+                    task.log(name, float(value), logger=False)  # for checkpoints to monitor
+        self._file.append(row)
+        self._log(trainer, row)
+        self._own_seconds += time.perf_counter() - began
+
+    def _speed(self, seconds: float) -> float:
+        """Items per second since the last row, scoring left out."""
+        training = seconds - self._own_seconds
+        items, passed = self.items_trained - self._at_row[0], training - self._at_row[1]
+        self._at_row = (self.items_trained, training)
+        return round(items / max(passed, 1e-9), 1)
+
+    def _rank(self, task: EmbeddingTask) -> Row:
+        """Full-catalogue ranking of a sample of the validation queries."""
+        scorer = net_scorer(task, self._pairs.seen)
+        budget = min(self._queries * self._pairs.num_items, self._max_scores)
+        metrics = evaluate_ranking(
+            scorer, self._pairs, ks=(10,), max_scores=budget, seed=self._seed
+        ).metrics()
+        return {f"val/{name}": metrics[f"{name}/all"] for name in ("hr@10", "ndcg@10", "mrr")}
+
+    def _log_precision_recall(self, trainer: Trainer, task: EmbeddingTask) -> None:
+        protocol = next(iter(self._sample.negatives))
+        scorer = net_scorer(task, self._pairs.seen, self._items)
+        every = score_evaluation_pairs(scorer, self._sample)
+        scores = scores_by_slice(self._sample, every, protocol)
+        if "all" not in scores:
+            return
+        positive, negative = scores["all"]
+        labels = np.repeat([1, 0], [len(positive), len(negative)])
+        both = torch.from_numpy(np.concatenate([positive, negative]))
+        probabilities = task.net.probability(both).numpy()
+        pixels = draw_precision_recall(
+            {name: precision_recall(*pair) for name, pair in scores.items()},
+            self._folder / "figures" / "precision_recall_validation.png",
+            title=f"validation pairs against {protocol} negatives",
+        )
+        for board in _boards(trainer):
+            step = trainer.global_step
+            board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
+            board.add_image("figures/precision_recall", pixels, step, dataformats="HWC")
+
+    def _log(self, trainer: Trainer, row: Row) -> None:
+        metrics = {name: value for name, value in row.items() if "/" in name and value is not None}
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=int(row["step"] or 0))
+
+
+def _boards(trainer: Trainer) -> list[SummaryWriter]:
+    """The TensorBoard writers; none under `fast_dev_run`."""
+    return [x.experiment for x in trainer.loggers if isinstance(x, TensorBoardLogger)]

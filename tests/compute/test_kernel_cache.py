@@ -1,0 +1,111 @@
+"""Compiled functions follow every edit, also one of a helper in another file."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HELPER = """
+from recsys_lab.compute.kernel_cache import jit
+
+@jit()
+def constant():
+    return {value}
+"""
+CALLER = """
+from recsys_lab.compute.kernel_cache import jit
+from pack.helper import constant
+
+@jit()
+def ask():
+    return constant()
+"""
+PROGRAM = """
+import sys
+from pathlib import Path
+from recsys_lab.compute import kernel_cache
+kernel_cache.KERNEL_CACHE = kernel_cache.KernelCache(Path("pack").resolve())
+from pack.caller import ask
+print(ask(), sum(ask.stats.cache_hits.values()), flush=True)
+if sys.argv[1:] == ["clear"]:
+    kernel_cache.KERNEL_CACHE.clear_others()
+if sys.argv[1:] == ["wait"]:
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "pack"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "helper.py").write_text(HELPER.format(value=1))
+    (folder / "caller.py").write_text(CALLER)
+    return folder
+
+
+def start(package: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    clean = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=package.parent,
+        env=clean | {"PYTHONPATH": str(package.parent)} | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ask(package: Path, *arguments: str, **environment: str) -> list[int]:
+    """What the compiled function returns in a new process, and whether it came from the cache."""
+    process = start(package, *arguments, **environment)
+    out, _ = process.communicate()
+    assert process.returncode == 0
+    return [int(word) for word in out.split()]
+
+
+def folders(home: Path) -> int:
+    return len(list(home.glob("kernels-*")))
+
+
+def test_an_edited_helper_is_compiled_anew(package: Path) -> None:
+    assert ask(package) == [1, 0]
+    assert ask(package) == [1, 1]
+    (package / "helper.py").write_text(HELPER.format(value=2))
+    assert ask(package) == [2, 0]
+    assert ask(package) == [2, 1]
+
+
+def test_old_code_is_cleared_on_request_and_never_under_a_running_process(package: Path) -> None:
+    old = start(package, "wait")
+    assert old.stdout is not None
+    assert old.stdout.readline() == "1 0\n"
+    (package / "helper.py").write_text(HELPER.format(value=2))
+    assert ask(package, "clear") == [2, 0]
+    assert folders(package / "__pycache__") == 2
+    old.communicate("")
+    assert ask(package) == [2, 1]  # importing clears nothing
+    assert folders(package / "__pycache__") == 2
+    assert ask(package, "clear") == [2, 1]
+    assert folders(package / "__pycache__") == 1
+
+
+def test_a_folder_that_the_user_names_is_respected(package: Path, tmp_path: Path) -> None:
+    assert ask(package, NUMBA_CACHE_DIR=str(tmp_path / "mine")) == [1, 0]
+    assert list((tmp_path / "mine").rglob("*.nbi"))
+    assert not folders(package / "__pycache__")
+
+
+def test_importing_the_package_does_nothing(tmp_path: Path) -> None:
+    """Neither in the environment nor on the disk, and no library comes with it."""
+    program = (
+        "import os, sys; before = dict(os.environ), set(sys.modules); import recsys_lab;"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before[1]};"
+        "print(dict(os.environ) == before[0], sorted(new))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True ['recsys_lab']\n"

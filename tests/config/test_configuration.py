@@ -1,0 +1,220 @@
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from recsys_lab.config.configuration import (
+    ConfigurationError,
+    check_configuration,
+    register_resolvers,
+)
+from recsys_lab.config.overrides import explain_overrides
+from tests.run_cases import ROOT
+
+CONF = ROOT / "conf"
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
+CHOICES = [
+    f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))
+]
+
+
+def configuration(*overrides: str) -> DictConfig:
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_composes_and_binds(choice: str) -> None:
+    needed = ["catalog.path=somewhere"] if choice.split("=")[1] in ("amazon", "edges") else []
+    check_configuration(configuration(choice, *needed))
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda p: str(p.name))
+def test_every_target_exists_and_takes_what_is_set(path: Path) -> None:
+    node = yaml.safe_load(path.read_text())
+    found = [n for n in (node, *node.values()) if isinstance(n, dict) and "_target_" in n]
+    for section in found:
+        parameters = inspect.signature(get_object(section["_target_"])).parameters
+        assert {str(k) for k in section} - {"_target_", "defaults"} <= set(parameters)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.embedding_dim=abc", "model.embedding_dim must be an integer, got 'abc'"),
+        ("model.embedding_dim=1.5", "model.embedding_dim must be an integer, got 1.5"),
+        ("seed=true", "seed must be an integer, got True"),
+        ("optimizer.lr=abc", "optimizer.lr must be a number, got 'abc'"),
+        ("model.score=euclid", "must be cosine or dot or center_context, got 'euclid'"),
+        ("split.negatives=[popular]", "split.negatives must be a list"),
+        ("train=1", "train must be true or false, got 1"),
+        ("ckpt_path=3", "ckpt_path must be text or null, got 3"),
+        ("catalog=amazon", "catalog.path is needed"),
+        ("seed=-1", "seed must lie in 0 .. 4294967295, got -1"),
+        ("trainer.devices=2", "trainer.devices must be 1, got 2"),
+        ("+foo=1", "unknown key 'foo'"),
+        ("+model.depth=2", "unknown key 'model.depth'.*embedding_dim"),
+        ("+data.seed=2", "unknown key 'data.seed'"),
+        ("~model.score", "model.score is needed"),
+        ("model._target_=os.system", "model._target_ must be one of this project's"),
+        ("catalog.relation_weights.also_bought=much", "catalog.relation_weights must be"),
+    ],
+)
+def test_wrong_values_are_named(override: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        check_configuration(configuration(override))
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("+trainer.profiler._target_=torch.load", "trainer.profiler._target_"),
+        ("+trainer.profiler={_target_: shutil.copy, src: a, dst: b}", "trainer.profiler._target_"),
+        ("+trainer.strategy={deep: [{_target_: os.system}]}", "trainer.strategy.deep.0._target_"),
+        ("model._target_=recsys_lab.results.files.os.system", "model._target_"),
+        ("optimizer._target_=torch.optim.lr_scheduler.LRScheduler", "optimizer._target_"),
+        ("optimizer._target_=torch.optim.Optimizer.load_state_dict", "optimizer._target_"),
+        ("catalog._target_=recsys_lab.results.files.write_text", "catalog._target_"),
+        ("+catalog.relation_weights={_target_: os.getcwd}", "catalog.relation_weights._target_"),
+        ("+trainer.profiler='${oc.create:{_target_: torch.load}}'", "trainer.profiler._target_"),
+        ("trainer.max_epochs={_target_: 3}", "trainer.max_epochs._target_"),
+    ],
+)
+def test_a_target_at_any_depth_is_one_of_the_allowed_objects(override: str, key: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(key)} must be one of"):
+        check_configuration(configuration(override))
+
+
+def test_optimisers_and_profilers_of_the_libraries_are_allowed() -> None:
+    profiler = "+trainer.profiler._target_=pytorch_lightning.profilers.SimpleProfiler"
+    check_configuration(configuration("optimizer._target_=torch.optim.Adagrad", "~optimizer.eps",
+                                      profiler))  # fmt: skip
+
+
+@pytest.mark.parametrize("section", ["curve", "evaluation"])
+def test_a_section_is_no_choice(section: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{section} must be a section"):
+        check_configuration(configuration(f"{section}=bogus"))
+
+
+def test_a_reference_to_nothing_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"model\.embedding_dim.*data\.nothing"):
+        check_configuration(configuration("model.embedding_dim=${data.nothing}"))
+
+
+def test_an_integer_is_a_number() -> None:
+    check_configuration(configuration("optimizer.lr=1", "ckpt_path=a.ckpt", "num_threads=2"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["modle=skipgram"], ["unknown key 'modle'", "catalog, ", "did you mean model?"]),
+        (["model=skipgam"], ["no choice 'skipgam'", "did you mean skipgram?"]),
+        (["model.embeding_dim=3"], ["in model there are", "did you mean embedding_dim?"]),
+        (
+            ["catalog.relation_weights.also_baught=1"],
+            ["in catalog.relation_weights", "also_bought"],
+        ),
+        (["-m", "model=skipgram,skipgam"], ["no choice 'skipgam'"]),
+        (["-m", "seed=0,1", "data=pears"], ["no choice 'pears'", "pairs, sequences"]),
+        (["-m", "model.embedding_dim=8,16", "model.score=dot", "model.sc=1"], ["'model.sc'"]),
+        (["-m", "optimizer.lr=0.1", "model.embedding_dim=8,16", "seed.x=1,2"], ["seed.x=1"]),
+        (
+            ["-m", "experiment=skipgram_side_info,skipgram", "model.fields=[brand]"],
+            ["unknown key 'model.fields'", "in model there are", "(with experiment=skipgram)"],
+        ),
+        (
+            ["-m", "experiment=glob(mf_*)", "model.fields=[brand]"],
+            ["with experiment=mf_bias_pairs"],
+        ),
+        (["experiment=skipgram_tunned"], ["no choice 'skipgram_tunned'", "mean skipgram_tuned?"]),
+        (["-m", "experiment=skipgram,nothing", "seed=0,1"], ["no choice 'nothing'", "cold_start"]),
+        (["-m", "experiment=glob(mfx*)"], ["experiment has no choice 'mfx*'", "mf_pairs"]),
+        (["--config-dir", "nowhere"], ["--config-dir: there is no folder nowhere"]),
+        (["--cfg", "job", "nonsense=1"], ["unknown key 'nonsense'"]),
+        (["seed.x=1"], ["cannot use 'seed.x=1'"]),
+        (["data.num_negatives=[1"], ["cannot read the command line"]),
+    ],
+)
+def test_overrides_that_cannot_be_composed_are_explained(arguments: list, parts: list) -> None:
+    complaint = explain_overrides(arguments, CONF)
+    assert complaint is not None
+    assert "\n" not in complaint
+    for part in parts:
+        assert part in complaint
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["seed=1", "model.embedding_dim=64", "catalog=amazon", "catalog.path=x y.gz"],
+        ["catalog.path=x", "catalog=edges"],
+        ["-m", "seed=0,1,2", "data=pairs,sequences", "optimizer.lr=range(1,3)"],
+        ["--multirun", "optimizer.lr=0.1,0.2"],
+        ["-m", "experiment=glob(skipgram_side*)", "model.fields=[brand]", "seed=0,1"],
+        ["-m", "model=skipgram_side_info,skipgram_side_info", "model.pooling=mean,attention"],
+        ["-m", "experiment=glob(*)", "catalog.num_items=500"],
+        ["hydra.run.dir=somewhere", "+catalog.extra=1"],
+        ["--help"],
+        ["--cfg", "job", "seed=1"],
+    ],
+)
+def test_overrides_that_hydra_takes_pass(arguments: list) -> None:
+    assert explain_overrides(arguments, CONF) is None
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path) -> Path:
+    """A configuration folder outside the project, with one preset and one model."""
+    preset = "# @package _global_\ndefaults:\n  - override /model: mine\nseed: 7\n"
+    for name, text in (("experiment/mine", preset), ("model/mine", "defaults: [skipgram]\n")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.yaml").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("multirun", [[], ["-m"]])
+@pytest.mark.parametrize("by", ["--config-dir", "hydra.searchpath"])
+def test_a_folder_of_ones_own_is_part_of_the_tree(
+    own_folder: Path, by: str, multirun: list
+) -> None:
+    where = (
+        ["--config-dir", str(own_folder)]
+        if by == "--config-dir"
+        else [f"hydra.searchpath=[file://{own_folder}]"]
+    )
+    assert explain_overrides([*multirun, *where, "experiment=mine", "seed=3"], CONF) is None
+    for group in GROUPS:
+        complaint = explain_overrides([*multirun, *where, f"{group}=no_such_choice"], CONF)
+        assert complaint is not None
+        assert f"{group} has no choice 'no_such_choice'; choose from " in complaint
+        assert ("mine" in complaint.split("choose from ")[1]) == (group in ("experiment", "model"))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("multirun", [[], ["-m"]])
+def test_every_group_refuses_a_choice_that_does_not_exist(group: str, multirun: list) -> None:
+    complaint = explain_overrides([*multirun, f"{group}=no_such_choice"], CONF)
+    assert complaint is not None
+    assert f"{group} has no choice 'no_such_choice'; choose from " in complaint
+
+
+def test_checks_do_not_change_the_configuration() -> None:
+    cfg = configuration()
+    before = OmegaConf.to_yaml(cfg)
+    check_configuration(cfg)
+    assert OmegaConf.to_yaml(cfg) == before
+    with open_dict(cfg):
+        cfg.extra = 1
+    with pytest.raises(ConfigurationError):
+        check_configuration(cfg)

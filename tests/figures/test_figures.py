@@ -1,0 +1,160 @@
+from textwrap import fill
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from recsys_lab.evaluation.metrics import precision_recall
+from recsys_lab.figures.canvas import MAX_SERIES, PALETTE, series_style
+from recsys_lab.figures.many_runs import (
+    Measured,
+    draw_learning_curves,
+    draw_precision_recall_panels,
+    draw_time_against_quality,
+)
+from recsys_lab.figures.one_run import learning_rate_resets
+from recsys_lab.results.curve import read_curve
+from recsys_lab.results.precision_recall import (
+    MAX_THRESHOLDS,
+    read_precision_recall,
+    thin_curve,
+    write_precision_recall,
+)
+from tests.run_folder_cases import write_curves
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def curves(tmp_path, seeds=(0, 1), resets=False):
+    rows = []
+    for seed in seeds:
+        (folder := tmp_path / f"{seed}").mkdir()
+        write_curves(folder, seed, resets)
+        rows.append(read_curve(folder))
+    return rows
+
+
+def test_curve_file_reads_back_without_a_torn_line(tmp_path):
+    (rows,) = curves(tmp_path, seeds=(0,))
+    assert [row["step"] for row in rows] == list(range(10, 70, 10))
+    assert rows[0]["val/auc/uniform/all"] == pytest.approx(0.54)
+    assert rows[0]["val/auc/uniform/seen"] is None
+    with (tmp_path / "0" / "curve.csv").open("a") as file:
+        file.write("70,1,7")
+    assert read_curve(tmp_path / "0") == rows
+    assert read_curve(tmp_path) == []
+
+
+def test_learning_curves_show_mean_band_and_resets(tmp_path):
+    rows = curves(tmp_path, resets=True)
+    steps = learning_rate_resets(rows[0])
+    assert steps
+    figure = draw_learning_curves({"one": rows}, tmp_path / "curve.png")
+    uniform = figure.axes[0]
+    items, values = uniform.lines[0].get_data()
+    assert items[0] == pytest.approx(100 / 1e6)
+    assert values[0] == pytest.approx(0.54 + 0.005)  # between the two seeds
+    assert len(uniform.collections) == 1
+    at = [line.get_xdata()[0] for line in uniform.lines[1:]]
+    assert at == pytest.approx([10 * step / 1e6 for step in steps])
+    assert (tmp_path / "curve.png").read_bytes().startswith(PNG)
+
+
+def test_learning_curves_draw_no_more_than_can_be_told_apart(tmp_path):
+    (rows,) = curves(tmp_path, seeds=(0,))
+    many = {f"run {k}": [rows] for k in range(MAX_SERIES + 3)}
+    figure = draw_learning_curves(many, tmp_path / "curve.png")
+    assert len(figure.axes[0].lines) == MAX_SERIES
+    assert len({series_style(k) for k in range(2 * len(PALETTE))}) == 2 * len(PALETTE)
+    assert 2 * len(PALETTE) >= MAX_SERIES
+
+
+def test_curves_without_values_make_a_figure_all_the_same(tmp_path):
+    figure = draw_learning_curves({"empty": [[], []]}, tmp_path / "curve.png")
+    assert not figure.axes[0].lines
+
+
+def test_cliff_of_the_unscored_pairs_is_marked_where_it_is(tmp_path):
+    rng = np.random.default_rng(0)
+    positive, negative = rng.normal(1.0, 1.0, 900), rng.normal(-1.0, 1.0, 900)
+    constant = 0.25
+    every = [np.append(scores, np.full(100, constant)) for scores in (positive, negative)]
+    panels = {
+        "cliff": {"all": precision_recall(*every), "seen": precision_recall(positive, negative)}
+    }
+    thin = {part: thin_curve(*curve) for part, curve in panels["cliff"].items()}
+    figure = draw_precision_recall_panels({"cliff": thin}, {"cliff": 0.9}, tmp_path / "a.png")
+    axis = figure.axes[0]
+    marks = [line for line in axis.lines if line.get_linestyle() == ":"]
+    assert [mark.get_xdata()[0] for mark in marks] == [constant]
+    assert "10.0% unscored" in axis.get_xlabel()
+    plain = draw_precision_recall_panels({"cliff": thin}, {"cliff": 1.0}, tmp_path / "b.png")
+    assert not [line for line in plain.axes[0].lines if line.get_linestyle() == ":"]
+
+
+def test_thinned_curve_keeps_the_cliff_and_the_ends(tmp_path):
+    rng = np.random.default_rng(1)
+    positive, negative = rng.normal(size=(2, 20_000))
+    positive[:5000] = 0.125
+    curve = precision_recall(positive, negative)
+    thresholds, precision, recall = thin_curve(*curve)
+    assert len(thresholds) == len(precision) == len(recall) <= MAX_THRESHOLDS
+    assert (np.diff(thresholds) > 0).all()
+    assert (thresholds[0], thresholds[-1]) == (curve[0][0], curve[0][-1])
+    assert np.diff(recall).min() == np.diff(curve[2]).min()  # as steep as it was
+    middle = np.linspace(-2, 2, 200)
+    thin, full = (np.interp(middle, t, r[: len(t)]) for t, _, r in [(thresholds, 0, recall), curve])
+    assert np.abs(thin - full).max() < 0.01
+
+    write_precision_recall(tmp_path, {"all": curve, "seen": curve})
+    back = read_precision_recall(tmp_path)
+    assert list(back) == ["all", "seen"]
+    np.testing.assert_allclose(back["all"][2], recall, rtol=1e-6)
+    assert read_precision_recall(tmp_path / "none") == {}
+    (tmp_path / "precision_recall.csv").write_text("slice,threshold\nall,x\n")
+    with pytest.raises(ValueError, match="is damaged"):
+        read_precision_recall(tmp_path)
+
+
+def test_points_of_time_and_quality_are_named_without_overlap(tmp_path):
+    points = {
+        f"experiment number {k}": Measured(10.0 + k % 2, 0.5, 0.2 + 0.001 * k, 0.002)
+        for k in range(4)
+    }
+    levels = {"Adamic-Adar": 0.2, "walk proximity": 0.2001}
+    figure = draw_time_against_quality(points, levels, tmp_path / "t.png", "NDCG@10")
+    axis = figure.axes[0]
+    names = {text.get_text(): text for text in axis.texts}
+    assert set(names) == {fill(label, 32) for label in points} | set(levels)
+    boxes = [Text.get_window_extent(text) for text in axis.texts]  # without the arrows
+    for k, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[k + 1 :])
+
+
+def test_no_name_of_a_point_lies_on_a_line(tmp_path):
+    points = {
+        "between the lines": Measured(1.0, 0.0, 0.2, 0.0),
+        "far": Measured(2.0, 0.0, 0.5, 0.0),
+    }
+    levels = {"above": 0.21, "below": 0.19, "level with it": 0.2}
+    figure = draw_time_against_quality(points, levels, tmp_path / "t.png", "NDCG@10")
+    axis = figure.axes[0]
+    (name,) = [text for text in axis.texts if text.get_text() == "between the lines"]
+    box = Text.get_window_extent(name)
+    for level in levels.values():
+        height = axis.transData.transform((0, level))[1]
+        assert not box.y0 <= height <= box.y1
+
+
+def test_curves_of_very_different_length_are_logarithmic(tmp_path):
+    rows = [{"step": k, "items": 1000 * k, "val/auc/uniform/all": 0.5} for k in range(1, 11)]
+    for most, scale in ((3, "linear"), (10, "log")):
+        short = [{**row, "items": row["items"] // most} for row in rows]
+        figure = draw_learning_curves({"long": [rows], "short": [short]}, tmp_path / "c.png")
+        assert figure.axes[0].get_xscale() == scale
+
+
+def test_wide_ranges_of_time_are_logarithmic(tmp_path):
+    points = {"fast": Measured(1.0, 0.0, 0.2, 0.0), "slow": Measured(900.0, 0.0, 0.3, 0.0)}
+    figure = draw_time_against_quality(points, {}, tmp_path / "t.png", "NDCG@10")
+    assert figure.axes[0].get_xscale() == "log"

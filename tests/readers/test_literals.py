@@ -1,0 +1,153 @@
+import ast
+import contextlib
+import string
+import warnings
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_lab.readers.lines import read_batches
+from recsys_lab.readers.literals import parse_line
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+TOKENS = "{ } [ ] ( , : ' \" \\ \\x4 1 u u'a' 'a' \\u00e9 \\' None True 'a': - . e5 \\N{DASH} \\7 #"
+fragments = st.lists(
+    st.sampled_from([*TOKENS.split(" "), " ", "\t"]) | st.sampled_from(string.printable)
+).map("".join)
+
+
+def oracle(text: str) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # unknown escapes
+        return ast.literal_eval(text)
+
+
+@settings(deadline=None)  # the first example compiles
+@given(values)
+def test_what_repr_writes_is_read_back(value):
+    assert parse_line(repr(value).encode()) == value
+
+
+@settings(deadline=None)  # the first example compiles
+@given(values)
+def test_json_is_read_as_json(value):
+    try:
+        line = orjson.dumps(value)
+    except TypeError:  # lone surrogates
+        return
+    assert parse_line(line) == value
+
+
+@settings(deadline=None)
+@given(fragments)
+def test_whatever_is_read_is_what_python_reads(text):
+    try:
+        value = parse_line(text.encode())
+    except ValueError:
+        return
+    try:
+        expected = oracle(text)
+    except (ValueError, SyntaxError, MemoryError):
+        # no Python, but JSON: its names, "\r" between tokens, "\/"
+        assert value == orjson.loads(text)
+        return
+    assert value == expected
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(line):
+    with contextlib.suppress(ValueError):
+        parse_line(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        (rb"{'a': 'it\'s', \"b\": 1}".replace(b'\\"', b'"'), {"a": "it's", "b": 1}),
+        (b"""{'a': "it's", 'b': 'say "x"'}""", {"a": "it's", "b": 'say "x"'}),
+        (rb"{u'a': U'\x41\u00e9\U0001F600\101\60\777'}", {"a": "Aé😀A0ǿ"}),
+        (rb"['\a\b\f\n\r\t\v\\', '\q\d\ ']", ["\a\b\f\n\r\t\v\\", "\\q\\d\\ "]),
+        (b"['\ttab \x01\x7f']", ["\ttab \x01\x7f"]),
+        (b"{'a': None, 'b': True, 'c': False,}", {"a": None, "b": True, "c": False}),
+        (b"{'a': nan, 'b': -inf, 'c': inf}", {"a": None, "b": None, "c": None}),
+        (b'{"a": NaN, "b": -Infinity, "c": true}', {"a": None, "b": None, "c": True}),
+        (b"[-1, 2.5, 1e-3, 1E5]", [-1, 2.5, 1e-3, 1e5]),
+        (rb"['\ud83d\ude00']", ["😀"]),
+        (b"{'a': 1, 'a': 2}", {"a": 2}),
+        (b"[123456789012345678901234567890]", [1.2345678901234568e29]),
+        ("\ufeff{'é': 'ü\u2028'}".encode(), {"é": "ü\u2028"}),
+        (b"'__import__'", "__import__"),
+    ],
+)
+def test_hand_made_literals(line, value):
+    assert parse_line(line) == value
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"__import__('os').system('touch X')",
+        b"{'asin': 'a', 'related': {'also_bought': [__import__('os').system('touch X')]}}",
+        b"{'a': open('/etc/passwd')}",
+        b"['a' + 'b']",
+        b"['a' 'b']",
+        b"[r'a']",
+        b"[b'a']",
+        b"[f'a']",
+        rb"['\N{DASH}']",
+        b"(1, 2)",
+        b"{1, 2}",
+        b"{1: 2}",
+        b"[1, 2",
+        b"[,]",
+        b"[1,,]",
+        b"{'a':,}",
+        b"'a",
+        rb"'a\'",
+        rb"'\x4'",
+        rb"'\uD83'",
+        rb"'\U00110000'",
+        rb"['\ud800']",
+        b"['a\0b']",
+        b"['a\rb']",
+        b"['\xff']",
+        b"\xff\xfe",
+        b"1e999",
+        b"[1] # comment",
+        b"'''a'''",
+        b"0x1f",
+        b"1_000",
+        b"\x80\x04\x95",
+        b"",
+        b"\0",
+        b"[" * 100_000,
+        b"[" * 100_000 + b"]" * 100_000,
+        b"{'a':" * 100_000,
+        b"9" * 5000,
+    ],
+    ids=lambda line: repr(line[:30]),
+)
+def test_what_is_no_plain_literal_is_refused(line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"."):
+        parse_line(line)
+    assert not list(tmp_path.iterdir())
+
+
+def test_digital_music_equals_literal_eval(real_data):
+    path = real_data("amazon_digital_music/meta_Digital_Music.first7419.json.gz")
+    lines = [line for batch in read_batches(path) for line in batch]
+    assert len(lines) == 7419
+    for line in lines:
+        assert parse_line(line) == oracle(line.decode())

@@ -1,0 +1,232 @@
+import csv
+import io
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recsys_lab.report.__main__ import main
+from recsys_lab.report.comparison import compare
+from recsys_lab.report.tables import to_csv
+from recsys_lab.results.run_folder import find_run_folders, read_run
+from tests.run_cases import ROOT
+from tests.run_folder_cases import BASELINES, cold_metrics, metrics, write_run
+
+
+def comparison_of(*folders):
+    return compare([read_run(folder) for folder in find_run_folders(folders)])
+
+
+def written_by_main(folder, capsys):
+    assert main([str(folder)]) == 0
+    out = folder / "comparison"
+    assert capsys.readouterr().out.splitlines()[-1] == str(out / "comparison.html")
+    return out
+
+
+def test_runs_that_differ_in_seed_and_paths_are_one_experiment(tmp_path):
+    qualities = [0.2, 0.3, 0.25]
+    for seed, quality in enumerate(qualities):
+        write_run(tmp_path / f"{seed}_run", seed, metrics(seed, quality))
+    write_run(tmp_path / "3_run", 0, metrics(0, 0.1), embedding_dim=64)
+    (table,) = comparison_of(tmp_path).tables
+    first, second = table.experiments
+    assert (first.seeds, second.seeds) == ([0, 1, 2], [0])
+    value = first.values["ndcg@10/all"]
+    assert value.mean == pytest.approx(np.mean(qualities))
+    assert value.deviation == pytest.approx(np.std(qualities, ddof=1))
+    assert value.bounds == pytest.approx((np.mean(qualities) - 0.05, np.mean(qualities) + 0.05))
+    assert second.values["ndcg@10/all"].deviation is None
+    assert first.label == "skipgram on pairs embedding_dim=8"
+    assert second.label == "skipgram on pairs embedding_dim=64"
+    assert "auc/uniform/one_cold" not in first.values
+    assert table.title == "meta_Toys, split by pairs: 100 items, 1,000 pairs"
+
+
+def test_a_preset_names_its_experiment_and_choices_tell_two_apart(tmp_path):
+    write_run(tmp_path / "a", values=metrics(), choices={"experiment": "node2vec"})
+    write_run(tmp_path / "b", values=metrics(), choices={"schedule": "linear"}, dropout=1)
+    write_run(tmp_path / "c", values=metrics(), choices={"schedule": "cosine"}, dropout=2)
+    (table,) = comparison_of(tmp_path).tables
+    assert {entry.label for entry in table.experiments} == {
+        "node2vec",
+        "skipgram on pairs schedule=linear dropout=1",
+        "skipgram on pairs schedule=cosine dropout=2",
+    }
+
+
+def test_baselines_stand_once_for_each_split(tmp_path):
+    for seed in range(3):
+        write_run(tmp_path / f"a{seed}", seed, metrics(seed))
+    (table,) = comparison_of(tmp_path).tables
+    assert [entry.label for entry in table.baselines] == [
+        "popularity",
+        "Adamic-Adar",
+        "walk proximity",
+    ]
+    levels = [entry.values["ndcg@10/all"].mean for entry in table.baselines]
+    assert levels == list(BASELINES.values())
+    assert not any("differ" in note for note in table.notes)
+
+
+def test_baselines_that_differ_within_a_split_are_said(tmp_path):
+    write_run(tmp_path / "a", 0, metrics(0))
+    odd = metrics(1) | {"baseline/popularity/ndcg@10/all": 0.5}
+    write_run(tmp_path / "b", 1, odd)
+    (table,) = comparison_of(tmp_path).tables
+    assert any("baselines of b differ from those shown" in note for note in table.notes)
+
+
+def test_failed_unfinished_and_damaged_runs_are_listed_with_their_reason(tmp_path):
+    write_run(tmp_path / "good", 0, metrics(0))
+    log = "10:00:00 INFO    begins\n10:00:01 ERROR   lr must be > 0, got -1\n"
+    write_run(tmp_path / "failed", 1, log=log)
+    write_run(tmp_path / "killed", 2, log="10:00:00 INFO    begins\n")
+    (write_run(tmp_path / "torn", 3) / "metrics.json").write_text('{"seed": 3, "te')
+    (write_run(tmp_path / "alien", 4) / "metrics.json").write_text('{"seed": 4}')
+    (write_run(tmp_path / "garbled", 5, metrics(5)) / ".hydra" / "config.yaml").write_text("a: [")
+    comparison = comparison_of(tmp_path)
+    reasons = {Path(name).name: reason for name, reason in comparison.problems}
+    assert reasons["failed"] == "failed: lr must be > 0, got -1"
+    assert reasons["killed"].startswith("unfinished")
+    assert reasons["torn"].startswith("metrics.json is damaged")
+    assert "which data" in reasons["alien"]
+    assert "garbled" in reasons
+    (table,) = comparison.tables
+    assert [entry.seeds for entry in table.experiments] == [[0]]
+
+
+@pytest.mark.parametrize("other", [{"split": "split-b"}, {"vocabulary": "others"}])
+def test_unequal_runs_are_listed_and_never_averaged(tmp_path, other):
+    write_run(tmp_path / "a", 0, metrics(0, 0.2))
+    write_run(tmp_path / "b", 1, metrics(1, 0.3))
+    write_run(tmp_path / "c", 2, metrics(2, 0.9, **other))
+    comparison = comparison_of(tmp_path)
+    first, second = comparison.tables
+    assert first.experiments[0].values["ndcg@10/all"].mean == pytest.approx(0.25)
+    assert second.experiments[0].values["ndcg@10/all"].mean == pytest.approx(0.9)
+    ((name, reason),) = comparison.problems
+    assert Path(name).name == "c"
+    assert reason.startswith("unequal: ")
+    assert reason.endswith("see table 2")
+
+
+def test_missing_seeds_and_repeated_runs_are_listed(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path / f"a{seed}", seed, metrics(seed))
+    write_run(tmp_path / "b", 0, metrics(0, 0.1), embedding_dim=64)
+    write_run(tmp_path / "z", 0, metrics(0, 0.5))
+    comparison = comparison_of(tmp_path)
+    first = comparison.tables[0].experiments[0]
+    assert [run.folder.name for run in first.runs] == ["z", "a1"]
+    reasons = {Path(name).name: reason for name, reason in comparison.problems}
+    assert reasons["a0"] == "repeated: z has the same settings and seed, and is used"
+    assert reasons["skipgram on pairs embedding_dim=64"] == "missing: no finished run of seed 1"
+
+
+def test_a_slice_of_a_handful_of_pairs_gets_no_column(tmp_path):
+    for name, count in (("few", 1), ("many", 40)):
+        counts = {"count/test/all": 1000, "count/test/one_cold": count}
+        values = metrics(**{"baseline/popularity/auc/uniform/one_cold": 0.4}) | counts
+        write_run(tmp_path / name / "run", values=values)
+    shown = {
+        name: [column.key for column in comparison_of(tmp_path / name).tables[0].columns]
+        for name in ("few", "many")
+    }
+    assert set(shown["many"]) - set(shown["few"]) == {"auc/uniform/one_cold"}
+
+
+def test_csv_reads_back_what_was_measured(tmp_path):
+    label = 'a "quoted", name\nin two lines'
+    for seed in (0, 1):
+        choices = {"experiment": label}
+        write_run(tmp_path / f"a{seed}", seed, metrics(seed, 0.2 + seed / 7), choices=choices)
+    rows = list(csv.DictReader(io.StringIO(to_csv(comparison_of(tmp_path)))))
+    assert [row["kind"] for row in rows] == ["experiment"] + ["baseline"] * 3
+    assert rows[0]["label"] == label
+    assert (rows[0]["seeds"], rows[0]["n"], rows[0]["split_hash"]) == ("0 1", "2", "split-a")
+    assert float(rows[0]["ndcg@10/all/mean"]) == np.mean([0.2, 0.2 + 1 / 7])
+    assert rows[0]["auc/uniform/one_cold/mean"] == ""
+    assert rows[1]["ndcg@10/all/deviation"] == ""
+
+
+class Page(HTMLParser):
+    """Tags, and addresses that a browser would fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.addresses = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+
+
+def test_html_is_one_page_that_escapes_every_name(tmp_path, capsys):
+    evil = "<script>alert(1)</script>$how_to_read $\\frac$ & \"x\" 'y'"
+    write_run(tmp_path / "a", 0, metrics(0), choices={"experiment": evil})
+    write_run(tmp_path / "b<script>", 1, log=f"10:00:01 ERROR   {evil}\n")
+    write_run(tmp_path / "c", 2, metrics(2, split="<script>"), choices={"catalog": "<script>"})
+    out = written_by_main(tmp_path, capsys)
+    page = (out / "comparison.html").read_text(encoding="utf-8")
+    parsed = Page()
+    parsed.feed(page)
+    assert "script" not in parsed.tags
+    assert "&lt;script&gt;alert(1)" in page
+    assert parsed.tags.count("img") == 6
+    assert all(address.startswith("data:image/png;base64,") for address in parsed.addresses)
+    assert not re.search(r"url\(|@import|https?://", page)
+    assert "Published figures, on other data" in page
+    assert "<script" not in (out / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_markdown_marks_the_best_and_breaks_no_table(tmp_path, capsys):
+    write_run(tmp_path / "a", 0, metrics(0, 0.25), choices={"experiment": "a|b"})
+    choices = {"experiment": "plain"}
+    write_run(tmp_path / "b", 0, metrics(0, 0.15), choices=choices, embedding_dim=64)
+    text = (written_by_main(tmp_path, capsys) / "comparison.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    best = next(line for line in rows if "a\\|b" in line)
+    assert "**0.2500**" in best
+    worse = next(line for line in rows if line.startswith("| plain"))
+    assert "**0.1500**" not in worse
+    assert "+0.0500 (+25.0%) [+0.0400, +0.0600]" in text
+    assert "5.00% of the test pairs by a\\|b; plain" in text
+    assert ".9554" in text
+    assert "on other data" in text
+
+
+def test_nothing_to_compare_is_one_sentence_and_an_exit_code(tmp_path):
+    command = [sys.executable, "-m", "recsys_lab.report", str(tmp_path)]
+    root = ROOT
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"no run folders (with .hydra/config.yaml) in {tmp_path}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_absent_folder_and_only_failed_runs(tmp_path, capsys):
+    assert main([str(tmp_path / "nowhere")]) == 1
+    assert "no such folder" in capsys.readouterr().err
+    write_run(tmp_path / "a", 0, log="10:00:01 ERROR   no\n")
+    assert main([str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert "has finished" in capsys.readouterr().err
+    assert "failed: no" in (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_a_cold_start_run_is_compared_with_the_content_baseline(tmp_path, capsys):
+    values = {n: v for n, v in cold_metrics(0.4).items() if not n.startswith("difference/")}
+    for bound, value in (("value", 0.05), ("low", 0.01), ("high", 0.09)):
+        values[f"difference/content/hr@10/all/{bound}"] = value
+    values["baseline/content/coverage/all"] = 0.75
+    write_run(tmp_path / "a", 0, values, choices={"experiment": "cold"})
+    text = (written_by_main(tmp_path, capsys) / "comparison.md").read_text(encoding="utf-8")
+    assert "| experiment | HR@10 less content (tf-idf) |\n" in text
+    assert "**+0.0500 (+50.0%) [+0.0100, +0.0900]**" in text
+    assert "25.00% of the test pairs by content (tf-idf)" in text

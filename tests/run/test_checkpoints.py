@@ -1,0 +1,135 @@
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from torch.utils.data import DataLoader
+
+from recsys_lab.models.task import TrainingError
+from recsys_lab.run.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_checkpoint
+
+
+class Payload:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.path),)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"weights": torch.arange(3.0), "step": 4}, path)
+    loaded = load_checkpoint(path)
+    assert loaded["step"] == 4
+    assert torch.equal(loaded["weights"], torch.arange(3.0))
+    assert [p.name for p in path.parent.iterdir()] == ["a.ckpt"]
+
+
+def test_large_tensors_are_written_whole(tmp_path: Path) -> None:
+    """Several pieces of one tensor, and pieces of several tensors."""
+    path, table = tmp_path / "a.ckpt", torch.arange(10_000_000.0)  # 40 MB
+    AtomicCheckpointIO().save_checkpoint({"table": table, "sums": [table[:9], table + 1]}, path)
+    loaded = load_checkpoint(path)
+    assert torch.equal(loaded["table"], table)
+    assert torch.equal(loaded["sums"][0], table[:9])
+    assert torch.equal(loaded["sums"][1], table + 1)
+
+
+def test_what_a_killed_process_left_is_not_written_through(tmp_path: Path) -> None:
+    """A name of the best checkpoint that stands where the next one is about to be written."""
+    best, last = tmp_path / "best.ckpt", tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, best)
+    os.link(best, tmp_path / ".last.ckpt.part")
+    AtomicCheckpointIO().save_checkpoint({"step": 2}, last)
+    assert [load_checkpoint(path)["step"] for path in (best, last)] == [1, 2]
+
+
+def test_a_payload_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    path, harm = tmp_path / "bad.ckpt", tmp_path / "harm"
+    torch.save({"state_dict": Payload(harm)}, path)
+    with pytest.raises(TrainingError, match="not a whole and safe checkpoint"):
+        load_checkpoint(path)
+    path.write_bytes(pickle.dumps(Payload(harm)))
+    with pytest.raises(TrainingError, match="not a whole and safe checkpoint"):
+        AtomicCheckpointIO().load_checkpoint(path, weights_only=False)
+    assert not harm.exists()
+
+
+@pytest.mark.parametrize("keep", [0, 10, 0.5])
+def test_a_broken_file_is_named(tmp_path: Path, keep: float) -> None:
+    path = tmp_path / "cut.ckpt"
+    torch.save({"weights": torch.zeros(1000)}, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content)) if keep < 1 else int(keep)])
+    with pytest.raises(TrainingError, match=r"cut\.ckpt"):
+        load_checkpoint(path)
+    with pytest.raises(TrainingError, match="there is no file"):
+        load_checkpoint(tmp_path / "none.ckpt")
+
+
+def test_a_failed_write_leaves_what_stood_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(TrainingError, match=r"cannot write the checkpoint .*a\.ckpt .*No space"):
+        AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
+    assert load_checkpoint(path)["step"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+class Measured(LightningModule):
+    """Trains nothing, and logs the next of some values at the end of each epoch."""
+
+    def __init__(self, values: list[float]) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.values = values
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        return (self.weight * batch).sum()
+
+    def on_train_epoch_end(self) -> None:
+        self.log("val/x", self.values[self.current_epoch])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(folder: Path, values: list[float], epochs: int) -> None:
+    """Train to so many epochs, going on from the last checkpoint if there is one."""
+    last = folder / "last.ckpt"
+    trainer = Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        callbacks=[BestCheckpoint(folder, "val/x")],
+        plugins=[AtomicCheckpointIO()],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    data = DataLoader(torch.ones(4), batch_size=2)
+    trainer.fit(Measured(values), data, ckpt_path=last if last.exists() else None)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore:Checkpoint directory.*")
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("values", [[1, 2, 3], [1, 3, 2], [3, 2, 1], [1, 3, 2, 2.5, 4, 0]])
+def test_the_last_checkpoint_is_that_of_every_epoch(
+    tmp_path: Path, values: list, at_once: bool
+) -> None:
+    """Also of an epoch that is no better than those before; the best one stays beside it."""
+    for epochs in [len(values)] if at_once else range(1, len(values) + 1):
+        fit(tmp_path, values, epochs)
+        best = values.index(max(values[:epochs])) + 1
+        steps = [load_checkpoint(tmp_path / f"{n}.ckpt")["global_step"] for n in ("best", "last")]
+        assert steps == [2 * best, 2 * epochs]
+        assert (tmp_path / "best.ckpt").samefile(tmp_path / "last.ckpt") == (best == epochs)

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from recsys_lab.catalog.pairs import ItemPairs
+from recsys_lab.catalog.split import SplitOptions, split_pairs
+from recsys_lab.evaluation.content import ContentSimilarity
+from recsys_lab.evaluation.intervals import (
+    auc_statistic,
+    bootstrap_intervals,
+    ranking_difference,
+    ranking_statistic,
+)
+from recsys_lab.evaluation.protocol import evaluate, judge
+from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.results.precision_recall import read_precision_recall
+from recsys_lab.run.final_test import FinalTest, _baselines, evaluation_pairs
+
+NUM_ITEMS, REPLICATES = 80, 20
+KS = [10, 50]
+
+
+def split_by(by, negatives=("uniform", "degree_matched")):
+    """Items on a ring, each paired with its neighbours at up to four steps."""
+    heads = np.repeat(np.arange(NUM_ITEMS), 4)
+    tails = (heads + np.tile([1, 2, 3, 4], NUM_ITEMS)) % NUM_ITEMS
+    low, high = np.minimum(heads, tails), np.maximum(heads, tails)
+    order = np.lexsort((high, low))
+    ones = np.ones(len(order), np.float32)
+    pairs = ItemPairs(low[order].astype(np.int32), high[order].astype(np.int32), ones, NUM_ITEMS)
+    return split_pairs(pairs, SplitOptions(by, 0.1, 0.2, negatives, 0))
+
+
+def ring_scorer():
+    """Cosine on the ring with noise: near what is to be found."""
+    angle = 2 * np.pi * np.arange(NUM_ITEMS) / NUM_ITEMS
+    noise = np.random.default_rng(0).normal(scale=0.2, size=(NUM_ITEMS, 2))
+    vectors = torch.from_numpy(np.stack([np.cos(angle), np.sin(angle)], 1) + noise)
+    unit = torch.nn.functional.normalize(vectors, dim=1)
+    return VectorScorer(unit, unit)
+
+
+def run_test(split, folder, replicates=REPLICATES):
+    test = FinalTest(KS, max_scores=4e9, replicates=replicates)
+    return test(ring_scorer(), split, folder, seed=3)
+
+
+def test_intervals_and_differences_are_those_of_the_bootstrap(tmp_path):
+    split = split_by("pairs")
+    metrics = run_test(split, tmp_path)
+    pairs = evaluation_pairs(split.test, split)
+    judged = judge(ring_scorer(), pairs, KS, seed=3)
+    expected = {
+        "auc/uniform/seen": auc_statistic(pairs, judged.scores, "uniform", "seen"),
+        "auc/degree_matched/seen": auc_statistic(pairs, judged.scores, "degree_matched", "seen"),
+        "hr@10/all": ranking_statistic(judged.ranking, "hr@10"),
+        "ndcg@10/all": ranking_statistic(judged.ranking, "ndcg@10"),
+        "mrr/all": ranking_statistic(judged.ranking, "mrr"),
+    }
+    stored = {key for key in metrics if key.startswith("interval/test/")}
+    assert stored == {f"interval/test/{n}/{bound}" for n in expected for bound in ("low", "high")}
+    for name, statistic in expected.items():
+        interval = bootstrap_intervals({name: statistic}, NUM_ITEMS, REPLICATES, seed=3)[name]
+        assert metrics[f"interval/test/{name}/low"] == interval.low
+        assert metrics[f"interval/test/{name}/high"] == interval.high
+        assert interval.value == pytest.approx(metrics[f"test/{name}"], abs=1e-12)
+    assert "interval/baseline/walk_proximity/mrr/all/low" in metrics
+
+    other = judge(_baselines(split)["baseline/adamic_adar"], pairs, KS, seed=3)
+    paired = ranking_difference(judged.ranking, other.ranking, "ndcg@10")
+    interval = bootstrap_intervals({"paired": paired}, NUM_ITEMS, REPLICATES, seed=3)["paired"]
+    for bound in ("value", "low", "high"):
+        key = f"difference/adamic_adar/ndcg@10/all/{bound}"
+        assert metrics[key] == getattr(interval, bound)
+    assert interval.value == pytest.approx(
+        metrics["test/ndcg@10/all"] - metrics["baseline/adamic_adar/ndcg@10/all"], abs=1e-12
+    )
+
+
+def test_metrics_are_those_of_the_protocol(tmp_path):
+    split = split_by("pairs")
+    metrics = run_test(split, tmp_path, replicates=0)
+    assert not [key for key in metrics if key.startswith(("interval/", "difference/"))]
+    expected = evaluate(ring_scorer(), evaluation_pairs(split.test, split), KS, seed=3)
+    counts = ("pairs/", "queries/", "query_items/")
+    for name, value in expected.items():
+        is_count = name.startswith(counts)
+        key = f"count/test/{name.removeprefix('pairs/')}" if is_count else f"test/{name}"
+        assert metrics[key] == value
+    assert list(read_precision_recall(tmp_path)) == ["all", "seen"]
+    assert (tmp_path / "figures" / "precision_recall.png").is_file()
+
+
+def test_split_by_items_has_intervals_of_all_and_of_one_cold_end(tmp_path):
+    labels = sparse.csr_matrix(np.eye(NUM_ITEMS // 4).repeat(4, axis=0))  # neighbours share one
+    content = {"content": ContentSimilarity(labels)}
+    test = FinalTest(KS, max_scores=4e9, replicates=REPLICATES)
+    metrics = test(ring_scorer(), split_by("items", ("uniform",)), tmp_path, 3, content)
+    assert 0 < metrics["baseline/content/auc/uniform/one_cold"] < 1
+    compared = {key.split("/")[1] for key in metrics if key.startswith("difference/")}
+    assert compared == {"content"}
+    assert metrics["count/test/seen"] == 0
+    names = {key.split("/", 2)[2] for key in metrics if key.startswith("interval/test/")}
+    metrics_of = ("auc/uniform", "hr@10", "ndcg@10", "mrr")
+    assert names == {
+        f"{metric}/{part}/{bound}"
+        for metric in metrics_of
+        for part in ("all", "one_cold")
+        for bound in ("low", "high")
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"replicates": 1}, "replicates must be 0 or >= 2, got 1"), ({"ks": [10, 0]}, r"\[10, 0\]")],
+)
+def test_impossible_settings_are_refused_before_anything_is_scored(changes, message):
+    with pytest.raises(ValueError, match=message):
+        FinalTest(**({"ks": KS, "max_scores": 4e9, "replicates": 20} | changes))

@@ -1,0 +1,145 @@
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from recsys_lab.report.__main__ import main
+from recsys_lab.run.checkpoints import load_checkpoint
+from tests.run_cases import ROOT
+
+PRESETS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
+
+
+def train(folder: Path, prepared: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "train.py",
+        *overrides,
+        "trainer=smoke",
+        "trainer.max_epochs=2",  # also where a preset wants more
+        "catalog.num_items=500",
+        "curve.ranking_queries=50",
+        "num_threads=1",
+        f"prepared_dir={prepared}",
+        f"hydra.sweep.dir={folder}",
+    ]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("prepared")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Path:
+    """One multirun over every preset."""
+    folder = tmp_path_factory.mktemp("sweep")
+    done = train(folder, prepared, "-m", "experiment=glob(*)")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(sweep: Path) -> dict[str, Path]:
+    found = {}
+    for folder in sweep.iterdir():
+        if folder.is_dir():
+            lines = (folder / ".hydra" / "overrides.yaml").read_text().splitlines()
+            name = next(line.split("=")[1] for line in lines if "experiment=" in line)
+            found[name] = folder
+    return found
+
+
+def test_every_preset_is_a_run_of_the_sweep(runs: dict[str, Path]) -> None:
+    assert sorted(runs) == PRESETS
+    assert len(PRESETS) >= 11
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_gives_what_every_run_gives(name: str, runs: dict[str, Path]) -> None:
+    ours, theirs = (
+        json.loads((runs[key] / "metrics.json").read_text()) for key in (name, "skipgram")
+    )
+    if name != "cold_start":  # whose slices, and so whose intervals, are others
+        assert set(ours) == set(theirs)
+    assert (ours["hash/split"] == theirs["hash/split"]) == (name != "cold_start")
+    assert 0 < ours["test/auc/uniform/all"] < 1
+    with (runs[name] / "curve.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows if row["val/ndcg@10"]] == ["0", "1"]
+    steps = [int(row["step"]) for row in rows]
+    assert steps == sorted(steps)
+    assert steps[-1] <= 8  # batches, whatever the number of optimisers
+    assert (runs[name] / "checkpoints" / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_a_short_claim(name: str) -> None:
+    lines = (ROOT / "conf" / "experiment" / f"{name}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    assert len(lines) <= 15
+    assert any(f"experiment={name}" in line for line in lines[:6])
+
+
+def test_the_grid_of_the_article_runs(tmp_path: Path, prepared: Path) -> None:
+    done = train(
+        tmp_path, prepared, "-m", "model=mf,mf_bias,skipgram", "data=pairs,sequences", "seed=0,1"
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(list(tmp_path.glob("*/metrics.json"))) == 12
+
+
+def test_a_failing_job_is_reported_and_the_others_stand(tmp_path: Path, prepared: Path) -> None:
+    """And a job of the sweep gives what it gives alone, after whatever jobs."""
+    done = train(tmp_path / "sweep", prepared, "-m", "optimizer.lr=0.05,-1,0.1", "model=mf_bias")
+    assert done.returncode != 0
+    assert "optimizer.lr must be > 0, got -1" in done.stdout + done.stderr
+    found = {path.parent.name.split("_")[0] for path in tmp_path.glob("sweep/*/metrics.json")}
+    assert found == {"0", "2"}
+    comparison = tmp_path / "comparison"
+    assert main([str(tmp_path / "sweep"), "--out", str(comparison)]) == 0
+    page = (comparison / "comparison.md").read_text()
+    assert "failed: optimizer.lr must be > 0, got -1" in page
+
+    alone = tmp_path / "alone"
+    done = train(tmp_path, prepared, "optimizer.lr=0.1", "model=mf_bias", f"hydra.run.dir={alone}")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (last,) = tmp_path.glob("sweep/2_*")
+    ours, theirs = (json.loads((folder / "metrics.json").read_text()) for folder in (alone, last))
+    assert set(ours) == set(theirs)
+    for name, value in ours.items():
+        if not name.startswith("fit/"):
+            assert value == theirs[name], name
+    weights = [load_checkpoint(f / "checkpoints" / "last.ckpt") for f in (alone, last)]
+    for name, tensor in weights[0]["state_dict"].items():
+        assert torch.equal(tensor, weights[1]["state_dict"][name])
+
+
+def test_two_optimisers_count_one_step_for_each_batch(tmp_path: Path, prepared: Path) -> None:
+    done = train(
+        tmp_path, prepared, "-m", "seed=0", "model=mf_bias", "data=pairs", "optimizer=sparse_adam",
+        "data.batch_size=256", "curve.every_n_batches=1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    with next(tmp_path.glob("*/curve.csv")).open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("optimizer._target_=torch.optim.Adam", "cannot update sparse tables"),
+        ("+optimizer.weight_decay=0.1", "optimizer.weight_decay does not go with sparse tables"),
+    ],
+)
+def test_an_impossible_optimiser_is_refused(
+    tmp_path: Path, prepared: Path, override: str, complaint: str
+) -> None:
+    done = train(tmp_path, prepared, "-m", "seed=0", "optimizer=sgd", override)
+    assert done.returncode != 0
+    assert complaint in done.stdout + done.stderr

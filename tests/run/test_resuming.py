@@ -1,0 +1,87 @@
+"""Runs that start from a checkpoint: evaluated alone, refused, or stopped and gone on with."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from recsys_lab.run.checkpoints import load_checkpoint
+from tests.run_cases import command, results, rows, train
+
+
+def test_a_checkpoint_is_evaluated_alone(finished: Path) -> None:
+    folder = finished.parent / "evaluated"
+    best = finished / "checkpoints" / "best.ckpt"
+    done = train(folder, "train=false", f"ckpt_path={best}")
+    assert done.returncode == 0, done.stderr
+    ours, theirs = results(folder), results(finished)
+    assert ours == {k: v for k, v in theirs.items() if k in ours}
+    assert not (folder / "curve.csv").exists()
+
+
+def test_the_best_checkpoint_is_tested_even_if_a_later_folder_saw_only_worse(
+    finished: Path,
+) -> None:
+    first, second = (finished.parent / name for name in ("short", "spoilt"))
+    rising = ["schedule=constant", "trainer.max_epochs=2"]
+    assert train(first, *rising).returncode == 0
+    spoil = ["schedule=constant", "trainer.max_epochs=4", "optimizer.lr=20"]
+    done = train(second, *spoil, f"ckpt_path={first / 'checkpoints' / 'last.ckpt'}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    measured = [float(row["val/ndcg@10"]) for row in rows(second) if row["val/ndcg@10"]]
+    assert measured[1] > max(measured[2:])  # the new rate did its harm, so it was not ignored
+    ours = {name: value for name, value in results(second).items() if name.startswith("test/")}
+    assert ours == {n: v for n, v in results(first).items() if n.startswith("test/")}
+
+
+def test_a_checkpoint_of_another_model_is_refused(finished: Path) -> None:
+    best = finished / "checkpoints" / "best.ckpt"
+    for changed in ("model.embedding_dim=8", "model=mf"):
+        done = train(finished.parent / "model", "train=false", f"ckpt_path={best}", changed)
+        assert done.returncode == 1
+        assert "belongs to another model" in done.stdout
+        assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_checkpoint_of_another_split_is_refused(finished: Path) -> None:
+    best = finished / "checkpoints" / "best.ckpt"
+    done = train(finished.parent / "refused", "train=false", f"ckpt_path={best}", "split.seed=5")
+    assert done.returncode == 1
+    assert "belongs to other data" in done.stdout
+
+
+LONGER = ["trainer.max_epochs=8", "catalog.num_items=900"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("resume") / "whole"
+    assert train(folder, *LONGER).returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_goes_on_as_if_nothing_had_been(whole: Path, number: int) -> None:
+    stopped = whole.parent / f"stopped_{number}"
+    arguments = [f"hydra.run.dir={stopped}", f"prepared_dir={whole.parent / 'prepared'}", *LONGER]
+    process = subprocess.Popen(
+        command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=whole.parent
+    )
+    last = stopped / "checkpoints" / "last.ckpt"
+    while not last.exists() and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(0.1)
+    process.send_signal(number)
+    assert process.wait(60) == (-number if number == signal.SIGKILL else 128 + number)
+    assert 0 < load_checkpoint(last)["global_step"] < int(rows(whole)[-1]["step"])
+    if number == signal.SIGTERM:  # go on in another folder
+        stopped = whole.parent / "elsewhere"
+    done = train(stopped, *LONGER, f"ckpt_path={last}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert results(stopped) == results(whole)
+    clocked = ("seconds", "train/items_per_second")
+    unclocked = [name for name in rows(whole)[0] if name not in clocked]
+    for ours, theirs in zip(rows(stopped), rows(whole), strict=True):
+        assert [ours[name] for name in unclocked] == [theirs[name] for name in unclocked]

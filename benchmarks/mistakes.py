@@ -61,7 +61,7 @@ def with_whole_table(net: MatrixFactorization) -> WholeTable:
 def start_wide(net: SkipGram) -> SkipGram:
     """Both tables as `nn.Embedding` starts them if it is left to itself."""
     for encoder in (net.centers, net.contexts):
-        encoder.table.data.normal_()
+        encoder.table.data.normal_()  # type: ignore[attr-defined]
     return net
 
 

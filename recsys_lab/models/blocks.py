@@ -7,7 +7,7 @@ from torch import Tensor
 
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
 
-Kernel = Literal["auto", "fused", "autograd"]  # what trains a block: see `fused_training`
+Kernel = Literal["auto", "fused", "autograd"]  # what trains a block: see `choose_updater`
 
 
 class ScoreBlock(NamedTuple):

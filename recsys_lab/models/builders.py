@@ -71,14 +71,14 @@ def skipgram_side_info(
         fields: names of fields of the catalogue.
         pooling: see `SideInfoEncoder`.
         context_side_info: whether contexts have side information, too; if not, the score
-            "center_context" is unable to score cold items.
+            "center_context" cannot score cold items.
         kernel: see `SkipGram`.
     """
     codes, trained = [items.field(name) for name in fields], items.degrees > 0
-    ours = codes if context_side_info else []
+    context_codes = codes if context_side_info else []
     return SkipGram(
         centers=SideInfoEncoder(trained, codes, embedding_dim, pooling),
-        contexts=SideInfoEncoder(trained, ours, embedding_dim, pooling, init_scale=0.0),
+        contexts=SideInfoEncoder(trained, context_codes, embedding_dim, pooling, init_scale=0.0),
         score=score,
         popularity=_popularity(items, popularity_weight, impute_cold=True),
         l2=l2,

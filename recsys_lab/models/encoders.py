@@ -1,7 +1,7 @@
 """Encoders turn item ids into vectors."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,22 @@ from recsys_lab.data.batch import FieldCodes
 from recsys_lab.models.distinct import find_distinct, list_entries
 
 Pooling = Literal["mean", "attention"]
+
+
+class Encoder(Protocol):
+    """Turns item ids into vectors. A module that names its sparse parameters in `sparse_tables`."""
+
+    def __call__(self, items: Tensor) -> Tensor:
+        """Vectors of items of any shape: (..., D)."""
+        ...
+
+    def can_encode(self, seen: Tensor) -> Tensor:
+        """Mask (N,) of the items with a trained vector, given those seen in training."""
+        ...
+
+    def item_vectors(self, items: Tensor | None = None) -> Tensor:
+        """The vectors of items (n,), (n, D), without gradients; of all if left out."""
+        ...
 
 
 def _uniform_table(num_rows: int, embedding_dim: int, init_scale: float) -> nn.Parameter:
@@ -90,7 +106,7 @@ class SideInfoEncoder(nn.Module):
         super().__init__()
         if pooling not in get_args(Pooling):
             allowed = ", ".join(get_args(Pooling))
-            raise ValueError(f"model.pooling must be one of {allowed}, got {pooling}")
+            raise ValueError(f"pooling must be one of {allowed}, got {pooling}")
         num_items = len(trained)
         num_rows = num_items + sum(field.cardinality for field in fields)
         self.table = _uniform_table(num_rows, embedding_dim, init_scale)  # ids, then values
@@ -187,6 +203,3 @@ def _list_parts(
         first_row += field.cardinality
     owners, rows, parts, shares = (torch.cat(columns) for columns in zip(*found, strict=True))
     return owners, rows, parts, shares
-
-
-Encoder = IdEncoder | SideInfoEncoder

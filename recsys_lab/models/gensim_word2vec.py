@@ -71,15 +71,18 @@ class GensimWord2Vec(SkipGram):
         score: Score,
         popularity: Tensor,
     ) -> None:
+        centers = IdEncoder(num_items, embedding_dim)
+        contexts = IdEncoder(num_items, embedding_dim, init_scale=0.0)
         super().__init__(
-            centers=IdEncoder(num_items, embedding_dim),
-            contexts=IdEncoder(num_items, embedding_dim, init_scale=0.0),
+            centers=centers,
+            contexts=contexts,
             score=score,
             popularity=popularity,
         )
         for name, value in (("window", window), ("workers", workers)):
             if value < 1:
-                raise ValueError(f"model.{name} must be >= 1, got {value}")
+                raise ValueError(f"{name} must be >= 1, got {value}")
+        self._tables = centers.table, contexts.table
         self._exponent = negative_exponent
         self._settings = {
             "sg": sg,
@@ -102,8 +105,9 @@ class GensimWord2Vec(SkipGram):
         chance[frequencies > 0] = frequencies[frequencies > 0] ** self._exponent
         ends = np.cumsum(chance) / chance.sum()
         model.cum_table = np.round(ends * _CUMULATIVE_END).astype(np.uint32)
-        model.wv.vectors = self.centers.table.detach().numpy()  # shared memory
-        model.syn1neg = self.contexts.table.detach().numpy()
+        centers, contexts = self._tables
+        model.wv.vectors = centers.detach().numpy()  # shared memory
+        model.syn1neg = contexts.detach().numpy()
         self._model = model
 
     def update(self, batch: Batch, rate: float) -> tuple[Tensor, Tensor]:

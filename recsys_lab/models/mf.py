@@ -10,6 +10,7 @@ from recsys_lab.models.blocks import Kernel, score_block
 from recsys_lab.models.encoders import IdEncoder
 from recsys_lab.models.losses import logistic_loss, squared_loss
 from recsys_lab.models.scoring import ScoreVectors
+from recsys_lab.models.updates import CompiledForm
 
 Loss = Literal["logistic", "squared"]
 _LOSSES = {"logistic": logistic_loss, "squared": squared_loss}
@@ -47,9 +48,9 @@ class MatrixFactorization(nn.Module):
     ) -> None:
         super().__init__()
         if loss not in _LOSSES:
-            raise ValueError(f"model.loss must be one of {', '.join(get_args(Loss))}, got {loss}")
+            raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, got {loss}")
         if not l2 >= 0:
-            raise ValueError(f"model.l2 must be >= 0, got {l2}")
+            raise ValueError(f"l2 must be >= 0, got {l2}")
         self.encoder = encoder
         self.biases = biases
         self.global_bias = nn.Parameter(torch.zeros(1)) if biases else None
@@ -67,13 +68,27 @@ class MatrixFactorization(nn.Module):
         scores = torch.bmm(center, context.transpose(1, 2))  # (G, R, C)
         sizes = [(v**2).sum(-1) for v in (center, context)]  # (G, R) and (G, C)
         if self.biases is not None:
-            ours, theirs = (self.biases(items)[..., 0] for items in (block.centers, block.contexts))
-            scores = scores + ours[:, :, None] + theirs[:, None, :] + self.global_bias
-            sizes = [sizes[0] + ours**2, sizes[1] + theirs**2]
+            rows, columns = (
+                self.biases(items)[..., 0] for items in (block.centers, block.contexts)
+            )  # (G, R) and (G, C)
+            scores = scores + rows[:, :, None] + columns[:, None, :] + self.global_bias
+            sizes = [sizes[0] + rows**2, sizes[1] + columns**2]
         total = _LOSSES[self.loss_name](scores, block.positive, block.negative)
         if self.l2:
             total = total + self.l2 * block.penalty(*sizes)
         return total, block.num_positives
+
+    def compiled_form(self) -> CompiledForm:
+        """See `CompilableNet`."""
+        return CompiledForm(
+            self.encoder,
+            self.encoder,
+            one_table=True,
+            biases=self.biases,
+            global_bias=self.global_bias,
+            logistic=self.loss_name == "logistic",
+            l2=self.l2,
+        )
 
     @torch.no_grad()
     def score_vectors(self, items: Tensor | None = None) -> ScoreVectors:

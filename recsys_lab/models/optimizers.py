@@ -51,9 +51,9 @@ class RowWiseAdagrad(torch.optim.Optimizer):
 
     def __init__(self, params: Iterable[Tensor], lr: float = 0.1, eps: float = 1e-8) -> None:
         if not lr > 0:
-            raise ValueError(f"optimizer.lr must be > 0, got {lr}")
+            raise ValueError(f"lr must be > 0, got {lr}")
         if not eps > 0:  # the first gradient of a row may be zero
-            raise ValueError(f"optimizer.eps must be > 0, got {eps}")
+            raise ValueError(f"eps must be > 0, got {eps}")
         super().__init__(params, {"lr": lr, "eps": eps})
 
     def accumulator(self, parameter: Tensor, *, by_row: bool) -> Tensor:
@@ -98,8 +98,11 @@ _TAKE_SPARSE = (RowWiseAdagrad, torch.optim.SGD, torch.optim.Adagrad, torch.opti
 _REFUSED_SETTINGS = ("weight_decay", "momentum", "maximize", "nesterov")  # on sparse gradients
 
 
-def check_optimizer(build: Build) -> None:
+def check_optimizer(build: Build) -> torch.optim.Optimizer:
     """Refuse an optimiser that cannot update tables with sparse gradients.
+
+    Returns:
+        the optimiser, over a parameter that stands for all.
 
     Raises:
         ValueError: naming the setting and what to do.
@@ -113,9 +116,10 @@ def check_optimizer(build: Build) -> None:
     for name in _REFUSED_SETTINGS:
         if optimizer.defaults.get(name):
             raise ValueError(
-                f"optimizer.{name} does not go with sparse tables, which only the rows of a batch "
-                f"may change: leave it out, or regularise the rows of the batch with model.l2"
+                f"{name} does not go with sparse tables: a step may change only rows of its batch; "
+                f"leave it out, or regularise the rows of the batch with model.l2"
             )
+    return optimizer
 
 
 def build_optimizers(build: Build, net: nn.Module) -> list[torch.optim.Optimizer]:

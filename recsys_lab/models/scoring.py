@@ -42,4 +42,4 @@ def score_vectors(centers: Tensor, contexts: Tensor, bias: Tensor, score: Score)
         return ScoreVectors(centers, centers, bias, both_ways=False)
     if score == "center_context":
         return ScoreVectors(centers, contexts, bias, both_ways=True)
-    raise ValueError(f"model.score must be one of {', '.join(get_args(Score))}, got {score}")
+    raise ValueError(f"score must be one of {', '.join(get_args(Score))}, got {score}")

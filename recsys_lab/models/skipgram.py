@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel, score_block
 from recsys_lab.models.encoders import Encoder
-from recsys_lab.models.fused_loss import fused_loss
 from recsys_lab.models.losses import logistic_loss
 from recsys_lab.models.scoring import Score, ScoreVectors, score_vectors
+from recsys_lab.models.updates import CompiledForm
 
 
 class SkipGram(nn.Module):
@@ -21,9 +21,10 @@ class SkipGram(nn.Module):
         popularity: (N,) added to the score for both items.
         l2: times (|center|^2 + |context|^2), added to the loss of every pair and every negative; a
             row that is not in the batch does not change.
-        kernel: what computes a block: "autograd" operations of torch, anywhere; "fused" the
-            compiled kernels of `fused`, on a CPU; "auto" those where they can. They train tables of
-            item ids in place, and give autograd the gradients of other encoders' vectors.
+        kernel: what trains a block (`choose_updater`): "autograd" operations of torch, anywhere;
+            "fused" compiled kernels that train tables of item ids in place, on a CPU; "auto"
+            compiled kernels where there are some. Of other encoders these compute the loss and its
+            gradient, and autograd goes on from there.
     """
 
     popularity: Tensor
@@ -41,7 +42,7 @@ class SkipGram(nn.Module):
         self.centers = centers
         self.contexts = contexts
         if not l2 >= 0:
-            raise ValueError(f"model.l2 must be >= 0, got {l2}")
+            raise ValueError(f"l2 must be >= 0, got {l2}")
         self.score = score
         self.l2 = l2
         self.kernel = kernel
@@ -70,8 +71,6 @@ class SkipGram(nn.Module):
 
         Divide one by the other for the loss of a positive and its negatives, in nats.
         """
-        if self.kernel != "autograd" and all(map(_is_plain, self.parameters())):
-            return fused_loss(self.centers, self.contexts, self.l2, batch)
         block = score_block(batch)
         center, context = self.centers(block.centers), self.contexts(block.contexts)
         logits = torch.bmm(center, context.transpose(1, 2))  # (G, R, C)
@@ -82,6 +81,14 @@ class SkipGram(nn.Module):
             )
         return total, block.num_positives
 
-
-def _is_plain(parameter: Tensor) -> bool:
-    return parameter.device.type == "cpu" and parameter.dtype == torch.float32
+    def compiled_form(self) -> CompiledForm:
+        """See `CompilableNet`."""
+        return CompiledForm(
+            self.centers,
+            self.contexts,
+            one_table=False,
+            biases=None,
+            global_bias=None,
+            logistic=True,
+            l2=self.l2,
+        )

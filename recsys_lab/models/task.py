@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch
-from recsys_lab.models.fused_training import FusedTraining, refusal
 from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.schedules import Schedule
 from recsys_lab.models.scoring import ScoreVectors
+from recsys_lab.models.updates import Updater, choose_updater
 
 SCHEMA_VERSION = 1
 _KEY = "recsys_lab"
@@ -40,23 +39,6 @@ class EmbeddingNet(Protocol):
         ...
 
 
-@runtime_checkable
-class SelfUpdatingNet(Protocol):
-    """A net that trains its own tables in place, without gradients for an optimiser."""
-
-    def begin(self, frequencies: np.ndarray) -> None:
-        """Get ready to train on sequences with these shares (N,) of the items."""
-        ...
-
-    def update(self, batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
-        """Train on a batch; returns what `loss` does, of before the update."""
-        ...
-
-
-def _nothing() -> None:
-    """Nothing to let go."""
-
-
 class TrainingError(RuntimeError):
     """Training cannot go on; the message names the step and the remedy."""
 
@@ -73,6 +55,9 @@ class EmbeddingTask(LightningModule):
         schedule: share of the base rate by progress.
         identity: plain values that a checkpoint must agree on, such as the vocabulary's hash.
         config: the resolved configuration as plain containers, kept in checkpoints.
+
+    Attributes:
+        kernel: what has updated the weights (`Updater.kernel`); None before training.
     """
 
     net: EmbeddingNet
@@ -92,8 +77,8 @@ class EmbeddingTask(LightningModule):
         self._schedule = schedule
         self._identity = dict(identity)
         self._config = dict(config)
-        self._update: Callable[[Batch, float], tuple[Tensor, Tensor]] | None = None
-        self._close: Callable[[], None] = _nothing
+        self.kernel: str | None = None
+        self._updater: Updater | None = None
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """The optimisers over all parameters; the first decides the rate that is logged."""
@@ -116,25 +101,29 @@ class EmbeddingTask(LightningModule):
         return float(self._optimizers()[0].optimizer.defaults["lr"])
 
     def on_fit_start(self) -> None:
-        """Choose what updates the weights: the net itself, compiled kernels, or autograd.
+        """Choose what updates the weights.
 
         Raises:
             ValueError: the net asks for the kernels and they cannot train it.
         """
-        net, optimizer = self.net, self._optimizers()[0].optimizer
-        kernel = getattr(net, "kernel", "autograd")
-        self._update = None
-        if isinstance(net, SelfUpdatingNet):
-            net.begin(self.trainer.datamodule.frequencies)  # type: ignore[attr-defined]
-            self._update = net.update
-        elif kernel == "fused" or (kernel == "auto" and refusal(net, optimizer) is None):
-            fused = FusedTraining(net, optimizer)
-            self._update, self._close = fused.update, fused.close
+        self._updater = choose_updater(
+            self.net,  # type: ignore[arg-type]
+            self._optimizers()[0].optimizer,
+            self.trainer.datamodule.frequencies,  # type: ignore[attr-defined]
+            self._set_gradients,
+        )
+        self.kernel = self._updater.kernel
 
     def on_fit_end(self) -> None:
         """Let the threads of the kernels go."""
-        self._close()
-        self._update, self._close = None, _nothing
+        if self._updater is not None:
+            self._updater.close()
+            self._updater = None
+
+    def _set_gradients(self, loss: Tensor) -> None:
+        for optimizer in self._optimizers():
+            optimizer.zero_grad(set_to_none=True)
+        self.manual_backward(loss)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One update; returns the mean loss of a positive with its negatives, detached."""
@@ -142,17 +131,12 @@ class EmbeddingTask(LightningModule):
         rate = self.learning_rate(batch_idx)
         for group in chain.from_iterable(o.param_groups for o in (first, *others)):
             group["lr"] = rate
-        if self._update is not None:
-            total, weight = self._update(batch, rate)
-        else:
-            total, weight = self.net.loss(batch)
-            for optimizer in (first, *others):
-                optimizer.zero_grad(set_to_none=True)
-            self.manual_backward(total)
+        assert self._updater is not None  # noqa: S101 - `on_fit_start` has chosen
+        total, weight = self._updater.update(batch, rate)
         first.step()  # this one counts, so that `global_step` is the number of batches
         for optimizer in others:
             optimizer.optimizer.step()
-        return {"mean_loss": (total.detach() / weight.clamp_min(1e-12))}
+        return {"mean_loss": total / weight.clamp_min(1e-12)}
 
     def check_finite(self, loss: float) -> None:
         """Stop the run on a loss that is not a number.
@@ -186,19 +170,19 @@ class EmbeddingTask(LightningModule):
                 f"the checkpoint has schema {stored.get('schema')}, this version reads "
                 f"{SCHEMA_VERSION}: train again, or use the version that wrote it"
             )
-        for name, ours in self._identity.items():
-            theirs = stored["identity"].get(name)
-            if theirs != ours:
+        for name, current in self._identity.items():
+            written = stored["identity"].get(name)
+            if written != current:
                 raise TrainingError(
-                    f"the checkpoint belongs to other data: its {name} is {theirs}, here it is "
-                    f"{ours}; use the catalogue and split that it was trained on"
+                    f"the checkpoint belongs to other data: its {name} is {written}, here it is "
+                    f"{current}; use the catalogue and split that it was trained on"
                 )
         self._check_weights(checkpoint["state_dict"])
 
-    def _check_weights(self, theirs: Mapping[str, Tensor]) -> None:
-        ours = self.state_dict()
-        for name in sorted(ours.keys() | theirs.keys()):
-            shapes = [tuple(w[name].shape) if name in w else "absent" for w in (theirs, ours)]
+    def _check_weights(self, stored: Mapping[str, Tensor]) -> None:
+        current = self.state_dict()
+        for name in sorted(current.keys() | stored.keys()):
+            shapes = [tuple(w[name].shape) if name in w else "absent" for w in (stored, current)]
             if shapes[0] != shapes[1]:
                 raise TrainingError(
                     f"the checkpoint belongs to another model: its {name} is {shapes[0]}, here it "

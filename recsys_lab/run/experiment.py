@@ -28,9 +28,9 @@ from recsys_lab.config.configuration import ConfigurationError, check_configurat
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.evaluation.content import ContentSimilarity
 from recsys_lab.evaluation.scorers import Scorer
-from recsys_lab.models.fused_training import check_kernel
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import EmbeddingTask, TrainingError
+from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
 from recsys_lab.results.files import write_text
 from recsys_lab.run.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_checkpoint
@@ -84,8 +84,10 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     if cfg.ckpt_path and not Path(cfg.ckpt_path).is_file():
         raise ConfigurationError(f"ckpt_path: there is no file {cfg.ckpt_path}")
     choose_threads(cfg.num_threads)
-    check_optimizer(_build(cfg.optimizer))
-    check_kernel(cfg.model.get("kernel"), _build(cfg.optimizer), cfg.trainer.accelerator)
+    optimizer = check_optimizer(_build(cfg.optimizer))
+    on_cpu = cfg.trainer.accelerator == "cpu"
+    if cfg.model.get("kernel") == "fused" and not (on_cpu and takes_tables(optimizer)):
+        raise ConfigurationError(FUSED_NEEDS)  # known before any data is read
     seed_everything(cfg.seed, verbose=False)
     final_test: FinalTest = _build(cfg.evaluation)()
     prepared = prepare(_build(cfg.catalog)(), _build(cfg.split)(), Path(cfg.prepared_dir))
@@ -200,6 +202,7 @@ def _fit(
         task.load_state_dict(load_checkpoint(best.best_model_path)["state_dict"])
     monitored = best.best_model_score
     return {
+        "fit/kernel": task.kernel,
         "fit/seconds": curve.fit_seconds,
         "fit/items_per_second": curve.items_trained / max(curve.fit_seconds, 1e-9),
         "fit/peak_rss_mb": peak_rss_mb(),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from model_cases import BATCHES, NUM_ITEMS, field, window_batch
@@ -13,10 +14,10 @@ from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
 from recsys_lab.models import fused
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
-from recsys_lab.models.fused_training import FusedTraining
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.models.updates import Updater, choose_updater
 
 RATE = 0.3
 DIMS = (1, 5, 128)
@@ -59,6 +60,17 @@ OPTIMIZERS = {
 }
 
 
+def updater(net: nn.Module, optimizer: torch.optim.Optimizer, kernel: Kernel = "fused") -> Updater:
+    """What trains the net, which gets its gradients, if it wants any, at the scale of 2."""
+    net.kernel = kernel
+
+    def set_gradients(loss: Tensor) -> None:
+        net.zero_grad()
+        (2 * loss).backward()
+
+    return choose_updater(net, optimizer, np.ones(NUM_ITEMS), set_gradients)
+
+
 def blocks_of(batch: Batch) -> list[Batch]:
     """Batches of one pair, or of one group of walks: what a kernel steps over."""
     if isinstance(batch, PairBatch):
@@ -83,24 +95,26 @@ def in_float32(batch: Batch) -> Batch:
 @pytest.mark.parametrize("net", NETS)
 def test_a_batch_trains_as_by_autograd(net: str, batch: str, optimizer: str, dim: int) -> None:
     torch.manual_seed(0)
-    ours = NETS[net](dim)
-    theirs = NETS[net](dim).double()
-    theirs.load_state_dict(ours.state_dict())
-    steps = OPTIMIZERS[optimizer](theirs.parameters())
-    fused = FusedTraining(ours, OPTIMIZERS[optimizer](ours.parameters()))
+    compiled, reference = NETS[net](dim), NETS[net](dim).double()
+    reference.load_state_dict(compiled.state_dict())
+    steps = OPTIMIZERS[optimizer](reference.parameters())
+    fused = updater(compiled, OPTIMIZERS[optimizer](compiled.parameters()))
+    assert fused.kernel == "fused"
     rate = steps.defaults["lr"]
     for _ in range(2):  # the second time on accumulators that are not empty
         expected = [0.0, 0.0]
         for block in blocks_of(BATCHES[batch]):
-            loss, mass = theirs.loss(block)
+            loss, mass = reference.loss(block)
             steps.zero_grad()
             loss.backward()
             steps.step()
             expected = [expected[0] + loss.item(), expected[1] + mass.item()]
         found = fused.update(in_float32(BATCHES[batch]), rate)
         assert [float(value) for value in found] == pytest.approx(expected, rel=1e-4, abs=1e-5)
-    for name, values in theirs.state_dict().items():
-        torch.testing.assert_close(ours.state_dict()[name].double(), values, rtol=2e-4, atol=2e-5)
+    for name, values in reference.state_dict().items():
+        torch.testing.assert_close(
+            compiled.state_dict()[name].double(), values, rtol=2e-4, atol=2e-5
+        )
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -114,26 +128,23 @@ def test_gradients_of_side_information(pooling: Pooling, batch: str, threads: in
     sides = [
         SideInfoEncoder(trained, [field(labels, 4)], 5, pooling, init_scale=6.0) for _ in range(2)
     ]
-    nets = [
-        SkipGram(*sides, score="dot", popularity=torch.zeros(NUM_ITEMS), l2=0.02, kernel=kernel)
-        for kernel in ("fused", "autograd")
-    ]
     found = []
-    for net in nets:
-        net.zero_grad()
-        loss, mass = net.loss(in_float32(BATCHES[batch]))
-        (2 * loss).backward()
+    for kernel, chosen in (("auto", "fused_loss"), ("autograd", "autograd")):
+        net = SkipGram(*sides, score="dot", popularity=torch.zeros(NUM_ITEMS), l2=0.02)
+        update = updater(net, RowWiseAdagrad(net.parameters()), kernel)
+        assert update.kernel == chosen
+        loss, mass = update.update(in_float32(BATCHES[batch]), RATE)
         grads = [p.grad.to_dense() for p in net.parameters() if p.grad is not None]
-        found.append([loss.detach(), mass, *grads])
-    for ours, theirs in zip(*found, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, check_dtype=False)
+        found.append([loss, mass, *grads])
+    for compiled, reference in zip(*found, strict=True):
+        torch.testing.assert_close(compiled, reference, rtol=1e-4, atol=1e-5, check_dtype=False)
 
 
 def test_the_optimizer_goes_on_where_the_kernel_stopped() -> None:
     torch.manual_seed(0)
     net = skipgram(5)
     optimizer = RowWiseAdagrad(net.parameters(), lr=RATE)
-    FusedTraining(net, optimizer).update(in_float32(BATCHES["pairs"]), RATE)
+    updater(net, optimizer).update(in_float32(BATCHES["pairs"]), RATE)
     state = optimizer.state_dict()["state"]
     assert all(float(values["sum"].max()) > 0 for values in state.values())
     assert state[0]["sum"].shape == (NUM_ITEMS,)
@@ -145,7 +156,7 @@ def test_a_row_that_is_not_in_the_batch_does_not_move() -> None:
     before = net.encoder.table.detach().clone()
     one = torch.tensor([1])
     batch = PairBatch(one, one + 1, one[:, None] + 2, torch.ones(1), 1)
-    FusedTraining(net, RowWiseAdagrad(net.parameters(), lr=RATE)).update(batch, RATE)
+    updater(net, RowWiseAdagrad(net.parameters(), lr=RATE)).update(batch, RATE)
     moved = (net.encoder.table.detach() != before).any(1)
     assert moved.nonzero()[:, 0].tolist() == [1, 2, 3]
 
@@ -162,7 +173,7 @@ def test_threads_share_the_groups_out(monkeypatch: pytest.MonkeyPatch) -> None:
         items = torch.arange(NUM_ITEMS).view(6, 1, 2)
         weights = torch.tensor([0.0, 0.0, 1.0]).expand(6, 3).contiguous()
         batch = WindowBatch(items, items[:, 0, :1], weights, torch.tensor([0.0, 1.0]), 5.0, 12)
-        update = FusedTraining(net, RowWiseAdagrad(net.parameters(), lr=RATE)).update
+        update = updater(net, RowWiseAdagrad(net.parameters(), lr=RATE)).update
         mass = [float(update(batch, RATE)[1]) for _ in range(3)]
         assert mass == [12.0] * 3
         assert shares == [6 // threads] * threads * 3
@@ -170,35 +181,63 @@ def test_threads_share_the_groups_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(torch.equal(one, three) for one, three in zip(*tables, strict=True))
 
 
-def test_what_the_kernels_cannot_train_is_refused() -> None:
-    net = skipgram(5)
-    with pytest.raises(ValueError, match="goes with optimizer=row_wise_adagrad or sgd"):
-        FusedTraining(net, torch.optim.SparseAdam(list(net.parameters())))
-    with pytest.raises(ValueError, match="in float32"):
-        FusedTraining(net.double(), RowWiseAdagrad(net.parameters()))
-    with pytest.raises(ValueError, match="item ids alone"):
-        FusedTraining(
-            SkipGram(net.centers, nn.Identity(), "dot", torch.zeros(1)),
-            RowWiseAdagrad(net.parameters()),
-        )
-    tied = SkipGram(net.centers, net.centers, "dot", torch.zeros(1)).float()
-    with pytest.raises(ValueError, match="tables of their own"):
-        FusedTraining(tied, RowWiseAdagrad(tied.parameters()))
+def choices() -> dict[str, tuple[nn.Module, torch.optim.Optimizer, str | None]]:
+    """Nets and optimisers, and what kernel=auto takes for them."""
+    ids, sides = [[make() for _ in range(2)] for make in (
+        lambda: IdEncoder(NUM_ITEMS, 5),
+        lambda: SideInfoEncoder(torch.ones(NUM_ITEMS) > 0, [], 5, "mean"),
+    )]  # fmt: skip
+    popularity = torch.zeros(NUM_ITEMS)
+
+    def adagrad(net: nn.Module) -> torch.optim.Optimizer:
+        return RowWiseAdagrad(net.parameters())
+
+    net = SkipGram(*ids, "dot", popularity)
+    tied = SkipGram(ids[0], ids[0], "dot", popularity)
+    mixed = SkipGram(ids[0], sides[0], "dot", popularity)
+    double, mf = skipgram(5).double(), factorization(5, "logistic", biases=False)
+    biased = factorization(5, "logistic", biases=True)
+    sparse_adam = torch.optim.SparseAdam(list(net.parameters()))
+    return {
+        "ids": (net, adagrad(net), "fused"),
+        "ids, sgd": (net, torch.optim.SGD(net.parameters()), "fused"),
+        "ids, SparseAdam": (net, sparse_adam, "fused_loss"),
+        "one table for both": (tied, adagrad(tied), "fused_loss"),
+        "side information": (mixed, adagrad(mixed), "fused_loss"),
+        "float64": (double, adagrad(double), "autograd"),
+        "factorization": (mf, adagrad(mf), "fused"),
+        "factorization, SparseAdam": (mf, sparse_adam, "autograd"),
+        "factorization with biases": (biased, adagrad(biased), "fused"),
+        "factorization with biases, SparseAdam": (biased, sparse_adam, "autograd"),
+        "without compiled_form": (nn.Linear(1, 1), sparse_adam, "autograd"),
+    }
 
 
-@pytest.mark.parametrize("kernel", ["fused", "autograd"])
-def test_a_batch_without_pairs_changes_nothing(kernel: Kernel) -> None:
+@pytest.mark.parametrize("case", choices())
+def test_what_trains_is_chosen_by_what_the_net_says(case: str) -> None:
+    net, optimizer, chosen = choices()[case]
+    if case == "without compiled_form":
+        assert choose_updater(net, optimizer, np.ones(1), lambda _: None).kernel == chosen
+        return
+    assert updater(net, optimizer, "auto").kernel == chosen
+    assert updater(net, optimizer, "autograd").kernel == "autograd"
+    if chosen == "fused":
+        assert updater(net, optimizer, "fused").kernel == "fused"
+    else:
+        with pytest.raises(ValueError, match="kernel=fused trains item ids"):
+            updater(net, optimizer, "fused")
+
+
+@pytest.mark.parametrize("kernel", ["auto", "autograd"])
+@pytest.mark.parametrize("chosen", ["ids", "side information"])
+def test_a_batch_without_pairs_changes_nothing(kernel: Kernel, chosen: str) -> None:
     """Subsampling may leave no pair of a batch."""
     none = torch.empty(0, dtype=torch.long)
     batch = PairBatch(none, none, none.view(0, 3), torch.empty(0), 0)
-    tables = [IdEncoder(NUM_ITEMS, 5), SideInfoEncoder(torch.ones(NUM_ITEMS) > 0, [], 5, "mean")]
-    for table in tables:
-        net = SkipGram(table, table, "dot", torch.zeros(NUM_ITEMS), kernel=kernel)
-        loss, mass = net.loss(batch)
-        assert float(loss.detach()) == float(mass) == 0
-    net = skipgram(5)
+    net, optimizer, _ = choices()[chosen]
     before = net.centers.table.detach().clone()
-    found = FusedTraining(net, RowWiseAdagrad(net.parameters())).update(batch, RATE)
+    found = updater(net, optimizer, kernel).update(batch, RATE)
+    optimizer.step()
     assert [float(value) for value in found] == [0, 0]
     assert torch.equal(net.centers.table.detach(), before)
 
@@ -208,13 +247,15 @@ def test_other_precisions_are_computed_by_autograd(dtype: torch.dtype) -> None:
     encoders = [IdEncoder(NUM_ITEMS, 5).to(dtype) for _ in range(2)]
     net = SkipGram(*encoders, score="dot", popularity=torch.zeros(NUM_ITEMS), kernel="auto")
     pairs = BATCHES["pairs"]
-    loss, _ = net.loss(pairs._replace(weights=pairs.weights.to(dtype)))
+    update = updater(net, RowWiseAdagrad(net.parameters()), "auto")
+    assert update.kernel == "autograd"
+    loss, _ = update.update(pairs._replace(weights=pairs.weights.to(dtype)), RATE)
     assert loss.dtype == dtype
 
 
 def test_long_walks_keep_the_memory_of_one_group() -> None:
     batch = in_float32(window_batch(2, 2, 60, 0))
     net = skipgram(5)
-    loss, mass = FusedTraining(net, RowWiseAdagrad(net.parameters())).update(batch, RATE)
+    loss, mass = updater(net, RowWiseAdagrad(net.parameters())).update(batch, RATE)
     assert torch.isfinite(loss)
     assert float(mass) > 0

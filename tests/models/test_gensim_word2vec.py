@@ -93,5 +93,5 @@ def test_targets_are_counted_in_expectation(shrink: bool) -> None:
 
 @pytest.mark.parametrize("key", ["window", "workers"])
 def test_impossible_settings_are_refused(key: str) -> None:
-    with pytest.raises(ValueError, match=rf"model\.{key} must be >= 1, got 0"):
+    with pytest.raises(ValueError, match=rf"{key} must be >= 1, got 0"):
         network(**{key: 0})

@@ -97,5 +97,5 @@ def test_state_survives_a_round_trip() -> None:
 
 
 def test_bad_rates_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"optimizer.lr must be > 0, got 0"):
+    with pytest.raises(ValueError, match=r"lr must be > 0, got 0"):
         RowWiseAdagrad([nn.Parameter(torch.ones(1))], lr=0)

@@ -1,0 +1,178 @@
+"""What updates the weights of a net: the net itself, compiled kernels, or autograd."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recsys_lab.compute.threads import num_threads
+from recsys_lab.data.batch import Batch
+from recsys_lab.models.blocks import Kernel
+from recsys_lab.models.encoders import Encoder, IdEncoder
+from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_parts
+from recsys_lab.models.fused_loss import fused_loss
+from recsys_lab.models.optimizers import RowWiseAdagrad
+
+Update = Callable[[Batch, float], tuple[Tensor, Tensor]]  # batch, rate -> loss, positives' weight
+FUSED_NEEDS = (
+    "kernel=fused trains item ids with centers and contexts in tables of their own, by "
+    "optimizer=row_wise_adagrad or sgd, on a CPU in float32 (trainer=cpu): choose these, or "
+    "kernel=auto"
+)
+
+
+class CompiledForm(NamedTuple):
+    """What the compiled kernels need to know of a net.
+
+    Its scores are center . context, with biases of both items if there are any.
+    """
+
+    centers: Encoder
+    contexts: Encoder
+    one_table: bool  # centers and contexts are one encoder, and an item with itself is left out
+    biases: IdEncoder | None  # vectors of one entry
+    global_bias: nn.Parameter | None  # (1,)
+    logistic: bool  # else the squared loss
+    l2: float
+
+
+class CompilableNet(Protocol):
+    """A net whose blocks the compiled kernels can compute, if `kernel` lets them."""
+
+    kernel: Kernel
+
+    def compiled_form(self) -> CompiledForm:
+        """What the kernels need to know."""
+        ...
+
+
+@runtime_checkable
+class SelfUpdatingNet(Protocol):
+    """A net that trains its own tables in place, without gradients for an optimiser."""
+
+    def begin(self, frequencies: np.ndarray) -> None:
+        """Get ready to train on sequences with these shares (N,) of the items."""
+        ...
+
+    def update(self, batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
+        """Train on a batch; returns what `loss` does, of before the update."""
+        ...
+
+
+class Updater(NamedTuple):
+    """What was chosen.
+
+    "net" and "fused" change the weights; the others leave gradients for the optimiser.
+    """
+
+    kernel: Literal["net", "fused", "fused_loss", "autograd"]
+    update: Update
+    close: Callable[[], None] = lambda: None  # lets threads go
+
+
+def choose_updater(
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    frequencies: np.ndarray,
+    set_gradients: Callable[[Tensor], None],
+) -> Updater:
+    """Choose what updates the weights; the only place where that is decided.
+
+    Args:
+        net: the model.
+        optimizer: over its parameters.
+        frequencies: (N,) share of each item in what is trained.
+        set_gradients: takes a loss and replaces all gradients by its own.
+
+    Raises:
+        ValueError: the net asks for the kernels and they cannot train it.
+    """
+    if isinstance(net, SelfUpdatingNet):
+        net.begin(frequencies)
+        return Updater("net", net.update)
+    kernel: Kernel = getattr(net, "kernel", "autograd")
+    form: CompiledForm | None = net.compiled_form() if kernel != "autograd" else None  # type: ignore[operator]
+    plain = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters())
+    if form and plain and takes_tables(optimizer) and _is_tables(form):
+        fused = FusedTables(form, optimizer)
+        return Updater("fused", fused.update, fused.close)
+    if kernel == "fused":
+        raise ValueError(FUSED_NEEDS)
+
+    def by_autograd(batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
+        loss, weight = net.loss(batch)  # type: ignore[operator]
+        set_gradients(loss)
+        return loss.detach(), weight
+
+    def by_fused_loss(batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
+        assert form is not None  # noqa: S101 - narrows the type
+        loss, weight = fused_loss(form.centers, form.contexts, form.l2, batch)
+        set_gradients(loss)
+        return loss.detach(), weight
+
+    if form and plain and form.logistic and form.biases is None and not form.one_table:
+        return Updater("fused_loss", by_fused_loss)
+    return Updater("autograd", by_autograd)
+
+
+def takes_tables(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether the kernels know the steps of an optimiser."""
+    return isinstance(optimizer, RowWiseAdagrad | torch.optim.SGD)
+
+
+def _is_tables(form: CompiledForm) -> bool:
+    """Whether the vectors are rows of tables, in as many tables as the kernels expect."""
+    encoders = (form.centers, form.contexts)
+    is_one = form.centers is form.contexts
+    return all(type(one) is IdEncoder for one in encoders) and is_one == form.one_table
+
+
+class FusedTables:
+    """Updates tables of item ids, and the state of their optimiser, in place.
+
+    Args:
+        form: of a net whose encoders are tables.
+        optimizer: row-wise Adagrad or SGD over its parameters; its state is that of `optimizer`'s
+            own steps, so that checkpoints do not tell the two apart.
+    """
+
+    def __init__(self, form: CompiledForm, optimizer: torch.optim.Optimizer) -> None:
+        self._form = form
+        self._optimizer = optimizer
+        self._threads = num_threads()
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="fused")
+
+    def update(self, batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
+        """Train on a batch; returns what the net's `loss` does, of before each step."""
+        form = self._form
+        eps = float(self._optimizer.param_groups[0].get("eps", 0.0))
+        settings = Settings(form.one_table, form.logistic, float(form.l2), float(rate), eps)
+        loss, mass = train_parts([self._tables()] * self._threads, settings, batch, self._pool)
+        return torch.tensor(loss), torch.tensor(mass)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown()
+
+    def _tables(self) -> Tables:
+        form = self._form
+        parameters = [
+            form.centers.table,  # type: ignore[attr-defined]
+            form.contexts.table,  # type: ignore[attr-defined]
+            form.biases.table if form.biases is not None else None,
+            form.global_bias,
+        ]
+        return Tables(*map(self._table, parameters))
+
+    def _table(self, parameter: Tensor | None) -> Table:
+        """A parameter (N, D) or (1,) with its accumulators (N,), sharing memory with torch."""
+        if parameter is None:
+            return NO_TABLE
+        values, sums = parameter.detach().numpy(), NO_TABLE.sums
+        if isinstance(self._optimizer, RowWiseAdagrad):
+            sums = self._optimizer.accumulator(parameter, by_row=True).numpy()
+        values = values.reshape(len(values), -1)
+        return Table(values, values, sums)

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -34,7 +33,6 @@ from benchmarks import mistakes
 from benchmarks.harness import show
 from benchmarks.inputs import SPLIT, WEIGHTS
 from benchmarks.small_fits import Net, Row, fit, judge, options, walks
-from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import Split
@@ -113,7 +111,7 @@ def growing_catalogue(
     """
     rows: dict[str, Row] = {}
     for count in copies:
-        catalog, split = _repeat(prepared.split, count)
+        split = _repeat(prepared.split, count)
         degrees = np.bincount(split.train.ids.ravel(), minlength=split.num_items)
         items = Items(torch.from_numpy(degrees), known_items(prepared).field)  # no field is asked
         build = partial(matrix_factorization, items, embedding_dim=dim, biases=False,
@@ -126,14 +124,14 @@ def growing_catalogue(
                 partial(Adam, lr=0.01),
             ),
         }
-        data = PairDataModule(catalog, split, 0, **options("pairs", batch_size=256))
+        data = PairDataModule(split, 0, **options("pairs", batch_size=256))
         for name, (net, optimizer) in trained.items():
             fit(net, data, optimizer(net.parameters()), range(epochs))
             rows.setdefault(name, {})[f"{split.num_items:,} items"] = judge(net, split)["AUC"]
     return rows
 
 
-def _repeat(split: Split, count: int) -> tuple[ItemCatalog, Split]:
+def _repeat(split: Split, count: int) -> Split:
     """The training pairs `count` times, each time on items of their own; held out as before."""
     train, num_items = split.train, count * split.num_items
     shifts = np.repeat(np.arange(count, dtype=np.int32) * split.num_items, len(train))
@@ -143,8 +141,7 @@ def _repeat(split: Split, count: int) -> tuple[ItemCatalog, Split]:
         replace(part, pairs=replace(part.pairs, num_items=num_items))
         for part in (split.val, split.test)
     )
-    catalog = ItemCatalog(pl.DataFrame({"item": [f"{k:09d}" for k in range(num_items)]}))
-    return catalog, Split(repeated, val, test)
+    return Split(repeated, val, test)
 
 
 def schedulers(prepared: PreparedData, dim: int, epochs: int) -> dict[str, Row]:

@@ -22,8 +22,8 @@ from benchmarks.train import configuration
 
 COMMAND = (
     "trainer.max_epochs=1",
-    f"data.walks_per_item={WALKS_PER_ITEM}",
-    f"data.walk_length={WALK_LENGTH}",
+    f"data.source.walks_per_item={WALKS_PER_ITEM}",
+    f"data.source.walk_length={WALK_LENGTH}",
     "trainer.enable_progress_bar=false",
 )
 # what a line of the log contains, and the phase that it ends
@@ -76,7 +76,7 @@ def ours(size: str, folder: str, overrides: list[str]) -> Run:
 
 def fit(size: str, folder: str, overrides: list[str]) -> Run:
     """The fit of a run, with its callbacks and loggers, under Lightning's profiler."""
-    from recsys_lab.run.experiment import _build, _build_task, _fit
+    from recsys_lab.run.experiment import _build_task, _fit, build_data
 
     cfg = configuration([*COMMAND, "+trainer.profiler=simple", *overrides])
     inputs = Inputs(size, folder)
@@ -84,7 +84,7 @@ def fit(size: str, folder: str, overrides: list[str]) -> Run:
     run_folder = Path(folder) / "profiled_fit"
     shutil.rmtree(run_folder, ignore_errors=True)
     run_folder.mkdir(parents=True)
-    data = _build(cfg.data)(catalog=prepared.catalog, split=prepared.split, seed=cfg.seed)
+    data = build_data(cfg.data, prepared, cfg.seed)
     task = _build_task(cfg, prepared)
     (metrics, _), measured = timed(_fit, cfg, run_folder, prepared, task, data)
     durations = task.trainer.profiler.recorded_durations  # type: ignore[attr-defined]

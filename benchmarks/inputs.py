@@ -13,7 +13,7 @@ import orjson
 
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import SplitOptions
-from recsys_lab.data.sequences import Walks, load_or_save_walks
+from recsys_lab.data.sequences import stored_walks
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.readers.amazon import AmazonSource
 from recsys_lab.readers.synthetic import write_synthetic
@@ -126,7 +126,7 @@ class Inputs:
     def walks(self) -> Path:
         """Walks of one epoch, .npy."""
         path = Path(self.folder) / "walks.npy"
-        load_or_save_walks(path, Walks(self.graph, WALKS_PER_ITEM, WALK_LENGTH, seed=SEED))
+        stored_walks(self.graph, str(path), WALKS_PER_ITEM, WALK_LENGTH, seed=SEED)
         return path
 
     @cached_property

@@ -11,8 +11,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.split import Split
 from recsys_lab.data.modules import PairDataModule, SequenceDataModule
+from recsys_lab.data.sequences import Walks
 from recsys_lab.evaluation.protocol import evaluate_auc
 from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.models.mf import MatrixFactorization
 from recsys_lab.models.skipgram import SkipGram
 from recsys_lab.run.final_test import evaluation_pairs
@@ -26,13 +28,15 @@ Row = dict[str, float]  # by column
 def options(kind: str, **changes: float) -> dict[str, Any]:
     """What a configuration file sets of a data module, with some changes."""
     found = yaml.safe_load((CONF / f"{kind}.yaml").read_text()) | changes
-    return {name: value for name, value in found.items() if name != "_target_"}
+    return {name: value for name, value in found.items() if name not in ("_target_", "defaults")}
 
 
 def walks(prepared: PreparedData) -> SequenceDataModule:
     """Windows with word2vec's negatives, in batches that suit a small catalogue."""
     settings = options("sequences", walks_per_batch=240, num_negatives=5, negative_exponent=0.75)
-    return SequenceDataModule(prepared.catalog, prepared.split, 0, **settings)
+    train = prepared.split.train
+    graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
+    return SequenceDataModule(Walks(graph, seed=0, **options("source/walks")), 0, **settings)
 
 
 def fit(

@@ -26,8 +26,8 @@ SHARED = (
     f"data.num_negatives={NEGATIVES}",
     "data.negative_exponent=0.75",
     "model.l2=0.0",
-    f"data.walks_per_item={WALKS_PER_ITEM}",
-    f"data.walk_length={WALK_LENGTH}",
+    f"data.source.walks_per_item={WALKS_PER_ITEM}",
+    f"data.source.walk_length={WALK_LENGTH}",
     f"seed={SEED}",
     "trainer.enable_progress_bar=false",
 )
@@ -65,14 +65,14 @@ def ours(size: str, folder: str, overrides: list[str], walks: str) -> Run:
     """One `fit()` through Lightning, without curve and checkpoints."""
     from pytorch_lightning import seed_everything
 
-    from recsys_lab.run.experiment import _build, _build_task
+    from recsys_lab.run.experiment import _build, _build_task, build_data
 
-    cfg = configuration([f"data.walks_path={walks}", *overrides])
+    cfg = configuration(["data/source=stored_walks", f"data.source.path={walks}", *overrides])
     prepared = Inputs(size, folder).prepared
     seed_everything(cfg.seed, verbose=False)
 
     def fit() -> Any:
-        data = _build(cfg.data)(catalog=prepared.catalog, split=prepared.split, seed=cfg.seed)
+        data = build_data(cfg.data, prepared, cfg.seed)
         task = _build_task(cfg, prepared)
         quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary"), False)
         trainer = _build(cfg.trainer)(**quiet, callbacks=[counter])

@@ -11,10 +11,13 @@ from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from torch import nn
 
 from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.catalog.split import Split
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.data.batch import PairBatch, WindowBatch
 from recsys_lab.data.modules import PairDataModule, SequenceDataModule
+from recsys_lab.data.sequences import Walks
 from recsys_lab.evaluation.protocol import evaluate_auc
+from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.models.builders import (
     gensim_word2vec,
     matrix_factorization,
@@ -45,8 +48,6 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "gensim": partial(gensim_word2vec, sg=1, workers=1, **GENSIM, **WORD2VEC),
 }
 WINDOWS = {
-    "walks_per_item": 10,
-    "walk_length": 8,
     "window": 2,
     "shrink_windows": True,
     "subsample_threshold": 0.0,
@@ -57,10 +58,18 @@ WINDOWS = {
     "walks_per_group": 4,
     "num_workers": 1,
 }
+
+
+def windows(split: Split, seed: int, negatives: str) -> SequenceDataModule:
+    train = split.train
+    graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
+    return SequenceDataModule(Walks(graph, 10, 8, seed=seed), seed, negatives=negatives, **WINDOWS)
+
+
 DATA: dict[str, Callable[..., LightningDataModule]] = {
-    "in_batch": partial(SequenceDataModule, negatives="in_batch", **WINDOWS),
-    "shared": partial(SequenceDataModule, negatives="shared", **WINDOWS),
-    "per_pair": partial(SequenceDataModule, negatives="per_pair", **WINDOWS),
+    "in_batch": partial(windows, negatives="in_batch"),
+    "shared": partial(windows, negatives="shared"),
+    "per_pair": partial(windows, negatives="per_pair"),
     "pairs": partial(
         PairDataModule,
         batch_size=256,
@@ -90,7 +99,7 @@ class Run:
             identity={"split hash": planted.split_hash},
             config={},
         )
-        self.data = DATA[data](planted.catalog, planted.split, seed)
+        self.data = DATA[data](planted.split, seed)
         self.pairs = evaluation_pairs(planted.split.val, planted.split)
         self.curve = LearningCurve(
             self.pairs,

@@ -22,6 +22,9 @@ _OURS = (  # what the configuration may build of this project
     "recsys_lab.data.modules.PairDataModule",
     "recsys_lab.data.modules.SequenceDataModule",
     "recsys_lab.run.final_test.FinalTest",
+    "recsys_lab.data.sequences.Walks",
+    "recsys_lab.data.sequences.sequence_file",
+    "recsys_lab.data.sequences.stored_walks",
     "recsys_lab.models.builders.gensim_word2vec",
     "recsys_lab.models.builders.matrix_factorization",
     "recsys_lab.models.builders.skipgram",
@@ -43,7 +46,8 @@ _TOP_LEVEL: dict[str, Any] = {
 _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that the experiment passes itself
     "catalog": frozenset(),
     "split": frozenset(),
-    "data": frozenset({"catalog", "split", "seed"}),
+    "data": frozenset({"catalog", "split", "seed", "source"}),
+    "data.source": frozenset({"catalog", "graph", "split", "seed"}),
     "model": frozenset({"items"}),
     "optimizer": frozenset({"params"}),
     "schedule": frozenset({"progress", "epoch_progress"}),
@@ -98,7 +102,9 @@ def check_configuration(cfg: DictConfig) -> None:
         )
     check_targets(cfg)
     for section, passed in _SECTIONS.items():
-        _check_section(section, cfg[section], passed)
+        node = OmegaConf.select(cfg, section)
+        if section != "data.source" or node is not None:
+            _check_section(section, node, passed)
 
 
 def check_targets(cfg: DictConfig) -> None:
@@ -164,7 +170,7 @@ def _check_section(section: str, node: DictConfig, passed: frozenset[str]) -> No
     }
     hints = get_type_hints(constructor)
     for key in node:
-        if str(key).startswith("_"):
+        if str(key).startswith("_") or f"{section}.{key!s}" in _SECTIONS:
             continue
         if key not in parameters:
             raise ConfigurationError(

@@ -32,7 +32,7 @@ class BatchLoader:
         epoch: Callable[[], int],
     ) -> None:
         if num_workers < 0:
-            raise ValueError(f"data.num_workers must be >= 0, got {num_workers}")
+            raise ValueError(f"num_workers must be >= 0, got {num_workers}")
         self._draw = draw
         self._num_batches = num_batches
         self._num_workers = num_workers

@@ -1,27 +1,18 @@
 """The LightningDataModules: pairs of the graph, or windows over sequences."""
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 
-from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.split import Split
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch, pinned
 from recsys_lab.data.loader import BatchLoader
 from recsys_lab.data.negative_sampler import NegativeSampler
-from recsys_lab.data.sequences import (
-    SequenceSource,
-    StoredSequences,
-    Walks,
-    load_or_save_walks,
-    load_sequences,
-)
+from recsys_lab.data.sequences import SequenceSource
 from recsys_lab.data.windows import distance_weights, keep_probability, subsample, window_pairs
 from recsys_lab.graph.counter import permute_range, stream_key
-from recsys_lab.graph.graph import ItemGraph
 
 _SUBSAMPLE, _NEGATIVES, _ORDER, _TURN = 3, 4, 5, 6  # purposes of streams
 
@@ -52,16 +43,11 @@ class _BatchDataModule(LightningDataModule):
 
 
 class SequenceDataModule(_BatchDataModule):
-    """Windows over random walks of the training graph, or over ready-made sequences.
+    """Windows over sequences.
 
     Args:
-        catalog: the items.
-        split: gives the training graph.
-        seed: seed of the walks, of subsampling and of the negatives.
-        walks_per_item: walks that start at each item in an epoch.
-        walk_length: items in a walk.
-        p: node2vec's return parameter; p = q = 1 gives first-order walks.
-        q: node2vec's in-out parameter.
+        source: where the sequences come from.
+        seed: seed of subsampling and of the negatives.
         window: largest distance of a context.
         shrink_windows: weigh contexts by distance, the expectation of word2vec's random windows.
         subsample_threshold: word2vec's t (gensim's `sample`); 0 keeps every occurrence.
@@ -70,22 +56,17 @@ class SequenceDataModule(_BatchDataModule):
         num_negatives: negatives for each positive: drawn where per pair, in weight otherwise.
         num_shared: negatives drawn for a group where they are shared.
         negative_exponent: negatives follow frequency ** exponent.
-        walks_per_batch: walks in a batch; None takes 1,200, and where an epoch is long a 256th
+        walks_per_batch: sequences in a batch; None takes 1,200, and where an epoch is long a 256th
             part of it, up to 4,800, so that what a step costs beside its training stays small.
-        walks_per_group: walks that share negatives.
+        walks_per_group: sequences that share negatives.
         num_workers: threads that draw ahead.
-        walks_path: a .npy file that keeps the walks of the first epoch, used in every epoch.
-        sequences_path: a file of sequences to use in place of walks.
     """
 
     def __init__(
         self,
-        catalog: ItemCatalog,
-        split: Split,
+        source: SequenceSource,
         seed: int,
         *,
-        walks_per_item: int,
-        walk_length: int,
         window: int,
         shrink_windows: bool,
         subsample_threshold: float,
@@ -96,10 +77,6 @@ class SequenceDataModule(_BatchDataModule):
         walks_per_batch: int | None,
         walks_per_group: int,
         num_workers: int,
-        p: float = 1.0,
-        q: float = 1.0,
-        walks_path: str | None = None,
-        sequences_path: str | None = None,
     ) -> None:
         super().__init__()
         for name, value, least in (
@@ -109,23 +86,11 @@ class SequenceDataModule(_BatchDataModule):
             ("walks_per_group", walks_per_group, 2 if negatives == "in_batch" else 1),
         ):
             if value < least:
-                raise ValueError(f"data.{name} must be >= {least}, got {value}")
-        if walks_path and sequences_path:
-            raise ValueError("data.walks_path and data.sequences_path exclude each other: set one")
+                raise ValueError(f"{name} must be >= {least}, got {value}")
         self._seed = seed
-        train = split.train
-        graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
-        self.source: SequenceSource
-        if sequences_path:
-            table = load_sequences(Path(sequences_path), catalog, walk_length)
-            self.source = StoredSequences(table, len(catalog), seed=seed)
-        else:
-            self.source = walks = Walks(graph, walks_per_item, walk_length, seed=seed, p=p, q=q)
-            if walks_path:
-                table = load_or_save_walks(Path(walks_path), walks)
-                self.source = StoredSequences(table, len(catalog), seed=seed)
-        self.frequencies = frequencies = self.source.frequencies
-        self._by_distance = distance_weights(self.source.length, window, shrink=shrink_windows)
+        self.source = source
+        self.frequencies = frequencies = source.frequencies
+        self._by_distance = distance_weights(source.length, window, shrink=shrink_windows)
         self._keep = keep_probability(frequencies, subsample_threshold)
         self._sampler = NegativeSampler(frequencies, negative_exponent)
         kept = frequencies * self._keep
@@ -136,9 +101,9 @@ class SequenceDataModule(_BatchDataModule):
         self._num_negatives = num_negatives
         self._num_shared = num_shared if negatives == "shared" else 0
         self._walks_per_group = walks_per_group
-        size = walks_per_batch or int(np.clip(self.source.count // 256, 1200, 4800))
+        size = walks_per_batch or int(np.clip(source.count // 256, 1200, 4800))
         self._groups = -(-size // walks_per_group)
-        self.num_batches = -(-self.source.count // (self._groups * walks_per_group))
+        self.num_batches = -(-source.count // (self._groups * walks_per_group))
         self.num_workers = num_workers
 
     def draw(self, epoch: int, number: int) -> Batch:
@@ -191,7 +156,6 @@ class PairDataModule(_BatchDataModule):
     """The training pairs themselves, once each in an epoch, turned round at random.
 
     Args:
-        catalog: the items.
         split: gives the training pairs.
         seed: seed of the order and of the negatives.
         batch_size: pairs in a batch.
@@ -203,7 +167,6 @@ class PairDataModule(_BatchDataModule):
 
     def __init__(
         self,
-        catalog: ItemCatalog,
         split: Split,
         seed: int,
         *,
@@ -216,14 +179,14 @@ class PairDataModule(_BatchDataModule):
         super().__init__()
         for name, value in (("batch_size", batch_size), ("num_negatives", num_negatives)):
             if value < 1:
-                raise ValueError(f"data.{name} must be >= 1, got {value}")
+                raise ValueError(f"{name} must be >= 1, got {value}")
         self._seed = seed
         train = split.train
         self._ends = train.ids.astype(np.int64)
         self._weights = train.weights / train.weights.mean()
         if not use_weights:
             self._weights = np.ones_like(self._weights)
-        degrees = np.bincount(self._ends.ravel(), minlength=len(catalog))
+        degrees = np.bincount(self._ends.ravel(), minlength=train.num_items)
         self.frequencies = degrees / degrees.sum()
         self._sampler = NegativeSampler(degrees, negative_exponent)
         self._num_negatives = num_negatives

@@ -1,9 +1,8 @@
-"""Where sequences of items come from: walks drawn as needed, or sequences kept in a file."""
+"""Where sequences of items come from: walks drawn as needed, stored walks, or a file."""
 
 import hashlib
 import json
 import logging
-import os
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +15,7 @@ from recsys_lab.graph.counter import permute_range, stream_key
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.node2vec import estimated_frequencies, node2vec_walks
 from recsys_lab.graph.walks import expected_frequencies, num_walks, random_walks
+from recsys_lab.results.files import atomic_path, write_text
 
 log = logging.getLogger(__name__)
 
@@ -118,64 +118,88 @@ class StoredSequences:
         return np.asarray(self._sequences[rows], np.int32)
 
 
-def load_or_save_walks(path: Path, walks: Walks) -> np.ndarray:
-    """Walks (W, L) from a .npy file; written there from the first epoch if it does not exist.
+def stored_walks(
+    graph: ItemGraph,
+    path: str,
+    walks_per_item: int,
+    walk_length: int,
+    *,
+    seed: int,
+    p: float = 1.0,
+    q: float = 1.0,
+) -> StoredSequences:
+    """The walks of one epoch, kept in a file and used in every epoch.
 
     Args:
-        path: the file; what the walks belong to stands beside it, in `<path>.json`.
-        walks: where they come from. Walks of another graph are refused: they would carry held-out
-            pairs into training.
+        graph: as the following ones, see `Walks`. Walks of another graph or of other options are
+            refused: they would carry held-out pairs into training.
+        path: a .npy file, written if it does not exist; what the walks belong to stands beside it,
+            in `<path>.json`.
+        walks_per_item: walks that start at each item.
+        walk_length: items in a walk.
+        seed: of the walks and of their order in each epoch.
+        p: node2vec's return parameter.
+        q: node2vec's in-out parameter.
 
     Raises:
         ValueError: the file holds something else, or walks that belong to something else.
     """
-    if path.suffix != ".npy":
-        raise ValueError(f"data.walks_path must end in .npy, got {path}")
-    label = path.with_name(f"{path.name}.json")
-    if path.exists():
+    file = Path(path)
+    if file.suffix != ".npy":
+        raise ValueError(f"path must end in .npy, got {path}")
+    walks = Walks(graph, walks_per_item, walk_length, seed=seed, p=p, q=q)
+    label = file.with_name(f"{file.name}.json")
+    if file.exists():
         stored = json.loads(label.read_text()) if label.exists() else {}
-        for name, ours in walks.identity.items():
-            if stored.get(name) != ours:
+        for name, current in walks.identity.items():
+            if stored.get(name) != current:
                 raise ValueError(
-                    f"data.walks_path: the walks in {path} have {name} {stored.get(name)}, this "
-                    f"run has {ours}: name another file, or delete {path}"
+                    f"the walks in {path} have {name} {stored.get(name)}, this run has {current}: "
+                    f"name another file with path=, or delete {path}"
                 )
-    if not path.exists():
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    else:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            label.write_text(json.dumps(walks.identity, indent=2))
-            with part.open("wb") as file:
-                np.save(file, walks.draw(0, 0, walks.count), allow_pickle=False)
-            part.replace(path)
+            write_text(label, json.dumps(walks.identity, indent=2))
+            with atomic_path(file) as part, part.open("wb") as out:
+                np.save(out, walks.draw(0, 0, walks.count), allow_pickle=False)
         except OSError as error:
-            raise ValueError(f"data.walks_path: cannot write {path} ({error.strerror})") from error
+            raise ValueError(f"path: cannot write {path} ({error.strerror})") from error
         log.info("%d walks written to %s", walks.count, path)
-    return _load_array(path, "data.walks_path")
+    return StoredSequences(_load_array(file), len(graph), seed=seed)
 
 
-def load_sequences(path: Path, catalog: ItemCatalog, max_length: int) -> np.ndarray:
-    """Ready-made sequences from a file, cut into rows of at most `max_length` places.
+def sequence_file(
+    catalog: ItemCatalog, path: str, max_length: int, *, seed: int
+) -> StoredSequences:
+    """Ready-made sequences, such as sessions, cut into rows of at most `max_length` places.
 
     Args:
-        path: a .npy table (S, L) of item ids with -1 as padding; or text with one
-            sequence in a line, raw ids separated by tabs, or by spaces if the file has no tab. Raw
-            ids that the catalogue does not know are left out and counted.
         catalog: gives raw ids their item ids.
+        path: a .npy table (S, L) of item ids with -1 as padding; or text with one sequence in a
+            line, raw ids separated by tabs, or by spaces if the file has no tab. Raw ids that the
+            catalogue does not know are left out and counted.
         max_length: longest row.
-
-    Returns:
-        (S, L) int32, -1 for padding.
+        seed: of the order of the rows in each epoch.
 
     Raises:
         ValueError: the file cannot be read or holds no sequence of two known items.
     """
-    if path.suffix == ".npy":
-        return _cut(_load_array(path, "data.sequences_path"), max_length)
+    if max_length < 2:
+        raise ValueError(f"max_length must be >= 2, got {max_length}")
+    file = Path(path)
+    if file.suffix == ".npy":
+        table = _cut(_load_array(file), max_length)
+    else:
+        table = _read_text(file, catalog, max_length)
+    return StoredSequences(table, len(catalog), seed=seed)
+
+
+def _read_text(path: Path, catalog: ItemCatalog, max_length: int) -> np.ndarray:
+    """Sequences of raw ids as rows (S, L) of item ids, int32, -1 for padding."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"data.sequences_path: cannot read {path} ({error})") from error
+        raise ValueError(f"path: cannot read {path} ({error})") from error
     separator = "\t" if any("\t" in line for line in lines) else " "
     table = pl.DataFrame({"line": np.arange(len(lines)), "item": pl.Series(lines, dtype=pl.String)})
     table = table.with_columns(pl.col("item").str.split(separator)).explode("item")
@@ -190,7 +214,7 @@ def load_sequences(path: Path, catalog: ItemCatalog, max_length: int) -> np.ndar
     joined = joined.with_columns(row=pl.struct("line", pl.col("place") // max_length).rank("dense"))
     rows, items = joined["row"].to_numpy().astype(np.int64) - 1, joined["id"].to_numpy()
     if len(rows) == 0 or np.bincount(rows).max() < 2:
-        raise ValueError(f"data.sequences_path: {path} has no sequence of two known items")
+        raise ValueError(f"path: {path} has no sequence of two known items")
     out = np.full((rows.max() + 1, max_length), -1, np.int32)
     out[rows, joined["place"].to_numpy() % max_length] = items
     return out
@@ -205,8 +229,8 @@ def _cut(table: np.ndarray, max_length: int) -> np.ndarray:
     return pieces[(pieces >= 0).any(axis=1)]
 
 
-def _load_array(path: Path, key: str) -> np.ndarray:
+def _load_array(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{key}: {path} is not a readable .npy table ({error})") from error
+        raise ValueError(f"path: {path} is not a readable .npy table ({error})") from error

@@ -290,7 +290,7 @@ def node2vec_walks(
     """
     for name, value in (("p", p), ("q", q)):
         if not 0 < value < np.inf:
-            raise ValueError(f"data.{name} must be > 0 and finite, got {value}")
+            raise ValueError(f"{name} must be > 0 and finite, got {value}")
     arrays = (graph.indptr, graph.indices, graph.weights)
     totals, tables, pairs = (graph.strength, graph.peak), graph.tables, graph.pair_set
     key = stream_key(seed, epoch, _PURPOSE)

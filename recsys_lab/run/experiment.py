@@ -1,5 +1,6 @@
 """One experiment from configuration to metrics: prepare, fit, test, write down."""
 
+import inspect
 import json
 import logging
 import signal
@@ -28,6 +29,7 @@ from recsys_lab.config.configuration import ConfigurationError, check_configurat
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.evaluation.content import ContentSimilarity
 from recsys_lab.evaluation.scorers import Scorer
+from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
@@ -102,7 +104,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     }
     monitored = None
     if cfg.train:
-        data = _build(cfg.data)(catalog=prepared.catalog, split=prepared.split, seed=cfg.seed)
+        data = build_data(cfg.data, prepared, cfg.seed)
         fitted, monitored = _fit(cfg, folder, prepared, task, data)
         metrics |= fitted
     else:
@@ -125,6 +127,28 @@ def _build(section: DictConfig) -> Callable[..., Any]:
     Targets were held against a list of allowed ones in `check_configuration`.
     """
     return instantiate(section, _partial_=True, _convert_="all")
+
+
+def build_data(section: DictConfig, prepared: PreparedData, seed: int) -> LightningDataModule:
+    """The data module, whose target is given those of the pieces that its signature names."""
+    train = prepared.split.train
+    pieces: dict[str, Any] = {
+        "catalog": prepared.catalog,
+        "split": prepared.split,
+        "seed": seed,
+    }
+    if "source" in section:
+        graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
+        source = _build(section.source)
+        pieces["source"] = _call(source, {**pieces, "graph": graph})
+        section = OmegaConf.masked_copy(section, [str(key) for key in section if key != "source"])
+    return _call(_build(section), pieces)
+
+
+def _call(build: Callable[..., Any], pieces: dict[str, Any]) -> Any:
+    """Call with the pieces that the signature names."""
+    named = inspect.signature(build).parameters
+    return build(**{name: piece for name, piece in pieces.items() if name in named})
 
 
 def _build_task(cfg: DictConfig, prepared: PreparedData) -> EmbeddingTask:

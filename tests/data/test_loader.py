@@ -77,5 +77,5 @@ def test_an_error_while_drawing_reaches_the_reader_and_ends_the_threads() -> Non
 
 
 def test_negative_workers_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"data.num_workers must be >= 0, got -1"):
+    with pytest.raises(ValueError, match=r"^num_workers must be >= 0, got -1"):
         BatchLoader(draw, 5, -1, lambda: 0)

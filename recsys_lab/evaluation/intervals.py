@@ -4,8 +4,8 @@ Pairs that share an item are not independent: drawing pairs anew leaves out the 
 these items and gives intervals several times too narrow. Here every replicate weighs the items, and
 a pair weighs the product of its ends (the pigeonhole bootstrap: Owen, 2007). The weights are
 standard exponential, of mean and variance 1 as a multinomial draw's (the Bayesian variant: Owen and
-Eckles, 2012); being positive they never leave a small slice without pairs. Where the items have no
-effect at all the interval is too wide, by up to the square root of three.
+Eckles, 2012); they are positive, so a small slice always keeps its pairs. If the scores do not
+depend on the items, the interval is too wide, by up to the square root of three.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What all figures share: canvas, colours, saving."""
+"""Canvas, colours and saving of all figures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from recsys_lab.results.files import atomic_path
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#3b4048")
 GREY = "#8a8f98"
 LineStyle = Literal["-", "--", ":"] | tuple[float, Sequence[float]]
-MAX_SERIES = 12  # more lines than this are not told apart
+MAX_SERIES = 12  # more lines cannot be distinguished
 
 
 def new_figure(

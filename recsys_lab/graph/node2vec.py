@@ -17,7 +17,7 @@ from recsys_lab.graph.pair_set import bucket_start, look_up, mix_pair
 from recsys_lab.graph.slots import slot_item, slot_place
 from recsys_lab.graph.walks import LANES, draw_walks, num_walks
 
-_PURPOSE = 7  # keeps this stream apart from other streams of the same seed
+_PURPOSE = 7  # of a stream; streams of one seed differ by it
 _SAMPLED_PLACES = 4_000_000  # of which frequencies are counted
 _COUNTED_WALKS = 1 << 18  # at a time
 _MAX_TRIALS = 32  # rejected candidates before the step is drawn by going through the neighbours
@@ -83,7 +83,7 @@ def _start(
     key: np.uint64,
     walks: np.ndarray,
 ) -> None:
-    """Let a lane take up the walk of a row."""
+    """Start the walk of a row in a lane."""
     lane = lanes[number]
     here = start_items[permute_index(first + row, num_walks, key) % len(start_items)]
     lane.state = mix64(key ^ mix64(np.uint64(first + row) + GOLDEN))
@@ -111,11 +111,11 @@ def _judge(
     back: float,
     out: float,
 ) -> None:
-    """Accept candidates with probability a / bound, as far as this is known without a search.
+    """Accept candidates with probability a / bound, if that needs no search.
 
-    The bound is max(1, 1 / q). Where 1 / p lies above it, the surplus of the way back is drawn as
-    an outcome of its own, of mass weight * excess beside bound * strength, so that a small p does
-    not make every other candidate unlikely; the row's peak tells mostly that it is not drawn.
+    The bound is max(1, 1 / q). If 1 / p is above it, the surplus of the way back is an outcome of
+    its own, of mass weight * excess beside bound * strength, so that a small p does not make every
+    other candidate unlikely. Mostly the row's peak is enough to see that it is not drawn.
     """
     indptr, indices, weights = graph
     strength, peak = totals
@@ -161,10 +161,10 @@ def _settle(
     walks: np.ndarray,
     done: np.ndarray,
 ) -> int:
-    """Close open verdicts and go a step where there is a next item.
+    """Decide on the open candidates; lanes that have a next item go a step.
 
     Returns:
-        how many walks came to their end; their lanes stand in `done`.
+        number of walks that are complete; `done` lists their lanes.
     """
     indptr, indices, _ = graph
     words, rest_bits = pairs

@@ -19,12 +19,12 @@ _JUMPS = 25
 def thin_curve(thresholds: np.ndarray, precision: np.ndarray, recall: np.ndarray) -> Curve:
     """At most `MAX_THRESHOLDS` points that draw the same picture.
 
-    Points are spread evenly over the scores' ranks and over their values, and both sides of the
-    largest falls of recall are kept, so that a cliff stays as steep as it is.
+    Points are spread evenly over the scores' ranks and over their values. Both sides of the largest
+    falls of recall are kept, so a cliff stays as steep.
 
     Args:
         thresholds: (T,) ascending.
-        precision: (T,) or longer; what lies beyond T is left out.
+        precision: (T,) or longer; values beyond T are left out.
         recall: (T,) or longer.
     """
     count = len(thresholds)
@@ -52,10 +52,10 @@ def write_precision_recall(folder: Path, curves: Mapping[str, Curve]) -> None:
 
 
 def read_precision_recall(folder: Path) -> dict[str, Curve]:
-    """Curves by slice; none where the run wrote no file.
+    """Curves by slice; empty if the run wrote no file.
 
     Raises:
-        ValueError: the file is not what `write_precision_recall` writes.
+        ValueError: the file is damaged.
     """
     path = folder / FILE_NAME
     if not path.is_file():

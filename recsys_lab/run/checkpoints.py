@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written atomically, read without running anything they contain."""
+"""Checkpoints on disk: written atomically, read without running code from them."""
 
 import os
 from pathlib import Path
@@ -19,8 +19,9 @@ _PIECE = 16 * 2**20  # bytes
 class _UncachedFile:
     """Writes to a file in pieces that are synced and then dropped from the page cache.
 
-    A checkpoint is read rarely, and would push out what training needs. The pages of one piece
-    serve for the next: several times faster where new ones are costly, as on virtual machines.
+    A checkpoint is read rarely, and would push the pages of training out of the cache. The pages of
+    a piece are used again for the next: several times faster where new pages are slow, as on
+    virtual machines.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -54,7 +55,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            TrainingError: naming the path, if it cannot be written; what stood there still stands.
+            TrainingError: the path cannot be written; its former file stays.
         """
         try:
             with atomic_path(Path(path)) as part, part.open("wb") as file:
@@ -75,10 +76,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Read a local checkpoint that holds nothing but plain values and tensors.
+    """Read a local checkpoint of plain values and tensors.
 
     Raises:
-        TrainingError: there is no such file, it is broken, or it holds anything else.
+        TrainingError: there is no such file, it is broken, or it holds other objects.
     """
     if not Path(path).is_file():
         raise TrainingError(f"ckpt_path: there is no file {path}")
@@ -92,14 +93,14 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps the best and the last checkpoint of a run, also of one resumed in another folder.
+    """Keeps the best and the last checkpoint of a run, also if it is resumed in another folder.
 
     The last one is written after every epoch. Lightning would write it only after an epoch that
-    improves the monitored metric. Lightning also forgets the best score when the folder changes,
-    and would take the first epoch after the resume for the best.
+    improves the monitored metric. Lightning also drops the best score when the folder changes; the
+    first epoch after the resume would then be the best.
 
     Args:
-        folder: where `best.ckpt` and `last.ckpt` go.
+        folder: of `best.ckpt` and `last.ckpt`.
         monitor: name of the metric; the larger the better.
     """
 
@@ -123,10 +124,10 @@ class BestCheckpoint(ModelCheckpoint):
     def _save_last_checkpoint(
         self, trainer: Trainer, monitor_candidates: dict[str, Tensor]
     ) -> None:
-        """Where the best checkpoint was written in this very step, the last is another name of it.
+        """If the best checkpoint was written in this step, make the last one a hard link to it.
 
-        Lightning would write the same bytes again, or, with its own links, leave the last one
-        pointing to an older best.
+        Lightning would write the same bytes again or, with its own links, leave a link to an older
+        best checkpoint.
         """
         best, last = (Path(str(self.dirpath)) / f"{name}.ckpt" for name in ("best", "last"))
         link = last.with_name(".last.ckpt.link")
@@ -144,16 +145,16 @@ class BestCheckpoint(ModelCheckpoint):
         super()._save_last_checkpoint(trainer, monitor_candidates)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best checkpoint so far, copied into this run's folder.
+        """Restore the best checkpoint so far, copied into this run's folder.
 
         Raises:
-            TrainingError: it is no longer where it was.
+            TrainingError: its file is missing.
         """
         before, now = Path(state_dict["best_model_path"]), Path(str(self.dirpath)) / "best.ckpt"
         if state_dict["best_model_path"] and before.resolve() != now.resolve():
             if not before.is_file():
                 raise TrainingError(
-                    f"ckpt_path: the run goes on from its best checkpoint, {before}, which is gone"
+                    f"ckpt_path: the best checkpoint of the resumed run is missing: {before}"
                 )
             AtomicCheckpointIO().save_checkpoint(load_checkpoint(before), now)
             path = str(now)

@@ -95,7 +95,7 @@ def test_failed_unfinished_and_damaged_runs_are_listed_with_their_reason(tmp_pat
     assert reasons["failed"] == "failed: lr must be > 0, got -1"
     assert reasons["killed"].startswith("unfinished")
     assert reasons["torn"].startswith("metrics.json is damaged")
-    assert "which data" in reasons["alien"]
+    assert "the hashes are missing" in reasons["alien"]
     assert "garbled" in reasons
     (table,) = comparison.tables
     assert [entry.seeds for entry in table.experiments] == [[0]]

@@ -17,22 +17,24 @@ from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.scoring import score_vectors
 from recsys_lab.run import final_test
+from recsys_lab.run.run_data import RunData
 
 
 def ours(size: str, folder: str, replicates: int, max_scores: float) -> Run:
     """What `FinalTest` does; the vectors are random, since costs do not depend on them."""
-    stages, split = Stages(), Inputs(size, folder).prepared.split
+    stages, prepared = Stages(), Inputs(size, folder).prepared
+    split, data = prepared.split, RunData(prepared.split, prepared.catalog)
     ks = (10, 50)
     made = torch.Generator().manual_seed(0)
     shape = (split.num_items, DIM)
     centers, contexts = (torch.randn(shape, generator=made) / DIM for _ in range(2))
     with stages("evaluation pairs"):
-        pairs = final_test.evaluation_pairs(split.test, split)
+        pairs = data.evaluation_pairs("test")
     with stages("vectors"):
         vectors = score_vectors(centers, contexts, torch.zeros(split.num_items), "center_context")
         model = VectorScorer(*vectors, scorable=torch.from_numpy(split.seen))
     with stages("baselines"):
-        baselines = final_test._baselines(split)
+        baselines = final_test.baseline_scorers(data.for_baselines())
     judged = {}
     for name, scorer in {"test": model, **baselines}.items():
         label = "model" if name == "test" else name
@@ -42,11 +44,11 @@ def ours(size: str, folder: str, replicates: int, max_scores: float) -> Run:
             ranking = evaluate_ranking(scorer, pairs, ks, max_scores, seed=0)
         judged[name] = Judgement(pairs, scores, ranking)
     with stages("metrics of all"):
-        metrics = final_test._metrics(judged)
+        metrics = final_test.collect_metrics(judged)
     with stages(f"intervals, {replicates} replicates"):
         final_test.intervals(judged, metrics, replicates, seed=0)
     with stages("precision and recall"), tempfile.TemporaryDirectory() as run_folder:
-        final_test._keep_precision_recall(judged["test"], Path(run_folder))
+        final_test.save_precision_recall(judged["test"], Path(run_folder))
     seconds = sum(row["seconds"] for row in stages.rows.values())
     peak = max(row["peak_mb"] for row in stages.rows.values())
     queries = len(np.unique(judged["test"].ranking.query))

@@ -17,7 +17,7 @@ from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.models.mf import MatrixFactorization
 from recsys_lab.models.skipgram import SkipGram
-from recsys_lab.run.final_test import evaluation_pairs
+from recsys_lab.run.run_data import RunData
 
 CONF = Path(__file__).parents[1] / "conf" / "data"
 
@@ -61,7 +61,7 @@ def fit(
 
 def judge(net: Net, split: Split) -> Row:
     """AUC-ROC on the seen validation pairs, against both kinds of negatives."""
-    held = evaluation_pairs(split.val, split)
+    held = RunData(split).evaluation_pairs("val")
     vectors = net.score_vectors(torch.arange(held.num_items))
     metrics = evaluate_auc(
         VectorScorer(*vectors, scorable=net.can_score(torch.from_numpy(held.seen))), held

@@ -16,7 +16,7 @@ from benchmarks.harness import Comparison, Contender, Run
 from benchmarks.inputs import SEED, WALK_LENGTH, WALKS_PER_ITEM, Inputs
 from recsys_lab.evaluation.protocol import PairScores, auc_metrics
 from recsys_lab.evaluation.scorers import VectorScorer
-from recsys_lab.run.final_test import evaluation_pairs
+from recsys_lab.run.run_data import RunData
 
 DIM, WINDOW, NEGATIVES = 128, 5, 5
 PROTOCOLS, SCORES = ("uniform", "degree_matched"), ("cosine", "center_context")
@@ -132,7 +132,7 @@ def gensim(size: str, folder: str, corpus: str, alpha: float, epochs: int, worke
 
 def judge(centers: torch.Tensor, contexts: torch.Tensor, prepared: Any) -> Run:
     """AUC of both scores on the seen validation pairs, all of them."""
-    pairs = evaluation_pairs(prepared.split.val, prepared.split)
+    pairs = RunData(prepared.split).evaluation_pairs("val")
     ends = np.concatenate([pairs.positives, *pairs.negatives.values()])
     heads, tails = ends[:, 0], ends[:, 1]
     unit = torch.nn.functional.normalize(centers, dim=-1)

@@ -22,6 +22,7 @@ def metrics(seed=0, quality=0.25, split="split-a", vocabulary="words", **more):
         "count/test/seen": 80,
         "fit/seconds": 10.0 + seed,
         "fit/items_per_second": 1000.0,
+        "label/adamic_adar": "Adamic-Adar",
         "test/coverage/all": 0.95,
         "test/auc/uniform/one_cold": None,
         "interval/test/ndcg@10/all/low": quality - 0.05,
@@ -63,7 +64,7 @@ def write_run(folder, seed=0, values=None, log="", choices=None, resets=False, *
 
 
 def write_curves(folder, seed, resets):
-    curve = CurveFile(folder, ["uniform", "degree_matched"], ["all", "seen"])
+    curve = CurveFile(folder, ["uniform", "degree_matched"])
     curve.rows = [
         {
             "step": step,
@@ -85,6 +86,7 @@ def cold_metrics(scored):
     values = metrics() | {"count/test/query_items/ranked": 1, "count/test/query_items/total": 1}
     values |= {"count/test/seen": 0, "count/test/one_cold": 70, "count/test/both_cold": 20}
     names = {"test": scored, "baseline/content": 1.0}
+    values["label/content"] = "content (tf-idf)"
     for name, share in names.items():
         values[f"{name}/coverage/all"] = share
         values[f"{name}/hr@10/all"] = 0.1

@@ -29,8 +29,8 @@ from recsys_lab.models.schedules import constant
 from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.run.checkpoints import AtomicCheckpointIO, load_checkpoint
 from recsys_lab.run.experiment import known_items
-from recsys_lab.run.final_test import evaluation_pairs
 from recsys_lab.run.learning_curve import LearningCurve, net_scorer
+from recsys_lab.run.run_data import RunData
 
 WORD2VEC = {"embedding_dim": 32, "score": "center_context", "popularity_weight": 0.5}
 SKIPGRAM = {**WORD2VEC, "l2": 0.0, "kernel": "auto"}
@@ -100,7 +100,7 @@ class Run:
             config={},
         )
         self.data = DATA[data](planted.split, seed)
-        self.pairs = evaluation_pairs(planted.split.val, planted.split)
+        self.pairs = RunData(planted.split).evaluation_pairs("val")
         self.curve = LearningCurve(
             self.pairs,
             folder,

@@ -3,51 +3,28 @@
 import numpy as np
 
 from recsys_lab.catalog.pairs import pair_keys
-from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.ordering import sort_pairs
+from recsys_lab.compute.sorted_rows import are_stored
 from recsys_lab.readers.account import CatalogError
 
 _ROUNDS = 200
 
 
 class _KnownPairs:
-    """Ascending keys of pairs, with an index by head so that a look-up touches little memory."""
+    """Pairs by their ascending keys, as rows: a row holds the keys of one head."""
 
     def __init__(self, keys: np.ndarray, num_items: int) -> None:
         self._keys = keys
         self._num_items = num_items
         self._starts = np.searchsorted(keys, np.arange(num_items + 1, dtype=np.int64) * num_items)
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
     def contain(self, keys: np.ndarray) -> np.ndarray:
         """Mask of the keys that are among them."""
-        return _contains(self._keys, self._starts, self._num_items, keys)
-
-
-@jit()
-def _contains(
-    sorted_keys: np.ndarray, starts: np.ndarray, num_items: int, keys: np.ndarray
-) -> np.ndarray:
-    """Mask of the keys that stand among the sorted ones, of which those of a head are together."""
-    mask = np.empty(len(keys), np.bool_)
-    for k in range(len(keys)):
-        head = keys[k] // num_items
-        low, end = starts[head], starts[head + 1]
-        high = end
-        while low < high:
-            middle = (low + high) >> 1
-            if sorted_keys[middle] < keys[k]:
-                low = middle + 1
-            else:
-                high = middle
-        mask[k] = low < end and sorted_keys[low] == keys[k]
-    return mask
+        return are_stored(self._starts, self._keys, keys // self._num_items, keys)
 
 
 def _sort_keys(keys: np.ndarray, num_items: int) -> tuple[np.ndarray, np.ndarray]:
-    """The keys sorted, and where each of them stood; equal keys keep their order."""
+    """The keys sorted, and the former place of each; equal keys keep their order."""
     heads, tails, places = sort_pairs(
         keys // num_items, keys % num_items, np.arange(len(keys)), num_items
     )
@@ -97,7 +74,8 @@ def uniform_negatives(
         if len(keys) < count:
             raise CatalogError(
                 f"{count:,} uniform negatives are needed and only {len(keys):,} pairs of the "
-                f"{len(candidates):,} items are not known pairs: hold out fewer pairs (split.*)"
+                f"{len(candidates):,} items are not known pairs: hold out fewer pairs with "
+                "val_fraction= and test_fraction="
             )
         keys = rng.choice(keys, count, replace=False, shuffle=True)
     else:
@@ -116,9 +94,9 @@ def degree_matched_negatives(
 ) -> np.ndarray:
     """Permute the tails of the positives, so that negatives have the degrees of the positives.
 
-    "Implicit degree bias in the link prediction task" (arXiv 2405.14985). Each positive is turned
-    round at random first. Pairs that come out known, doubled or with two equal ends exchange tails
-    with others until none is left.
+    "Implicit degree bias in the link prediction task" (arXiv 2405.14985). The two ends of each
+    positive are first put in random order. Pairs that are known, repeated or have two equal ends
+    exchange tails with others until none is left.
 
     Args:
         positives: (P, 2) item ids.
@@ -127,7 +105,7 @@ def degree_matched_negatives(
         rng: the generator.
 
     Returns:
-        (P, 2) int32: every item stands in as many negatives as positives.
+        (P, 2) int32: every item occurs in as many negatives as positives.
 
     Raises:
         CatalogError: no such arrangement was found.
@@ -152,7 +130,7 @@ def degree_matched_negatives(
     raise CatalogError(
         f"{int(bad.sum()):,} of {len(positives):,} degree-matched negatives could not be placed: a "
         "few items take part in most pairs; leave the protocol out with "
-        "split.negatives='[uniform]', or use a larger catalogue"
+        "negatives=[uniform], or use a larger catalogue"
     )
 
 
@@ -164,10 +142,9 @@ def _swap_tails(
     num_items: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Let each bad pair swap tails, in place, with a partner where that leaves fewer bad ones.
+    """Swap the tails of bad pairs with those of partners, in place, where it leaves fewer bad ones.
 
-    Pairs that are taken, because they are known or drawn already, are bad. Returns the places of
-    what was swapped.
+    Pairs that are known or drawn already are bad. Returns the places of the swapped pairs.
     """
     one = rng.permutation(np.flatnonzero(bad))
     other = rng.choice(len(heads), len(one))

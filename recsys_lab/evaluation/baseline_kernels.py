@@ -11,7 +11,7 @@ from recsys_lab.compute.kernel_cache import jit
 
 @jit()
 def sum_common_pairs(indptr, indices, values, heads, tails, out):  # type: ignore[no-untyped-def]
-    """out[p] = sum of values over the common neighbours; fastest where heads come in runs."""
+    """out[p] = sum of values over the common neighbours; fastest if equal heads are adjacent."""
     marked = np.zeros(len(indptr) - 1, np.bool_)
     head = -1
     for p in range(len(heads)):
@@ -37,7 +37,9 @@ def sum_common_rows(indptr, indices, values, queries, out):  # type: ignore[no-u
         size = 0
         for edge in range(indptr[queries[q]], indptr[queries[q] + 1]):
             neighbor = indices[edge]
-            if values[neighbor] <= 0.0:  # adds nothing, and would hide that j was touched
+            if (
+                values[neighbor] <= 0.0
+            ):  # adds 0, so total[j] == 0 would no longer mean "not touched"
                 continue
             for second in range(indptr[neighbor], indptr[neighbor + 1]):
                 j = indices[second]
@@ -52,7 +54,7 @@ def sum_common_rows(indptr, indices, values, queries, out):  # type: ignore[no-u
 
 @jit()
 def _step(indptr, indices, weights, inverse, mass, items, size, ahead, ahead_items):  # type: ignore[no-untyped-def]
-    """Move the walkers in mass one step, into ahead; mass is left zero. Returns ahead's size."""
+    """Move the probability in mass one step, into ahead; mass becomes 0. Returns ahead's size."""
     ahead_size = 0
     for f in range(size):
         here = items[f]
@@ -60,7 +62,7 @@ def _step(indptr, indices, weights, inverse, mass, items, size, ahead, ahead_ite
         mass[here] = 0.0
         for edge in range(indptr[here], indptr[here + 1]):
             moved = share * weights[edge]
-            if moved > 0.0:  # a share that underflows moves nobody
+            if moved > 0.0:  # not if the share underflows
                 j = indices[edge]
                 if ahead[j] == 0.0:
                     ahead_items[ahead_size] = j
@@ -71,9 +73,9 @@ def _step(indptr, indices, weights, inverse, mass, items, size, ahead, ahead_ite
 
 @jit()
 def _spread(graph, start, steps, last, last_items, spare, spare_items, visits, visited):  # type: ignore[no-untyped-def]
-    """Walk `steps` steps from start: last = the final step's chances, visits = sum over steps.
+    """Walk `steps` steps from start; last = chances of the last step, visits = sum over steps.
 
-    Returns last, last_items and spare, spare_items (which trade places at each step), then the
+    Returns last, last_items and spare, spare_items (swapped at each step), then the
     number of entries in last_items and in visited.
     """
     indptr, indices, weights, inverse = graph
@@ -95,7 +97,7 @@ def _spread(graph, start, steps, last, last_items, spare, spare_items, visits, v
 
 @jit()
 def walk_pairs(graph, strength, steps, heads, tails, out):  # type: ignore[no-untyped-def]
-    """out[p] = R_ij + R_ji, R = P + ... + P ** steps; fastest where heads come in runs.
+    """out[p] = R_ij + R_ji, R = P + ... + P ** steps; fastest if equal heads are adjacent.
 
     One step fewer is walked from the head; the last step is taken from the tail's side.
     """

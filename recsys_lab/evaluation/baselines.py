@@ -1,11 +1,13 @@
-"""Baselines that need no training: scorers over the graph of the training pairs.
+"""Baselines that need no training: their table, and those over the graph of the training pairs.
 
-Each takes the symmetric (N, N) CSR matrix of the training pairs. They score every pair: an item
-without training pairs has no common neighbours and no walks, which is a score of 0, not a missing
-one. No N x N matrix and no power of the whole graph is ever formed.
+The latter take the symmetric (N, N) CSR matrix of the training pairs. They score every pair: an
+item without training pairs has no common neighbours and no walks, which is a score of 0, not a
+missing one. No N x N matrix and no power of the whole graph is ever formed.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -17,6 +19,7 @@ from recsys_lab.evaluation.baseline_kernels import (
     walk_pairs,
     walk_rows,
 )
+from recsys_lab.evaluation.content import ContentSimilarity
 from recsys_lab.evaluation.scorers import Scorer
 
 
@@ -55,7 +58,7 @@ class _GraphBaseline:
     def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         """(P,) float64; the same bits for (i, j) as for (j, i)."""
         heads, tails = self._hub_first(np.asarray(heads), np.asarray(tails))
-        order = np.argsort(heads, kind="stable")  # kernels prepare a head once for its whole run
+        order = np.argsort(heads, kind="stable")  # kernels prepare adjacent equal heads once
         scores = np.empty(len(order))
 
         def score_part(low: int, high: int) -> None:
@@ -85,7 +88,7 @@ class _GraphBaseline:
         raise NotImplementedError
 
     def _hub_first(self, heads: np.ndarray, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Order each pair by degree: few heads to prepare, short tails to run through."""
+        """The end of larger degree first: few heads to prepare, and tails with few neighbours."""
         difference = self.degree[heads] - self.degree[tails]
         swap = (difference < 0) | ((difference == 0) & (heads > tails))
         return np.where(swap, tails, heads), np.where(swap, heads, tails)
@@ -112,19 +115,19 @@ class AdamicAdar(CommonNeighbors):
     """Sum over common neighbours of 1 / log(degree) (Adamic and Adar, 2003)."""
 
     def _neighbor_values(self) -> np.ndarray:
-        # who is a neighbour of two items has degree 2 or more; the others never count
+        # a neighbour of two items has degree 2 or more; the others never count
         return np.where(self.degree >= 2, 1.0 / np.log(np.maximum(self.degree, 2)), 0.0)
 
 
 class WalkProximity(_GraphBaseline):
-    """Chance to meet on short walks: R_ij + R_ji with R = P + P^2 + ... + P^steps.
+    """Probability of meeting on short walks: R_ij + R_ji with R = P + P^2 + ... + P^steps.
 
     P is the transition matrix of the weighted graph. The weights are symmetric, so
     R_ji = R_ij * strength_i / strength_j and one direction is enough.
 
     Args:
         pairs: (N, N) symmetric CSR.
-        steps: longest walk, in steps.
+        steps: length of the longest walk, in steps.
     """
 
     def __init__(self, pairs: sparse.csr_matrix, steps: int = 3) -> None:
@@ -149,19 +152,59 @@ class WalkProximity(_GraphBaseline):
         walk_rows(self._graph, self.strength, self.steps, queries, out)
 
 
-BASELINES: dict[str, Callable[[sparse.csr_matrix], Scorer]] = {
-    "popularity": Popularity,
-    "common_neighbours": CommonNeighbors,
-    "adamic_adar": AdamicAdar,
-    "walk_proximity": WalkProximity,
+@dataclass(frozen=True)
+class TrainingData:
+    """What a baseline may use.
+
+    Attributes:
+        pairs: (N, N) symmetric CSR of the training pairs, their weights as entries.
+        labels: (N, V) CSR of the items' side information, stored where an item has a label; V is 0
+            where there is none.
+    """
+
+    pairs: sparse.csr_matrix
+    labels: sparse.csr_matrix
+
+
+class Baseline(NamedTuple):
+    """An entry of `BASELINES`.
+
+    Attributes:
+        build: makes the scorer, or returns None where the data do not allow it.
+        label: its name in tables; by default its name in `BASELINES` with blanks.
+        compared: the model's difference to it is computed where most test pairs are "seen", where
+            most have a "cold" end, or never.
+    """
+
+    build: Callable[[TrainingData], Scorer | None]
+    label: str = ""
+    compared: Literal["seen", "cold", "never"] = "never"
+
+
+def _content(data: TrainingData) -> Scorer | None:
+    return ContentSimilarity(data.labels) if data.labels.nnz else None
+
+
+# Scorers beside the model in every final test, by their names in `metrics.json`. A new entry is
+# tested and reported like the others. Baselines that know only pairs cannot rank a cold item.
+BASELINES: dict[str, Baseline] = {
+    "popularity": Baseline(lambda data: Popularity(data.pairs)),
+    "common_neighbours": Baseline(lambda data: CommonNeighbors(data.pairs)),
+    "adamic_adar": Baseline(lambda data: AdamicAdar(data.pairs), "Adamic-Adar", "seen"),
+    "walk_proximity": Baseline(lambda data: WalkProximity(data.pairs), compared="seen"),
+    "content": Baseline(_content, "content (tf-idf)", "cold"),
 }
 
 
 def _checked(pairs: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The matrix with sorted, distinct entries, refused where it is no graph of item pairs."""
+    """The matrix with sorted, distinct entries.
+
+    Raises:
+        ValueError: it is not the weight matrix of an undirected graph.
+    """
     matrix = sparse.csr_matrix(pairs)
     if not matrix.has_canonical_format:
-        matrix = matrix.copy()  # the caller's stays as it is
+        matrix = matrix.copy()  # not to change the argument
         matrix.sum_duplicates()
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"training pairs must be a square matrix, got {matrix.shape}")

@@ -1,4 +1,4 @@
-"""The content baseline: items are alike if they share rare labels, whoever bought them."""
+"""The content baseline: items are similar if they share rare labels."""
 
 import numpy as np
 from scipy import sparse
@@ -9,10 +9,10 @@ from recsys_lab.compute.kernel_cache import jit
 class ContentSimilarity:
     """Cosine of the tf-idf vectors of two items' labels, such as brand and categories.
 
-    The floor that side information has to beat on items without training pairs. A label that n of N
-    items have weighs ln((1 + N) / (1 + n)) + 1, the smoothed form of scikit-learn. It knows nothing
-    of pairs, so it scores seen and cold items alike. A pair with an end without any label cannot be
-    scored: that is NaN, for the protocol to treat by its rule and to count in the coverage.
+    A model with side information should beat it on items without training pairs. A label that n of
+    N items have weighs ln((1 + N) / (1 + n)) + 1, the smoothed form of scikit-learn. Pairs are not
+    used, so seen and cold items are scored alike. A pair with an end without any label has no
+    score: NaN, which the protocol imputes and counts in the coverage.
 
     Args:
         labels: (N, V) CSR, stored where an item has a label; values are counts.

@@ -1,11 +1,11 @@
 """Intervals by a bootstrap over items, not pairs.
 
-Pairs that share an item are not independent: drawing pairs anew leaves out the chance of having met
+Pairs that share an item are not independent: drawing pairs anew leaves out the chance of drawing
 these items and gives intervals several times too narrow. Here every replicate weighs the items, and
 a pair weighs the product of its ends (the pigeonhole bootstrap: Owen, 2007). The weights are
 standard exponential, of mean and variance 1 as a multinomial draw's (the Bayesian variant: Owen and
-Eckles, 2012); being positive they never leave a small slice without pairs. Where the items have no
-effect at all the interval is too wide, by up to the square root of three.
+Eckles, 2012); they are positive, so a small slice always keeps its pairs. If the scores do not
+depend on the items, the interval is too wide, by up to the square root of three.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,6 +22,7 @@ from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
 
 Statistic = Callable[[np.ndarray], np.ndarray]  # of (N, R) item weights; (R,), one for each draw
 
+LEVEL = 0.95  # share of the draws inside an interval
 LANES = 8  # draws that are evaluated together: their weights of an item fill a cache line
 
 
@@ -38,24 +39,22 @@ def bootstrap_intervals(
     statistics: Mapping[str, Statistic],
     num_items: int,
     replicates: int = 200,
-    level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Percentile intervals of some statistics under random item weights, the same for all.
+    """95 % percentile intervals of statistics under random item weights, the same for all.
 
     Args:
         statistics: by name, values under (N, R) item weights; `auc_statistic`, `ranking_statistic`,
             or a `difference` of two. They are evaluated at the same time.
         num_items: N.
         replicates: number of draws.
-        level: share of the draws inside the interval, in (0, 1).
         seed: the same seed draws the same weights.
 
     Returns:
         The value at equal weights, and the interval, by name.
     """
-    if replicates < 2 or not 0.0 < level < 1.0:
-        raise ValueError(f"need replicates >= 2 and 0 < level < 1, got {replicates} and {level}")
+    if replicates < 2:
+        raise ValueError(f"replicates must be >= 2, got {replicates}")
     if not statistics:
         return {}
     rng = np.random.default_rng(seed)
@@ -68,7 +67,7 @@ def bootstrap_intervals(
             weights = rng.standard_exponential((draws, num_items)).T.copy()
         found.append(_evaluate(statistics, weights))
     values = np.concatenate(found, axis=1)  # (S, 1 + replicates)
-    lows, highs = np.quantile(values[:, 1:], [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=1)
+    lows, highs = np.quantile(values[:, 1:], [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], axis=1)
     table = zip(statistics, values[:, 0], lows, highs, strict=True)
     return {name: Interval(*map(float, interval)) for name, *interval in table}
 
@@ -82,10 +81,10 @@ def auc_statistic(
 ) -> Statistic:
     """AUC-ROC of a slice as a function of item weights; sorts once, then linear in the pairs.
 
-    Unscored pairs take the median, as in `evaluate_auc`.
+    Unscored pairs take the median, as in `auc_metrics`.
 
     Raises:
-        ValueError: where `evaluate_auc` gives None.
+        ValueError: the AUC of the slice is undefined.
     """
     both = scores_by_slice(pairs, scores, protocol).get(part)
     if both is None:
@@ -170,7 +169,7 @@ def ranking_statistic(result: RankingResult, metric: str, part: str = "all") -> 
 
 
 def difference(first: Statistic, second: Statistic) -> Statistic:
-    """First - second under the same weights: what a paired comparison is made of."""
+    """First - second under the same weights: a paired comparison."""
     return lambda weights: first(weights) - second(weights)
 
 

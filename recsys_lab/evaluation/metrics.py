@@ -1,5 +1,7 @@
 """Metrics as pure functions of scores and ranks, in float64, with ties counted at mid-rank."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 
@@ -59,76 +61,8 @@ def precision_recall(
     return thresholds, np.append(precision, 1.0), np.append(recall, 0.0)
 
 
-def target_ranks(
-    target_scores: np.ndarray,
-    candidate_scores: np.ndarray,
-    candidates: np.ndarray | None = None,
-) -> np.ndarray:
-    """Rank of each query's target among its other candidates: 1 + better + ties / 2.
-
-    Args:
-        target_scores: (Q,) score of the target.
-        candidate_scores: (Q, C) scores of the other candidates, the target not among them.
-        candidates: (Q, C) bool, False where a candidate is filtered out; all count by default.
-
-    Returns:
-        (Q,) ranks from 1; fractional where scores tie.
-
-    Raises:
-        ValueError: a score that counts is NaN.
-    """
-    targets = np.asarray(target_scores, np.float64)[:, None]  # (Q, 1)
-    others = np.asarray(candidate_scores, np.float64)  # (Q, C)
-    kept = np.ones(others.shape, bool) if candidates is None else candidates
-    if missing := int(np.isnan(targets).sum() + np.isnan(others[kept]).sum()):
-        raise ValueError(f"{missing} scores are NaN; give the unscored a place before ranking")
-    better = ((others > targets) & kept).sum(-1)  # (Q,)
-    ties = ((others == targets) & kept).sum(-1)
-    return 1.0 + better + 0.5 * ties
-
-
-def hit_rate(ranks: np.ndarray, k: int) -> float:
-    """Share of queries whose target ranks within the first k.
-
-    A fractional rank is a hit when the mid-rank itself is at most k: a target that ties across the
-    edge counts only if the middle of its tie lies inside. A scorer that ties everything
-    thus scores 0, never 1, whatever the order of the items.
-    """
-    return float(_hits(ranks, k).mean())
-
-
-def ndcg(ranks: np.ndarray, k: int) -> float:
-    """Mean of 1 / log2(1 + rank) where rank <= k, else 0: NDCG@k for one target per query."""
-    return float(discounted_gains(ranks, k).mean())
-
-
-def mean_reciprocal_rank(ranks: np.ndarray) -> float:
-    """Mean of 1 / rank, in (0, 1]."""
-    return float((1.0 / _checked_ranks(ranks)).mean())
-
-
-def discounted_gains(ranks: np.ndarray, k: int) -> np.ndarray:
-    """The gain of each query that `ndcg` averages; the ideal gain of one target is 1."""
-    return np.where(_hits(ranks, k), 1.0 / np.log2(1.0 + np.asarray(ranks, np.float64)), 0.0)
-
-
-def _hits(ranks: np.ndarray, k: int) -> np.ndarray:
-    if k < 1:
-        raise ValueError(f"k must be >= 1, got {k}")
-    return _checked_ranks(ranks) <= k
-
-
-def _checked_ranks(ranks: np.ndarray) -> np.ndarray:
-    ranks = np.asarray(ranks, np.float64)
-    if not len(ranks):
-        raise ValueError("no queries: a mean over nothing has no value")
-    if not (ranks >= 1.0).all():
-        raise ValueError(f"ranks start at 1, got {ranks[~(ranks >= 1.0)][0]}")
-    return ranks
-
-
 def _checked(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both classes as float64, present and without NaN."""
+    """Both classes as float64, neither empty, without NaN."""
     checked = []
     for name, scores in (("positive", positive), ("negative", negative)):
         array = np.asarray(scores, np.float64)
@@ -138,3 +72,60 @@ def _checked(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np
             raise ValueError(f"{missing} of {len(array)} {name} scores are NaN")
         checked.append(array)
     return checked[0], checked[1]
+
+
+def hits(ranks: np.ndarray, k: int) -> np.ndarray:
+    """1 where the target ranks within the first k, else 0; the mean is the hit rate HR@k.
+
+    A fractional rank is a hit when the mid-rank itself is at most k: a target that ties across the
+    edge counts only if the middle of its tie lies inside. A scorer that ties everything
+    thus scores 0, never 1, whatever the order of the items.
+    """
+    return (ranks <= k).astype(np.float64)
+
+
+def discounted_gains(ranks: np.ndarray, k: int) -> np.ndarray:
+    """1 / log2(1 + rank) where rank <= k, else 0; the mean is NDCG@k.
+
+    With one target for each query the ideal gain is 1.
+    """
+    return np.where(ranks <= k, 1.0 / np.log2(1.0 + ranks), 0.0)
+
+
+def reciprocal_ranks(ranks: np.ndarray) -> np.ndarray:
+    """1 / rank, in (0, 1]; the mean is MRR."""
+    return 1.0 / ranks
+
+
+# Ranking metrics by name: what each (query, target) contributes, (R,) float64, given the ranks (R,)
+# float64 from 1. A name that ends in "@k" has a value for each cut-off and its formula takes
+# (ranks, k); others take the ranks alone. A new entry is computed in every slice and written to
+# `metrics.json`; `results.metric_names` gives it a place in the tables.
+RANKING_METRICS: dict[str, Callable[..., np.ndarray]] = {
+    "hr@k": hits,
+    "ndcg@k": discounted_gains,
+    "mrr": reciprocal_ranks,
+}
+
+
+def ranking_metric_names(ks: Sequence[int]) -> list[str]:
+    """Names of all ranking metrics at these cut-offs: "hr@10" and the like."""
+    names = []
+    for name in RANKING_METRICS:
+        stem, at, _ = name.partition("@")
+        names += [f"{stem}@{k}" for k in ks] if at else [name]
+    return names
+
+
+def ranking_values(metric: str, ranks: np.ndarray) -> np.ndarray:
+    """(R,) what each rank contributes to a metric such as "hr@10"; the mean is its value.
+
+    Raises:
+        ValueError: there is no such metric.
+    """
+    name, at, k = metric.partition("@")
+    formula = RANKING_METRICS.get(f"{name}@k" if at else name)
+    if formula is None or (at and not (k.isdecimal() and int(k) > 0)):
+        known = ", ".join(RANKING_METRICS)
+        raise ValueError(f"metric must be one of {known} with k >= 1, got {metric!r}")
+    return formula(ranks, int(k)) if at else formula(ranks)

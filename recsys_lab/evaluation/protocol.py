@@ -1,6 +1,6 @@
 """The evaluation protocol: AUC-ROC by slice and negative protocol, and ranking, as one table row.
 
-What cannot be said is None, never 0, 1 or one half.
+Undefined metrics are None, never 0, 1 or one half.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,15 @@ import numpy as np
 from recsys_lab.evaluation.metrics import auc_roc
 from recsys_lab.evaluation.ranking import RankingResult, evaluate_ranking
 from recsys_lab.evaluation.scorers import Scorer
-from recsys_lab.evaluation.slices import SLICES, EvaluationPairs, count_slices, slice_masks
+from recsys_lab.evaluation.slices import EvaluationPairs, count_slices, slice_masks
+from recsys_lab.results.metric_names import SLICES
 
 Metrics = dict[str, float | int | None]
 
 
 @dataclass(frozen=True)
 class PairScores:
-    """What a scorer gave to the evaluation pairs, NaN where it could not.
+    """Scores of the evaluation pairs, NaN where the scorer cannot score a pair.
 
     Attributes:
         positives: (P,) float64.
@@ -32,7 +33,7 @@ class PairScores:
         """(P,) and (M,) scores of the positives and of a protocol's negatives, all of them numbers.
 
         The unscored take the median of all scored pairs of the protocol, positive and negative, in
-        every slice: the article's rule for gensim's unseen pairs. NaN where nothing is scored.
+        every slice: the article's rule for gensim's unseen pairs. NaN where no pair is scored.
         """
         both = np.concatenate([self.positives, self.negatives[protocol]])
         missing = np.isnan(both)
@@ -44,8 +45,8 @@ class PairScores:
 def score_evaluation_pairs(scorer: Scorer, pairs: EvaluationPairs) -> PairScores:
     """Score the positives and every protocol's negatives once, in one call.
 
-    Degree-matched negatives have the heads of the positives, so a scorer that prepares something
-    for each head does so once.
+    Degree-matched negatives have the heads of the positives, so a scorer that prepares each head
+    does so once.
     """
     parts = [pairs.positives, *pairs.negatives.values()]
     scores = _score(scorer, np.concatenate(parts))
@@ -55,10 +56,10 @@ def score_evaluation_pairs(scorer: Scorer, pairs: EvaluationPairs) -> PairScores
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a scorer gave to the evaluation pairs, computed once for metrics and intervals alike.
+    """Scores and ranks of the evaluation pairs, computed once for metrics and intervals.
 
     Attributes:
-        pairs: what was judged on.
+        pairs: the evaluation pairs.
         scores: of the positives and of every protocol's negatives.
         ranking: of the held-out ends among the whole catalogue.
     """
@@ -71,7 +72,7 @@ class Judgement:
         """The whole protocol as one flat table row.
 
         Returns:
-            The keys of `evaluate_auc` and `RankingResult.metrics`, and `pairs/<slice>`, the number
+            The keys of `auc_metrics` and `RankingResult.metrics`, and `pairs/<slice>`, the number
             of positives.
         """
         counts = {f"pairs/{name}": count for name, count in count_slices(self.pairs).items()}
@@ -90,43 +91,19 @@ def judge(
     return Judgement(pairs, scores, evaluate_ranking(scorer, pairs, ks, max_scores, seed))
 
 
-def evaluate(
-    scorer: Scorer,
-    pairs: EvaluationPairs,
-    ks: Sequence[int] = (10, 50),
-    max_scores: float = 4e9,
-    seed: int = 0,
-) -> Metrics:
-    """The whole protocol as one flat table row: `Judgement.metrics`."""
-    return judge(scorer, pairs, ks, max_scores, seed).metrics()
+def evaluate_auc(scorer: Scorer, pairs: EvaluationPairs) -> dict[str, float | None]:
+    """Score the evaluation pairs; returns their `auc_metrics`."""
+    return auc_metrics(pairs, score_evaluation_pairs(scorer, pairs))
 
 
-def evaluate_auc(
-    scorer: Scorer, pairs: EvaluationPairs, unscored: str = "median"
-) -> dict[str, float | None]:
+def auc_metrics(pairs: EvaluationPairs, scores: PairScores) -> dict[str, float | None]:
     """AUC-ROC for every negative protocol and slice, and the scorer's coverage.
 
     Positives and negatives of a slice both come from that slice. Pairs that the scorer cannot
     score take the median score of the protocol, in every slice: read the coverage beside them.
 
-    Args:
-        scorer: what is judged.
-        pairs: what it is judged on.
-        unscored: the rule for unscored pairs; "median" is the only one.
-
     Returns:
-        What `auc_metrics` gives.
-    """
-    if unscored != "median":
-        raise ValueError(f"unscored must be 'median', got {unscored!r}")
-    return auc_metrics(pairs, score_evaluation_pairs(scorer, pairs))
-
-
-def auc_metrics(pairs: EvaluationPairs, scores: PairScores) -> dict[str, float | None]:
-    """AUC-ROC and coverage of pairs that are scored already.
-
-    Returns:
-        `auc/<protocol>/<slice>`, None where a class is missing or wholly unscored
+        `auc/<protocol>/<slice>`, None where a class is empty or no pair of it is scored
         (`scores_by_slice`);
         `coverage/<slice>`, the share of the slice's positives that are scored, None where empty.
     """
@@ -144,19 +121,19 @@ def auc_metrics(pairs: EvaluationPairs, scores: PairScores) -> dict[str, float |
 def scores_by_slice(
     pairs: EvaluationPairs, scores: PairScores, protocol: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Positive and negative scores of every slice that has both, as `evaluate_auc` sees them.
+    """Positive and negative scores of every slice that has both, unscored pairs imputed.
 
-    A slice has both if at least one positive and one negative of it are scored: a class made of one
-    imputed constant measures the constant.
+    A slice has both if at least one positive and one negative of it are scored: the AUC of a class
+    of imputed constants would measure the constant.
     """
-    ours = slice_masks(pairs.seen, pairs.positives)
-    theirs = slice_masks(pairs.seen, pairs.negatives[protocol])
+    of_positives = slice_masks(pairs.seen, pairs.positives)
+    of_negatives = slice_masks(pairs.seen, pairs.negatives[protocol])
     scored = ~np.isnan(scores.positives), ~np.isnan(scores.negatives[protocol])
     positives, negatives = scores.imputed(protocol)
     return {
-        name: (positives[ours[name]], negatives[theirs[name]])
+        name: (positives[of_positives[name]], negatives[of_negatives[name]])
         for name in SLICES
-        if scored[0][ours[name]].any() and scored[1][theirs[name]].any()
+        if scored[0][of_positives[name]].any() and scored[1][of_negatives[name]].any()
     }
 
 

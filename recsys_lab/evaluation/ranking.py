@@ -8,7 +8,7 @@ from scipy import sparse
 
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import run_parts
-from recsys_lab.evaluation.metrics import discounted_gains
+from recsys_lab.evaluation.metrics import ranking_metric_names, ranking_values
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
 
@@ -18,7 +18,7 @@ CHUNK_ROWS = 64  # but as many rows: products of fewer take longer to read the v
 
 @dataclass(frozen=True)
 class RankingResult:
-    """Where each target came among the whole catalogue.
+    """The rank of each target among the whole catalogue.
 
     Attributes:
         query: (R,) item that was queried; ascending.
@@ -37,15 +37,8 @@ class RankingResult:
     num_query_items: int
 
     def values(self, metric: str) -> np.ndarray:
-        """(R,) the number per query whose mean is the metric: "hr@10", "ndcg@10" or "mrr"."""
-        name, _, k = metric.partition("@")
-        if metric == "mrr":
-            return 1.0 / self.rank
-        if name in ("hr", "ndcg") and k.isdecimal() and int(k) > 0:
-            if name == "hr":
-                return (self.rank <= int(k)).astype(np.float64)
-            return discounted_gains(self.rank, int(k)) if len(self.rank) else self.rank
-        raise ValueError(f"metric must be hr@K, ndcg@K or mrr, got {metric!r}")
+        """(R,) what each (query, target) contributes to a metric: `ranking_values`."""
+        return ranking_values(metric, self.rank)
 
     def slices(self) -> dict[str, np.ndarray]:
         """(R,) bool for each slice."""
@@ -54,11 +47,11 @@ class RankingResult:
     def metrics(self) -> dict[str, float | int | None]:
         """Every metric in every slice, None where a slice is empty.
 
-        Keys are `hr@<k>/<slice>`, `ndcg@<k>/<slice>`, `mrr/<slice>` and `queries/<slice>` (the
+        Keys are `<metric>/<slice>` for every metric of `RANKING_METRICS`, `queries/<slice>` (the
         number of (query, target) ranked), and `query_items/ranked` and `query_items/total`,
         which differ where the queries were sampled.
         """
-        names = [f"{metric}@{k}" for metric in ("hr", "ndcg") for k in self.ks] + ["mrr"]
+        names = ranking_metric_names(self.ks)
         values = {name: self.values(name) for name in names}
         row: dict[str, float | int | None] = {}
         for part, mask in self.slices().items():
@@ -84,11 +77,11 @@ def evaluate_ranking(
     that cannot be scored has its targets at the middle of all candidates.
 
     Args:
-        scorer: what is judged.
-        pairs: what it is judged on; the negatives play no part.
+        scorer: it is evaluated.
+        pairs: evaluation pairs; their negatives are not used.
         ks: cut-offs of the metrics.
-        max_scores: where the queries would need more scores than this, a sample of the query items
-            is ranked, each with all its targets.
+        max_scores: if the queries need more scores than this, a sample of the query items is
+            ranked, each with all its targets.
         seed: of that sample.
 
     Returns:
@@ -113,11 +106,11 @@ def evaluate_ranking(
     )
 
 
-def _sample(items: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """At most `most` of the items, at least one, ascending."""
-    if len(items) <= most:
+def _sample(items: np.ndarray, max_items: int, seed: int) -> np.ndarray:
+    """At most `max_items` of the items, at least one, ascending."""
+    if len(items) <= max_items:
         return items
-    return np.sort(np.random.default_rng(seed).choice(items, max(most, 1), replace=False))
+    return np.sort(np.random.default_rng(seed).choice(items, max(max_items, 1), replace=False))
 
 
 def _rank_in_chunks(
@@ -163,7 +156,7 @@ def _rank_chunk(
 def _rank_rows(rows, items, bounds, target, indptr, indices, ranks):  # type: ignore[no-untyped-def]
     """Write the filtered mid-rank of target[bounds[u]:bounds[u + 1]] within rows[u].
 
-    Counts over the whole row, then takes the filtered back out: a plain count is vectorised, and
+    Counts over the whole row, then subtracts the filtered items: a plain count is vectorised, and
     a row has few known neighbours. The target is one of them, so it never counts itself.
     """
     for u in range(len(items)):

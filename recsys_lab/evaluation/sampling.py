@@ -1,4 +1,4 @@
-"""A seeded sample of evaluation pairs, small enough to be scored again and again."""
+"""A seeded sample of evaluation pairs, small enough to be scored often."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from recsys_lab.evaluation.slices import EvaluationPairs
 
 
 def sample_pairs(
-    pairs: EvaluationPairs, most: int, seed: int
+    pairs: EvaluationPairs, max_pairs: int, seed: int
 ) -> tuple[np.ndarray, EvaluationPairs]:
-    """At most `most` positives and negatives of each protocol, over the items that they name.
+    """At most `max_pairs` positives and negatives of each protocol, over the items in them.
 
     Args:
         pairs: what to sample from.
-        most: pairs of each kind; all of them if there are no more.
+        max_pairs: of the positives and of each protocol; all of them if there are no more.
         seed: of the sample.
 
     Returns:
@@ -20,8 +20,8 @@ def sample_pairs(
         0 .. n - 1 in this order.
     """
     rng = np.random.default_rng(seed)
-    positives = _draw(pairs.positives, most, rng)
-    negatives = {name: _draw(ids, most, rng) for name, ids in pairs.negatives.items()}
+    positives = _draw(pairs.positives, max_pairs, rng)
+    negatives = {name: _draw(ids, max_pairs, rng) for name, ids in pairs.negatives.items()}
     items = np.unique(np.concatenate([positives, *negatives.values()]))
     known = pairs.known[items][:, items].tocsr()
     known.sort_indices()
@@ -34,7 +34,7 @@ def sample_pairs(
     )
 
 
-def _draw(ids: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    if len(ids) <= most:
+def _draw(ids: np.ndarray, max_pairs: int, rng: np.random.Generator) -> np.ndarray:
+    if len(ids) <= max_pairs:
         return ids
-    return ids[np.sort(rng.choice(len(ids), most, replace=False))]
+    return ids[np.sort(rng.choice(len(ids), max_pairs, replace=False))]

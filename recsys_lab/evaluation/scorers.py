@@ -1,4 +1,4 @@
-"""Scorers: what the protocol judges, and the one for vectors."""
+"""Scorers: what the protocol evaluates, and the one for vectors."""
 
 from typing import Protocol
 
@@ -25,19 +25,18 @@ class Scorer(Protocol):
 class VectorScorer:
     """score(i, j) = <query_i, key_j> + bias_i + bias_j.
 
-    The protocol asks for symmetric scores: the caller's vectors have to make it so, or the product
-    is taken in both directions.
+    Scores have to be symmetric: queries and keys are the same vectors, or `both_ways` is set.
 
     Args:
         queries: (N, D) vectors; they stay on their device, in float32.
         keys: (N, D) vectors.
         bias: (N,) or None.
-        both_ways: take the mean of <query_i, key_j> and <query_j, key_i>.
+        both_ways: take the mean of <query_i, key_j> and <query_j, key_i> for the product.
         scorable: (N,) bool; a pair with an end that is False scores NaN. None: all are.
 
     Raises:
-        ValueError: shapes disagree, or a vector or a possible score is not finite. Such scores
-            would pass for pairs that cannot be scored. Rows that are not scorable count too.
+        ValueError: shapes disagree, or a vector or a possible score is not finite, also of items
+            that are not scorable. Such a score would look like one of a pair without a score.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class VectorScorer:
     def score_rows(self, queries: np.ndarray) -> np.ndarray:
         """(Q, N) scores; the caller bounds Q."""
         ids = self._ids(queries)
-        # The products add themselves to the biases: each pass over (Q, N) costs as much as one.
+        # addmm_ adds the products to the biases in place: every further pass over (Q, N) is slow
         scores = self._offset[ids, None] + self._offset  # (Q, N)
         share = 0.5 if self.both_ways else 1.0
         scores.addmm_(self.queries[ids], self.keys.T, alpha=share)
@@ -108,8 +107,8 @@ class VectorScorer:
 
 
 def _largest(values: Tensor, name: str) -> float:
-    """Largest absolute value, refusing NaN and infinity."""
-    low, high = torch.aminmax(values)  # both carry NaN
+    """Largest absolute value; NaN and infinity are refused."""
+    low, high = torch.aminmax(values)  # NaN if any value is
     largest = max(-float(low), float(high))
     if not (np.isfinite(float(low)) and np.isfinite(float(high))):
         raise ValueError(f"{name} hold NaN or infinite values: training diverged, or a bad file")

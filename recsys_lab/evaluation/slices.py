@@ -1,13 +1,12 @@
-"""What is evaluated: held-out pairs with their negatives, and the slices they fall into."""
+"""Held-out pairs with their negatives, and the slices they fall into."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-from recsys_lab.compute.kernel_cache import jit
-
-SLICES = ("all", "seen", "one_cold", "both_cold")
+from recsys_lab.compute.sorted_rows import are_stored
+from recsys_lab.results.metric_names import SLICES
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class EvaluationPairs:
 
     def are_known(self, pairs: np.ndarray) -> np.ndarray:
         """(P,) bool: which pairs occur in any split."""
-        return _contains(self.known.indptr, self.known.indices, pairs[:, 0], pairs[:, 1])
+        return are_stored(self.known.indptr, self.known.indices, pairs[:, 0], pairs[:, 1])
 
     def _check_known(self) -> None:
         known = self.known
@@ -78,26 +77,11 @@ class EvaluationPairs:
 def slice_masks(seen: np.ndarray, pairs: np.ndarray) -> dict[str, np.ndarray]:
     """(P,) bool for each slice, by how many ends of a pair occur in the training pairs."""
     ends_seen = seen[pairs[:, 0]].astype(np.int8) + seen[pairs[:, 1]]  # (P,) 0, 1 or 2
-    return {
-        "all": np.ones(len(pairs), bool),
-        "seen": ends_seen == 2,
-        "one_cold": ends_seen == 1,
-        "both_cold": ends_seen == 0,
-    }
+    masks = np.ones(len(pairs), bool), ends_seen == 2, ends_seen == 1, ends_seen == 0
+    return dict(zip(SLICES, masks, strict=True))
 
 
 def count_slices(pairs: EvaluationPairs) -> dict[str, int]:
     """Number of positives in each slice."""
     masks = slice_masks(pairs.seen, pairs.positives)
     return {name: int(mask.sum()) for name, mask in masks.items()}
-
-
-@jit()
-def _contains(indptr, indices, heads, tails):  # type: ignore[no-untyped-def]
-    """Which (head, tail) are stored: a binary search in each head's sorted row."""
-    found = np.zeros(len(heads), np.bool_)
-    for p in range(len(heads)):
-        start, stop = indptr[heads[p]], indptr[heads[p] + 1]
-        position = start + np.searchsorted(indices[start:stop], tails[p])
-        found[p] = position < stop and indices[position] == tails[p]
-    return found

@@ -1,4 +1,4 @@
-"""What all figures share: canvas, colours, saving."""
+"""Canvas, colours and saving of all figures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from recsys_lab.results.files import atomic_path
+
 # Okabe and Ito's palette without its yellow, which is too pale for lines on white
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#3b4048")
 GREY = "#8a8f98"
 LineStyle = Literal["-", "--", ":"] | tuple[float, Sequence[float]]
-MAX_SERIES = 12  # more lines than this are not told apart
+MAX_SERIES = 12  # more lines cannot be distinguished
 
 
 def new_figure(
@@ -43,9 +45,7 @@ def set_title(axis: Axes, text: str) -> None:
 
 def save_figure(figure: Figure, path: Path) -> np.ndarray:
     """Write a PNG, atomically; returns its pixels (height, width, 3), uint8."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    figure.savefig(part, format="png")
-    part.replace(path)
+    with atomic_path(path) as part:
+        figure.savefig(part, format="png")
     assert isinstance(figure.canvas, FigureCanvasAgg)  # noqa: S101 - see `new_figure`
     return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # as drawn for the file

@@ -1,4 +1,4 @@
-"""Labels of points and lines that cover neither each other nor the points."""
+"""Labels of points and lines without overlaps."""
 
 from collections.abc import Mapping
 from textwrap import fill
@@ -109,7 +109,7 @@ def _inside(axis: Axes, box: Bbox) -> bool:
 
 
 def _settle(axis: Axes) -> None:
-    """Lay the figure out, so that places on paper are known."""
+    """Lay the figure out, so that positions in pixels are final."""
     _canvas(axis).draw()
 
 

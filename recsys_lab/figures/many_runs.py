@@ -29,9 +29,9 @@ Curves = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]  # by slice
 _PROTOCOLS = {"uniform": "uniform negatives", "degree_matched": "degree-matched negatives"}
 _MEASURES: tuple[tuple[str, LineStyle], ...] = (("precision", "-"), ("recall", "--"))
 _PARTS = {"all": (PALETTE[4], 4.0, 0.6), "seen": (PALETTE[0], 1.5, 1.0)}  # colour, width, alpha
-_WORTH_MARKING = 0.005  # share of unscored pairs
-_WIDE_CURVES = 4.0  # longest over shortest curve, from where the axis is logarithmic
-_WIDE_RANGE = 8.0  # largest over smallest, from where an axis is logarithmic
+_MIN_UNSCORED = 0.005  # share of unscored pairs
+_WIDE_CURVES = 4.0  # longest over shortest curve, above which the axis is logarithmic
+_WIDE_RANGE = 8.0  # largest over smallest, above which an axis is logarithmic
 
 
 class Measured(NamedTuple):
@@ -51,7 +51,7 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
 
     Args:
         series: for each experiment the curve of each seed; the first `MAX_SERIES` are drawn.
-        path: where the picture goes.
+        path: the picture is written here.
     """
     figure, axes = new_figure(11, 4.6, 2)
     handles, any_reset = [], False
@@ -93,7 +93,7 @@ def draw_precision_recall_panels(
         series: curves by slice of each experiment; the first `MAX_SERIES` are drawn.
         coverage: share of the test pairs that each can score; the others share one score, which
             is marked.
-        path: where the picture goes.
+        path: the picture is written here.
     """
     shown = dict(list(series.items())[:MAX_SERIES])
     columns = min(3, max(len(shown), 1))
@@ -130,7 +130,7 @@ def draw_time_against_quality(
     Args:
         points: of each experiment; bars show the deviation over seeds.
         references: quality of the baselines, which take no training, as horizontal lines.
-        path: where the picture goes.
+        path: the picture is written here.
         quality: name of the measure.
     """
     figure, (axis,) = new_figure(8.5, 5.0, 1)
@@ -194,10 +194,10 @@ def _resets(seeds: Sequence[Rows]) -> list[float]:
 
 
 def _mark_cliff(axis: Axes, curve: tuple[np.ndarray, np.ndarray, np.ndarray], share: float) -> None:
-    """A line at the score that the unscored pairs share: where recall falls furthest at once."""
+    """Mark the score that the unscored pairs share: recall falls furthest there."""
     thresholds, _, recall = curve
     falls = -np.diff(recall)
-    if share < _WORTH_MARKING or not len(falls) or falls.max() < share / 2:
+    if share < _MIN_UNSCORED or not len(falls) or falls.max() < share / 2:
         return
     axis.axvline(thresholds[int(falls.argmax())], color=GREY, linestyle=":", linewidth=1.2)
     text = f"{axis.get_xlabel()}\ndotted: the one score of the {share:.1%} unscored pairs"
@@ -205,7 +205,7 @@ def _mark_cliff(axis: Axes, curve: tuple[np.ndarray, np.ndarray, np.ndarray], sh
 
 
 def _legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """A legend that covers no data."""
+    """A legend below the axes."""
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
     width = figure.get_figwidth() * 13.0  # characters, about
     columns = int(np.clip(width // (longest + 8), 1, 4))
@@ -214,4 +214,4 @@ def _legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
         handles=list(handles), loc="outside lower center", ncols=columns, frameon=False, fontsize=9
     )
     for text in legend.get_texts():
-        text.set_parse_math(False)  # a dollar in a name is a dollar
+        text.set_parse_math(False)  # a dollar in a name is no formula

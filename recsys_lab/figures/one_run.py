@@ -28,7 +28,7 @@ def draw_learning_curve(rows: Sequence[Mapping[str, object]], path: Path) -> np.
 
     Args:
         rows: the rows of `curve.csv`.
-        path: where the picture goes.
+        path: the picture is written here.
 
     Returns:
         the pixels of the picture.
@@ -56,7 +56,7 @@ def draw_learning_curve(rows: Sequence[Mapping[str, object]], path: Path) -> np.
         for axis in (curve, loss):
             label = "learning-rate reset" if number == 0 and axis is curve else None
             axis.axvline(step, color="#b0b5bd", linestyle=":", linewidth=1.2, label=label)
-    if curve.get_legend_handles_labels()[0]:  # no line where no pair of validation is scored
+    if curve.get_legend_handles_labels()[0]:  # there is none if no pair is scored
         curve.legend(frameon=False, loc="lower right")
     return save_figure(figure, path)
 
@@ -68,8 +68,8 @@ def draw_precision_recall(
 
     Args:
         curves: (thresholds, precision, recall) by slice, as `precision_recall` returns them.
-        path: where the picture goes.
-        title: what was scored.
+        path: the picture is written here.
+        title: names the pairs.
 
     Returns:
         the pixels of the picture.

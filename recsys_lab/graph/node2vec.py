@@ -10,13 +10,14 @@ import numpy as np
 
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.prefetch import prefetch
+from recsys_lab.compute.sorted_rows import find_in_row
 from recsys_lab.graph.counter import GOLDEN, mix64, permute_index, stream_key
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.pair_set import bucket_start, look_up, mix_pair
 from recsys_lab.graph.slots import slot_item, slot_place
 from recsys_lab.graph.walks import LANES, draw_walks, num_walks
 
-_PURPOSE = 7  # keeps this stream apart from other streams of the same seed
+_PURPOSE = 7  # of a stream; streams of one seed differ by it
 _SAMPLED_PLACES = 4_000_000  # of which frequencies are counted
 _COUNTED_WALKS = 1 << 18  # at a time
 _MAX_TRIALS = 32  # rejected candidates before the step is drawn by going through the neighbours
@@ -47,25 +48,11 @@ def _uniform(bits: np.uint64) -> float:
 
 
 @jit()
-def _find(indptr: np.ndarray, indices: np.ndarray, row: int, item: int) -> int:
-    """Slot of an item in a row, or -1."""
-    low, end = indptr[row], indptr[row + 1]
-    high = end
-    while low < high:
-        middle = (low + high) >> 1
-        if indices[middle] < item:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < end and indices[low] == item else -1
-
-
-@jit()
 def _bias(graph: Arrays, before: int, item: int, back: float, out: float) -> float:
     """a(before, item), with `back` = 1 / p and `out` = 1 / q."""
     if item == before:
         return back
-    return 1.0 if _find(graph[0], graph[1], before, item) >= 0 else out
+    return 1.0 if find_in_row(graph[0], graph[1], before, item) >= 0 else out
 
 
 @jit()
@@ -96,7 +83,7 @@ def _start(
     key: np.uint64,
     walks: np.ndarray,
 ) -> None:
-    """Let a lane take up the walk of a row."""
+    """Start the walk of a row in a lane."""
     lane = lanes[number]
     here = start_items[permute_index(first + row, num_walks, key) % len(start_items)]
     lane.state = mix64(key ^ mix64(np.uint64(first + row) + GOLDEN))
@@ -124,11 +111,11 @@ def _judge(
     back: float,
     out: float,
 ) -> None:
-    """Accept candidates with probability a / bound, as far as this is known without a search.
+    """Accept candidates with probability a / bound, if that needs no search.
 
-    The bound is max(1, 1 / q). Where 1 / p lies above it, the surplus of the way back is drawn as
-    an outcome of its own, of mass weight * excess beside bound * strength, so that a small p does
-    not make every other candidate unlikely; the row's peak tells mostly that it is not drawn.
+    The bound is max(1, 1 / q). If 1 / p is above it, the surplus of the way back is an outcome of
+    its own, of mass weight * excess beside bound * strength, so that a small p does not make every
+    other candidate unlikely. Mostly the row's peak is enough to see that it is not drawn.
     """
     indptr, indices, weights = graph
     strength, peak = totals
@@ -146,7 +133,7 @@ def _judge(
         if excess > 0:
             coin = _uniform(mix64(lane.state + _THREE))
             if coin * bound < peak[lane.here] * excess * (1.0 - coin):
-                surplus = weights[_find(indptr, indices, lane.here, lane.before)] * excess
+                surplus = weights[find_in_row(indptr, indices, lane.here, lane.before)] * excess
                 if coin * (surplus + bound * strength[lane.here]) < surplus:
                     lane.next = lane.before
                     lane.state += _THREE
@@ -174,10 +161,10 @@ def _settle(
     walks: np.ndarray,
     done: np.ndarray,
 ) -> int:
-    """Close open verdicts and go a step where there is a next item.
+    """Decide on the open candidates; lanes that have a next item go a step.
 
     Returns:
-        how many walks came to their end; their lanes stand in `done`.
+        number of walks that are complete; `done` lists their lanes.
     """
     indptr, indices, _ = graph
     words, rest_bits = pairs
@@ -190,7 +177,7 @@ def _settle(
         if item == _OPEN:
             known = look_up(words, lane.random, rest_bits)
             if known < 0:
-                known = _find(indptr, indices, lane.before, lane.candidate) >= 0
+                known = find_in_row(indptr, indices, lane.before, lane.candidate) >= 0
             item = lane.candidate if (known == 1) == (out < 1.0) else _REJECTED
         if item == _REJECTED:
             lane.trials += 1

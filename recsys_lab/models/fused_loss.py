@@ -62,10 +62,12 @@ class _FusedLoss(torch.autograd.Function):
         groups = len(batch.centers if isinstance(batch, PairBatch) else batch.items)
         threads = max(1, min(num_threads(), _MAX_THREADS, groups))
         grads = [[np.zeros_like(part) for part in vectors] for _ in range(threads)]
-        tables = [
-            Tables(*(Table(v, g, NO_TABLE.sums) for v, g in pairs), NO_TABLE, NO_TABLE)
-            for pairs in (zip(vectors, part, strict=True) for part in grads)
-        ]
+        tables = []
+        for part in grads:
+            center, context = (
+                Table(*both, NO_TABLE.sums) for both in zip(vectors, part, strict=True)
+            )
+            tables.append(Tables(center, context, NO_TABLE, NO_TABLE))
         with ThreadPoolExecutor(threads) as pool:
             loss, mass = train_parts(tables, _ADD_UP._replace(l2=float(l2)), batch, pool)
         for parts in grads[1:]:

@@ -1,8 +1,7 @@
-"""Scores of item pairs as inner products, so that every model is evaluated in one way."""
+"""Vectors whose inner products are the scores of item pairs, the same kind for every model."""
 
 from typing import Literal, NamedTuple, get_args
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -10,22 +9,12 @@ Score = Literal["cosine", "dot", "center_context"]
 
 
 class ScoreVectors(NamedTuple):
-    """score(i, j) = queries[i] . keys[j] + bias[i] + bias[j], the same for (j, i).
-
-    Where both ways count, the product is the mean of that and queries[j] . keys[i].
-    """
+    """What a model gives to score pairs: the arguments of `evaluation.scorers.VectorScorer`."""
 
     queries: Tensor  # (n, D)
     keys: Tensor  # (n, D)
     bias: Tensor  # (n,)
     both_ways: bool
-
-    def pairs(self, heads: Tensor, tails: Tensor) -> Tensor:
-        """Scores of pairs of places (P,) in these vectors, (P,)."""
-        inner = torch.einsum("pd,pd->p", self.queries[heads], self.keys[tails])
-        if self.both_ways:
-            inner = (inner + torch.einsum("pd,pd->p", self.queries[tails], self.keys[heads])) / 2
-        return inner + self.bias[heads] + self.bias[tails]
 
 
 def score_vectors(centers: Tensor, contexts: Tensor, bias: Tensor, score: Score) -> ScoreVectors:

@@ -1,8 +1,9 @@
 """The columns of a comparison, and how their numbers are written."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-SLICES = ("all", "seen", "one_cold", "both_cold")
+from recsys_lab.results.metric_names import RANKING, SLICES, unlisted_metrics
 
 
 @dataclass(frozen=True)
@@ -39,26 +40,27 @@ class Column:
         return "–" if value is None else f"{value:,.{self.decimals}f}"
 
 
-_UNIFORM, _MATCHED = "AUC, uniform negatives", "AUC, degree-matched"
-_RANKING, _FIT = "ranking, full catalogue", "training"
+def columns_of(keys: Iterable[str]) -> tuple[Column, ...]:
+    """The columns for runs whose metrics have these keys, ranking metrics of plugins among them."""
+    more = [Column(f"{name}/all", _RANKING, name.upper()) for name in unlisted_metrics(keys)]
+    return (*_AUC, *_LISTED, *more, SECONDS, _SPEED)
 
-COLUMNS = (
-    Column("auc/uniform/seen", _UNIFORM, "seen"),
-    Column("auc/uniform/all", _UNIFORM, "all"),
-    Column("auc/uniform/one_cold", _UNIFORM, "one cold"),
-    Column("auc/uniform/both_cold", _UNIFORM, "both cold"),
-    Column("auc/degree_matched/seen", _MATCHED, "seen"),
-    Column("auc/degree_matched/all", _MATCHED, "all"),
-    Column("auc/degree_matched/one_cold", _MATCHED, "one cold"),
-    Column("auc/degree_matched/both_cold", _MATCHED, "both cold"),
-    Column("auc/given/all", "AUC, given negatives", "all"),
-    Column("hr@10/all", _RANKING, "HR@10"),
-    Column("hr@10/one_cold", _RANKING, "HR@10 one cold"),
-    Column("hr@50/all", _RANKING, "HR@50"),
-    Column("ndcg@10/all", _RANKING, "NDCG@10"),
-    Column("mrr/all", _RANKING, "MRR"),
-    Column("fit/seconds", _FIT, "seconds", 1, is_cost=True),
-    Column("fit/items_per_second", _FIT, "items/s", 0),
+
+_RANKING, _FIT = "ranking, full catalogue", "training"
+_AUC = tuple(
+    Column(f"auc/{protocol}/{part}", group, part.replace("_", " "))
+    for protocol, group, parts in (
+        ("uniform", "AUC, uniform negatives", SLICES),
+        ("degree_matched", "AUC, degree-matched", SLICES),
+        ("given", "AUC, given negatives", ("all",)),
+    )
+    for part in sorted(parts, key=lambda part: part != "seen")  # seen first
 )
-QUALITY = next(column for column in COLUMNS if column.key == "ndcg@10/all")
-SECONDS = next(column for column in COLUMNS if column.key == "fit/seconds")
+_LISTED = tuple(
+    Column(f"{metric.name}/{part}", _RANKING, f"{metric.name.upper()}{title}")
+    for metric in RANKING
+    for part, title in (("all", ""), ("one_cold", " one cold"))[: 1 + metric.is_shown_cold]
+)
+QUALITY = next(column for column in _LISTED if column.key == "ndcg@10/all")
+SECONDS = Column("fit/seconds", _FIT, "seconds", 1, is_cost=True)
+_SPEED = Column("fit/items_per_second", _FIT, "items/s", 0)

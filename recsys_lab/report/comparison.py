@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from recsys_lab.report.columns import COLUMNS, QUALITY, SLICES, Column
-from recsys_lab.report.names import baseline_label, experiment_labels, settings
+from recsys_lab.report.columns import QUALITY, Column, columns_of
+from recsys_lab.report.names import baseline_labels, experiment_labels, settings
 from recsys_lab.report.notes import coverage_notes, data_notes, data_title
+from recsys_lab.results.metric_names import SLICES
 from recsys_lab.results.run_folder import Run
 
 Data = tuple[str, str]  # hashes of split and vocabulary
-_WORTH_A_COLUMN = 0.01  # share of the test pairs in a slice
+_MIN_SHARE = 0.01  # of the test pairs in a slice that gets a column
 COVERAGE = "coverage/all"  # kept beside the columns: share of the test pairs that are scored
 
 
@@ -43,7 +44,7 @@ class Entry:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it was not trained."""
+        """Whether the row is a baseline's: it has no runs."""
         return not self.runs
 
     @property
@@ -62,6 +63,8 @@ class Table:
     baselines: tuple[Entry, ...]
     notes: tuple[str, ...]
     shares: Mapping[str, float]  # of the test pairs, by slice
+    all_columns: tuple[Column, ...]
+    labels: Mapping[str, str]  # of the baselines, by name
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -71,10 +74,10 @@ class Table:
     @property
     def columns(self) -> list[Column]:
         """The columns that have a value in some row, and more than a handful of test pairs."""
-        small = [name for name, share in self.shares.items() if share < _WORTH_A_COLUMN]
+        small = [name for name, share in self.shares.items() if share < _MIN_SHARE]
         return [
             column
-            for column in COLUMNS
+            for column in self.all_columns
             if column.slice not in small
             and any(column.key in entry.values for entry in self.entries)
         ]
@@ -90,23 +93,25 @@ class Table:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared, and what is not: (run folder or experiment, reason)."""
+    """The tables, and what is left out of them: (run folder or experiment, reason)."""
 
     tables: tuple[Table, ...]
     problems: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
-    """Group the runs by their data, and within by their settings; nothing else is averaged."""
+    """Group the runs by their data, then by their settings; only seeds are averaged."""
     problems = [(_name(run), run.problem) for run in runs if run.problem]
     by_data: dict[Data, list[Run]] = {}
     for run in runs:
         if not run.problem:
             by_data.setdefault(run.data, []).append(run)
     groups = sorted(by_data.values(), key=len, reverse=True)  # stable: else in order of folders
+    columns = columns_of(sorted({key for run in runs for key in run.metrics}))
     tables = []
     for group in groups:
-        table, found = _table(group)
+        table, found = _table(group, columns)
         tables.append(table)
         problems += found
     for number, group in enumerate(groups[1:], start=2):
@@ -114,7 +119,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
             (_name(run), f"{_unequal(run.data, groups[0][0].data)}: see table {number}")
             for run in group
         ]
-    return Comparison(tuple(tables), tuple(problems))
+    return Comparison(tuple(tables), tuple(problems), columns)
 
 
 def estimate(metrics: Sequence[Mapping[str, Any]], scorer: str, key: str) -> Estimate | None:
@@ -137,24 +142,27 @@ def estimate(metrics: Sequence[Mapping[str, Any]], scorer: str, key: str) -> Est
     )
 
 
-def _table(runs: Sequence[Run]) -> tuple[Table, list[tuple[str, str]]]:
-    """The table of the runs of one split, and what is left out of it."""
+def _table(runs: Sequence[Run], columns: tuple[Column, ...]) -> tuple[Table, list[tuple[str, str]]]:
+    """The table of the runs of one split, and the problems with runs that it lacks."""
     kept, problems = _one_run_per_seed(runs)
-    labels = experiment_labels([group[0] for group in kept])
     experiments = []
-    for label, group in zip(labels, kept, strict=True):
-        experiments.append(_entry(label, group, [run.metrics for run in group], "test"))
+    for label, group in zip(experiment_labels([group[0] for group in kept]), kept, strict=True):
+        rows = [run.metrics for run in group]
+        experiments.append(_entry(label, group, rows, "test", columns))
     experiments.sort(key=_by_quality)
     seeds = {str(run.seed) for run in runs}
     for entry in experiments:
         if missing := sorted(seeds - {str(seed) for seed in entry.seeds}):
             problems.append((entry.label, f"missing: no finished run of seed {', '.join(missing)}"))
-    first = runs[0].metrics
-    names = dict.fromkeys(key.split("/")[1] for key in first if key.startswith("baseline/"))
-    baselines = [
-        _entry(baseline_label(name), (), [first], f"baseline/{name}", with_fit=False)
-        for name in names
-    ]
+    of_scorer = tuple(column for column in columns if not column.of_run)
+    labels: dict[str, str] = {}
+    baselines = []
+    for run in runs:
+        for name, label in baseline_labels(run.metrics).items():
+            if name not in labels:
+                labels[name] = label
+                entry = _entry(label, (), [run.metrics], f"baseline/{name}", of_scorer)
+                baselines.append(entry)
     covered = {entry.label: entry.values.get(COVERAGE) for entry in [*experiments, *baselines]}
     coverage = {label: value.mean for label, value in covered.items() if value is not None}
     notes = [*data_notes(runs), *coverage_notes(coverage)]
@@ -164,7 +172,9 @@ def _table(runs: Sequence[Run]) -> tuple[Table, list[tuple[str, str]]]:
         experiments=tuple(experiments),
         baselines=tuple(baselines),
         notes=tuple(notes),
-        shares=_shares(first),
+        shares=_shares(runs[0].metrics),
+        all_columns=columns,
+        labels=labels,
     )
     return table, problems
 
@@ -181,10 +191,10 @@ def _one_run_per_seed(runs: Sequence[Run]) -> tuple[list[list[Run]], list[tuple[
     groups: list[tuple[dict[str, Any], dict[Any, Run]]] = []
     problems = []
     for run in runs:
-        mine = settings(run)
-        group = next((group for flat, group in groups if flat == mine), None)
+        own = settings(run)
+        group = next((group for flat, group in groups if flat == own), None)
         if group is None:
-            groups.append((mine, group := {}))
+            groups.append((own, group := {}))
         if (earlier := group.get(run.seed)) is not None:
             reason = f"repeated: {run.folder.name} has the same settings and seed, and is used"
             problems.append((_name(earlier), reason))
@@ -198,11 +208,10 @@ def _entry(
     runs: Sequence[Run],
     metrics: Sequence[Mapping[str, Any]],
     scorer: str,
-    *,
-    with_fit: bool = True,
+    columns: Sequence[Column],
 ) -> Entry:
-    keys = [column.key for column in COLUMNS if with_fit or not column.of_run]
-    found = {key: estimate(metrics, scorer, key) for key in [*keys, COVERAGE]}
+    keys = [*(column.key for column in columns), COVERAGE]
+    found = {key: estimate(metrics, scorer, key) for key in keys}
     values = {key: value for key, value in found.items() if value is not None}
     return Entry(label, tuple(runs), values)
 
@@ -215,12 +224,12 @@ def _by_quality(entry: Entry) -> float:
 def _unequal(data: Data, other: Data) -> str:
     """How the data of a run differs from that of the first table."""
     names = ("split", "vocabulary")
-    said = [
-        f"{name} {mine[:12]}, not {theirs[:12]}"
-        for name, mine, theirs in zip(names, data, other, strict=True)
-        if mine != theirs
+    differences = [
+        f"{name} {value[:12]}, not {first[:12]}"
+        for name, value, first in zip(names, data, other, strict=True)
+        if value != first
     ]
-    return f"unequal: {'; '.join(said)}"
+    return f"unequal: {'; '.join(differences)}"
 
 
 def _name(run: Run) -> str:

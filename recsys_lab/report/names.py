@@ -1,26 +1,26 @@
-"""Names for people: of baselines and of experiments."""
+"""Names of baselines and experiments in tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recsys_lab.results.run_folder import Run
 
-_BASELINES = {"adamic_adar": "Adamic-Adar", "content": "content (tf-idf)"}
 _NOT_SETTINGS = ("seed", "prepared_dir", "catalog.path", "catalog.val_path", "catalog.test_path")
 _MAX_DIFFERENCES = 4
 
 
-def baseline_label(name: str) -> str:
-    """`common_neighbours` -> `common neighbours`."""
-    return _BASELINES.get(name, name.replace("_", " "))
+def baseline_labels(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Labels of the baselines of a run, by name: its own, or its name with blanks."""
+    names = dict.fromkeys(key.split("/")[1] for key in metrics if key.startswith("baseline/"))
+    return {name: metrics.get(f"label/{name}", name.replace("_", " ")) for name in names}
 
 
 def settings(run: Run) -> dict[str, Any]:
     """The flat configuration without the seed and the places of files.
 
-    Runs with equal settings are one experiment. What the input files hold is known by the hashes
-    of split and vocabulary. A checkpoint that training was resumed from is no setting; one that was
-    only evaluated is.
+    Runs with equal settings are one experiment. The hashes of split and vocabulary stand for the
+    contents of the input files. A checkpoint that training was resumed from is no setting; one that
+    was only evaluated is.
     """
     flat = _flatten(run.config)
     for name in _NOT_SETTINGS:
@@ -31,17 +31,17 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def experiment_labels(runs: Sequence[Run]) -> list[str]:
-    """One name for each run of a different experiment, by preset or model, told apart.
+    """A distinct name for each run, each of another experiment, by preset or model.
 
-    Where names are the same, the settings that differ among their bearers are added.
+    Equal names get the settings in which their runs differ.
     """
     labels = [_base_label(run) for run in runs]
     every = [_named_settings(run) for run in runs]
     for label in dict.fromkeys(labels):
-        bearers = [k for k, other in enumerate(labels) if other == label]
-        if len(bearers) > 1:
-            differing = _differing([every[k] for k in bearers])
-            for k in bearers:
+        equal = [k for k, other in enumerate(labels) if other == label]
+        if len(equal) > 1:
+            differing = _differing([every[k] for k in equal])
+            for k in equal:
                 own = every[k]
                 shown = [f"{n.rpartition('.')[2]}={own[n]}" for n in differing if n in own]
                 more = ["..."] if len(shown) > _MAX_DIFFERENCES else []
@@ -65,13 +65,13 @@ def _base_label(run: Run) -> str:
 
 
 def _named_settings(run: Run) -> dict[str, Any]:
-    """The settings, with the choice of each group for all that it sets."""
+    """The settings, and the choice of each configuration group."""
     choices = {n: v for n, v in run.choices.items() if v is not None and not n.startswith("hydra")}
     return {**choices, **settings(run)}
 
 
 def _differing(flats: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of settings that are not the same everywhere; a group's choice stands for the group."""
+    """Settings that differ among runs; where a group's choice differs, only the choice."""
     names = sorted({name for flat in flats for name in flat}, key=lambda n: ("." in n, n))
     differing = [n for n in names if any(flat.get(n) != flats[0].get(n) for flat in flats)]
     chosen = [name for name in differing if "." not in name]

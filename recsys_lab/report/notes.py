@@ -1,11 +1,13 @@
-"""What is said above a table: its data, and what to beware of."""
+"""Notes above a table: its data, and warnings."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from recsys_lab.report.names import baseline_labels
+from recsys_lab.results.metric_names import SLICES
 from recsys_lab.results.run_folder import Run
 
-_NOISE = 1e-9  # baselines of one split differ by no more
+_TOLERANCE = 1e-9  # baselines of one split differ by no more
 
 
 def data_title(run: Run) -> str:
@@ -23,12 +25,12 @@ def data_title(run: Run) -> str:
 
 
 def data_notes(runs: Sequence[Run]) -> list[str]:
-    """The data of a table in sentences, and runs that were tested in another way."""
+    """The data of a table, and the runs whose test had other settings."""
     first = runs[0].metrics
     split_hash, vocabulary_hash = runs[0].data
     counts = [
         f"{first[key]:,} {part.replace('_', ' ')}"
-        for part in ("all", "seen", "one_cold", "both_cold")
+        for part in SLICES
         if (key := f"count/test/{part}") in first
     ]
     notes = [f"Split {split_hash[:12]}, vocabulary {vocabulary_hash[:12]}."]
@@ -39,17 +41,18 @@ def data_notes(runs: Sequence[Run]) -> list[str]:
         notes.append(f"Ranking from a sample: {ranked:,} of {total:,} query items.")
     names = [key for key in first if key.startswith("baseline/") and first[key] is not None]
     for run in runs[1:]:
-        others = [run.metrics.get(name) for name in names]
-        if any(x is None or abs(x - first[n]) > _NOISE for x, n in zip(others, names, strict=True)):
+        tested = baseline_labels(run.metrics)
+        pairs = [(run.metrics.get(n), first[n]) for n in names if n.split("/")[1] in tested]
+        if any(value is None or abs(value - shown) > _TOLERANCE for value, shown in pairs):
             notes.append(
                 f"The baselines of {run.folder.name} differ from those shown, which are of "
-                f"{runs[0].folder.name}: the two were tested by different settings."
+                f"{runs[0].folder.name}: the two were tested with different settings."
             )
     return notes
 
 
 def coverage_notes(coverage: Mapping[str, float]) -> list[str]:
-    """Which experiments cannot score all pairs, given the share that each can."""
+    """Which experiments cannot score all pairs, given the share that each one scores."""
     unscored: dict[str, list[str]] = {}
     for label, share in coverage.items():
         if share < 1.0:

@@ -1,4 +1,4 @@
-"""A comparison as one HTML page that needs nothing but itself."""
+"""A comparison as one HTML page without external files."""
 
 import base64
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from recsys_lab.report.tables import (
 
 
 def to_html(comparison: Comparison, pictures: Sequence[Sequence[Picture]], folder: Path) -> str:
-    """The whole comparison with its pictures inside.
+    """The whole comparison, its pictures embedded.
 
     Args:
-        comparison: what is shown.
+        comparison: tables and problems.
         pictures: of each table.
-        folder: where the pictures lie.
+        folder: of the pictures.
     """
     tables = [
         _section(number, table, pictures[number - 1], folder)
@@ -136,7 +136,7 @@ def _row(cells: Sequence[str], kind: str = "") -> str:
 
 def _cell(text: str, kind: str = "") -> str:
     inner = escape(text)
-    if kind:  # text, which may be long: lines break after these
+    if kind:  # long text may break after these characters
         inner = inner.replace("=", "=<wbr>").replace("_", "_<wbr>").replace("/", "/<wbr>")
     return f'<td class="{kind}">{inner}</td>' if kind else f"<td>{inner}</td>"
 

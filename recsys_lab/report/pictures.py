@@ -13,7 +13,7 @@ from recsys_lab.report.columns import QUALITY, SECONDS
 from recsys_lab.report.comparison import COVERAGE, Entry, Table
 from recsys_lab.report.tables import Picture
 
-_NEAR = 0.5  # share of the worst experiment; what is below would only stretch the axis
+_NEAR = 0.5  # share of the worst experiment; lower baselines would only stretch the axis
 _CURVES = (
     "AUC-ROC on a sample of the validation pairs while training. A line is the mean over the "
     "seeds, its band reaches from the lowest seed to the highest; dotted lines are learning-rate "
@@ -24,21 +24,21 @@ _CLIFF = (
     "first seed. Pairs that a model cannot score, because an end never occurred in training, all "
     "take one score: the median of the scored ones. In the curves over all pairs, recall and "
     "precision therefore jump at that one threshold - the cliff of the article's figures - while "
-    "the curves over seen pairs run smoothly. The cliff is made by the constant, not by the model."
+    "the curves over seen pairs are smooth. The constant makes the cliff, not the model."
 )
 _TIME = (
     "Seconds of training against NDCG@10 on the test pairs, mean over the seeds; bars are one "
-    "standard deviation. Dashed lines: the baselines, which need no training, where they come near."
+    "standard deviation. Dashed lines: the baselines, which need no training, if they are near."
 )
 
 
 def draw_pictures(table: Table, folder: Path, suffix: str) -> list[Picture]:
-    """Draw what the runs of a table have data for.
+    """Draw the figures that the runs of a table have data for.
 
     Args:
-        table: its experiments come best first, so that the best are drawn where there are many.
-        folder: where the pictures go.
-        suffix: of their names, to keep the tables of one folder apart.
+        table: its experiments, best first; of many, the first are drawn.
+        folder: the pictures are written here.
+        suffix: of their names; it distinguishes the tables of one folder.
     """
     pictures = []
     if curves := {e.label: [run.curve for run in e.runs] for e in table.experiments if _curve(e)}:

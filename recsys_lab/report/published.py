@@ -1,4 +1,4 @@
-"""The article's figures, to be read beside ours but never against them."""
+"""The article's figures, measured on other data."""
 
 from typing import NamedTuple
 

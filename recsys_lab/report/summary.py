@@ -4,26 +4,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from recsys_lab.report.names import baseline_label
+from recsys_lab.report.names import baseline_labels
+from recsys_lab.results.metric_names import RANKING, SLICES, unlisted_metrics
 
-_COLUMNS = {
+WIDTH = 80  # of the table, at most
+_MIN_LABEL = 12  # characters; longer labels go over several lines
+_NUMBER = 6  # characters
+_FRAME = 3  # characters between two columns
+_AUC_COLUMNS = {
     "AUC": "auc/uniform/seen",
     "AUC dm": "auc/degree_matched/seen",
-    "AUC given": "auc/given/all",
-    "HR@10": "hr@10/all",
-    "HR@50": "hr@50/all",
-    "NDCG@10": "ndcg@10/all",
-    "MRR": "mrr/all",
+    "AUC\ngiven": "auc/given/all",
 }
-_COLD_COLUMNS = {  # where most test pairs have an end that training never met
+_COLD_AUC_COLUMNS = {  # where most test pairs have a cold end
     "AUC": "auc/uniform/all",
     "1 cold": "auc/uniform/one_cold",
     "2 cold": "auc/uniform/both_cold",
-    "dm 1 cold": "auc/degree_matched/one_cold",
-    "AUC given": "auc/given/all",
-    "HR@10": "hr@10/all",
+    "dm\n1 cold": "auc/degree_matched/one_cold",
+    "AUC\ngiven": "auc/given/all",
 }
 _COVERAGE = "coverage/all"
 _RANKING = "HR, NDCG, MRR: all pairs, ranked over the full catalogue"
@@ -40,29 +41,33 @@ _UNSCORED = (
 
 
 def summary_table(metrics: Mapping[str, Any]) -> Table:
-    """The model above the baselines, the best of each column in bold; fits 80 columns."""
-    names = dict.fromkeys(key.split("/")[1] for key in metrics if key.startswith("baseline/"))
-    rows = {"this model": "test", **{baseline_label(name): f"baseline/{name}" for name in names}}
-    columns = _shown_columns(metrics, list(rows.values()))
-    coverage = [metrics.get(f"{prefix}/{_COVERAGE}", 1.0) for prefix in rows.values()]
+    """The model above the baselines, the best of each column in bold; fits `WIDTH` characters.
+
+    Numbers are never cut: long labels are broken into lines, and metrics of plugins that find no
+    room are left to `metrics.json`.
+    """
+    labels = baseline_labels(metrics)
+    rows = {"test": "this model", **{f"baseline/{name}": label for name, label in labels.items()}}
+    coverage = [metrics.get(f"{prefix}/{_COVERAGE}", 1.0) for prefix in rows]
     shows_coverage = _is_cold(metrics) and any(share != 1.0 for share in coverage)
+    columns, left_out = _shown_columns(metrics, list(rows), "scored" if shows_coverage else "")
     table = Table(
         title=_title(metrics),
-        caption=_caption(metrics, columns, shows_coverage),
+        caption=_caption(metrics, columns, left_out, shows_coverage),
         title_justify="left",
         title_style="",
         caption_justify="left",
         caption_style="",
     )
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
     best = {}
     for title, name in columns.items():
         table.add_column(title, justify="right", no_wrap=True)
-        values = [metrics.get(f"{prefix}/{name}") for prefix in rows.values()]
+        values = [metrics.get(f"{prefix}/{name}") for prefix in rows]
         best[name] = max(value for value in values if value is not None)
     if shows_coverage:
         table.add_column("scored", justify="right", no_wrap=True)
-    for (label, prefix), share in zip(rows.items(), coverage, strict=True):
+    for (prefix, label), share in zip(rows.items(), coverage, strict=True):
         cells = []
         for name in columns.values():
             value = metrics.get(f"{prefix}/{name}")
@@ -70,18 +75,34 @@ def summary_table(metrics: Mapping[str, Any]) -> Table:
             cells.append(f"[bold]{text}[/bold]" if value == best[name] else text)
         if shows_coverage:
             cells.append("-" if share is None else f"{share:.1%}")
-        table.add_row(label, *cells)
+        table.add_row(escape(label), *cells)
     return table
 
 
-def _shown_columns(metrics: Mapping[str, Any], prefixes: list[str]) -> dict[str, str]:
-    """Columns that have a value in some row."""
-    columns = _COLD_COLUMNS if _is_cold(metrics) else _COLUMNS
-    return {
-        title: name
-        for title, name in columns.items()
-        if any(metrics.get(f"{prefix}/{name}") is not None for prefix in prefixes)
-    }
+def _shown_columns(
+    metrics: Mapping[str, Any], prefixes: list[str], last: str
+) -> tuple[dict[str, str], list[str]]:
+    """Columns that have a value in some row and find room before `last`, and names without room."""
+    is_cold = _is_cold(metrics)
+    listed = {m.name.upper(): m.name for m in RANKING if m.is_shown_cold or not is_cold}
+    own = {name.upper().replace("@", "\n@"): name for name in unlisted_metrics(metrics)}
+    columns = _COLD_AUC_COLUMNS if is_cold else _AUC_COLUMNS
+    columns = columns | {title: f"{name}/all" for title, name in (listed | own).items()}
+    room = WIDTH - _MIN_LABEL - _FRAME - 1 - (_column_width(last) if last else 0)
+    shown, left_out = {}, []
+    for title, name in columns.items():
+        if all(metrics.get(f"{prefix}/{name}") is None for prefix in prefixes):
+            continue
+        if _column_width(title) > room:
+            left_out.append(name.removesuffix("/all"))
+            continue
+        room -= _column_width(title)
+        shown[title] = name
+    return shown, left_out
+
+
+def _column_width(title: str) -> int:
+    return max(_NUMBER, *map(len, title.split("\n"))) + _FRAME
 
 
 def _is_cold(metrics: Mapping[str, Any]) -> bool:
@@ -89,15 +110,12 @@ def _is_cold(metrics: Mapping[str, Any]) -> bool:
 
 
 def _title(metrics: Mapping[str, Any]) -> str:
-    counts = {
-        part: metrics.get(f"count/test/{part}", 0)
-        for part in ("all", "seen", "one_cold", "both_cold")
-    }
+    counts = {part: metrics.get(f"count/test/{part}", 0) for part in SLICES}
     text = f"{counts['all']:,} test pairs, {counts['seen']:,} with both ends seen in training"
     if _is_cold(metrics):
         text += f",\n{counts['one_cold']:,} with one cold end, {counts['both_cold']:,} with two"
     if metrics.get(f"test/{_COVERAGE}") == 0.0:
-        text += "\nthis model can score none of them: it knows nothing of items it never met"
+        text += "\nthis model cannot score any of them: it has no vectors of cold items"
     elif (share := metrics.get(f"test/{_COVERAGE}", 1.0)) != 1.0 and not _is_cold(metrics):
         text += f"\n{share:.2%} of them scored by this model; the others rank last"
     ranked = metrics.get("count/test/query_items/ranked")
@@ -111,8 +129,13 @@ def _title(metrics: Mapping[str, Any]) -> str:
     return text
 
 
-def _caption(metrics: Mapping[str, Any], columns: Mapping[str, str], shows_coverage: bool) -> str:
-    """What the short headers stand for, of the columns shown."""
+def _caption(
+    metrics: Mapping[str, Any],
+    columns: Mapping[str, str],
+    left_out: list[str],
+    shows_coverage: bool,
+) -> str:
+    """The meaning of the headers that are shown."""
     lines = []
     if "AUC" in columns:
         lines.append(_COLD_CAPTION if _is_cold(metrics) else _SEEN_CAPTION)
@@ -120,6 +143,8 @@ def _caption(metrics: Mapping[str, Any], columns: Mapping[str, str], shows_cover
         lines.append(_RANKING)
     if shows_coverage:
         lines.append(_UNSCORED)
+    if left_out:
+        lines.append(f"in metrics.json: {', '.join(left_out)}")
     return "\n".join(lines)
 
 

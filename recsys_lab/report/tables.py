@@ -5,9 +5,8 @@ import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from recsys_lab.report.columns import COLUMNS, Column
+from recsys_lab.report.columns import Column
 from recsys_lab.report.comparison import Comparison, Entry, Estimate, Table, estimate
-from recsys_lab.report.names import baseline_label
 from recsys_lab.report.published import CAPTION, HEADERS, PUBLISHED
 
 HOW_TO_READ = (
@@ -19,16 +18,11 @@ DIFFERENCES = (
     "Differences to the strong baselines on the same queries, in brackets the 95 % interval; "
     "bold where it excludes zero."
 )
-_COMPARED = [
-    (baseline, metric)
-    for metric in ("hr@10/all", "ndcg@10/all")
-    for baseline in ("adamic_adar", "walk_proximity", "content")
-]
 Difference = tuple[str, bool]  # its text, and whether its interval excludes zero
 
 
 class Picture(NamedTuple):
-    """A figure beside the tables: its file's name, and what is said about it."""
+    """A figure beside the tables: file name, title and caption."""
 
     name: str
     title: str
@@ -56,14 +50,14 @@ def write_seeds(entry: Entry) -> str:
 
 
 def difference_table(table: Table) -> tuple[list[str], list[tuple[str, list[Difference]]]]:
-    """Headers, and the label and differences of each row; a run has those to some baselines."""
+    """Headers, and the label and differences of each row."""
     shown = [
         (baseline, metric)
-        for baseline, metric in _COMPARED
+        for baseline, metric in _compared(table)
         if any(_difference_to(entry, baseline, metric)[0] for entry in table.experiments)
     ]
     headers = [
-        f"{metric.removesuffix('/all').upper()} less {baseline_label(baseline)}"
+        f"{metric.removesuffix('/all').upper()} less {table.labels[baseline]}"
         for baseline, metric in shown
     ]
     rows = [
@@ -72,6 +66,15 @@ def difference_table(table: Table) -> tuple[list[str], list[tuple[str, list[Diff
         if any(_difference_to(entry, *compared)[0] for compared in shown)
     ]
     return headers, rows
+
+
+def _compared(table: Table) -> list[tuple[str, str]]:
+    """Baselines and metrics that some run has a difference of, in the order of the columns."""
+    keys = {key for entry in table.experiments for run in entry.runs for key in run.metrics}
+    paths = [key.split("/") for key in keys if key.startswith("difference/")]
+    found = {(path[1], "/".join(path[2:-1])) for path in paths if path[1] in table.labels}
+    order = [column.key for column in table.all_columns]
+    return sorted(found, key=lambda c: (order.index(c[1]) if c[1] in order else len(order), *c))
 
 
 def _difference_to(entry: Entry, baseline: str, metric: str) -> list[Estimate | None]:
@@ -103,8 +106,8 @@ def to_markdown(comparison: Comparison, pictures: Sequence[Sequence[Picture]]) -
     """The whole comparison.
 
     Args:
-        comparison: what is written.
-        pictures: of each table, beside the file.
+        comparison: tables and problems.
+        pictures: of each table, in the same folder.
     """
     parts = ["# Comparison", HOW_TO_READ]
     for number, table in enumerate(comparison.tables, start=1):
@@ -176,7 +179,7 @@ def _bold(text: str, is_bold: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that breaks no table and starts no markup."""
+    """Text on one line, with the marks of tables and HTML escaped."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
@@ -187,7 +190,7 @@ def to_csv(comparison: Comparison) -> str:
     """One line for each row of each table, all columns, in full precision."""
     head = ["split_hash", "vocabulary_hash", "kind", "label", "seeds", "n"]
     parts = ("mean", "deviation", "low", "high")
-    for column in COLUMNS:
+    for column in comparison.columns:
         head += [f"{column.key}/{part}" for part in parts]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -197,7 +200,7 @@ def to_csv(comparison: Comparison) -> str:
             kind = "baseline" if entry.is_baseline else "experiment"
             seeds = " ".join(str(seed) for seed in entry.seeds)
             row: list[object] = [*table.data, kind, entry.label, seeds, len(entry.runs) or ""]
-            for column in COLUMNS:
+            for column in comparison.columns:
                 row += _numbers(entry.values.get(column.key))
             writer.writerow(row)
     return text.getvalue()

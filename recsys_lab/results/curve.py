@@ -1,15 +1,17 @@
 """The rows of a learning curve and their file."""
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from recsys_lab.results.files import atomic_path
+from recsys_lab.results.metric_names import MAIN_METRICS
+
 Row = dict[str, float | int | None]
 
-_MOST_POINTS = 20  # in an epoch: beyond, they cost more than they show
+_MAX_POINTS = 20  # in an epoch: more cost more than they show
 
-_ALWAYS = (
+_TRAINING = (
     "step",  # batches trained
     "epoch",
     "items",  # trained so far
@@ -18,12 +20,12 @@ _ALWAYS = (
     "train/lr",
     "train/items_per_second",  # since the last row, without the time that scoring took
 )
-_RANKING = ("val/hr@10", "val/ndcg@10", "val/mrr")  # at the end of an epoch only
+_SLICES = ("all", "seen")  # of the AUC
 
 
 def points_every(wanted: int, num_batches: int) -> int:
-    """Batches between two points of a curve, given those that are wanted and those of an epoch."""
-    return max(wanted, -(-num_batches // _MOST_POINTS))
+    """Batches between two points of a curve, given the wanted number and those of an epoch."""
+    return max(wanted, -(-num_batches // _MAX_POINTS))
 
 
 class CurveFile:
@@ -32,12 +34,12 @@ class CurveFile:
     Args:
         folder: run folder.
         protocols: negative protocols of the AUC columns.
-        slices: slices of the AUC columns.
     """
 
-    def __init__(self, folder: Path, protocols: Sequence[str], slices: Sequence[str]) -> None:
-        auc = [f"val/auc/{protocol}/{part}" for protocol in protocols for part in slices]
-        self.columns = [*_ALWAYS, *auc, *_RANKING]
+    def __init__(self, folder: Path, protocols: Sequence[str]) -> None:
+        auc = [f"val/auc/{protocol}/{part}" for protocol in protocols for part in _SLICES]
+        ranking = [f"val/{metric}" for metric in MAIN_METRICS]  # at the end of an epoch only
+        self.columns = [*_TRAINING, *auc, *ranking]
         self.rows: list[Row] = []
         self._path = folder / "curve.csv"
 
@@ -49,20 +51,16 @@ class CurveFile:
 
     def rewrite(self) -> None:
         """Write the file anew from the rows in memory, atomically."""
-        part = self._path.with_name(f".{self._path.name}.part")
-        with part.open("w", newline="") as file:
+        with atomic_path(self._path) as part, part.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(self.rows)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._path)
 
 
 def read_curve(folder: Path) -> list[Row]:
     """The rows of a run folder's `curve.csv`, None where a value was not measured.
 
-    A run that was killed while it wrote may leave a last line cut short: it is left out.
+    A run that is killed while it writes may leave a last line cut short; that line is left out.
 
     Returns:
         No rows where there is no file.

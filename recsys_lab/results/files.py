@@ -1,20 +1,21 @@
 """Files that are complete or absent."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A hidden path beside the target to write to; synced and renamed at the end.
+    """A hidden path beside the target; what is written there replaces the target at the end.
 
-    The folder is made if need be. On an error nothing is left and the target stays as it was.
+    The file is synced before it is renamed, so `path` never holds a partial file. An error inside
+    the block leaves the target as it was and removes the partial file. Missing folders are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
     try:
         yield part
         with part.open("rb") as file:
@@ -25,6 +26,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically, in UTF-8 and with its line ends as they are."""
-    with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
+    """Write a text file atomically."""
+    with atomic_path(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")

@@ -19,12 +19,12 @@ _JUMPS = 25
 def thin_curve(thresholds: np.ndarray, precision: np.ndarray, recall: np.ndarray) -> Curve:
     """At most `MAX_THRESHOLDS` points that draw the same picture.
 
-    Points are spread evenly over the scores' ranks and over their values, and both sides of the
-    largest falls of recall are kept, so that a cliff stays as steep as it is.
+    Points are spread evenly over the scores' ranks and over their values. Both sides of the largest
+    falls of recall are kept, so a cliff stays as steep.
 
     Args:
         thresholds: (T,) ascending.
-        precision: (T,) or longer; what lies beyond T is left out.
+        precision: (T,) or longer; values beyond T are left out.
         recall: (T,) or longer.
     """
     count = len(thresholds)
@@ -41,21 +41,21 @@ def thin_curve(thresholds: np.ndarray, precision: np.ndarray, recall: np.ndarray
 
 
 def write_precision_recall(folder: Path, curves: Mapping[str, Curve]) -> None:
-    """Write the thinned curves of the slices, one line for each threshold."""
+    """Write the curves of the slices (`thin_curve`), one line for each threshold."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["slice", "threshold", "precision", "recall"])
     for part, curve in curves.items():
-        for row in zip(*thin_curve(*curve), strict=True):
+        for row in zip(*curve, strict=True):
             writer.writerow([part, *(f"{value:.7g}" for value in row)])
     write_text(folder / FILE_NAME, text.getvalue())
 
 
 def read_precision_recall(folder: Path) -> dict[str, Curve]:
-    """Curves by slice; none where the run wrote no file.
+    """Curves by slice; empty if the run wrote no file.
 
     Raises:
-        ValueError: the file is not what `write_precision_recall` writes.
+        ValueError: the file is damaged.
     """
     path = folder / FILE_NAME
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Run folders read back: configuration, metrics and curves, or the reason why there are none."""
+"""Run folders read back: configuration, metrics and curves, or the problem with the run."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,11 +21,11 @@ class Run:
     """One run folder.
 
     Attributes:
-        folder: where it lies.
+        folder: its path.
         config: its configuration with interpolations resolved; empty if it cannot be read.
         choices: choice of each configuration group, such as `model: skipgram`.
         metrics: `metrics.json`; empty if the run did not finish.
-        problem: why the run cannot be compared; empty if it can.
+        problem: the reason why the run cannot be compared, or an empty text.
         curve: rows of the learning curve.
         precision_recall: curves on the test pairs by slice.
     """
@@ -45,7 +45,7 @@ class Run:
 
     @property
     def data(self) -> tuple[str, str]:
-        """Hashes of split and vocabulary: runs are comparable where they agree."""
+        """Hashes of split and vocabulary; runs with the same ones are comparable."""
         return str(self.metrics["hash/split"]), str(self.metrics["hash/vocabulary"])
 
 
@@ -78,7 +78,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     config = OmegaConf.load(folder / CONFIG)
     try:
         plain = OmegaConf.to_container(config, resolve=True)
-    except OmegaConfBaseException:  # interpolates what only Hydra knew while it ran
+    except OmegaConfBaseException:  # an interpolation that only Hydra resolves
         plain = OmegaConf.to_container(config, resolve=False)
     if not isinstance(plain, dict):
         raise ValueError(f"{CONFIG} holds no configuration")
@@ -105,7 +105,7 @@ def _read_metrics(folder: Path) -> dict[str, Any]:
         raise ValueError(f"metrics.json is damaged: {error}") from error
     needed = ("hash/split", "hash/vocabulary")
     if not isinstance(metrics, dict) or any(name not in metrics for name in needed):
-        raise ValueError("metrics.json does not say which data it was measured on")
+        raise ValueError("metrics.json does not name its data: the hashes are missing")
     return metrics
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written atomically, read without running anything they contain."""
+"""Checkpoints on disk: written atomically, read without running code from them."""
 
 import os
 from pathlib import Path
@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from recsys_lab.models.task import TrainingError
+from recsys_lab.results.files import atomic_path
 
 _PIECE = 16 * 2**20  # bytes
 
@@ -18,8 +19,9 @@ _PIECE = 16 * 2**20  # bytes
 class _UncachedFile:
     """Writes to a file in pieces that are synced and then dropped from the page cache.
 
-    A checkpoint is read rarely, and would push out what training needs. The pages of one piece
-    serve for the next: several times faster where new ones are costly, as on virtual machines.
+    A checkpoint is read rarely, and would push the pages of training out of the cache. The pages of
+    a piece are used again for the next: several times faster where new pages are slow, as on
+    virtual machines.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -45,7 +47,7 @@ class _UncachedFile:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, syncs and renames, so that a name always bears a whole file."""
+    """Writes checkpoints atomically, so a path never holds a partial file."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -53,37 +55,31 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            TrainingError: naming the path, if it cannot be written; what stood there still stands.
+            TrainingError: the path cannot be written; its former file stays.
         """
-        target = Path(path)
-        part = target.with_name(f".{target.name}.part")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part.unlink(missing_ok=True)  # never write through what a killed process left
-            with part.open("wb") as file:
+            with atomic_path(Path(path)) as part, part.open("wb") as file:
                 uncached = _UncachedFile(file)
                 torch.save(checkpoint, uncached)  # type: ignore[arg-type]  # needs no more of it
                 uncached.flush()
-            part.replace(target)
         except (OSError, RuntimeError) as error:
-            part.unlink(missing_ok=True)
             raise TrainingError(
-                f"cannot write the checkpoint {target} ({error}): free some space or choose "
+                f"cannot write the checkpoint {path} ({error}): free some space or choose "
                 "another folder with hydra.run.dir="
             ) from error
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read a checkpoint of plain values and tensors only, whatever `weights_only` says."""
+        """Read a checkpoint of plain values and tensors only; `weights_only` is always true."""
         return load_checkpoint(path, map_location)
 
 
 def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Read a local checkpoint that holds nothing but plain values and tensors.
+    """Read a local checkpoint of plain values and tensors.
 
     Raises:
-        TrainingError: there is no such file, it is broken, or it holds anything else.
+        TrainingError: there is no such file, it is broken, or it holds other objects.
     """
     if not Path(path).is_file():
         raise TrainingError(f"ckpt_path: there is no file {path}")
@@ -97,14 +93,14 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps the best and the last checkpoint of a run, also of one resumed in another folder.
+    """Keeps the best and the last checkpoint of a run, also if it is resumed in another folder.
 
     The last one is written after every epoch. Lightning would write it only after an epoch that
-    improves the monitored metric. Lightning also forgets the best score when the folder changes,
-    and would take the first epoch after the resume for the best.
+    improves the monitored metric. Lightning also drops the best score when the folder changes; the
+    first epoch after the resume would then be the best.
 
     Args:
-        folder: where `best.ckpt` and `last.ckpt` go.
+        folder: of `best.ckpt` and `last.ckpt`.
         monitor: name of the metric; the larger the better.
     """
 
@@ -128,10 +124,10 @@ class BestCheckpoint(ModelCheckpoint):
     def _save_last_checkpoint(
         self, trainer: Trainer, monitor_candidates: dict[str, Tensor]
     ) -> None:
-        """Where the best checkpoint was written in this very step, the last is another name of it.
+        """If the best checkpoint was written in this step, make the last one a hard link to it.
 
-        Lightning would write the same bytes again, or, with its own links, leave the last one
-        pointing to an older best.
+        Lightning would write the same bytes again or, with its own links, leave a link to an older
+        best checkpoint.
         """
         best, last = (Path(str(self.dirpath)) / f"{name}.ckpt" for name in ("best", "last"))
         link = last.with_name(".last.ckpt.link")
@@ -149,16 +145,16 @@ class BestCheckpoint(ModelCheckpoint):
         super()._save_last_checkpoint(trainer, monitor_candidates)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best checkpoint so far, copied into this run's folder.
+        """Restore the best checkpoint so far, copied into this run's folder.
 
         Raises:
-            TrainingError: it is no longer where it was.
+            TrainingError: its file is missing.
         """
         before, now = Path(state_dict["best_model_path"]), Path(str(self.dirpath)) / "best.ckpt"
         if state_dict["best_model_path"] and before.resolve() != now.resolve():
             if not before.is_file():
                 raise TrainingError(
-                    f"ckpt_path: the run goes on from its best checkpoint, {before}, which is gone"
+                    f"ckpt_path: the best checkpoint of the resumed run is missing: {before}"
                 )
             AtomicCheckpointIO().save_checkpoint(load_checkpoint(before), now)
             path = str(now)

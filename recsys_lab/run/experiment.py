@@ -19,16 +19,12 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.loggers import TensorBoardLogger
-from scipy import sparse
 
-from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.config.configuration import ConfigurationError, check_configuration
 from recsys_lab.data.batch import FieldCodes, Items
-from recsys_lab.evaluation.content import ContentSimilarity
-from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import EmbeddingTask, TrainingError
@@ -36,16 +32,16 @@ from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
 from recsys_lab.results.files import write_text
 from recsys_lab.run.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_checkpoint
-from recsys_lab.run.final_test import FinalTest, evaluation_pairs
+from recsys_lab.run.final_test import FinalTest
 from recsys_lab.run.learning_curve import LearningCurve, net_scorer
 from recsys_lab.run.progress_bar import TrainingBar
 from recsys_lab.run.provenance import peak_rss_mb, provenance
+from recsys_lab.run.run_data import RunData
 from recsys_lab.run.stop_on_signal import StopOnSignal
 
 log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
-CONTENT_FIELDS = ("brand", "category")
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -94,6 +90,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     final_test: FinalTest = _build(cfg.evaluation)()
     prepared = prepare(_build(cfg.catalog)(), _build(cfg.split)(), Path(cfg.prepared_dir))
     task = _build_task(cfg, prepared)
+    run_data = RunData(prepared.split, prepared.catalog)
     metrics: Metrics = {
         "data/num_items": len(prepared.catalog),
         "data/num_pairs": prepared.num_pairs,
@@ -105,15 +102,14 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     monitored = None
     if cfg.train:
         data = build_data(cfg.data, prepared, cfg.seed)
-        fitted, monitored = _fit(cfg, folder, prepared, task, data)
+        fitted, monitored = _fit(cfg, folder, run_data, task, data)
         metrics |= fitted
     else:
         checkpoint = load_checkpoint(cfg.ckpt_path)
         task.on_load_checkpoint(checkpoint)
         task.load_state_dict(checkpoint["state_dict"])
     scorer = net_scorer(task, prepared.split.seen)
-    others = content_baseline(prepared.catalog)
-    metrics |= final_test(scorer, prepared.split, folder, cfg.split.seed, others)
+    metrics |= final_test(scorer, run_data, folder, cfg.split.seed)
     text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
     write_text(folder / "metrics.json", text)
     print_summary(metrics)
@@ -175,33 +171,16 @@ def known_items(prepared: PreparedData) -> Items:
     return Items(torch.from_numpy(degrees), field)
 
 
-def content_baseline(catalog: ItemCatalog) -> dict[str, Scorer]:
-    """The baseline over labels of brand and category, by its name; none if nothing is said."""
-    fields = [catalog.field(name) for name in CONTENT_FIELDS]
-    labels = sparse.hstack(
-        [
-            sparse.csr_matrix(
-                (np.ones(len(field.codes)), field.codes, field.offsets),
-                shape=(len(catalog), field.cardinality),
-            )
-            for field in fields
-        ],
-        format="csr",
-    )
-    return {"content": ContentSimilarity(labels)} if labels.nnz else {}
-
-
 def _fit(
     cfg: DictConfig,
     folder: Path,
-    prepared: PreparedData,
+    run_data: RunData,
     task: EmbeddingTask,
     data: LightningDataModule,
 ) -> tuple[Metrics, float | None]:
     """Train, then load the best checkpoint into the task; returns metrics and the monitored one."""
-    split = prepared.split
     curve: LearningCurve = _build(cfg.curve)(
-        pairs=evaluation_pairs(split.val, split), folder=folder, seed=cfg.split.seed
+        pairs=run_data.evaluation_pairs("val"), folder=folder, seed=cfg.split.seed
     )
     if cfg.monitor not in (known := [name for name in curve.columns if name.startswith("val/")]):
         raise ConfigurationError(f"monitor must be one of {', '.join(known)}, got {cfg.monitor}")

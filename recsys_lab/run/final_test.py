@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from scipy import sparse
-
-from recsys_lab.catalog.split import HeldOut, Split
 from recsys_lab.compute.parallel import map_in_threads
-from recsys_lab.evaluation.baselines import BASELINES
+from recsys_lab.evaluation.baselines import BASELINES, TrainingData
 from recsys_lab.evaluation.intervals import (
     Statistic,
     auc_statistic,
@@ -22,20 +18,16 @@ from recsys_lab.evaluation.intervals import (
 from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
 from recsys_lab.evaluation.scorers import Scorer
-from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import draw_precision_recall
-from recsys_lab.graph.graph import ItemGraph
+from recsys_lab.results.metric_names import COMPARED_METRICS, MAIN_METRICS
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
+from recsys_lab.run.run_data import RunData
 
 log = logging.getLogger(__name__)
 
-_BLIND = 0.02  # popularity is expected this close to one half
 Metrics = dict[str, Any]
 
-RANKING_METRICS = ("hr@10", "ndcg@10", "mrr")  # those that get an interval
-COMPARED_METRICS = ("hr@10", "ndcg@10")
-COMPARED_BASELINES = ("adamic_adar", "walk_proximity")
-COMPARED_IF_COLD = ("content",)  # what knows nothing but pairs cannot rank a cold item
+_CHANCE_MARGIN = 0.02  # popularity is expected this close to an AUC of one half
 _COUNTS = ("pairs/", "queries/", "query_items/")
 
 
@@ -55,58 +47,41 @@ class FinalTest:
 
     def __post_init__(self) -> None:
         if self.replicates < 0 or self.replicates == 1:
-            raise ValueError(f"evaluation.replicates must be 0 or >= 2, got {self.replicates}")
+            raise ValueError(f"replicates must be 0 or >= 2, got {self.replicates}")
         if not self.ks or min(self.ks) < 1:
-            raise ValueError(f"evaluation.ks must be cut-offs >= 1, got {list(self.ks)}")
+            raise ValueError(f"ks must be cut-offs >= 1, got {list(self.ks)}")
 
-    def __call__(
-        self,
-        scorer: Scorer,
-        split: Split,
-        folder: Path,
-        seed: int,
-        others: Mapping[str, Scorer] | None = None,
-    ) -> Metrics:
+    def __call__(self, scorer: Scorer, data: RunData, folder: Path, seed: int) -> Metrics:
         """Test a model; writes precision and recall into the run folder.
 
         Args:
             scorer: the model's.
-            split: its test pairs are judged on, its training pairs feed the baselines.
+            data: its test pairs are scored, its training pairs feed the baselines.
             folder: run folder.
             seed: of the sample of queries and of the bootstrap.
-            others: baselines by name, beside those over the training graph.
 
         Returns:
-            `test/<metric>`, `baseline/<name>/<metric>`, `count/test/...`, and what `intervals`
-            gives.
+            `test/<metric>`, `baseline/<name>/<metric>`, `count/test/...`, `label/<name>` of
+            baselines that have one, and what `intervals` gives.
         """
-        pairs = evaluation_pairs(split.test, split)
+        pairs = data.evaluation_pairs("test")
         log.info("testing on %d pairs", len(pairs.positives))
-        judged = {}
-        more = {f"baseline/{name}": one for name, one in (others or {}).items()}
-        for name, one in {"test": scorer, **_baselines(split), **more}.items():
-            judged[name] = judge(one, pairs, self.ks, self.max_scores, seed)
-        metrics = _metrics(judged)
-        blind = metrics.get("baseline/popularity/auc/degree_matched/all")
-        if blind is not None and abs(blind - 0.5) > _BLIND:
+        judged = {
+            name: judge(one, pairs, self.ks, self.max_scores, seed)
+            for name, one in {"test": scorer, **baseline_scorers(data.for_baselines())}.items()
+        }
+        metrics = collect_metrics(judged)
+        chance = metrics.get("baseline/popularity/auc/degree_matched/all")
+        if chance is not None and abs(chance - 0.5) > _CHANCE_MARGIN:
             log.warning(
                 "popularity scores %.3f against degree-matched negatives, not .50: the graph is "
-                "small or dense, so read that AUC beside it",
-                blind,
+                "small or dense, so compare that AUC with it",
+                chance,
             )
         if self.replicates:
             metrics |= intervals(judged, metrics, self.replicates, seed)
-        _keep_precision_recall(judged["test"], folder)
+        save_precision_recall(judged["test"], folder)
         return metrics
-
-
-def evaluation_pairs(held: HeldOut, split: Split) -> EvaluationPairs:
-    """The held-out pairs of one part with what the protocol needs to judge them."""
-    pairs = split.known
-    known = ItemGraph.from_pairs(pairs.heads, pairs.tails, pairs.weights, split.num_items)
-    ones = np.ones(len(known.indices), np.int8)  # what counts is which entries are stored
-    matrix = sparse.csr_matrix((ones, known.indices, known.indptr), shape=(len(known),) * 2)
-    return EvaluationPairs(split.num_items, held.pairs.ids, held.negatives, matrix, split.seen)
 
 
 def intervals(
@@ -116,17 +91,14 @@ def intervals(
 
     The main metrics are AUC-ROC by negative protocol, HR@10, NDCG@10 and MRR: AUC of the seen pairs
     and ranking of all where most pairs are seen, else each of all pairs and of those with one cold
-    end. What has no value has no interval. The differences are the model's ranking metrics less
-    those of the strong baselines, on the same queries.
+    end. An undefined metric has no interval. The differences are the model's ranking metrics less
+    those of the baselines that are compared (`Baseline.compared`), on the same queries.
 
     Args:
         judged: the model's and the baselines' judgements by name.
-        metrics: what `_metrics` gave for them.
+        metrics: their `collect_metrics`.
         replicates: of the bootstrap.
         seed: of the bootstrap.
-
-    The strong baselines are those over the graph, or the content baseline where most pairs have a
-    cold end.
 
     Returns:
         `interval/<name>/<metric>/<slice>/low` and `.../high`, by the names of `judged`, and
@@ -136,19 +108,19 @@ def intervals(
     for name, judgement in judged.items():
         statistics |= _statistics(name, judgement, metrics)
     model = judged["test"].ranking
-    for baseline in COMPARED_BASELINES if _mostly_seen(metrics) else COMPARED_IF_COLD:
-        if f"baseline/{baseline}" not in judged:
+    kind = "seen" if _mostly_seen(metrics) else "cold"
+    for baseline, entry in BASELINES.items():
+        if entry.compared != kind or (other := judged.get(f"baseline/{baseline}")) is None:
             continue
-        other = judged[f"baseline/{baseline}"].ranking
         for metric in COMPARED_METRICS if len(model.query) else ():
-            difference = ranking_difference(model, other, metric)
+            difference = ranking_difference(model, other.ranking, metric)
             statistics[f"difference/{baseline}/{metric}/all"] = difference
     found = bootstrap_intervals(statistics, len(model.seen), replicates, seed=seed)
     return {
         f"{name}/{bound}": getattr(interval, bound)
         for name, interval in found.items()
         for bound in ("value", "low", "high")
-        if bound != "value" or name.startswith("difference/")  # others stand in the metrics
+        if bound != "value" or name.startswith("difference/")  # other values are in the metrics
     }
 
 
@@ -164,8 +136,8 @@ def _statistics(name: str, judgement: Judgement, metrics: Metrics) -> dict[str, 
                 statistic = auc_statistic(pairs, judgement.scores, protocol, part)
                 found[f"interval/{name}/{metric}"] = statistic
     for part in ("all",) if mostly_seen else ("all", "one_cold"):
-        for metric in RANKING_METRICS:
-            if metrics[f"{name}/{metric}/{part}"] is not None:
+        for metric in MAIN_METRICS:
+            if metrics.get(f"{name}/{metric}/{part}") is not None:
                 statistic = ranking_statistic(judgement.ranking, metric, part)
                 found[f"interval/{name}/{metric}/{part}"] = statistic
     return found
@@ -175,18 +147,20 @@ def _mostly_seen(metrics: Metrics) -> bool:
     return bool(2 * metrics["count/test/seen"] >= metrics["count/test/all"])
 
 
-def _baselines(split: Split) -> dict[str, Scorer]:
-    """The baselines over the training graph, by their prefix in `metrics.json`."""
-    train = split.train
-    graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
-    adjacency = sparse.csr_matrix(graph.adjacency)
-    return {f"baseline/{name}": build(adjacency) for name, build in BASELINES.items()}
+def baseline_scorers(data: TrainingData) -> dict[str, Scorer]:
+    """The baselines that these data allow, by their prefix in `metrics.json`."""
+    built = {f"baseline/{name}": entry.build(data) for name, entry in BASELINES.items()}
+    return {name: scorer for name, scorer in built.items() if scorer is not None}
 
 
-def _metrics(judged: Mapping[str, Judgement]) -> Metrics:
-    """The metrics of all scorers, and the counts once."""
+def collect_metrics(judged: Mapping[str, Judgement]) -> Metrics:
+    """The metrics of all scorers, their labels, and the counts once."""
     rows = map_in_threads(Judgement.metrics, judged.values())  # mostly sorting
-    metrics: Metrics = {}
+    metrics: Metrics = {
+        f"label/{name}": entry.label
+        for name, entry in BASELINES.items()
+        if entry.label and f"baseline/{name}" in judged
+    }
     for prefix, row in zip(judged, rows, strict=True):
         for name, value in row.items():
             if not name.startswith(_COUNTS):
@@ -196,8 +170,8 @@ def _metrics(judged: Mapping[str, Judgement]) -> Metrics:
     return metrics
 
 
-def _keep_precision_recall(judgement: Judgement, folder: Path) -> None:
-    """Draw and store the curves of the first negative protocol, where any pair is scored."""
+def save_precision_recall(judgement: Judgement, folder: Path) -> None:
+    """Draw and write the curves of the first negative protocol, where any pair is scored."""
     protocol = next(iter(judgement.pairs.negatives))
     scores = scores_by_slice(judgement.pairs, judgement.scores, protocol)
     curves = {name: thin_curve(*precision_recall(*both)) for name, both in scores.items()}

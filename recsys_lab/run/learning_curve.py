@@ -21,21 +21,20 @@ from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import draw_learning_curve, draw_precision_recall
 from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.results.curve import CurveFile, Row, points_every
+from recsys_lab.results.metric_names import MAIN_METRICS
 
 log = logging.getLogger(__name__)
 
-_CURVE_SLICES = ("all", "seen")
-_SHARE_OF_TIME = 0.05  # beyond this the curve is called expensive
-_WORTH_SAYING = 60.0  # seconds of training
+_MAX_SHARE = 0.05  # of the training time; a curve that takes more gets a warning
+_MIN_SECONDS = 60.0  # of training; shorter runs get no warning
 
 
 def net_scorer(
     task: EmbeddingTask, seen: np.ndarray, items: np.ndarray | None = None
 ) -> VectorScorer:
-    """Scorer of a model over all items, or those given (n,); item k of it is then items[k].
+    """Scorer of a model over all items, or those given (n,); its item k is then items[k].
 
-    Training goes on in the vectors of a scorer over all items, which are no copies where a model
-    has them in a table.
+    The vectors of a scorer over all items may be the tables that training updates, not copies.
 
     Raises:
         ValueError: a vector is not finite.
@@ -48,10 +47,10 @@ def net_scorer(
 
 
 class LearningCurve(Callback):
-    """Scores a sample of the validation pairs every few batches, and logs what it finds.
+    """Scores a sample of the validation pairs every few batches, and logs the metrics.
 
     Rows go to `curve.csv` and to the loggers, under the same names; figures are drawn when
-    training ends. The rows travel in checkpoints, so a resumed run goes on with its curve.
+    training ends. The rows are kept in checkpoints, so a resumed run continues its curve.
 
     Args:
         pairs: validation pairs with their negatives.
@@ -59,7 +58,7 @@ class LearningCurve(Callback):
         every_n_batches: batches between two points; more where an epoch would have over 20 points.
         max_pairs: pairs of each kind in the sample.
         ranking_queries: items ranked against the full catalogue at the end of an epoch.
-        max_scores: where these would be more scores than this, fewer items are ranked.
+        max_scores: fewer items are ranked if the ranking needs more scores than this.
         seed: seed of the samples.
     """
 
@@ -81,7 +80,7 @@ class LearningCurve(Callback):
             ("max_scores", max_scores),
         ):
             if value < 1:
-                raise ValueError(f"curve.{name} must be >= 1, got {value}")
+                raise ValueError(f"{name} must be >= 1, got {value}")
         self._pairs = pairs
         self._items, self._sample = sample_pairs(pairs, max_pairs, seed)
         self._folder = folder
@@ -89,7 +88,7 @@ class LearningCurve(Callback):
         self._queries = ranking_queries
         self._max_scores = max_scores
         self._seed = seed
-        self._file = CurveFile(folder, list(pairs.negatives), _CURVE_SLICES)
+        self._file = CurveFile(folder, list(pairs.negatives))
         self.items_trained = 0
         self.fit_seconds = 0.0
         self._own_seconds = 0.0
@@ -98,7 +97,7 @@ class LearningCurve(Callback):
         self._clock = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to go on with the curve."""
+        """What a resumed run needs to continue the curve."""
         return {
             "rows": self.rows,
             "items": self.items_trained,
@@ -108,7 +107,7 @@ class LearningCurve(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the curve of a checkpoint."""
+        """Restore the curve of a checkpoint."""
         self._file.rows = state_dict["rows"]
         self.items_trained = state_dict["items"]
         self.fit_seconds = state_dict["seconds"]
@@ -132,7 +131,7 @@ class LearningCurve(Callback):
     # -- hooks ---------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock; write down what the curve of a resumed run has so far."""
+        """Start the clock; write the rows that a resumed run has so far."""
         self._clock = time.perf_counter()
         self._file.rewrite()
         for row in self.rows:
@@ -152,7 +151,7 @@ class LearningCurve(Callback):
     def on_train_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask
     ) -> None:
-        """Stop the clock, draw the figures, and say what the curve has cost."""
+        """Stop the clock, draw the figures, and warn if the curve took much of the time."""
         self.fit_seconds, self._clock = self._seconds(), 0.0
         path, step = self._folder / "figures" / "learning_curve.png", trainer.global_step
         pixels = draw_learning_curve(self.rows, path)
@@ -160,7 +159,7 @@ class LearningCurve(Callback):
             board.add_image("figures/learning_curve", pixels, step, dataformats="HWC")
         self._log_precision_recall(trainer, pl_module)
         share = self._own_seconds / max(self.fit_seconds, 1e-9)
-        if share > _SHARE_OF_TIME and self.fit_seconds > _WORTH_SAYING:
+        if share > _MAX_SHARE and self.fit_seconds > _MIN_SECONDS:
             log.warning(
                 "the learning curve took %.0f %% of the training time: raise "
                 "curve.every_n_batches (now %d) or lower curve.max_pairs",
@@ -190,7 +189,7 @@ class LearningCurve(Callback):
         }
         scorer = net_scorer(task, self._pairs.seen, self._items)
         for name, value in evaluate_auc(scorer, self._sample).items():
-            if name.startswith("auc/") and name.endswith(_CURVE_SLICES):
+            if f"val/{name}" in self.columns:
                 row[f"val/{name}"] = value
         if with_ranking:
             row |= self._rank(task)
@@ -212,10 +211,8 @@ class LearningCurve(Callback):
         """Full-catalogue ranking of a sample of the validation queries."""
         scorer = net_scorer(task, self._pairs.seen)
         budget = min(self._queries * self._pairs.num_items, self._max_scores)
-        metrics = evaluate_ranking(
-            scorer, self._pairs, ks=(10,), max_scores=budget, seed=self._seed
-        ).metrics()
-        return {f"val/{name}": metrics[f"{name}/all"] for name in ("hr@10", "ndcg@10", "mrr")}
+        ranking = evaluate_ranking(scorer, self._pairs, max_scores=budget, seed=self._seed)
+        return {f"val/{name}": float(ranking.values(name).mean()) for name in MAIN_METRICS}
 
     def _log_precision_recall(self, trainer: Trainer, task: EmbeddingTask) -> None:
         protocol = next(iter(self._sample.negatives))

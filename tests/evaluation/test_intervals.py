@@ -117,10 +117,10 @@ def test_statistics_at_equal_weights_are_the_metrics():
 def test_weighted_statistics_by_hand():
     pairs, scores = scored_by_item_effects(0)
     weights = np.random.default_rng(1).integers(0, 3, NUM_ITEMS).astype(float)
-    ours = weights[pairs.positives].prod(-1).astype(int)
-    theirs = weights[pairs.negatives["uniform"]].prod(-1).astype(int)
+    copies = weights[pairs.positives].prod(-1).astype(int)
+    of_negatives = weights[pairs.negatives["uniform"]].prod(-1).astype(int)
     expected = auc_roc(
-        np.repeat(scores.positives, ours), np.repeat(scores.negatives["uniform"], theirs)
+        np.repeat(scores.positives, copies), np.repeat(scores.negatives["uniform"], of_negatives)
     )
     value = auc_statistic(pairs, scores, "uniform")(weights[:, None])[0]
     assert value == pytest.approx(expected, abs=1e-12)
@@ -144,10 +144,10 @@ def test_weighted_auc_matches_counting(positive, negative):
     positive, negative = np.sort(positive), np.sort(negative)
     count = len(positive) + len(negative)
     ends = np.stack([np.arange(count), np.full(count, count)], axis=1)
-    ours, theirs = ends[: len(positive)], ends[len(positive) :]
+    positives, negatives = ends[: len(positive)], ends[len(positive) :]
     rng = np.random.default_rng(count)
     weights = rng.random((count + 1, 3)) + 0.01
-    areas = weighted_auc(weights, ours, theirs, *tie_bounds(positive, negative))
+    areas = weighted_auc(weights, positives, negatives, *tie_bounds(positive, negative))
     wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)  # (P, M)
     for lane, area in enumerate(areas):
         each = weights[: len(positive), lane, None] * weights[len(positive) : count, lane]
@@ -180,8 +180,6 @@ def test_interval_is_seeded_and_holds_its_value():
     assert interval.low < interval.value < interval.high
     assert interval == bootstrap_interval(statistic, NUM_ITEMS, seed=0)
     assert interval != bootstrap_interval(statistic, NUM_ITEMS, seed=1)
-    half = bootstrap_interval(statistic, NUM_ITEMS, level=0.5)
-    assert interval.low < half.low < half.high < interval.high
 
 
 def test_paired_difference_is_narrower_than_two_intervals():
@@ -213,7 +211,7 @@ def test_impossible_requests_are_refused():
         ranking_difference(result, other, "mrr")
     with pytest.raises(ValueError, match="metric must be"):
         ranking_statistic(result, "recall@3")
-    with pytest.raises(ValueError, match="replicates >= 2"):
+    with pytest.raises(ValueError, match="replicates must be >= 2, got 1"):
         bootstrap_interval(ranking_statistic(result, "mrr"), 20, replicates=1)
     silent = PairScores(
         np.full_like(scores.positives, np.nan),

@@ -1,18 +1,19 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import precision_recall_curve, roc_auc_score
+from torchmetrics.classification import BinaryAUROC, BinaryPrecisionRecallCurve
 
 from recsys_lab.evaluation.metrics import (
     auc_roc,
-    hit_rate,
-    mean_reciprocal_rank,
-    ndcg,
     precision_recall,
-    target_ranks,
+    ranking_metric_names,
+    ranking_values,
 )
+from recsys_lab.results.metric_names import RANKING
 
 LOWEST, HIGHEST = np.finfo(np.float32).min, np.finfo(np.float32).max
 
@@ -94,44 +95,37 @@ def test_precision_recall_by_hand():
     assert recall.tolist() == [1.0, 0.5, 0.5, 0.0]
 
 
-@given(st.integers(1, 8), st.integers(1, 12), st.integers(0, 2**32 - 1))
-@settings(max_examples=100, deadline=None)
-def test_target_ranks_match_sorting(num_queries, num_candidates, seed):
-    rng = np.random.default_rng(seed)
-    target = rng.integers(0, 4, num_queries).astype(float)
-    others = rng.integers(0, 4, (num_queries, num_candidates)).astype(float)
-    kept = rng.random(others.shape) < 0.7
-    for q, rank in enumerate(target_ranks(target, others, kept)):
-        row = sorted([*others[q][kept[q]].tolist(), target[q]], reverse=True)
-        places = [place for place, score in enumerate(row, 1) if score == target[q]]
-        assert rank == np.mean(places)
-
-
-def test_target_ranks_by_hand():
-    others = np.array([[3.0, 2.0, 2.0], [-np.inf, 5.0, np.nan]])
-    kept = np.array([[True, True, True], [True, True, False]])
-    assert target_ranks(np.array([2.0, np.inf]), others, kept).tolist() == [3.0, 1.0]
-    with pytest.raises(ValueError, match="1 scores are NaN"):
-        target_ranks(np.array([2.0, 1.0]), others)
-
-
 def test_ranking_metrics_by_hand():
     ranks = np.array([1.0, 3.0, 10.5, 11.0])
-    assert hit_rate(ranks, 10) == 0.5  # a mid-rank of 10.5 is no hit at 10
-    assert hit_rate(ranks, 11) == 1.0
-    assert ndcg(ranks, 10) == pytest.approx((1.0 + 0.5) / 4)
-    assert mean_reciprocal_rank(ranks) == pytest.approx((1 + 1 / 3 + 1 / 10.5 + 1 / 11) / 4)
+    assert ranking_values("hr@10", ranks).tolist() == [1, 1, 0, 0]  # a mid-rank of 10.5 is no hit
+    assert ranking_values("hr@11", ranks).tolist() == [1, 1, 1, 1]
+    assert ranking_values("ndcg@10", ranks) == pytest.approx([1.0, 0.5, 0.0, 0.0])
+    assert ranking_values("mrr", ranks) == pytest.approx([1, 1 / 3, 1 / 10.5, 1 / 11])
+    assert ranking_metric_names([5, 9]) == ["hr@5", "hr@9", "ndcg@5", "ndcg@9", "mrr"]
 
 
-@pytest.mark.parametrize(
-    "metric", [lambda r: hit_rate(r, 10), lambda r: ndcg(r, 10), mean_reciprocal_rank]
-)
-@pytest.mark.parametrize("ranks", [[], [0.5], [np.nan]])
-def test_impossible_ranks_are_refused(metric, ranks):
-    with pytest.raises(ValueError, match=r"no queries|ranks start at 1"):
-        metric(np.array(ranks))
+@pytest.mark.parametrize("metric", ["hr", "hr@0", "hr@x", "hr@", "map@10", "mrr@5", "hr@k"])
+def test_unknown_metrics_are_refused(metric):
+    message = "metric must be one of hr@k, ndcg@k, mrr with k >= 1"
+    with pytest.raises(ValueError, match=message):
+        ranking_values(metric, np.array([1.0]))
 
 
-def test_k_below_one_is_refused():
-    with pytest.raises(ValueError, match="k must be >= 1, got 0"):
-        hit_rate(np.array([1.0]), 0)
+def test_every_listed_metric_has_a_formula():
+    for metric in RANKING:
+        assert ranking_values(metric.name, np.array([1.0])).tolist() == [1.0]
+
+
+def test_the_auc_is_that_of_torchmetrics():
+    """Scores are brought into [0, 1] first, since torchmetrics takes others for logits."""
+    rng = np.random.default_rng(0)
+    positive, negative = (rng.integers(0, 33, n) / 32 for n in (400, 700))  # exact, with ties
+    labels, values = (torch.from_numpy(array) for array in both(positive, negative))
+    area = BinaryAUROC()
+    area.update(values, labels.long())
+    assert auc_roc(positive, negative) == pytest.approx(float(area.compute()), abs=1e-6)
+    curve = BinaryPrecisionRecallCurve()
+    curve.update(values, labels.long())
+    found = precision_recall(positive, negative)
+    for values, expected in zip((*found[1:], found[0]), curve.compute(), strict=True):
+        np.testing.assert_allclose(values, expected.numpy(), atol=1e-6)

@@ -6,8 +6,9 @@ from evaluation_cases import TableScorer, random_pairs, random_table, symmetric
 from scipy import sparse
 
 from recsys_lab.evaluation.baselines import Popularity
-from recsys_lab.evaluation.protocol import evaluate, evaluate_auc
-from recsys_lab.evaluation.slices import SLICES, EvaluationPairs, count_slices, slice_masks
+from recsys_lab.evaluation.protocol import evaluate_auc, judge
+from recsys_lab.evaluation.slices import EvaluationPairs, count_slices, slice_masks
+from recsys_lab.results.metric_names import SLICES
 
 
 def four_items(**changes):
@@ -101,7 +102,7 @@ def test_unscored_pairs_take_the_median_and_coverage_is_stated(seed):
         assert metrics[f"coverage/{name}"] == expected
 
 
-def test_what_cannot_be_said_is_none():
+def test_undefined_metrics_are_none():
     table = np.zeros((5, 5))
     table[2:4, :] = table[:, 2:4] = np.nan  # a scorer that knows no cold item
     metrics = evaluate_auc(TableScorer(table), four_items())
@@ -120,7 +121,7 @@ def test_what_cannot_be_said_is_none():
 def test_empty_split_is_all_none():
     empty = np.empty((0, 2), np.int32)
     pairs = four_items(positives=empty, negatives={"uniform": empty})
-    metrics = evaluate(TableScorer(np.zeros((5, 5))), pairs)
+    metrics = judge(TableScorer(np.zeros((5, 5))), pairs).metrics()
     counts = {key: value for key, value in metrics.items() if value is not None}
     assert set(counts.values()) == {0}
     assert {key.split("/")[0] for key in counts} == {"pairs", "queries", "query_items"}
@@ -133,8 +134,8 @@ def test_infinite_scores_are_extremes():
     assert evaluate_auc(TableScorer(table), four_items())["auc/uniform/all"] == 1.0
 
 
-def test_evaluate_puts_everything_into_one_row():
-    metrics = evaluate(random_table(18, 0), random_pairs(18, 0), ks=(1, 5))
+def test_a_judgement_puts_everything_into_one_row():
+    metrics = judge(random_table(18, 0), random_pairs(18, 0), ks=(1, 5)).metrics()
     parts = {
         *(
             f"auc/{protocol}/{part}"
@@ -154,9 +155,7 @@ def test_evaluate_puts_everything_into_one_row():
     assert all(value is None or type(value) in (int, float) for value in metrics.values())
 
 
-def test_other_rules_and_wrong_shapes_are_refused():
-    with pytest.raises(ValueError, match="unscored must be 'median', got 'zero'"):
-        evaluate_auc(random_table(5, 0), four_items(), unscored="zero")
+def test_wrong_shapes_are_refused():
     pairs = dataclasses.replace(four_items(), negatives={})
 
     class Column(TableScorer):

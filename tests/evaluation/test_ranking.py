@@ -5,9 +5,10 @@ import pytest
 from evaluation_cases import TableScorer, random_pairs, random_table, symmetric
 
 from recsys_lab.evaluation import ranking
-from recsys_lab.evaluation.metrics import hit_rate, mean_reciprocal_rank, ndcg
+from recsys_lab.evaluation.metrics import RANKING_METRICS
 from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.slices import EvaluationPairs
+from recsys_lab.results.metric_names import SLICES
 
 
 def rank_by_loop(table, known, query, target):
@@ -76,9 +77,10 @@ def test_metrics_are_those_of_the_ranks():
     metrics, seen = result.metrics(), result.slices()["seen"]
     assert 0 < seen.sum() < len(seen)
     for part, ranks in (("all", result.rank), ("seen", result.rank[seen])):
-        assert metrics[f"hr@3/{part}"] == pytest.approx(hit_rate(ranks, 3))
-        assert metrics[f"ndcg@3/{part}"] == pytest.approx(ndcg(ranks, 3))
-        assert metrics[f"mrr/{part}"] == pytest.approx(mean_reciprocal_rank(ranks))
+        gains = [1 / np.log2(1 + rank) if rank <= 3 else 0 for rank in ranks]
+        assert metrics[f"hr@3/{part}"] == pytest.approx(np.mean([rank <= 3 for rank in ranks]))
+        assert metrics[f"ndcg@3/{part}"] == pytest.approx(np.mean(gains))
+        assert metrics[f"mrr/{part}"] == pytest.approx(np.mean([1 / rank for rank in ranks]))
 
 
 def test_extreme_scores_keep_their_order():
@@ -137,7 +139,15 @@ def test_wrong_requests_are_refused():
         evaluate_ranking(scorer, pairs)
     with pytest.raises(ValueError, match="ks must be >= 1"):
         evaluate_ranking(scorer, pairs, ks=(0,))
-    result = evaluate_ranking(TableScorer(np.zeros((6, 6))), pairs)
-    for metric in ("hr", "hr@0", "map@10", "mrr@5"):
-        with pytest.raises(ValueError, match="metric must be"):
-            result.values(metric)
+
+
+def test_a_metric_of_ones_own_is_computed_in_every_slice(monkeypatch):
+    monkeypatch.setitem(RANKING_METRICS, "precision@k", lambda ranks, k: (ranks <= k) / k)
+    monkeypatch.setitem(RANKING_METRICS, "rank", lambda ranks: ranks)
+    metrics = evaluate_ranking(random_table(20, 1), random_pairs(20, 1), ks=(2, 4)).metrics()
+    for part in SLICES:
+        for k in (2, 4):
+            hits = metrics[f"hr@{k}/{part}"]
+            expected = None if hits is None else pytest.approx(hits / k)
+            assert metrics[f"precision@{k}/{part}"] == expected
+        assert (metrics[f"rank/{part}"] is None) == (metrics[f"queries/{part}"] == 0)

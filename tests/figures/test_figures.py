@@ -106,7 +106,8 @@ def test_thinned_curve_keeps_the_cliff_and_the_ends(tmp_path):
     thin, full = (np.interp(middle, t, r[: len(t)]) for t, _, r in [(thresholds, 0, recall), curve])
     assert np.abs(thin - full).max() < 0.01
 
-    write_precision_recall(tmp_path, {"all": curve, "seen": curve})
+    thinned = (thresholds, precision, recall)
+    write_precision_recall(tmp_path, {"all": thinned, "seen": thinned})
     back = read_precision_recall(tmp_path)
     assert list(back) == ["all", "seen"]
     np.testing.assert_allclose(back["all"][2], recall, rtol=1e-6)

@@ -9,12 +9,20 @@ from torch import Tensor
 
 from recsys_lab.data.batch import FieldCodes, Items, PairBatch, WindowBatch
 from recsys_lab.data.windows import distance_weights
+from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.blocks import window_weights
+from recsys_lab.models.scoring import ScoreVectors
 
 NUM_ITEMS = 12
 
 Score = Callable[[int, int], Tensor]
 CellLoss = Callable[[Tensor, float, float], Tensor]
+
+
+def pair_scores(vectors: ScoreVectors, heads: Tensor, tails: Tensor) -> Tensor:
+    """Scores of pairs of items, as the evaluation computes them."""
+    scores = VectorScorer(*vectors).score_pairs(heads.numpy(), tails.numpy())
+    return torch.from_numpy(scores)
 
 
 def pair_batch(size: int, num_negatives: int, seed: int = 0) -> PairBatch:

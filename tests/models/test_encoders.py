@@ -169,7 +169,7 @@ def test_a_cold_item_comes_near_those_it_shares_values_with() -> None:
         optimizer.step()
     vectors = net.score_vectors(torch.arange(12))
     cold = torch.tensor([5, 5, 11, 11])
-    near, far, also_near, also_far = vectors.pairs(cold, torch.tensor([0, 7, 7, 0]))
+    near, far, also_near, also_far = cases.pair_scores(vectors, cold, torch.tensor([0, 7, 7, 0]))
     assert near > far + 1
     assert also_near > also_far + 1
 

@@ -52,7 +52,7 @@ def test_it_learns_into_its_own_tables_and_leaves_other_items_alone(sg: int) -> 
     assert changed.tolist() == [True] * 5 + [False] + [True] * 5 + [False]
     assert (net.contexts.table[[5, 11]] == 0).all()  # never drawn as a negative
     vectors = net.score_vectors(torch.arange(12))
-    near, far = vectors.pairs(torch.tensor([0, 0]), torch.tensor([3, 8]))
+    near, far = cases.pair_scores(vectors, torch.tensor([0, 0]), torch.tensor([3, 8]))
     assert near > far
 
 

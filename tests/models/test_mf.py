@@ -99,11 +99,12 @@ def test_scores_are_inner_products_with_biases_and_popularity() -> None:
     net.popularity += torch.arange(cases.NUM_ITEMS)
     items = torch.tensor([3, 7, 1])
     vectors = net.score_vectors(items)
-    ours = vectors.pairs(torch.tensor([0]), torch.tensor([2]))
+    first, third = torch.tensor([0]), torch.tensor([2])
+    scores = cases.pair_scores(vectors, first, third)
     u, b = net.encoder.table, net.biases.table[:, 0]
     expected = u[3] @ u[1] + b[3] + b[1] + net.global_bias + 3 + 1
-    torch.testing.assert_close(ours, expected)
-    torch.testing.assert_close(vectors.pairs(torch.tensor([2]), torch.tensor([0])), ours)
+    torch.testing.assert_close(scores, expected.float())
+    torch.testing.assert_close(cases.pair_scores(vectors, third, first), scores)
 
 
 def test_first_predictions_are_not_saturated() -> None:

@@ -9,6 +9,7 @@ from recsys_lab.data.windows import distance_weights
 from recsys_lab.models.blocks import window_weights
 from recsys_lab.models.encoders import IdEncoder
 from recsys_lab.models.skipgram import SkipGram
+from tests.models.model_cases import pair_scores
 
 NUM_ITEMS, DIM = 12, 5
 
@@ -145,7 +146,8 @@ def scores_of(score: str, popularity: float = 0.0) -> tuple[torch.Tensor, SkipGr
     net.popularity += popularity * torch.arange(NUM_ITEMS)
     vectors = net.score_vectors(torch.arange(NUM_ITEMS))
     ends = torch.cartesian_prod(torch.arange(NUM_ITEMS), torch.arange(NUM_ITEMS))
-    return vectors.pairs(ends[:, 0], ends[:, 1]).view(NUM_ITEMS, NUM_ITEMS), net
+    scores = pair_scores(vectors, ends[:, 0], ends[:, 1])
+    return scores.view(NUM_ITEMS, NUM_ITEMS), net
 
 
 def test_scores_by_their_definitions() -> None:

@@ -95,7 +95,7 @@ def test_failed_unfinished_and_damaged_runs_are_listed_with_their_reason(tmp_pat
     assert reasons["failed"] == "failed: lr must be > 0, got -1"
     assert reasons["killed"].startswith("unfinished")
     assert reasons["torn"].startswith("metrics.json is damaged")
-    assert "which data" in reasons["alien"]
+    assert "the hashes are missing" in reasons["alien"]
     assert "garbled" in reasons
     (table,) = comparison.tables
     assert [entry.seeds for entry in table.experiments] == [[0]]
@@ -230,3 +230,22 @@ def test_a_cold_start_run_is_compared_with_the_content_baseline(tmp_path, capsys
     assert "| experiment | HR@10 less content (tf-idf) |\n" in text
     assert "**+0.0500 (+50.0%) [+0.0100, +0.0900]**" in text
     assert "25.00% of the test pairs by content (tf-idf)" in text
+
+
+def test_metrics_and_baselines_that_the_report_does_not_list_are_shown(tmp_path, capsys):
+    own = {"test/map@10/all": 0.3, "baseline/my_own/map@10/all": 0.1, "label/my_own": "My <own>"}
+    own |= {f"difference/my_own/hr@10/all/{bound}": 0.2 for bound in ("value", "low", "high")}
+    write_run(tmp_path / "a", 0, metrics(), choices={"experiment": "plain"})
+    choices = {"experiment": "plugins"}
+    write_run(tmp_path / "b", 0, metrics(**own), choices=choices, embedding_dim=64)
+    (table,) = comparison_of(tmp_path).tables
+    assert [entry.label for entry in table.baselines][-1] == "My <own>"
+    assert not any("differ" in note for note in table.notes)
+    rows = list(csv.DictReader(io.StringIO(to_csv(comparison_of(tmp_path)))))
+    means = {row["label"]: row["map@10/all/mean"] for row in rows}
+    assert means == {"plain": "", "plugins": "0.3", "My <own>": "0.1"} | dict.fromkeys(
+        ("popularity", "Adamic-Adar", "walk proximity"), ""
+    )
+    text = (written_by_main(tmp_path, capsys) / "comparison.md").read_text(encoding="utf-8")
+    assert "| MAP@10 |" in text
+    assert "| HR@10 less My &lt;own> | NDCG@10 less Adamic-Adar |" in text

@@ -1,11 +1,61 @@
 """The table that a run prints at its end."""
 
 import io
+import re
 
+import pytest
 from rich.console import Console
 
 from recsys_lab.report.summary import summary_table
+from recsys_lab.results.metric_names import RANKING, SLICES
 from tests.run_folder_cases import cold_metrics, metrics
+
+NAMES = ("test", "baseline/mine_and_of_a_very_long_name_with_no_end", "baseline/" + 30 * "Q")
+
+
+def printed(values):
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(summary_table(values))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    return lines
+
+
+def everything(values):
+    """All that a column is made of, with metrics of plugins, for baselines of long names."""
+    metrics = [f"auc/{p}/{s}" for p in ("uniform", "degree_matched") for s in SLICES]
+    metrics += ["auc/given/all", *(f"{metric.name}/all" for metric in RANKING), "map/all"]
+    metrics += ["a_long_name@10/all"]
+    values = values | {f"{name}/coverage/all": 0.5 for name in NAMES}
+    return values | {
+        f"{name}/{metric}": 0.1 + (10 * number + place) / 10_000
+        for number, name in enumerate(NAMES)
+        for place, metric in enumerate(metrics)
+    }
+
+
+@pytest.mark.parametrize("is_cold", [False, True])
+def test_numbers_stay_whole_with_all_columns_and_long_names(is_cold):
+    values = everything(cold_metrics(0.4) if is_cold else metrics())
+    lines = printed(values)
+    row = next(line for line in lines if line.startswith("│ this model"))
+    shown = ["auc/uniform/all", "auc/uniform/one_cold", "auc/uniform/both_cold"]
+    shown += ["auc/degree_matched/one_cold", "auc/given/all", "hr@10/all"]
+    if not is_cold:
+        shown = ["auc/uniform/seen", "auc/degree_matched/seen", "auc/given/all"]
+        shown += [f"{metric.name}/all" for metric in RANKING]
+    expected = [f"{values[f'test/{metric}']:.4f}" for metric in shown]
+    assert re.findall(r"0\.\d{4}", row) == expected
+    assert sum(line.count("Q") for line in lines) == 30
+    assert "in metrics.json: map, a_long_name@10" in "\n".join(lines)
+
+
+def test_a_metric_of_a_plugin_gets_a_column_where_there_is_room():
+    values = metrics() | {"test/map/all": 0.4321, "baseline/popularity/map/all": 0.1}
+    lines = printed(values)
+    assert any("MAP" in line for line in lines)
+    assert "0.4321" in next(line for line in lines if line.startswith("│ this model"))
 
 
 def test_summary_fits_eighty_columns_with_full_names():
@@ -14,37 +64,28 @@ def test_summary_fits_eighty_columns_with_full_names():
         for metric in ("auc/uniform/seen", "auc/degree_matched/seen", "hr@10/all", "hr@50/all"):
             values[f"{name}/{metric}"] = 0.5
         values |= {f"{name}/ndcg@10/all": 0.4, f"{name}/mrr/all": 0.3}
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(summary_table(values))
-    lines = console.export_text().splitlines()
-    assert max(map(len, lines)) <= 80
-    assert "…" not in "".join(lines)
+    lines = printed(values)
     names = ("this model", "common neighbours", "Adamic-Adar", "walk proximity")
     assert all(any(f" {name} " in line for line in lines) for name in names)
 
 
 def test_a_cold_start_run_is_summed_up_by_its_cold_slices():
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(summary_table(cold_metrics(scored=0.4)))
-    text = console.export_text()
-    assert max(map(len, text.splitlines())) <= 80
+    text = "\n".join(printed(cold_metrics(scored=0.4)))
     header = next(line for line in text.splitlines() if "1 cold" in line)
     assert "2 cold" in header
     assert "scored" in header
     assert "70 with one cold end, 20 with two" in text
-    ours = next(line for line in text.splitlines() if line.startswith("│ this model"))
-    assert "40.0%" in ours
-    assert "0.8100" in ours
+    model = next(line for line in text.splitlines() if line.startswith("│ this model"))
+    assert "40.0%" in model
+    assert "0.8100" in model
     assert "content (tf-idf)" in text
     assert "the others take the median score" in text
-    assert "can score none" not in text
+    assert "cannot score any" not in text
 
 
-def test_a_model_that_knows_no_cold_item_is_called_unable():
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(summary_table(cold_metrics(scored=0.0)))
-    text = console.export_text()
-    assert "this model can score none of them" in text
-    ours = next(line for line in text.splitlines() if line.startswith("│ this model"))
-    assert "0.81" not in ours
-    assert "0.0%" in ours
+def test_a_model_that_knows_no_cold_item_is_reported():
+    text = "\n".join(printed(cold_metrics(scored=0.0)))
+    assert "this model cannot score any of them" in text
+    model = next(line for line in text.splitlines() if line.startswith("│ this model"))
+    assert "0.81" not in model
+    assert "0.0%" in model

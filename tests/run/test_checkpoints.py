@@ -38,15 +38,6 @@ def test_large_tensors_are_written_whole(tmp_path: Path) -> None:
     assert torch.equal(loaded["sums"][1], table + 1)
 
 
-def test_what_a_killed_process_left_is_not_written_through(tmp_path: Path) -> None:
-    """A name of the best checkpoint that stands where the next one is about to be written."""
-    best, last = tmp_path / "best.ckpt", tmp_path / "last.ckpt"
-    AtomicCheckpointIO().save_checkpoint({"step": 1}, best)
-    os.link(best, tmp_path / ".last.ckpt.part")
-    AtomicCheckpointIO().save_checkpoint({"step": 2}, last)
-    assert [load_checkpoint(path)["step"] for path in (best, last)] == [1, 2]
-
-
 def test_a_payload_is_refused_and_does_not_run(tmp_path: Path) -> None:
     path, harm = tmp_path / "bad.ckpt", tmp_path / "harm"
     torch.save({"state_dict": Payload(harm)}, path)

@@ -1,21 +1,24 @@
 import numpy as np
+import polars as pl
 import pytest
 import torch
-from scipy import sparse
 
+from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.split import SplitOptions, split_pairs
-from recsys_lab.evaluation.content import ContentSimilarity
+from recsys_lab.evaluation.baselines import BASELINES, AdamicAdar, Baseline
 from recsys_lab.evaluation.intervals import (
     auc_statistic,
     bootstrap_intervals,
     ranking_difference,
     ranking_statistic,
 )
-from recsys_lab.evaluation.protocol import evaluate, judge
+from recsys_lab.evaluation.metrics import RANKING_METRICS
+from recsys_lab.evaluation.protocol import judge
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.results.precision_recall import read_precision_recall
-from recsys_lab.run.final_test import FinalTest, _baselines, evaluation_pairs
+from recsys_lab.run.final_test import FinalTest, baseline_scorers
+from recsys_lab.run.run_data import RunData
 
 NUM_ITEMS, REPLICATES = 80, 20
 KS = [10, 50]
@@ -41,15 +44,24 @@ def ring_scorer():
     return VectorScorer(unit, unit)
 
 
+def catalog_with_brands():
+    """Four neighbours on the ring share a brand."""
+    brands = [f"brand {item // 4}" for item in range(NUM_ITEMS)]
+    ids = [f"{item:03d}" for item in range(NUM_ITEMS)]
+    none = pl.Series([[]] * NUM_ITEMS, dtype=pl.List(pl.List(pl.String)))
+    return ItemCatalog(pl.DataFrame({"item": ids, "brand": brands, "categories": none}))
+
+
 def run_test(split, folder, replicates=REPLICATES):
     test = FinalTest(KS, max_scores=4e9, replicates=replicates)
-    return test(ring_scorer(), split, folder, seed=3)
+    return test(ring_scorer(), RunData(split), folder, seed=3)
 
 
 def test_intervals_and_differences_are_those_of_the_bootstrap(tmp_path):
     split = split_by("pairs")
     metrics = run_test(split, tmp_path)
-    pairs = evaluation_pairs(split.test, split)
+    data = RunData(split)
+    pairs = data.evaluation_pairs("test")
     judged = judge(ring_scorer(), pairs, KS, seed=3)
     expected = {
         "auc/uniform/seen": auc_statistic(pairs, judged.scores, "uniform", "seen"),
@@ -67,7 +79,7 @@ def test_intervals_and_differences_are_those_of_the_bootstrap(tmp_path):
         assert interval.value == pytest.approx(metrics[f"test/{name}"], abs=1e-12)
     assert "interval/baseline/walk_proximity/mrr/all/low" in metrics
 
-    other = judge(_baselines(split)["baseline/adamic_adar"], pairs, KS, seed=3)
+    other = judge(baseline_scorers(data.for_baselines())["baseline/adamic_adar"], pairs, KS, seed=3)
     paired = ranking_difference(judged.ranking, other.ranking, "ndcg@10")
     interval = bootstrap_intervals({"paired": paired}, NUM_ITEMS, REPLICATES, seed=3)["paired"]
     for bound in ("value", "low", "high"):
@@ -82,7 +94,8 @@ def test_metrics_are_those_of_the_protocol(tmp_path):
     split = split_by("pairs")
     metrics = run_test(split, tmp_path, replicates=0)
     assert not [key for key in metrics if key.startswith(("interval/", "difference/"))]
-    expected = evaluate(ring_scorer(), evaluation_pairs(split.test, split), KS, seed=3)
+    pairs = RunData(split).evaluation_pairs("test")
+    expected = judge(ring_scorer(), pairs, KS, seed=3).metrics()
     counts = ("pairs/", "queries/", "query_items/")
     for name, value in expected.items():
         is_count = name.startswith(counts)
@@ -93,10 +106,9 @@ def test_metrics_are_those_of_the_protocol(tmp_path):
 
 
 def test_split_by_items_has_intervals_of_all_and_of_one_cold_end(tmp_path):
-    labels = sparse.csr_matrix(np.eye(NUM_ITEMS // 4).repeat(4, axis=0))  # neighbours share one
-    content = {"content": ContentSimilarity(labels)}
-    test = FinalTest(KS, max_scores=4e9, replicates=REPLICATES)
-    metrics = test(ring_scorer(), split_by("items", ("uniform",)), tmp_path, 3, content)
+    data = RunData(split_by("items", ("uniform",)), catalog_with_brands())
+    metrics = FinalTest(KS, 4e9, REPLICATES)(ring_scorer(), data, tmp_path, 3)
+    assert metrics["label/content"] == "content (tf-idf)"
     assert 0 < metrics["baseline/content/auc/uniform/one_cold"] < 1
     compared = {key.split("/")[1] for key in metrics if key.startswith("difference/")}
     assert compared == {"content"}
@@ -118,3 +130,33 @@ def test_split_by_items_has_intervals_of_all_and_of_one_cold_end(tmp_path):
 def test_impossible_settings_are_refused_before_anything_is_scored(changes, message):
     with pytest.raises(ValueError, match=message):
         FinalTest(**({"ks": KS, "max_scores": 4e9, "replicates": 20} | changes))
+
+
+def test_metrics_and_baselines_of_ones_own_are_tested_and_compared(tmp_path, monkeypatch):
+    mine = Baseline(lambda data: AdamicAdar(data.pairs), "My own", compared="seen")
+    monkeypatch.setitem(BASELINES, "mine", mine)
+    monkeypatch.setitem(BASELINES, "impossible", Baseline(lambda data: None))
+    monkeypatch.setitem(RANKING_METRICS, "precision@k", lambda ranks, k: (ranks <= k) / k)
+    metrics = run_test(split_by("pairs"), tmp_path)
+    assert metrics["label/mine"] == "My own"
+    assert metrics["test/precision@10/all"] == pytest.approx(metrics["test/hr@10/all"] / 10)
+    for name in ("auc/uniform/seen", "ndcg@10/all", "precision@50/seen"):
+        assert metrics[f"baseline/mine/{name}"] == metrics[f"baseline/adamic_adar/{name}"]
+    name = "hr@10/all/value"
+    assert metrics[f"difference/mine/{name}"] == metrics[f"difference/adamic_adar/{name}"]
+    assert not [key for key in metrics if "impossible" in key]
+
+
+def test_a_run_without_the_usual_cut_offs_has_intervals_of_what_it_has(tmp_path):
+    test = FinalTest([3], max_scores=4e9, replicates=REPLICATES)
+    metrics = test(ring_scorer(), RunData(split_by("pairs")), tmp_path, seed=3)
+    assert "interval/test/mrr/all/low" in metrics
+    assert not [key for key in metrics if key.startswith("interval/test/hr@")]
+
+
+def test_the_parts_of_a_run_share_the_known_pairs_and_the_graph():
+    data = RunData(split_by("pairs"))
+    val, test = data.evaluation_pairs("val"), data.evaluation_pairs("test")
+    assert val.known is test.known
+    assert data.graph is data.graph
+    assert data.for_baselines().pairs.nnz == 2 * len(data.split.train)

@@ -16,8 +16,8 @@ def test_a_checkpoint_is_evaluated_alone(finished: Path) -> None:
     best = finished / "checkpoints" / "best.ckpt"
     done = train(folder, "train=false", f"ckpt_path={best}")
     assert done.returncode == 0, done.stderr
-    ours, theirs = results(folder), results(finished)
-    assert ours == {k: v for k, v in theirs.items() if k in ours}
+    found = results(folder)
+    assert found == {k: v for k, v in results(finished).items() if k in found}
     assert not (folder / "curve.csv").exists()
 
 
@@ -32,8 +32,8 @@ def test_the_best_checkpoint_is_tested_even_if_a_later_folder_saw_only_worse(
     assert done.returncode == 0, done.stdout + done.stderr
     measured = [float(row["val/ndcg@10"]) for row in rows(second) if row["val/ndcg@10"]]
     assert measured[1] > max(measured[2:])  # the new rate did its harm, so it was not ignored
-    ours = {name: value for name, value in results(second).items() if name.startswith("test/")}
-    assert ours == {n: v for n, v in results(first).items() if n.startswith("test/")}
+    found = {name: value for name, value in results(second).items() if name.startswith("test/")}
+    assert found == {n: v for n, v in results(first).items() if n.startswith("test/")}
 
 
 def test_a_checkpoint_of_another_model_is_refused(finished: Path) -> None:
@@ -83,5 +83,5 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(whole: Path, number: int) 
     assert results(stopped) == results(whole)
     clocked = ("seconds", "train/items_per_second")
     unclocked = [name for name in rows(whole)[0] if name not in clocked]
-    for ours, theirs in zip(rows(stopped), rows(whole), strict=True):
-        assert [ours[name] for name in unclocked] == [theirs[name] for name in unclocked]
+    for resumed, expected in zip(rows(stopped), rows(whole), strict=True):
+        assert [resumed[name] for name in unclocked] == [expected[name] for name in unclocked]

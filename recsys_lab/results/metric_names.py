@@ -1,0 +1,43 @@
+"""Names of the slices and of the ranking metrics, listed once for every table, file and figure."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+SLICES = ("all", "seen", "one_cold", "both_cold")  # of pairs, by their ends in training
+
+
+class RankingMetric(NamedTuple):
+    """A ranking metric with a place in the tables.
+
+    Attributes:
+        name: as in `metrics.json`, with its cut-off.
+        is_main: it has intervals and a column in the learning curve.
+        is_compared: its difference to the strong baselines is computed.
+        is_shown_cold: it is shown where most test pairs have a cold end.
+    """
+
+    name: str
+    is_main: bool = False
+    is_compared: bool = False
+    is_shown_cold: bool = False
+
+
+RANKING = (
+    RankingMetric("hr@10", is_main=True, is_compared=True, is_shown_cold=True),
+    RankingMetric("hr@50"),
+    RankingMetric("ndcg@10", is_main=True, is_compared=True),
+    RankingMetric("mrr", is_main=True),
+)
+MAIN_METRICS = tuple(metric.name for metric in RANKING if metric.is_main)
+COMPARED_METRICS = tuple(metric.name for metric in RANKING if metric.is_compared)
+
+
+def unlisted_metrics(keys: Iterable[str]) -> list[str]:
+    """Ranking metrics among the keys of `metrics.json` that have no place here: those of plugins.
+
+    A further cut-off of a listed metric is not among them.
+    """
+    listed = {metric.name.partition("@")[0] for metric in RANKING} | {"coverage"}
+    paths = [key.split("/") for key in keys]
+    names = [path[1] for path in paths if path[0] == "test" and path[2:] == ["all"]]
+    return [name for name in dict.fromkeys(names) if name.partition("@")[0] not in listed]

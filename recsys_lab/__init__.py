@@ -19,9 +19,7 @@ True
 Importing the package imports no library; each name is imported when it is first used.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # true for type checkers; `typing` itself would be imported
 if TYPE_CHECKING:
     from recsys_lab.catalog.prepared import PreparedData, prepare
     from recsys_lab.catalog.split import SplitOptions
@@ -56,10 +54,12 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     for module, names in _MODULES.items():
         if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,7 +1,7 @@
 """The configuration's prefix before the plain argument names of the library's messages."""
 
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 
 from recsys_lab.config.targets import ConfigurationError
@@ -29,21 +29,21 @@ def named(sections: Sections) -> Iterator[None]:
 def with_prefixes(message: str, sections: Sections) -> str:
     """`window must be >= 1` -> `data.window must be >= 1`, and `path=` -> `catalog.path=`.
 
-    An argument is prefixed where it begins the message, where `=` follows it, and anywhere if it
-    has an underscore, since such a name is no English word. A name behind a dot has its prefix.
+    An argument gets its prefix where it begins the message, where `=` follows it, and anywhere if
+    it has an underscore, since such a name is no English word. A prefixed name stays as it is.
     """
     section_of = {name: section for section, names in reversed(sections.items()) for name in names}
-    if not section_of:
-        return message
-
-    def prefixed(found: re.Match[str]) -> str:
-        name = found["name"]
-        is_argument = found.start() == 0 or "_" in name or found["equals"]
-        return f"{section_of[name]}.{found[0]}" if is_argument else found[0]
-
-    names = "|".join(map(re.escape, sorted(section_of, key=len, reverse=True)))
+    every = _one_of(section_of)
+    underscored = _one_of(name for name in section_of if "_" in name)
+    alone = r"(?<![\w./'\"-])"  # neither prefixed, nor quoted, nor a part of a path
     return re.sub(
-        rf"(?<![\w./'\"-])(?P<name>{names})(?![\w/'\"-])(?!\.\w+\b(?! ))(?P<equals>=(?!=))?",
-        prefixed,
+        rf"^{every}(?![\w/-])(?!\.\w+:)|{alone}{every}(?==[^=]|=$)|{alone}{underscored}(?![\w./'\"-])",
+        lambda found: f"{section_of[found[0]]}.{found[0]}",
         message,
     )
+
+
+def _one_of(names: Iterable[str]) -> str:
+    """A pattern for any of some names; for nothing if there are none."""
+    longest_first = sorted(names, key=len, reverse=True)
+    return f"(?:{'|'.join(map(re.escape, longest_first))})" if longest_first else "(?!)"

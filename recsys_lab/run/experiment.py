@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
@@ -25,7 +24,7 @@ from recsys_lab.models.fused_training import check_kernel
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.report.summary import print_summary
-from recsys_lab.run.argument_names import named
+from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.fitting import Experiment, fit, load
 
 log = logging.getLogger(__name__)
@@ -45,8 +44,6 @@ def run(cfg: DictConfig) -> float | None:
     """
     for library in ("pytorch_lightning", "gensim"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
-    warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
     signal.signal(signal.SIGTERM, _terminate)
     KERNEL_CACHE.clear_others()
     try:
@@ -160,14 +157,18 @@ def _factory(configuration: Mapping[str, Any], section: str) -> Callable[..., An
 
 
 def _trainer_factory(section: Mapping[str, Any]) -> Callable[..., Trainer]:
+    arguments = {"trainer": set(parameters_of(section["_target_"])[0])}
+
     def call(**objects: Any) -> Trainer:
         try:
             return factory(section)(**objects)
         except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
-            raise ConfigurationError(
-                f"trainer.accelerator={section['accelerator']} with trainer.devices="
-                f"{section['devices']} cannot be used here ({str(error).splitlines()[0]}): try "
-                "trainer=cpu"
-            ) from error
+            reason = with_prefixes(str(error).splitlines()[0].replace("`", ""), arguments)
+            if not reason.startswith("trainer."):
+                reason = (
+                    f"trainer.accelerator={section['accelerator']} with trainer.devices="
+                    f"{section['devices']} cannot be used here ({reason}): try trainer=cpu"
+                )
+            raise ConfigurationError(reason) from error
 
     return call

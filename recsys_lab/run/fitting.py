@@ -1,6 +1,7 @@
 """Fit a model to prepared data, and test it: what `train.py` and a notebook both call."""
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,7 +156,9 @@ def fit(
     """
     choose_threads(experiment.num_threads)
     folder, measured = Path(folder), _identity(prepared, experiment)
-    with isolate_rng():
+    with isolate_rng(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
+        warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
         seed_everything(experiment.seed, verbose=False)
         task = build_task(prepared, experiment)
         data = build_data(prepared, experiment)

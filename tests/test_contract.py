@@ -25,8 +25,8 @@ from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.schedules import constant
 from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.run.checkpoints import AtomicCheckpointIO, load_checkpoint
-from recsys_lab.run.item_knowledge import known_items
 from recsys_lab.run.final_test import evaluation_pairs
+from recsys_lab.run.item_knowledge import known_items
 from recsys_lab.run.learning_curve import LearningCurve, net_scorer
 
 WORD2VEC = {"embedding_dim": 32, "score": "center_context", "popularity_weight": 0.5}

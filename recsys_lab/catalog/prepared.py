@@ -29,8 +29,8 @@ from recsys_lab.readers.records import CatalogSource, LabelledPairs
 
 log = logging.getLogger(__name__)
 
-# Raise it when the same files and options give other items, pairs, splits or negatives, or when they
-# are stored in another way: prepared data of an earlier format is then built again.
+# Raise it when the same files and options give other items, pairs, splits or negatives, or when
+# these are stored in another way: prepared data of an earlier format is then built again.
 FORMAT = 1
 
 Arrays = dict[str, np.ndarray]
@@ -62,7 +62,9 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: str | Path) ->
     inputs = {role: _hash_file(path) for role, path in source.files.items()}
     kind = f"{type(source).__module__}.{type(source).__qualname__}"
     key = _key(FORMAT, kind, _plain(source), inputs)
-    catalog_folder = _obtain(Path(folder, "catalogs", key), lambda part: _write_catalog(source, part))
+    catalog_folder = _obtain(
+        Path(folder, "catalogs", key), lambda part: _write_catalog(source, part)
+    )
     items = pl.read_parquet(catalog_folder / "items.parquet")
     log.info(json.loads((catalog_folder / "manifest.json").read_text())["account"])
     arrays = _load(catalog_folder / "pairs.npz")
@@ -213,9 +215,7 @@ def _hash_file(path: str | Path) -> str:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise CatalogError(
-            f"cannot read {path} ({error.strerror}): check path="
-        ) from error
+        raise CatalogError(f"cannot read {path} ({error.strerror}): check path=") from error
 
 
 def _hash_texts(texts: pl.Series) -> str:

@@ -32,7 +32,9 @@ def with_prefixes(message: str, sections: Sections) -> str:
     An argument gets its prefix where it begins the message, where `=` follows it, and anywhere if
     it has an underscore, since such a name is no English word. A prefixed name stays as it is.
     """
-    section_of = {name: section for section, names in reversed(sections.items()) for name in names}
+    section_of: dict[str, str] = {}
+    for section, names in sections.items():
+        section_of |= {name: section for name in names if name not in section_of}
     every = _one_of(section_of)
     underscored = _one_of(name for name in section_of if "_" in name)
     alone = r"(?<![\w./'\"-])"  # neither prefixed, nor quoted, nor a part of a path

@@ -20,7 +20,8 @@ SECTIONS = {
     [
         ("window must be >= 1, got 0", "data.window must be >= 1, got 0"),
         ("data.window must be >= 1, got 0", None),
-        ("the window=3 is too wide: use window=2", "the data.window=3 is too wide: use data.window=2"),
+        ("the window=3 is too wide: use window=2",
+         "the data.window=3 is too wide: use data.window=2"),
         ("a.json: 3 bad lines; allow more with max_bad_fraction=",
          "a.json: 3 bad lines; allow more with catalog.max_bad_fraction="),
         ("allow more with catalog.max_bad_fraction=", None),
@@ -28,7 +29,8 @@ SECTIONS = {
          "catalog.relation_weights.also_bought must be finite"),
         ("val_fraction + test_fraction must be below 1",
          "split.val_fraction + split.test_fraction must be below 1"),
-        ("leave it out with negatives='[uniform]'", "leave it out with split.negatives='[uniform]'"),
+        ("leave it out with negatives='[uniform]'",
+         "leave it out with split.negatives='[uniform]'"),
         ("by must be pairs or items", "split.by must be pairs or items"),
         ("chosen by chance along a path", None),
         ("path: there is no file x", "catalog.path: there is no file x"),
@@ -54,9 +56,9 @@ def test_no_section_changes_nothing() -> None:
 
 @pytest.mark.parametrize("kind", [ValueError, TrainingError])
 def test_errors_of_the_library_become_errors_of_the_configuration(kind: type) -> None:
-    with pytest.raises(ConfigurationError, match=r"^data\.window must") as raised:
-        with named({"catalog": {"path"}}), named({"data": {"window"}}):
-            raise kind("window must be >= 1")
+    outer, inner = named({"catalog": {"path"}}), named({"data": {"window"}})
+    with pytest.raises(ConfigurationError, match=r"^data\.window must") as raised, outer, inner:
+        raise kind("window must be >= 1")
     assert isinstance(raised.value.__cause__, kind)
 
 

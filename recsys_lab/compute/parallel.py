@@ -57,9 +57,7 @@ def _map(function: Callable[[Piece], Result], things: list[Piece], threads: int)
     try:
         return [done.result() for done in [pool.submit(function, thing) for thing in things]]
     finally:
-        pool.shutdown(
-            cancel_futures=True
-        )  # an interrupt does not wait for calls that have not begun
+        pool.shutdown(cancel_futures=True)  # an interrupt waits for running calls alone
 
 
 def map_in_order(work: Callable[[Piece], Result], pieces: Iterator[Piece]) -> Iterator[Result]:

@@ -1,8 +1,8 @@
 """Counter-based random numbers: a draw is a pure function of its key, in numba and in numpy alike.
 
 SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014):
-the n-th number of a stream is a bijective mix of key + n * GOLDEN, so any draw can be made alone, in
-any order and in any thread.
+the n-th number of a stream is a bijective mix of key + n * GOLDEN, so any draw can be made alone,
+in any order and in any thread.
 """
 
 import numpy as np

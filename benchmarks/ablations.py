@@ -43,7 +43,7 @@ from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
 from recsys_lab.readers.amazon import AmazonSource
 from recsys_lab.readers.synthetic import SyntheticSource
-from recsys_lab.run.experiment import known_items
+from recsys_lab.run.run_data import known_items
 
 FIELDS = ("brand", "category")
 

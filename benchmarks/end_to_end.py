@@ -15,10 +15,11 @@ import sys
 import time
 from pathlib import Path
 
+import recsys_lab
 from benchmarks.child import timed
 from benchmarks.harness import ROOT, BenchmarkError, Comparison, Contender, Run
 from benchmarks.inputs import SIZES, WALK_LENGTH, WALKS_PER_ITEM, Inputs
-from benchmarks.train import configuration
+from benchmarks.train import SHARED
 
 COMMAND = (
     "trainer.max_epochs=1",
@@ -76,24 +77,20 @@ def ours(size: str, folder: str, overrides: list[str]) -> Run:
 
 def fit(size: str, folder: str, overrides: list[str]) -> Run:
     """The fit of a run, with its callbacks and loggers, under Lightning's profiler."""
-    from recsys_lab.run.experiment import _build_task, _fit, build_data
-
-    cfg = configuration([*COMMAND, "+trainer.profiler=simple", *overrides])
-    inputs = Inputs(size, folder)
-    prepared = inputs.prepared
+    overrides = [*SHARED, *COMMAND, "+trainer.profiler=simple", *overrides]
+    experiment = recsys_lab.configure(*overrides)
+    prepared = Inputs(size, folder).prepared
     run_folder = Path(folder) / "profiled_fit"
     shutil.rmtree(run_folder, ignore_errors=True)
     run_folder.mkdir(parents=True)
-    data = build_data(cfg.data, prepared, cfg.seed)
-    task = _build_task(cfg, prepared)
-    (metrics, _), measured = timed(_fit, cfg, run_folder, prepared, task, data)
-    durations = task.trainer.profiler.recorded_durations  # type: ignore[attr-defined]
+    fitted, measured = timed(recsys_lab.fit, prepared, experiment, run_folder)
+    durations = fitted.task.trainer.profiler.recorded_durations
     spent = {name: sum(times) for name, times in durations.items()}
     figures = spent.pop(FIGURES, 0.0)
     own = {"training steps": spent.get(STEP, 0.0), "waiting for batches": spent.get(LOAD, 0.0)}
     for label, part in (("learning curve", "LearningCurve"), ("checkpoints", "BestCheckpoint")):
         own[label] = sum(s for n, s in spent.items() if n.startswith("[Callback]") and part in n)
-    own["the rest (loop, loggers)"] = metrics["fit/seconds"] - sum(own.values())
+    own["the rest (loop, loggers)"] = fitted.measured["fit/seconds"] - sum(own.values())
     own["figures at the end"] = figures  # when the clock of the fit has stopped
     total = sum(own.values())
     return {"work": len(prepared.catalog), **measured, "seconds": total, "shares": own}

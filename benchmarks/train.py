@@ -1,16 +1,16 @@
 """Skip-gram training: whole runs of `fit()` against gensim, on the same walks, with the AUC.
 
 Both are judged on the same validation pairs, by the cosine of centers and by center . context, both
-ways. gensim's seconds include its vocabulary, ours the setting up of data and model.
+ways. gensim's seconds include its vocabulary, this project's the setting up of data and model.
 """
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+import recsys_lab
 from benchmarks.child import peak_mb, timed
 from benchmarks.harness import Comparison, Contender, Run
 from benchmarks.inputs import SEED, WALK_LENGTH, WALKS_PER_ITEM, Inputs
@@ -49,33 +49,23 @@ NAIVE = (  # as the article did: explicit pairs, autograd, SparseAdam, small bat
 )
 
 
-def configuration(overrides: list[str]) -> Any:
-    """The configuration of a run with these overrides, checked as for a run."""
-    from hydra import compose, initialize_config_dir
-
-    from recsys_lab.config.configuration import register_resolvers
-
-    register_resolvers()
-    folder = Path(__file__).parent.parent / "conf"
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        return compose("config", overrides=[*SHARED, *overrides])
-
-
 def ours(size: str, folder: str, overrides: list[str], walks: str) -> Run:
     """One `fit()` through Lightning, without curve and checkpoints."""
     from pytorch_lightning import seed_everything
 
-    from recsys_lab.run.experiment import _build, _build_task, build_data
+    from recsys_lab.run.fitting import build_data, build_task
+    from recsys_lab.run.run_data import RunData
 
-    cfg = configuration(["data/source=stored_walks", f"data.source.path={walks}", *overrides])
+    stored = ("data/source=stored_walks", f"data.source.path={walks}")
+    experiment = recsys_lab.configure(*SHARED, *stored, *overrides)
     prepared = Inputs(size, folder).prepared
-    seed_everything(cfg.seed, verbose=False)
+    seed_everything(experiment.seed, verbose=False)
 
     def fit() -> Any:
-        data = build_data(cfg.data, prepared, cfg.seed)
-        task = _build_task(cfg, prepared)
+        data = build_data(RunData(prepared.split, prepared.catalog), experiment)
+        task = build_task(prepared, experiment)
         quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary"), False)
-        trainer = _build(cfg.trainer)(**quiet, callbacks=[counter])
+        trainer = experiment.trainer(**quiet, callbacks=[counter])
         trainer.fit(task, datamodule=data)
         return task.net
 
@@ -160,7 +150,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
-    """All contenders; the notes say when ours reach gensim's best."""
+    """All contenders; the notes tell when this project reaches gensim's best."""
     walks, corpus = str(inputs.walks), str(inputs.corpus)
     where, threads = inputs.arguments, options.threads
     contenders = [
@@ -213,11 +203,12 @@ def notes(comparison: Comparison) -> list[str]:
             return []
         auc, seconds, name = peers[-1]
         lines.append(f"AUC, {protocol}: gensim's best is {auc:.4f} in {seconds:.1f} s ({name})")
-        ours = [row for row in reached if not row[2].startswith("gensim")]
-        enough = sorted((s, n) for a, s, n in ours if a >= auc)
+        own = [row for row in reached if not row[2].startswith("gensim")]
+        enough = sorted((s, n) for a, s, n in own if a >= auc)
         if enough:
-            own, name = enough[0]
-            lines.append(f"  ours reach it in {own:.1f} s ({name}): {seconds / own:.1f} times")
-        elif ours:
-            lines.append(f"  ours reach {ours[-1][0]:.4f} ({ours[-1][2]})")
+            needed, name = enough[0]
+            ratio = f"{seconds / needed:.1f} times"
+            lines.append(f"  recsys_lab reaches it in {needed:.1f} s ({name}): {ratio}")
+        elif own:
+            lines.append(f"  recsys_lab reaches {own[-1][0]:.4f} ({own[-1][2]})")
     return lines

@@ -28,9 +28,8 @@ from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.schedules import constant
 from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.run.checkpoints import AtomicCheckpointIO, load_checkpoint
-from recsys_lab.run.experiment import known_items
 from recsys_lab.run.learning_curve import LearningCurve, net_scorer
-from recsys_lab.run.run_data import RunData
+from recsys_lab.run.run_data import RunData, known_items
 
 WORD2VEC = {"embedding_dim": 32, "score": "center_context", "popularity_weight": 0.5}
 SKIPGRAM = {**WORD2VEC, "l2": 0.0, "kernel": "auto"}

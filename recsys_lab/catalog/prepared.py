@@ -1,8 +1,8 @@
 """Prepared data on disk: read a catalogue once, use it in every run that follows.
 
-Two folders, each named by a hash of all that decides its contents (options, contents of the input
-files, source code of this package): one for items and pairs, one for the split. A folder is built
-beside its final name and renamed when complete, so what bears the name is whole.
+Two folders, one for items and pairs and one for the split. Each is named by a hash of what decides
+its contents: options, contents of the input files, and FORMAT. A folder is built beside its final
+name and renamed when it is complete, so a name never leads to a partial folder.
 """
 
 import dataclasses
@@ -29,13 +29,17 @@ from recsys_lab.readers.records import CatalogSource, LabelledPairs
 
 log = logging.getLogger(__name__)
 
+# Raise it when the same files and options give other items, pairs, splits or negatives, or when
+# these are stored in another way: prepared data of an earlier format is then built again.
+FORMAT = 1
+
 Arrays = dict[str, np.ndarray]
 _PAIR_FIELDS = ("heads", "tails", "weights")
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A catalogue, its split, and the hashes that tell whether two runs saw the same data."""
+    """A catalogue and its split; two runs with equal hashes have the same data."""
 
     catalog: ItemCatalog
     split: Split
@@ -44,11 +48,11 @@ class PreparedData:
     split_hash: str
 
 
-def prepare(source: CatalogSource, options: SplitOptions, folder: Path) -> PreparedData:
-    """Read and split a catalogue, or take what an earlier run has prepared in the same way.
+def prepare(source: CatalogSource, options: SplitOptions, folder: str | Path) -> PreparedData:
+    """Read and split a catalogue, or load what an earlier run has prepared in the same way.
 
     Args:
-        source: where the catalogue comes from.
+        source: where the catalogue comes from; a dataclass, whose fields are its options.
         options: how it is split.
         folder: where prepared data is kept.
 
@@ -56,8 +60,11 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: Path) -> Prepa
         CatalogError: the catalogue cannot be used.
     """
     inputs = {role: _hash_file(path) for role, path in source.files.items()}
-    key = _key(type(source).__name__, _plain(source), inputs, _code_version())
-    catalog_folder = _obtain(folder / "catalogs" / key, lambda part: _write_catalog(source, part))
+    kind = f"{type(source).__module__}.{type(source).__qualname__}"
+    key = _key(FORMAT, kind, _plain(source), inputs)
+    catalog_folder = _obtain(
+        Path(folder, "catalogs", key), lambda part: _write_catalog(source, part)
+    )
     items = pl.read_parquet(catalog_folder / "items.parquet")
     log.info(json.loads((catalog_folder / "manifest.json").read_text())["account"])
     arrays = _load(catalog_folder / "pairs.npz")
@@ -72,7 +79,7 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: Path) -> Prepa
         np.savez(part / "split.npz", **_split_arrays(split))  # type: ignore[arg-type]
         return {}
 
-    split_folder = _obtain(folder / "splits" / _key(key, _plain(options)), write_split)
+    split_folder = _obtain(Path(folder, "splits", _key(key, _plain(options))), write_split)
     split = _read_split(_load(split_folder / "split.npz"), items.height)
     vocabulary_hash = _hash_texts(items["item"])
     split_hash = _hash_arrays(_split_arrays(split), vocabulary_hash)
@@ -92,7 +99,7 @@ def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
     if len(pairs) == 0:
         raise CatalogError(
             f"the catalogue of {records.items.height:,} items has no pairs: {records.account}; "
-            "relax the filters (catalog.*), or keep items outside the catalogue"
+            "relax the filters, or keep items outside the catalogue"
         )
     records.items.write_parquet(part / "items.parquet", compression="zstd", compression_level=1)
     arrays = {f"pairs/{name}": getattr(pairs, name) for name in _PAIR_FIELDS}
@@ -203,19 +210,12 @@ def _key(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def _code_version() -> str:
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-
-
 def _hash_file(path: str | Path) -> str:
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise CatalogError(
-            f"cannot read {path} ({error.strerror}): check the path (catalog.path=)"
-        ) from error
+        raise CatalogError(f"cannot read {path} ({error.strerror}): check path=") from error
 
 
 def _hash_texts(texts: pl.Series) -> str:

@@ -1,8 +1,8 @@
-"""Compiled kernels, kept apart for every state of the sources.
+"""The cache of compiled kernels, one folder for each state of the sources.
 
-numba looks at the file of a function alone, not at those it calls into, and after an update would
-go on running compiled code that contains the old version of a helper. So each state of the sources
-has a cache folder of its own, beside the package or in NUMBA_CACHE_DIR.
+numba checks only the file of a compiled function, not the files of the functions that it calls, so
+after an update it would run compiled code with the old version of a helper. Each state of the
+sources therefore has its own cache folder, beside the package or in NUMBA_CACHE_DIR.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ import numba
 
 try:
     import fcntl
-except ImportError:  # not on every system; then no cache is cleared
+except ImportError:  # absent on some systems; then no cache is cleared
     fcntl = None  # type: ignore[assignment]
 
 _PREFIX = "kernels-"
-_LOCK = ".lock"  # held by every process that uses the folder
+_LOCK = ".lock"  # every process that uses the folder holds it
 
 
 def sources_digest(package: Path) -> str:
-    """Digest of all files of a package that have to do with compiled functions."""
+    """Digest of all files of a package that mention compiled functions."""
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         if b"jit" in (source := path.read_bytes()):
@@ -64,7 +64,7 @@ class KernelCache:
                 with (other / _LOCK).open("ab") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(other, ignore_errors=True)
-            except OSError:  # in use, or not ours to delete
+            except OSError:  # in use, or it belongs to another user
                 continue
 
 

@@ -1,10 +1,10 @@
-"""Sorting of item pairs by counting: their ends are small integers, so nothing is compared."""
+"""Counting sort of item pairs, whose ends are small integers."""
 
 import numpy as np
 
 from recsys_lab.compute.kernel_cache import jit
 
-_FEW = 256  # keys that are ranked rather than sorted
+_MAX_RANKED = 256  # keys; more are sorted
 
 
 @jit()
@@ -16,7 +16,7 @@ def sort_pairs(
     Args:
         heads: (E,) integers in 0 .. N - 1.
         tails: (E,) likewise.
-        values: (E,) what goes with each pair.
+        values: (E,) one value for each pair.
         num_items: N.
 
     Returns:
@@ -40,7 +40,7 @@ def sort_pairs(
             sorted_tails[place] = tail
             sorted_values[place] = values_by_tail[k]
             k += 1
-    sorted_heads = heads_by_tail  # its contents are used up
+    sorted_heads = heads_by_tail  # reuses an array that is no longer needed
     k = 0
     for head in range(num_items):
         sorted_heads[k : places[head]] = head
@@ -54,7 +54,7 @@ def first_places(
 ) -> np.ndarray:
     """Where the entries of each item begin when they are sorted, and the end: (N + 1,) int64.
 
-    With each of items (n,) there is one, or as many as `lengths` (n,) says.
+    Each of items (n,) has one entry, or as many as its place in `lengths` (n,).
     """
     places = np.zeros(num_items + 1, np.int64)
     for k, item in enumerate(items):
@@ -66,12 +66,13 @@ def first_places(
 
 @jit()
 def distinct_sorted(keys: np.ndarray) -> np.ndarray:
-    """The distinct ones of non-negative integers, sorted.
+    """The distinct values of non-negative integers, sorted.
 
-    A few are ranked by comparing each with all, which has no branches and runs in vector
-    registers (by index: numba does not vectorize a loop over the values): much faster than sorting.
+    A few are ranked by comparing each with all others. That has no branches and runs in vector
+    registers (numba vectorises a loop over indices, not one over values), and is much faster than
+    sorting.
     """
-    if len(keys) > _FEW:
+    if len(keys) > _MAX_RANKED:
         return np.unique(keys)
     ranked = np.full(len(keys), -1, keys.dtype)  # equal keys share a rank; gaps follow it
     for i in range(len(keys)):

@@ -1,4 +1,4 @@
-"""Work that releases the interpreter lock, spread over threads; results keep their order."""
+"""Run functions that release the interpreter lock in threads; results keep their order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +14,9 @@ from recsys_lab.compute.threads import num_threads
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-_MOST_READERS = 4  # beyond, the consumer is what takes the time
-_MOST_SCORERS = 8  # each holds a few arrays of all items
-_PARTS_PER_THREAD = 4  # hubs make parts uneven
+_MAX_READERS = 4  # with more, the consumer is the slowest part
+_MAX_SCORERS = 8  # each holds a few arrays over all items
+_PARTS_PER_THREAD = 4  # items of high degree make parts uneven
 
 
 def even_bounds(count: int, num_blocks: int) -> list[int]:
@@ -30,23 +30,23 @@ def run_blocks(
     """Call kernel(low, high) between consecutive bounds, on several threads.
 
     Args:
-        kernel: writes to places of its block alone, so that the result depends neither on threads
-            nor on bounds.
-        bounds: ascending; a single block stays in the calling thread.
-        threads: at most so many; None: as many as the run has chosen.
+        kernel: writes only inside its block, so the result depends neither on the threads nor on
+            the bounds.
+        bounds: ascending; a single block runs in the calling thread.
+        threads: at most this many; None takes the chosen number (`choose_threads`).
     """
     _map(lambda span: kernel(*span), list(pairwise(bounds)), threads or num_threads())
 
 
 def run_parts(kernel: Callable[[int, int], None], count: int) -> None:
-    """`run_blocks` over 0 .. count, a few for each thread; for kernels that need much memory."""
-    threads = min(num_threads(), _MOST_SCORERS)
+    """`run_blocks` over 0 .. count, a few blocks for each thread, for kernels that need memory."""
+    threads = min(num_threads(), _MAX_SCORERS)
     run_blocks(kernel, even_bounds(count, _PARTS_PER_THREAD * threads), threads)
 
 
 def map_in_threads(function: Callable[[Piece], Result], things: Iterable[Piece]) -> list[Result]:
-    """The function of each thing, in order; it may be called at the same time."""
-    return _map(function, list(things), min(num_threads(), _MOST_SCORERS))
+    """The function of each thing, in order; calls run at the same time."""
+    return _map(function, list(things), min(num_threads(), _MAX_SCORERS))
 
 
 def _map(function: Callable[[Piece], Result], things: list[Piece], threads: int) -> list[Result]:
@@ -57,17 +57,17 @@ def _map(function: Callable[[Piece], Result], things: list[Piece], threads: int)
     try:
         return [done.result() for done in [pool.submit(function, thing) for thing in things]]
     finally:
-        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for what has not begun
+        pool.shutdown(cancel_futures=True)  # an interrupt waits for running calls alone
 
 
 def map_in_order(work: Callable[[Piece], Result], pieces: Iterator[Piece]) -> Iterator[Result]:
     """Yield work(piece) for every piece, in order, a few pieces ahead of the consumer.
 
-    The pieces are drawn in the threads as well, one at a time, so that reading, working and
-    consuming overlap wherever they let go of Python's lock. An error of reading or working is
-    raised here; the threads end with it, or when the consumer stops early.
+    The threads also draw the pieces, one at a time, so reading, working and consuming overlap
+    wherever they release Python's lock. An error of reading or working is raised here. The threads
+    end with an error, or when the consumer stops early.
     """
-    threads = min(_MOST_READERS, num_threads())
+    threads = min(_MAX_READERS, num_threads())
     if threads == 1:
         yield from map(work, pieces)
         return

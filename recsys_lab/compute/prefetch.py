@@ -1,4 +1,4 @@
-"""Ask the processor for memory before it is read."""
+"""Load memory into the caches before it is read."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:
 def prefetch(array: np.ndarray, index: int | np.integer) -> None:
     """Start loading array[index] into the caches.
 
-    A hint: it changes no result, and an index out of range does no harm. More loads are under way
-    at once than the processor finds by looking ahead.
+    A hint to the processor: it changes no result, and an index out of range is allowed. With it,
+    more loads run at the same time than the processor starts on its own.
     """
     _prefetch(array, index)  # type: ignore[call-arg]  # numba passes the context

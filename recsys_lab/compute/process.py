@@ -1,15 +1,15 @@
-"""Settings of the process that must come before torch, numba and their threads do anything."""
+"""Settings of the process that must be made before torch and numba start their threads."""
 
 import ctypes
 import os
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
-_LARGEST_REUSED = 1 << 28  # bytes; larger arrays go back to the system at once
-_MOST_KEPT = 1 << 30  # bytes
+_MMAP_THRESHOLD = 1 << 28  # bytes; larger arrays are returned to the system when freed
+_TRIM_THRESHOLD = 1 << 30  # bytes of free memory that the process keeps
 
 
 def prepare_process() -> None:
-    """Let idle threads sleep and freed memory stay; call it before torch is imported."""
+    """Let idle threads sleep, and keep freed memory; call it before torch is imported."""
     _let_idle_threads_sleep()
     _keep_freed_memory()
 
@@ -23,15 +23,15 @@ def _let_idle_threads_sleep() -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Let the allocator reuse arrays of up to 256 MB, keeping at most a gigabyte that is free.
+    """Let the allocator reuse arrays of up to 256 MB, and keep at most a gigabyte of free memory.
 
-    By default glibc gets every array beyond 32 MB from the system and gives it back, so that each
-    step of training and each chunk of scores waits for pages to be cleared. Does nothing where the
-    C library is another.
+    By default glibc requests every array of more than 32 MB from the system and returns it, so
+    each step of training and each chunk of scores waits for the system to clear pages. Other C
+    libraries are left as they are.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # not glibc
         return
-    mallopt(_M_MMAP_THRESHOLD, _LARGEST_REUSED)
-    mallopt(_M_TRIM_THRESHOLD, _MOST_KEPT)
+    mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
+    mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD)

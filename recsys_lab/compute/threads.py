@@ -1,9 +1,9 @@
-"""How many threads compute, decided in one place: for torch, our kernels and their BLAS."""
+"""The number of threads, chosen in one place: of torch, the compiled kernels and their BLAS."""
 
 import os
 from pathlib import Path
 
-_MOST_OF_TORCH = 4  # its operations on small blocks gain nothing beyond
+_MAX_TORCH_THREADS = 4  # operations on small blocks gain nothing from more
 
 _chosen: int | None = None
 
@@ -21,21 +21,21 @@ def usable_cores() -> int:
 
 
 def num_threads() -> int:
-    """Threads for a kernel of ours: what was chosen, or one for each usable core."""
+    """Threads for a compiled kernel: the chosen number, or one for each usable core."""
     return _chosen or usable_cores()
 
 
 def choose_threads(wanted: int | None) -> None:
-    """Set the threads of torch and of our kernels; None takes one for each usable core.
+    """Set the threads of torch and of the compiled kernels; None takes one for each usable core.
 
-    Our kernels share their work out among threads of their own and call scipy's BLAS from each of
-    them, so that stays with one. Of torch's threads there are at most four. Batches are drawn by
-    further threads (`data.num_workers`), which take a small part of the time.
+    The kernels divide their work among threads of their own and call scipy's BLAS from each, so
+    the BLAS gets one thread. By default torch gets at most four. The threads that draw batches
+    (`num_workers` of a data module) are not counted; they take a small part of the time.
 
     Raises:
         ValueError: fewer than one is wanted.
     """
-    import scipy.linalg  # noqa: F401 - loads the BLAS that kernels call
+    import scipy.linalg  # noqa: F401 - loads the BLAS that the kernels call
     import torch  # late, so that `prepare_process` comes first
     from threadpoolctl import ThreadpoolController
 
@@ -43,7 +43,7 @@ def choose_threads(wanted: int | None) -> None:
         raise ValueError(f"num_threads must be >= 1, got {wanted}")
     global _chosen
     _chosen = wanted
-    torch.set_num_threads(wanted or min(_MOST_OF_TORCH, usable_cores()))
+    torch.set_num_threads(wanted or min(_MAX_TORCH_THREADS, usable_cores()))
     for library in ThreadpoolController().lib_controllers:
         if library.user_api == "blas" and "scipy" in library.filepath:
             library.set_num_threads(1)

@@ -1,40 +1,21 @@
-"""Checks of the composed configuration, before any data is touched: keys and types."""
+"""Checks of the composed configuration, before any data is read: keys, types and targets."""
 
 import difflib
-import importlib
-import inspect
 import secrets
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from hydra.errors import CompactHydraException
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-_OURS = (  # what the configuration may build of this project
-    "recsys_lab.run.learning_curve.LearningCurve",
-    "recsys_lab.readers.amazon.AmazonSource",
-    "recsys_lab.readers.edges.EdgeSource",
-    "recsys_lab.catalog.split.SplitOptions",
-    "recsys_lab.readers.synthetic.SyntheticSource",
-    "recsys_lab.data.modules.PairDataModule",
-    "recsys_lab.data.modules.SequenceDataModule",
-    "recsys_lab.run.final_test.FinalTest",
-    "recsys_lab.data.sequences.Walks",
-    "recsys_lab.data.sequences.sequence_file",
-    "recsys_lab.data.sequences.stored_walks",
-    "recsys_lab.models.builders.gensim_word2vec",
-    "recsys_lab.models.builders.matrix_factorization",
-    "recsys_lab.models.builders.skipgram",
-    "recsys_lab.models.builders.skipgram_side_info",
-    "recsys_lab.models.optimizers.RowWiseAdagrad",
-    "recsys_lab.models.schedules.constant",
-    "recsys_lab.models.schedules.cosine",
-    "recsys_lab.models.schedules.cosine_restarts",
-    "recsys_lab.models.schedules.linear",
+from recsys_lab.config.targets import (
+    ConfigurationError,
+    check_targets,
+    import_plugins,
+    parameters_of,
 )
+
 _TOP_LEVEL: dict[str, Any] = {
     "seed": int,
     "train": bool,
@@ -42,12 +23,14 @@ _TOP_LEVEL: dict[str, Any] = {
     "monitor": str,
     "prepared_dir": str,
     "num_threads": int | None,
+    "plugins": Sequence[str],
 }
-_SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that the experiment passes itself
+_MISSING = "???"  # of OmegaConf: a value that has to be given
+_SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
     "catalog": frozenset(),
     "split": frozenset(),
-    "data": frozenset({"catalog", "split", "seed", "source"}),
-    "data.source": frozenset({"catalog", "graph", "split", "seed"}),
+    "data": frozenset({"catalog", "split", "graph", "seed", "source"}),
+    "data.source": frozenset({"catalog", "split", "graph", "seed"}),  # where data has one
     "model": frozenset({"items"}),
     "optimizer": frozenset({"params"}),
     "schedule": frozenset({"progress", "epoch_progress"}),
@@ -57,15 +40,11 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that the experi
 }
 
 
-class ConfigurationError(CompactHydraException):
-    """A value of the configuration cannot be used; the message is one sentence for the user."""
-
-
 def register_resolvers() -> None:
-    """Register what the configuration calls upon.
+    """Register the resolvers of the configuration.
 
     `short_id` is four characters that keep two runs of one second apart; `shorten` cuts a name to
-    what file systems take.
+    the length that file systems allow.
     """
     OmegaConf.register_new_resolver("shorten", lambda name: str(name)[:200], replace=True)
     OmegaConf.register_new_resolver(
@@ -79,107 +58,80 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def check_configuration(cfg: DictConfig) -> None:
-    """Bind every section to the signature of its target, and check names and types.
+def check_configuration(cfg: DictConfig) -> dict[str, Any]:
+    """Resolve the configuration, import its plugins, and check names, types and targets.
+
+    Every section is bound to the signature of its target.
+
+    Returns:
+        the resolved configuration as plain containers: what is built is what was checked.
 
     Raises:
         ConfigurationError: naming the key, its value and what is valid.
     """
-    known = [*_TOP_LEVEL, *_SECTIONS]
-    for name in cfg:
+    configuration = _resolve(cfg)
+    known = [*_TOP_LEVEL, *(name for name in _SECTIONS if "." not in name)]
+    for name in configuration:
         if name not in known:
             raise ConfigurationError(
-                f"unknown key {str(name)!r}: at the top level there are "
-                f"{', '.join(sorted(known))}{did_you_mean(str(name), known)}"
+                f"unknown key {name!r}: at the top level there are "
+                f"{', '.join(sorted(known))}{did_you_mean(name, known)}"
             )
     for name, hint in _TOP_LEVEL.items():
-        _check_value(name, cfg[name], hint)
-    if not 0 <= cfg.seed < 2**32:
-        raise ConfigurationError(f"seed must lie in 0 .. 4294967295, got {cfg.seed}")
-    if cfg.trainer.devices != 1:
-        raise ConfigurationError(
-            f"trainer.devices must be 1, got {cfg.trainer.devices}: batches are not shared out yet"
-        )
-    check_targets(cfg)
+        _check_value(name, configuration[name], hint)
+    if not 0 <= configuration["seed"] < 2**32:
+        raise ConfigurationError(f"seed must lie in 0 .. 4294967295, got {configuration['seed']}")
+    import_plugins(configuration["plugins"])
+    check_targets(configuration, configuration["plugins"])
     for section, passed in _SECTIONS.items():
-        node = OmegaConf.select(cfg, section)
-        if section != "data.source" or node is not None:
-            _check_section(section, node, passed)
+        if section == "data.source" and "source" not in configuration["data"]:
+            continue
+        _check_section(section, section_of(configuration, section), passed)
+    if (devices := configuration["trainer"].get("devices")) != 1:
+        raise ConfigurationError(
+            f"trainer.devices must be 1, got {devices}: batches are not shared out yet"
+        )
+    return configuration
 
 
-def check_targets(cfg: DictConfig) -> None:
-    """Hold every `_target_`, at any depth, against the objects that a configuration may build.
+def section_of(configuration: Mapping[str, Any], name: str) -> Any:
+    """A section by its name, such as "data.source"; None if it does not exist."""
+    node: Any = configuration
+    for part in name.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
 
-    Building calls whatever a `_target_` names, so anything else could run code or write files.
 
-    Raises:
-        ConfigurationError: naming the key and the target.
-    """
+def _resolve(cfg: DictConfig) -> dict[str, Any]:
     try:
         plain = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigurationError(
             f"{error.full_key}: {str(error.msg).splitlines()[0]}: "
-            "the key that it refers to is not there"
+            "the key that it refers to does not exist"
         ) from error
-    for key, target in _targets(plain, ""):
-        if not _is_allowed(target):
-            raise ConfigurationError(
-                f"{key} must be one of this project's, an optimiser of torch.optim or a profiler "
-                f"of Lightning, got {target!r}"
-            )
+    assert isinstance(plain, dict)  # noqa: S101 - narrows the type
+    return {str(name): value for name, value in plain.items()}
 
 
-def _targets(node: Any, place: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if key == "_target_":
-                yield f"{place}{key}", value
-            yield from _targets(value, f"{place}{key}.")
-    elif isinstance(node, list):
-        for number, value in enumerate(node):
-            yield from _targets(value, f"{place}{number}.")
-
-
-def _is_allowed(target: Any) -> bool:
-    """Whether the object itself is one that may be built: a name may lead anywhere."""
-    if target in (*_OURS, "pytorch_lightning.Trainer"):
-        return True
-    from pytorch_lightning.profilers import Profiler  # late: imports of seconds
-    from torch.optim import Optimizer
-
-    module, _, name = str(target).rpartition(".")
-    for package, kind in (("torch.optim", Optimizer), ("pytorch_lightning.profilers", Profiler)):
-        if module == package:
-            found = vars(importlib.import_module(package)).get(name)
-            return isinstance(found, type) and issubclass(found, kind)
-    return False
-
-
-def _check_section(section: str, node: DictConfig, passed: frozenset[str]) -> None:
-    if not OmegaConf.is_dict(node) or "_target_" not in node:
+def _check_section(section: str, node: Any, passed: frozenset[str]) -> None:
+    if not isinstance(node, Mapping) or "_target_" not in node:
         raise ConfigurationError(f"{section} must be a section with a _target_, got {node!r}")
-    target = node["_target_"]
-    function: Any = get_object(str(target))
-    constructor = function.__init__ if inspect.isclass(function) else function
-    constructor = inspect.unwrap(constructor)
-    parameters = {
-        name: parameter
-        for name, parameter in inspect.signature(constructor).parameters.items()
-        if name != "self" and name not in passed
-    }
-    hints = get_type_hints(constructor)
-    for key in node:
-        if str(key).startswith("_") or f"{section}.{key!s}" in _SECTIONS:
+    target = str(node["_target_"])
+    every, function = parameters_of(target)
+    parameters = {name: value for name, value in every.items() if name not in passed}
+    hints = get_type_hints(function)
+    for key, value in node.items():
+        if key == "_target_" or f"{section}.{key}" in _SECTIONS:
             continue
         if key not in parameters:
             raise ConfigurationError(
-                f"unknown key '{section}.{key!s}': {target} takes {', '.join(sorted(parameters))}"
+                f"unknown key '{section}.{key}': {target} takes {', '.join(sorted(parameters))}"
                 f"{did_you_mean(str(key), parameters)}"
             )
-        if OmegaConf.is_missing(node, key):
+        if value == _MISSING:
             raise ConfigurationError(f"{section}.{key} is needed: set it with {section}.{key}=...")
-        _check_value(f"{section}.{key}", node[key], hints.get(str(key), Any))
+        _check_value(f"{section}.{key}", value, hints.get(str(key), Any))
     for name, parameter in parameters.items():
         needed = (
             parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
@@ -189,8 +141,6 @@ def _check_section(section: str, node: DictConfig, passed: frozenset[str]) -> No
 
 
 def _check_value(key: str, value: Any, hint: Any) -> None:
-    if OmegaConf.is_config(value):
-        value = OmegaConf.to_container(value, resolve=True)
     if not _matches(value, hint):
         raise ConfigurationError(f"{key} must be {_describe(hint)}, got {value!r}")
 
@@ -215,7 +165,7 @@ def _matches(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping) and all(_matches(v, arguments[1]) for v in value.values())
     if origin is not None and issubclass(origin, Sequence):
         return isinstance(value, list) and all(_matches(v, arguments[0]) for v in value)
-    return True  # a type of another library's, which checks its own
+    return True  # a type of a library, which checks its arguments itself
 
 
 def _describe(hint: Any) -> str:

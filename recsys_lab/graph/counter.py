@@ -1,7 +1,8 @@
 """Counter-based random numbers: a draw is a pure function of its key, in numba and in numpy alike.
 
-SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): the n-th number of a stream is a bijective mix of
-key + n * GOLDEN, so any draw can be made alone, in any order and in any thread.
+SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014):
+the n-th number of a stream is a bijective mix of key + n * GOLDEN, so any draw can be made alone,
+in any order and in any thread.
 """
 
 import numpy as np
@@ -9,7 +10,9 @@ from numba import uint64
 
 from recsys_lab.compute.kernel_cache import jit
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # the odd integer nearest to 2^64 / golden ratio
+# Multipliers and shifts of the mix: "Mix13" of Stafford's "Better bit mixing" (2011), as used by
+# SplitMix64's reference code (Vigna, 2015).
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
 

@@ -17,7 +17,8 @@ from recsys_lab.graph.slots import id_bits
 _WIDTH = 16  # words of a bucket
 _MEAN = 8  # pairs for a bucket, at most; some of a thousand are full then
 _SMALL = 1 << 15  # buckets that one thread fills
-_M1, _M2 = uint64(0xBF58476D1CE4E5B9), uint64(0x94D049BB133111EB)  # odd, so invertible
+# The multipliers of SplitMix64 (`graph.counter`); every odd number is invertible modulo 2^(2B).
+_M1, _M2 = uint64(0xBF58476D1CE4E5B9), uint64(0x94D049BB133111EB)
 
 
 @jit(inline="always")

@@ -63,9 +63,9 @@ class _FusedLoss(torch.autograd.Function):
         threads = max(1, min(num_threads(), _MAX_THREADS, groups))
         grads = [[np.zeros_like(part) for part in vectors] for _ in range(threads)]
         tables = []
-        for part in grads:
+        for own in grads:
             center, context = (
-                Table(*both, NO_TABLE.sums) for both in zip(vectors, part, strict=True)
+                Table(*both, NO_TABLE.sums) for both in zip(vectors, own, strict=True)
             )
             tables.append(Tables(center, context, NO_TABLE, NO_TABLE))
         with ThreadPoolExecutor(threads) as pool:

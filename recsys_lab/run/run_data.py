@@ -4,11 +4,14 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import torch
 from scipy import sparse
 
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.pairs import ItemPairs
+from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.split import Split
+from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.evaluation.baselines import TrainingData
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.graph.graph import ItemGraph
@@ -52,6 +55,18 @@ class RunData:
         known = _graph(self.split.known)
         ones = np.ones(len(known.indices), np.int8)
         return sparse.csr_matrix((ones, known.indices, known.indptr), shape=(len(known),) * 2)
+
+
+def known_items(prepared: PreparedData) -> Items:
+    """What a model may know of the items: training degrees, and side information on demand."""
+    degrees = np.bincount(prepared.split.train.ids.ravel(), minlength=len(prepared.catalog))
+
+    def field(name: str) -> FieldCodes:
+        found = prepared.catalog.field(name)
+        codes = torch.from_numpy(found.codes.astype(np.int64))
+        return FieldCodes(torch.from_numpy(found.offsets), codes, found.cardinality)
+
+    return Items(torch.from_numpy(degrees), field)
 
 
 def _graph(pairs: ItemPairs) -> ItemGraph:

@@ -1,3 +1,5 @@
+import dataclasses
+import hashlib
 import json
 import logging
 import multiprocessing
@@ -10,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recsys_lab.catalog.prepared import PreparedData, prepare
+from recsys_lab.catalog import prepared
+from recsys_lab.catalog.prepared import FORMAT, PreparedData, prepare
 from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.amazon import AmazonSource
@@ -21,6 +24,9 @@ from tests.run_cases import ROOT
 WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
 OPTIONS = SplitOptions("pairs", 0.1, 0.1, ("uniform", "degree_matched"), 0)
 PLANTED = SyntheticSource(num_items=300, seed=0, relation_weights=WEIGHTS, outside_items="keep")
+
+
+PAIR = ("heads", "tails", "weights")
 
 
 def amazon(path: Path) -> AmazonSource:
@@ -118,6 +124,99 @@ def test_what_a_killed_builder_leaves_is_not_taken_for_complete(tmp_path: Path) 
     folder.rename(half)
     assert prepare(PLANTED, OPTIONS, tmp_path).split_hash == whole
     assert (folder / "manifest.json").exists()
+
+
+RECORDS = (
+    {"asin": "A", "title": "one", "price": 2.5, "brand": "x", "categories": [["c", "d"], ["e"]],
+     "related": {"also_bought": ["B", "C", "D", "Z"], "bought_together": ["C"]}},
+    {"asin": "B", "title": "two", "price": "3.0", "related": {"also_viewed": ["A", "C"]}},
+    {"asin": "C", "brand": "y", "related": {"buy_after_viewing": ["D", "E", "F", "Z"]}},
+    {"asin": "D", "title": "three", "related": {"also_bought": ["E", "F", "G"]}},
+    {"asin": "C", "title": "again", "related": {"also_bought": ["G", "H"]}},
+    {"asin": "E", "related": {"also_bought": ["H", "A", "Y"]}},
+)  # fmt: skip
+# FORMAT, and what it prepares. When the values change, raise FORMAT and update both.
+FINGERPRINTS = (
+    1,
+    {
+        "records": "d2209eec536e87f8",
+        "edges": "392e7844ce40f1d8",
+        "planted": "58ac1b9ff7af2e71",
+        "planted, by items": "fa486c65539447a9",
+        "arrays on disk": "2766b95fa1022f94",
+    },
+)
+
+
+def fingerprint(data: PreparedData) -> str:
+    """Digest of names, types, shapes and contents of all that is prepared."""
+    digest = hashlib.sha256()
+    items = data.catalog.items
+    digest.update(f"{dict(items.schema)}{items.rows()}{data.num_pairs}".encode())
+    parts = {"train": data.split.train, "val": data.split.val.pairs, "test": data.split.test.pairs}
+    arrays = {f"{n}/{f}": getattr(p, f) for n, p in parts.items() for f in PAIR}
+    for name in ("val", "test"):
+        held = getattr(data.split, name)
+        arrays |= {f"{name}/{protocol}": ids for protocol, ids in held.negatives.items()}
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].tolist()}".encode())
+    return digest.hexdigest()[:16]
+
+
+def formatted(folder: Path) -> dict[str, str]:
+    """Fingerprints of three small catalogues, and of what stands on the disk."""
+    lines = folder / "records.json"
+    lines.write_text("".join(json.dumps(record) + "\n" for record in RECORDS))
+    edges = {name: folder / f"{name}.csv" for name in ("train", "val", "test")}
+    edges["train"].write_text("".join(f"i{k},i{k * 7 % 60},{k % 5 + 1}\n" for k in range(60)))
+    for name, step in (("val", 2), ("test", 3)):
+        edges[name].write_text("".join(f"i{k},i{k + step},{k % 2}\n" for k in range(20)))
+    uniform = replace(OPTIONS, negatives=("uniform",))
+    by_items = replace(OPTIONS, by="items", val_fraction=0.2, test_fraction=0.2)
+    cases = {
+        "records": (amazon(lines), uniform),
+        "edges": (
+            EdgeSource(*map(str, edges.values()), 0.0),
+            replace(OPTIONS, negatives=("uniform",)),
+        ),
+        "planted": (PLANTED, OPTIONS),
+        "planted, by items": (PLANTED, by_items),
+    }
+    found = {name: fingerprint(prepare(*case, folder / "p")) for name, case in cases.items()}
+    stored = set()
+    for path in (folder / "p").rglob("*.npz"):
+        with np.load(path) as arrays:
+            kinds = [f"{name} {arrays[name].dtype.str} {arrays[name].ndim}" for name in arrays]
+        stored.add(f"{path.name} {sorted(kinds)}")
+    return found | {"arrays on disk": hashlib.sha256(str(sorted(stored)).encode()).hexdigest()[:16]}
+
+
+def test_a_changed_format_needs_another_number(tmp_path: Path) -> None:
+    found = formatted(tmp_path)
+    assert (FORMAT, found) == FINGERPRINTS, "raise FORMAT, and write the fingerprints down here"
+
+
+def test_another_format_is_prepared_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare(PLANTED, OPTIONS, tmp_path)
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(prepared, "FORMAT", FORMAT + 1)
+    prepare(PLANTED, OPTIONS, tmp_path)
+    assert "re-used" not in caplog.text
+    assert caplog.text.count("prepared data written") == 2
+
+
+def test_the_kind_of_a_source_has_a_place_of_its_own(tmp_path: Path) -> None:
+    """Two readers with the same options and the same name, of different packages."""
+    kind = dataclasses.dataclass(frozen=True)(type("EdgeSource", (EdgeSource,), {}))
+    path = tmp_path / "a.tsv"
+    path.write_text("".join(f"i{k}\ti{(k + 1) % 40}\n" for k in range(40)))
+    for source in (EdgeSource, kind):
+        prepare(
+            source(str(path), None, None, 0.0), replace(OPTIONS, negatives=("uniform",)), tmp_path
+        )
+    assert len(list((tmp_path / "catalogs").iterdir())) == 2
 
 
 def prepare_there(folder: str) -> str:

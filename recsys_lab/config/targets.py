@@ -1,0 +1,158 @@
+"""Which objects a configuration may build, and building them.
+
+Building calls whatever a `_target_` names, so anything else could run code or write files.
+"""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from hydra.errors import CompactHydraException
+from hydra.utils import get_object
+
+_BUILDABLE = (
+    "pytorch_lightning.Trainer",
+    "recsys_lab.run.learning_curve.LearningCurve",
+    "recsys_lab.readers.amazon.AmazonSource",
+    "recsys_lab.readers.edges.EdgeSource",
+    "recsys_lab.catalog.split.SplitOptions",
+    "recsys_lab.readers.synthetic.SyntheticSource",
+    "recsys_lab.data.modules.PairDataModule",
+    "recsys_lab.data.modules.SequenceDataModule",
+    "recsys_lab.run.final_test.FinalTest",
+    "recsys_lab.data.sequences.Walks",
+    "recsys_lab.data.sequences.sequence_file",
+    "recsys_lab.data.sequences.stored_walks",
+    "recsys_lab.models.builders.gensim_word2vec",
+    "recsys_lab.models.builders.matrix_factorization",
+    "recsys_lab.models.builders.skipgram",
+    "recsys_lab.models.builders.skipgram_side_info",
+    "recsys_lab.models.optimizers.RowWiseAdagrad",
+    "recsys_lab.models.schedules.constant",
+    "recsys_lab.models.schedules.cosine",
+    "recsys_lab.models.schedules.cosine_restarts",
+    "recsys_lab.models.schedules.linear",
+)
+_NO_PLUGINS = {*sys.stdlib_module_names, "recsys_lab", "torch", "pytorch_lightning", "hydra"}
+
+
+class ConfigurationError(CompactHydraException):
+    """A value of the configuration cannot be used; the message is one sentence for the user."""
+
+
+def import_plugins(names: Sequence[str]) -> None:
+    """Import the user's packages, which may add to the registries of metrics and baselines.
+
+    Raises:
+        ConfigurationError: a package is not the user's own, or cannot be imported.
+    """
+    for name in names:
+        if name.split(".")[0] in _NO_PLUGINS:
+            raise ConfigurationError(
+                f"plugins must name packages of your own, got {name!r}, which belongs to Python "
+                "or to a library of this project"
+            )
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"plugins: cannot import {name!r} ({error}): install the package, or put the "
+                "folder that holds it on PYTHONPATH"
+            ) from error
+
+
+def check_targets(configuration: Mapping[str, Any], plugins: Sequence[str]) -> None:
+    """Compare every `_target_`, at any depth, with the objects that a configuration may build.
+
+    Args:
+        configuration: plain and resolved.
+        plugins: packages whose own objects may be built, too.
+
+    Raises:
+        ConfigurationError: naming the key, the target and the line to add.
+    """
+    for key, target in _targets(configuration, ""):
+        root = str(target).split(".")[0]
+        if plugin := next((p for p in plugins if str(target).startswith(f"{p}.")), None):
+            _check_plugin_target(key, str(target), plugin)
+        elif not _is_allowed(target):
+            remedy = (
+                f"; for a package of your own add the line plugins: [{root}]"
+                if "." in str(target) and root not in _NO_PLUGINS
+                else ""
+            )
+            raise ConfigurationError(
+                f"{key} must be one of this project's objects, an optimiser of torch.optim or a "
+                f"profiler of Lightning, got {target!r}{remedy}"
+            )
+
+
+def _targets(node: Any, place: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "_target_":
+                yield f"{place}{key}", value
+            yield from _targets(value, f"{place}{key}.")
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _targets(value, f"{place}{number}.")
+
+
+def _check_plugin_target(key: str, target: str, plugin: str) -> None:
+    """Refuse what the package only imports: `my_package.os.system` is not its own."""
+    try:
+        found = get_object(target)
+    except Exception as error:  # whatever the import of a module of the package raises
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigurationError(f"{key}: cannot find {target} ({reason})") from error
+    module = getattr(found, "__module__", None) or ""
+    if not callable(found) or not f"{module}.".startswith(f"{plugin}."):
+        raise ConfigurationError(
+            f"{key} must be a class or a function that {plugin} defines, got {target!r}, "
+            f"which {f'belongs to {module}' if module else 'is neither'}"
+        )
+
+
+def _is_allowed(target: Any) -> bool:
+    """Whether the object itself is one that may be built: a name may lead anywhere."""
+    if target in _BUILDABLE:
+        return True
+    from pytorch_lightning.profilers import Profiler  # late: imports of seconds
+    from torch.optim import Optimizer
+
+    module, _, name = str(target).rpartition(".")
+    for package, kind in (("torch.optim", Optimizer), ("pytorch_lightning.profilers", Profiler)):
+        if module == package:
+            found = vars(importlib.import_module(package)).get(name)
+            return isinstance(found, type) and issubclass(found, kind)
+    return False
+
+
+def parameters_of(target: str) -> tuple[dict[str, inspect.Parameter], Callable[..., Any]]:
+    """The parameters of a target by name, and the function that has them."""
+    function: Any = get_object(target)
+    constructor = inspect.unwrap(function.__init__ if inspect.isclass(function) else function)
+    parameters = dict(inspect.signature(constructor).parameters)
+    parameters.pop("self", None)
+    return parameters, constructor
+
+
+def factory(section: Mapping[str, Any]) -> Callable[..., Any]:
+    """The target of a checked section with its configured arguments, to be called with the others.
+
+    A nested section is built at once. Values are taken as they were checked: nothing is resolved
+    a second time.
+    """
+    arguments = {key: _built(value) for key, value in section.items() if key != "_target_"}
+    return partial(get_object(section["_target_"]), **arguments)
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            return factory(value)()
+        return {key: _built(inner) for key, inner in value.items()}
+    return [_built(inner) for inner in value] if isinstance(value, list) else value

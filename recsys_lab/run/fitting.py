@@ -1,0 +1,265 @@
+"""Fit a model to prepared data, and test it: what `train.py` and a notebook both call."""
+
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.seed import isolate_rng
+from torch import nn
+
+from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.catalog.split import SplitOptions
+from recsys_lab.compute.threads import choose_threads
+from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.models.optimizers import Build
+from recsys_lab.models.schedules import Schedule
+from recsys_lab.models.task import EmbeddingTask
+from recsys_lab.readers.records import CatalogSource
+from recsys_lab.results.curve import Row
+from recsys_lab.results.files import write_text
+from recsys_lab.run.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_checkpoint
+from recsys_lab.run.final_test import FinalTest
+from recsys_lab.run.learning_curve import LearningCurve, net_scorer
+from recsys_lab.run.progress_bar import TrainingBar
+from recsys_lab.run.provenance import peak_rss_mb, provenance
+from recsys_lab.run.run_data import RunData, known_items
+from recsys_lab.run.stop_on_signal import StopOnSignal
+
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The parts of an experiment; `configure` makes one, `dataclasses.replace` changes it.
+
+    Functions are called with the named arguments when these exist.
+
+    Attributes:
+        source: where the catalogue is read from.
+        split: how it is split; its seed also draws the samples of the evaluation.
+        prepared_dir: where prepared data is kept.
+        model: items -> net (`recsys_lab.models.task.EmbeddingNet`).
+        data: catalog, split, graph (of the training pairs), seed -> data module.
+        optimizer: parameters -> optimiser.
+        schedule: share of the base rate by progress.
+        trainer: callbacks, logger, plugins and folders -> Lightning's trainer.
+        curve: pairs, folder, seed -> learning curve.
+        evaluation: the test at the end.
+        monitor: the metric that decides which checkpoint is best, such as "val/ndcg@10".
+        seed: of training.
+        num_threads: None takes one for each core.
+        progress_bar: whether training shows one.
+        configuration: plain values, kept in checkpoints.
+    """
+
+    source: CatalogSource
+    split: SplitOptions
+    prepared_dir: Path
+    model: Callable[..., nn.Module]
+    data: Callable[..., LightningDataModule]
+    optimizer: Build
+    schedule: Schedule
+    trainer: Callable[..., Trainer]
+    curve: Callable[..., LearningCurve]
+    evaluation: FinalTest
+    monitor: str
+    seed: int
+    num_threads: int | None
+    progress_bar: bool
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model and its data.
+
+    Attributes:
+        prepared: catalogue and split.
+        experiment: the parts that it comes from.
+        task: the LightningModule; `task.net` is the model, with the weights of the best checkpoint.
+        folder: run folder.
+        data: training graph and evaluation pairs.
+        measured: seconds, speed, memory, versions and hashes, as in `metrics.json`.
+        curve: rows of the learning curve by column.
+        best: the monitored metric of the best checkpoint; None without training.
+    """
+
+    prepared: PreparedData
+    experiment: Experiment
+    task: EmbeddingTask
+    folder: Path
+    data: RunData
+    measured: Metrics
+    curve: Sequence[Row] = ()
+    best: float | None = None
+
+    @property
+    def scorer(self) -> VectorScorer:
+        """Scores of all items by item id; items that cannot be scored give NaN."""
+        return net_scorer(self.task, self.prepared.split.seen)
+
+    def vectors(self, raw_ids: Sequence[str] | None = None) -> np.ndarray:
+        """Item vectors (n, D) float32 of raw ids, or of all items in the order of the catalogue.
+
+        Raises:
+            CatalogError: a raw id is not in the catalogue.
+        """
+        every = self.scorer.queries.cpu().numpy()
+        return every[self._items(raw_ids)] if raw_ids is not None else every.copy()
+
+    def score(self, heads: Sequence[str], tails: Sequence[str]) -> np.ndarray:
+        """Scores (n,) of pairs of raw ids; NaN where the model cannot score an end.
+
+        Raises:
+            CatalogError: a raw id is not in the catalogue.
+        """
+        return self.scorer.score_pairs(self._items(heads), self._items(tails))
+
+    def test(self) -> Metrics:
+        """Test the model and the baselines; the metrics also go into `metrics.json`."""
+        metrics = self.measured | self.experiment.evaluation(
+            self.scorer, self.data, self.folder, self.experiment.split.seed
+        )
+        text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
+        write_text(self.folder / "metrics.json", text)
+        return metrics
+
+    def _items(self, raw_ids: Sequence[str]) -> np.ndarray:
+        return self.prepared.catalog.index(list(raw_ids))
+
+
+def fit(
+    prepared: PreparedData,
+    experiment: Experiment,
+    folder: str | Path,
+    *,
+    resume: str | Path | None = None,
+) -> Fitted:
+    """Train a model; the random state of the caller does not change.
+
+    Args:
+        prepared: what `prepare` returned.
+        experiment: the parts.
+        folder: run folder, for the curve, the figures and the checkpoints.
+        resume: a checkpoint to go on from.
+
+    Raises:
+        ValueError: an argument cannot be used.
+        TrainingError: training cannot go on.
+    """
+    choose_threads(experiment.num_threads)
+    folder, measured = Path(folder), _identity(prepared, experiment)
+    data = RunData(prepared.split, prepared.catalog)
+    with isolate_rng(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
+        warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
+        seed_everything(experiment.seed, verbose=False)
+        task = build_task(prepared, experiment)
+        curve, best = _train(data, experiment, folder, task, resume)
+    return Fitted(
+        prepared,
+        experiment,
+        task,
+        folder,
+        data,
+        measured
+        | {
+            "fit/kernel": task.kernel,
+            "fit/seconds": curve.fit_seconds,
+            "fit/items_per_second": curve.items_trained / max(curve.fit_seconds, 1e-9),
+            "fit/peak_rss_mb": peak_rss_mb(),
+        },
+        curve.rows,
+        best,
+    )
+
+
+def load(
+    prepared: PreparedData, experiment: Experiment, folder: str | Path, checkpoint: str | Path
+) -> Fitted:
+    """A model with the weights of a checkpoint.
+
+    Raises:
+        TrainingError: the checkpoint cannot be read, or belongs to other data or another model.
+    """
+    choose_threads(experiment.num_threads)
+    measured = _identity(prepared, experiment)
+    with isolate_rng():
+        task = build_task(prepared, experiment)
+    stored = load_checkpoint(checkpoint)
+    task.on_load_checkpoint(stored)
+    task.load_state_dict(stored["state_dict"])
+    data = RunData(prepared.split, prepared.catalog)
+    return Fitted(prepared, experiment, task, Path(folder), data, measured)
+
+
+def build_task(prepared: PreparedData, experiment: Experiment) -> EmbeddingTask:
+    """The LightningModule of an experiment, untrained."""
+    identity = {
+        "vocabulary hash": prepared.vocabulary_hash,
+        "split hash": prepared.split_hash,
+    }
+    net = experiment.model(items=known_items(prepared))
+    return EmbeddingTask(
+        net, experiment.optimizer, experiment.schedule, identity, experiment.configuration
+    )
+
+
+def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
+    """The data module of an experiment."""
+    return experiment.data(
+        catalog=data.catalog, split=data.split, graph=data.graph, seed=experiment.seed
+    )
+
+
+def _identity(prepared: PreparedData, experiment: Experiment) -> Metrics:
+    return {
+        "data/num_items": len(prepared.catalog),
+        "data/num_pairs": prepared.num_pairs,
+        "seed": experiment.seed,
+        "hash/split": prepared.split_hash,
+        "hash/vocabulary": prepared.vocabulary_hash,
+        **provenance(),
+    }
+
+
+def _train(
+    data: RunData,
+    experiment: Experiment,
+    folder: Path,
+    task: EmbeddingTask,
+    resume: str | Path | None,
+) -> tuple[LearningCurve, float | None]:
+    """Train, then load the best checkpoint into the task; returns the curve and the best metric."""
+    module, pairs = build_data(data, experiment), data.evaluation_pairs("val")
+    curve = experiment.curve(pairs=pairs, folder=folder, seed=experiment.split.seed)
+    known = [name for name in curve.columns if name.startswith("val/")]
+    if experiment.monitor not in known:
+        raise ValueError(f"monitor must be one of {', '.join(known)}, got {experiment.monitor}")
+    best = BestCheckpoint(folder / "checkpoints", experiment.monitor)
+    logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
+    callbacks: list[Callback] = [curve, best, StopOnSignal(folder / "checkpoints" / "last.ckpt")]
+    if experiment.progress_bar:
+        callbacks.append(TrainingBar(curve))
+    trainer = experiment.trainer(
+        callbacks=callbacks,
+        logger=logger,
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=folder,
+        enable_model_summary=False,
+        enable_progress_bar=experiment.progress_bar,
+    )
+    try:
+        trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
+    finally:
+        logger.experiment.close()
+    if best.best_model_path:
+        task.load_state_dict(load_checkpoint(best.best_model_path)["state_dict"])
+    score = best.best_model_score
+    return curve, None if score is None else float(score)

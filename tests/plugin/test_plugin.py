@@ -1,0 +1,104 @@
+"""The package of a user's own beside this file, by the commands that a user types."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.run_cases import ROOT, metrics, rows
+
+HERE = Path(__file__).parent
+SMALL = (
+    "model.embedding_dim=8",
+    "trainer.max_epochs=2",
+    "trainer.enable_progress_bar=false",
+    "data.walks_per_batch=120",
+    "evaluation.replicates=0",
+    "num_threads=1",
+)
+
+
+def run(folder: Path, *arguments: str, path: Path = HERE) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True, text=True, cwd=folder, timeout=300,
+        env=os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"},
+    )  # fmt: skip
+
+
+def train(folder: Path, *arguments: str, path: Path = HERE) -> subprocess.CompletedProcess:
+    own = ["--config-dir", str(HERE / "conf")]
+    return run(folder, str(ROOT / "train.py"), *own, *arguments, *SMALL, path=path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("plugin")
+
+
+@pytest.fixture(scope="module")
+def swept(folder: Path) -> Path:
+    """A sweep over the model of the package and one of the project, on one catalogue."""
+    done = train(
+        folder, "-m", "experiment=skipgram_tied,skipgram", "plugins=[my_package]",
+        "catalog.num_items=400", "hydra.sweep.dir=sweep",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "sweep"
+
+
+def test_the_model_trains_and_has_its_curve(swept: Path) -> None:
+    (tied,) = (path for path in swept.iterdir() if "skipgram_tied" in path.name)
+    found = metrics(tied)
+    assert found["test/auc/uniform/all"] > found["baseline/popularity/auc/uniform/all"]
+    assert len(rows(tied)) > 2
+
+
+def test_the_baseline_stands_in_the_metrics_and_in_the_table(swept: Path) -> None:
+    for path in (path for path in swept.iterdir() if path.is_dir()):
+        assert 0 < metrics(path)["baseline/similar_degree/auc/uniform/all"] < 1
+        assert metrics(path)["baseline/similar_degree/hr@10/all"] >= 0
+
+
+def test_the_model_has_its_row_in_the_comparison(swept: Path) -> None:
+    done = run(swept.parent, "-m", "recsys_lab.report", str(swept))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (table,) = swept.rglob("*.md")
+    assert "| skipgram_tied | 1 |" in table.read_text()
+    assert "| similar degree |" in table.read_text()
+
+
+def test_the_reader_feeds_a_run(folder: Path) -> None:
+    baskets = [f"i{k} i{(k + 1) % 300} i{(k + 7) % 300}\n" for k in range(300)]
+    (folder / "baskets.txt").write_text("".join(baskets))
+    catalog = ["catalog=baskets", "catalog.path=baskets.txt", "plugins=[my_package]"]
+    done = train(folder, *catalog, "hydra.run.dir=baskets")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert metrics(folder / "baskets")["data/num_pairs"] == 900
+    done = train(folder, *catalog, "catalog.min_items=1")
+    assert done.returncode == 1
+    assert "catalog.min_items must be >= 2, got 1" in done.stdout
+
+
+@pytest.mark.parametrize("sweep", [[], ["-m", "seed=0,1"]])
+def test_a_typo_in_an_experiment_of_ones_own_is_answered(folder: Path, sweep: list) -> None:
+    done = train(folder, *sweep, "experiment=skipgram_tide")
+    assert done.returncode == 1
+    assert "experiment has no choice 'skipgram_tide'" in done.stderr
+    assert "did you mean skipgram_tied?" in done.stderr
+
+
+@pytest.mark.parametrize("sweep", [[], ["-m"]])
+def test_a_package_is_refused_without_its_line(folder: Path, sweep: list) -> None:
+    done = train(folder, *sweep, "experiment=skipgram_tied", "plugins=[]")
+    assert done.returncode == 1
+    assert "add the line plugins: [my_package]" in done.stdout + done.stderr
+
+
+def test_a_package_that_cannot_be_imported_is_named(folder: Path) -> None:
+    done = train(folder, "experiment=skipgram_tied", path=folder)
+    assert done.returncode == 1
+    assert "plugins: cannot import 'my_package'" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr

@@ -77,6 +77,7 @@ def ours(size: str, folder: str, overrides: list[str]) -> Run:
 def fit(size: str, folder: str, overrides: list[str]) -> Run:
     """The fit of a run, with its callbacks and loggers, under Lightning's profiler."""
     from recsys_lab.run.experiment import _build, _build_task, _fit
+    from recsys_lab.run.run_data import RunData
 
     cfg = configuration([*COMMAND, "+trainer.profiler=simple", *overrides])
     inputs = Inputs(size, folder)
@@ -86,7 +87,8 @@ def fit(size: str, folder: str, overrides: list[str]) -> Run:
     run_folder.mkdir(parents=True)
     data = _build(cfg.data)(catalog=prepared.catalog, split=prepared.split, seed=cfg.seed)
     task = _build_task(cfg, prepared)
-    (metrics, _), measured = timed(_fit, cfg, run_folder, prepared, task, data)
+    run_data = RunData(prepared.split, prepared.catalog)
+    (metrics, _), measured = timed(_fit, cfg, run_folder, run_data, task, data)
     durations = task.trainer.profiler.recorded_durations  # type: ignore[attr-defined]
     spent = {name: sum(times) for name, times in durations.items()}
     figures = spent.pop(FIGURES, 0.0)

@@ -84,10 +84,11 @@ def _shown_columns(
 ) -> tuple[dict[str, str], list[str]]:
     """Columns that have a value in some row and find room before `last`, and names without room."""
     is_cold = _is_cold(metrics)
-    listed = {m.name.upper(): m.name for m in RANKING if m.is_shown_cold or not is_cold}
-    own = {name.upper().replace("@", "\n@"): name for name in unlisted_metrics(metrics)}
-    columns = _COLD_AUC_COLUMNS if is_cold else _AUC_COLUMNS
-    columns = columns | {title: f"{name}/all" for title, name in (listed | own).items()}
+    names = [metric.name for metric in RANKING if metric.is_shown_cold or not is_cold]
+    columns = dict(_COLD_AUC_COLUMNS if is_cold else _AUC_COLUMNS)
+    for name in [*names, *unlisted_metrics(metrics)]:
+        title = name.upper() if len(name) <= _NUMBER + 1 else name.upper().replace("@", "\n@")
+        columns[title] = f"{name}/all"
     room = WIDTH - _MIN_LABEL - _FRAME - 1 - (_column_width(last) if last else 0)
     shown, left_out = {}, []
     for title, name in columns.items():

@@ -5,10 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 
+from recsys_lab.config.configuration import check_configuration, register_resolvers
 from recsys_lab.config.overrides import explain_overrides
 from recsys_lab.readers.synthetic import write_synthetic
 from tests.documented import (
@@ -25,6 +28,7 @@ from tests.documented import (
 )
 from tests.run_cases import ROOT
 
+Call = tuple[str, list[str]]  # a program and its arguments
 DOCUMENTED = documented_commands()
 # What a run can be called with after it: the commands with a placeholder come last.
 ORDER = {"recsys_lab.readers.synthetic": 0, "train.py": 1}
@@ -55,7 +59,7 @@ def stage(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_all(calls: list[tuple[str, list[str]]], stage: Path) -> list[str]:
+def run_all(calls: list[Call], stage: Path) -> list[str]:
     """Run the calls in one process; returns what those that fail have printed."""
     folders = os.pathsep.join(map(str, (ROOT, os.environ.get("PYTHONPATH", ""))))
     done = subprocess.run(
@@ -74,11 +78,11 @@ def run_all(calls: list[tuple[str, list[str]]], stage: Path) -> list[str]:
     return [text[-2000:] for text, code in zip(printed, codes, strict=True) if code != 0]
 
 
-def distinct(calls: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
+def distinct(calls: list[Call]) -> list[Call]:
     """Each call once, in the order in which one makes what the next one reads."""
     once = {json.dumps(call): call for call in calls}.values()
 
-    def place(call: tuple[str, list[str]]) -> tuple[int, bool, bool]:
+    def place(call: Call) -> tuple[int, bool, bool]:
         has_placeholder = any("..." in word for word in call[1])
         return ORDER.get(call[0], 2), has_placeholder, len(call[1]) > len(small("train.py", []))
 
@@ -119,44 +123,61 @@ def test_extras_exist() -> None:
     assert "BIN := .venv/bin\n" in (ROOT / "Makefile").read_text()  # whose `activate` is named
 
 
-def test_overrides_can_be_composed() -> None:
-    """Those of sweeps in every combination."""
-    for command in [*of("train.py"), *from_make()]:
-        if command.program == "train.py":
-            plain = [w for w in command.arguments if not w.startswith(("hydra/", "hydra.launcher"))]
-            complaint = explain_overrides(plain, ROOT / "conf")
-            assert complaint is None, f"{command.place}: {command.text}: {complaint}"
+def test_every_configuration_is_accepted() -> None:
+    """That of every command, those of sweeps in every combination."""
+    register_resolvers()
+    trained = [command for command in [*DOCUMENTED, *from_make()] if command.program == "train.py"]
+    assert len(trained) > 30
+    for command in {command.words: command for command in trained}.values():
+        words = [w for w in command.arguments if not w.startswith(("hydra/", "hydra.launcher"))]
+        complaint = explain_overrides(words, ROOT / "conf")
+        assert complaint is None, f"{command.place}: {command.text}: {complaint}"
+        if "--help" not in words:
+            chosen = [w for w in first_job(words) if not w.startswith("hydra")]
+            with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+                check_configuration(compose("config", overrides=chosen))
 
 
-def test_commands_run(stage: Path) -> None:
-    """A sweep by its first job, a benchmark as far as its options."""
-    calls = []
-    for command in [*DOCUMENTED, *from_make()]:
+def calls_of(commands: Iterable[Command]) -> list[Call]:
+    """What runs the commands: a sweep by its first job, a benchmark as far as its options."""
+    calls: list[Call] = []
+    for command in commands:
         if command.program == "benchmarks":
             calls.append(("parse benchmarks", command.arguments))
         elif command.program == "train.py":
             calls.append(("train.py", small("train.py", first_job(command.arguments))))
         elif command.program not in ("make", "pip", "activate"):
             calls.append((command.program, small(command.program, command.arguments)))
-    calls = distinct(calls)
-    assert len(calls) > 20
-    failed = run_all(calls, stage)
-    assert not failed, "\n".join(failed)
+    return distinct(calls)
+
+
+def test_commands_run(stage: Path) -> None:
+    """Those of the README; of the other pages, what does not train, or trains what is reported."""
+
+    def is_chosen(command: Command) -> bool:
+        is_needed = any(word.startswith("hydra.sweep.dir") for word in command.words)
+        return command.program != "train.py" or command.place.startswith("README") or is_needed
+
+    chosen = filter(is_chosen, DOCUMENTED)
+    assert not (failed := run_all(calls_of(chosen), stage)), "\n".join(failed)
+
+
+@pytest.mark.soak
+def test_commands_of_all_pages_run(stage: Path) -> None:
+    calls = calls_of([*DOCUMENTED, *from_make()])
+    assert not (failed := run_all(calls, stage)), "\n".join(failed)
 
 
 @pytest.mark.soak
 def test_sweeps_and_benchmarks_run(stage: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    calls = []
+    calls: list[Call] = [("train.py", small("train.py", []))]  # for reports to find
     for command in [*DOCUMENTED, *from_make()]:
         if command.program == "benchmarks":
-            arguments = [
-                word for word in command.arguments if word not in ("--peers-python", "...")
-            ]
+            arguments = [w for w in command.arguments if w not in ("--peers-python", "...")]
             calls.append(("benchmarks", small("benchmarks", arguments)))
         elif command.program == "train.py" and "-m" in command.arguments:
             calls.append(("train.py", small("train.py", command.arguments)))
         elif command.program == "recsys_lab.report":
             calls.append((command.program, command.arguments))
-    failed = run_all(distinct(calls), stage)
-    assert not failed, "\n".join(failed)
+    assert not (failed := run_all(distinct(calls), stage)), "\n".join(failed)

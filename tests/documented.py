@@ -140,6 +140,8 @@ def first_job(overrides: list[str]) -> list[str]:
 
 
 def _first_value(word: str) -> str:
+    if word.startswith("--") or "=" not in word:  # an option or its value
+        return word
     override = OverridesParser.create().parse_override(word)
     if not override.is_sweep_override():
         return word

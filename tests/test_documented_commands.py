@@ -30,6 +30,7 @@ from tests.run_cases import ROOT
 
 Call = tuple[str, list[str]]  # a program and its arguments
 DOCUMENTED = documented_commands()
+EXAMPLE = ROOT / "tests" / "plugin"  # the package and the configuration of docs/adding-code.md
 # What a run can be called with after it: the commands with a placeholder come last.
 ORDER = {"recsys_lab.readers.synthetic": 0, "train.py": 1}
 
@@ -56,6 +57,8 @@ def stage(tmp_path: Path) -> Path:
         (tmp_path / name).write_text("\n".join(pairs))
     sessions = [" ".join(f"i{a + k:03d}" for k in range(5)) for a in range(150)]
     (tmp_path / "sessions.txt").write_text("\n".join(sessions))
+    for folder in filter(Path.is_dir, EXAMPLE.glob("[!_]*")):
+        (tmp_path / folder.name).symlink_to(folder)
     return tmp_path
 
 
@@ -123,8 +126,9 @@ def test_extras_exist() -> None:
     assert "BIN := .venv/bin\n" in (ROOT / "Makefile").read_text()  # whose `activate` is named
 
 
-def test_every_configuration_is_accepted() -> None:
+def test_every_configuration_is_accepted(stage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of every command, those of sweeps in every combination."""
+    monkeypatch.chdir(stage)
     register_resolvers()
     trained = [command for command in [*DOCUMENTED, *from_make()] if command.program == "train.py"]
     assert len(trained) > 30
@@ -132,7 +136,7 @@ def test_every_configuration_is_accepted() -> None:
         words = [w for w in command.arguments if not w.startswith(("hydra/", "hydra.launcher"))]
         complaint = explain_overrides(words, ROOT / "conf")
         assert complaint is None, f"{command.place}: {command.text}: {complaint}"
-        if "--help" not in words:
+        if not any(word.startswith("--") for word in words):
             chosen = [w for w in first_job(words) if not w.startswith("hydra")]
             with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
                 check_configuration(compose("config", overrides=chosen))
@@ -155,7 +159,7 @@ def test_commands_run(stage: Path) -> None:
     """Those of the README; of the other pages, what does not train, or trains what is reported."""
 
     def is_chosen(command: Command) -> bool:
-        is_needed = any(word.startswith("hydra.sweep.dir") for word in command.words)
+        is_needed = any(w.startswith(("hydra.sweep.dir", "--config-dir")) for w in command.words)
         return command.program != "train.py" or command.place.startswith("README") or is_needed
 
     chosen = filter(is_chosen, DOCUMENTED)

@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint types check compare tensorboard bench clean
+.PHONY: help train test soak lint types docs check compare tensorboard bench clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -17,6 +17,10 @@ train: $(BIN)/.train  ## train and evaluate; overrides go into ARGS, as in make 
 test: $(BIN)/.dev  ## run the tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
+soak: $(BIN)/.dev  ## run the slow tests, which `make test` leaves out
+	$(INSTALL) -e '.[sweep]'
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
 lint: $(BIN)/.dev  ## style and common mistakes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -24,7 +28,10 @@ lint: $(BIN)/.dev  ## style and common mistakes
 types: $(BIN)/.dev  ## static types
 	$(BIN)/mypy
 
-check: lint types test  ## lint, types and tests: what continuous integration runs
+docs: $(BIN)/.docs  ## build the documentation into site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+check: lint types docs test  ## lint, types, documentation and tests: what continuous integration runs
 
 compare: $(BIN)/.train  ## run all presets with three seeds and compare them; COMPARE="..." overrides
 	rm -rf outputs/compare
@@ -38,8 +45,8 @@ tensorboard: $(BIN)/.train  ## show the curves of all runs
 bench: $(BIN)/.bench  ## measure against peers, as in make bench ARGS="walks --size electronics"
 	$(BIN)/python -m benchmarks $(or $(ARGS),train)
 
-clean:  ## remove the environment and the caches; results stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## remove the environment, the site and the caches; results stay
+	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -52,6 +59,11 @@ $(BIN)/.train: pyproject.toml constraints.txt | $(BIN)/python
 $(BIN)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the project and its development tools into .venv (once)"
 	$(INSTALL) -e '.[dev]'
+	@touch $@ $(BIN)/.train
+
+$(BIN)/.docs: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the project and what builds its documentation into .venv (once)"
+	$(INSTALL) -e '.[docs]'
 	@touch $@ $(BIN)/.train
 
 $(BIN)/.bench: pyproject.toml constraints.txt | $(BIN)/python

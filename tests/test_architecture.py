@@ -1,6 +1,7 @@
 """The shape of the tree: imports point one way, files and functions stay small."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,11 @@ def test_every_room_has_its_place() -> None:
     folders = {path.parent.name for path in SOURCES} - {"recsys_lab"}
     assert folders == set(ALLOWED)
     assert {path.name for path in SOURCES if path.parent.name == "recsys_lab"} == {"__init__.py"}
+
+
+def test_the_documentation_names_every_room() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    assert set(re.findall(r"^  (\w+)/ ", text, re.MULTILINE)) == set(ALLOWED)
 
 
 def test_no_file_bears_the_name_of_another() -> None:

@@ -1,0 +1,54 @@
+"""Runs commands of the documentation one after the other, in one process.
+
+A process of its own for each would spend most of its time on imports. Reads a list of
+(program, arguments) from standard input and writes their exit codes to `codes.json`, line by line.
+"""
+
+import json
+import runpy
+import sys
+import traceback
+from pathlib import Path
+
+from recsys_lab.compute.process import prepare_process
+from tests.run_cases import ROOT
+
+PLACEHOLDERS = {"outputs/train/runs/...": "runs", "outputs/train/multiruns/...": "multiruns"}
+
+
+def fill(argument: str) -> str:
+    """The argument with the first folder that there is in place of `...`."""
+    for placeholder, kind in PLACEHOLDERS.items():
+        if placeholder in argument:
+            folder = min(Path("outputs/train", kind).iterdir())
+            argument = argument.replace(placeholder, str(folder))
+    return argument
+
+
+def call(program: str, arguments: list[str]) -> object:
+    sys.argv = [str(ROOT / program), *map(fill, arguments)]
+    try:
+        if program == "train.py":
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        elif program == "parse benchmarks":
+            from benchmarks.__main__ import parse
+
+            parse(sys.argv[1:])
+        else:
+            runpy.run_module(program, run_name="__main__")
+    except SystemExit as stopped:
+        return stopped.code or 0
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    prepare_process()
+    codes = []
+    for number, (program, arguments) in enumerate(json.load(sys.stdin)):
+        print(f"\n#### {number}: {program} {arguments}", flush=True)  # noqa: T201
+        codes.append(call(program, arguments))
+        sys.stdout.flush()
+        Path("codes.json").write_text(json.dumps(codes, default=str))

@@ -1,0 +1,187 @@
+"""Every command in the README and in docs/ runs, at a small size."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from recsys_lab.config.configuration import check_configuration, register_resolvers
+from recsys_lab.config.overrides import explain_overrides
+from recsys_lab.readers.synthetic import write_synthetic
+from tests.documented import (
+    PAGES,
+    PROGRAMS,
+    Command,
+    UnknownCommandError,
+    absent_extras,
+    blocks,
+    documented_commands,
+    first_job,
+    recipe,
+    small,
+)
+from tests.run_cases import ROOT
+
+Call = tuple[str, list[str]]  # a program and its arguments
+DOCUMENTED = documented_commands()
+EXAMPLE = ROOT / "tests" / "plugin"  # the package and the configuration of docs/adding-code.md
+# What a run can be called with after it: the commands with a placeholder come last.
+ORDER = {"recsys_lab.readers.synthetic": 0, "train.py": 1}
+
+
+def of(*programs: str) -> list[Command]:
+    return [command for command in DOCUMENTED if command.program in programs]
+
+
+def from_make() -> list[Command]:
+    return [inner for command in of("make") for inner in recipe(command)]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Path:
+    """A folder with the files that the commands name."""
+    for name in ("meta_Beauty.json.gz", "FILE"):
+        write_synthetic(str(tmp_path / name), 300, 0)
+    edges = [(a, a + step) for a in range(200) for step in (1, 2, 3, 5, 8)]
+    lines = [f"i{a:03d},i{b:03d}" for a, b in edges]
+    for name in ("train.csv", "a, b.csv"):
+        (tmp_path / name).write_text("\n".join(lines))
+    for name, step in (("val.csv", 4), ("test.csv", 7)):
+        pairs = [f"i{a:03d},i{a + step:03d},1\ni{a:03d},i{a + 60:03d},0" for a in range(100)]
+        (tmp_path / name).write_text("\n".join(pairs))
+    sessions = [" ".join(f"i{a + k:03d}" for k in range(5)) for a in range(150)]
+    (tmp_path / "sessions.txt").write_text("\n".join(sessions))
+    for folder in filter(Path.is_dir, EXAMPLE.glob("[!_]*")):
+        (tmp_path / folder.name).symlink_to(folder)
+    return tmp_path
+
+
+def run_all(calls: list[Call], stage: Path) -> list[str]:
+    """Run the calls in one process; returns what those that fail have printed."""
+    folders = os.pathsep.join(map(str, (ROOT, os.environ.get("PYTHONPATH", ""))))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.documented_driver"],
+        input=json.dumps(calls),
+        cwd=stage,
+        env=os.environ | {"PYTHONPATH": folders, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    codes = json.loads((stage / "codes.json").read_text())
+    printed = re.split(r"^#### ", done.stdout, flags=re.MULTILINE)[1:]
+    assert len(codes) == len(calls), done.stdout[-3000:]
+    return [text[-2000:] for text, code in zip(printed, codes, strict=True) if code != 0]
+
+
+def distinct(calls: list[Call]) -> list[Call]:
+    """Each call once, in the order in which one makes what the next one reads."""
+    once = {json.dumps(call): call for call in calls}.values()
+
+    def place(call: Call) -> tuple[int, bool, bool]:
+        has_placeholder = any("..." in word for word in call[1])
+        return ORDER.get(call[0], 2), has_placeholder, len(call[1]) > len(small("train.py", []))
+
+    return sorted(once, key=place)
+
+
+def test_every_command_is_of_a_kind_that_is_tested() -> None:
+    assert len({command.program for command in DOCUMENTED}) >= 7
+    with pytest.raises(UnknownCommandError, match=r"page:1: .* python other\.py"):
+        _ = Command("page:1", ("python", "other.py")).program
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_stand_in_blocks_of_their_own(page: Path) -> None:
+    """Where they are found: no other block holds a line that begins with a program."""
+    for first, language, text in blocks(page):
+        others = text.splitlines() if language != "sh" else []
+        found = [
+            line for line in others if line.strip().startswith(tuple(f"{p} " for p in PROGRAMS))
+        ]
+        assert not found, f"line {first}: {found}"
+
+
+def test_targets_exist() -> None:
+    assert from_make()
+    help_text = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
+    for command in of("make"):
+        assert re.search(rf"^{command.words[1]}\s", help_text, re.MULTILINE), command
+
+
+def test_extras_exist() -> None:
+    commands = of("pip")
+    assert commands
+    for command in commands:
+        assert not absent_extras(command), command
+    wrong = Command("page:1", ("pip", "install", "-c", "constraints.txt", "-e", ".[sweeps]"))
+    assert absent_extras(wrong) == {"sweeps"}
+    assert "BIN := .venv/bin\n" in (ROOT / "Makefile").read_text()  # whose `activate` is named
+
+
+def test_every_configuration_is_accepted(stage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of every command, those of sweeps in every combination."""
+    monkeypatch.chdir(stage)
+    register_resolvers()
+    trained = [command for command in [*DOCUMENTED, *from_make()] if command.program == "train.py"]
+    assert len(trained) > 30
+    for command in {command.words: command for command in trained}.values():
+        words = [w for w in command.arguments if not w.startswith(("hydra/", "hydra.launcher"))]
+        complaint = explain_overrides(words, ROOT / "conf")
+        assert complaint is None, f"{command.place}: {command.text}: {complaint}"
+        if not any(word.startswith("--") for word in words):
+            chosen = [w for w in first_job(words) if not w.startswith("hydra")]
+            with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+                check_configuration(compose("config", overrides=chosen))
+
+
+def calls_of(commands: Iterable[Command]) -> list[Call]:
+    """What runs the commands: a sweep by its first job, a benchmark as far as its options."""
+    calls: list[Call] = []
+    for command in commands:
+        if command.program == "benchmarks":
+            calls.append(("parse benchmarks", command.arguments))
+        elif command.program == "train.py":
+            calls.append(("train.py", small("train.py", first_job(command.arguments))))
+        elif command.program not in ("make", "pip", "activate"):
+            calls.append((command.program, small(command.program, command.arguments)))
+    return distinct(calls)
+
+
+def test_commands_run(stage: Path) -> None:
+    """Those of the README; of the other pages, what does not train, or trains what is reported."""
+
+    def is_chosen(command: Command) -> bool:
+        is_needed = any(w.startswith(("hydra.sweep.dir", "--config-dir")) for w in command.words)
+        return command.program != "train.py" or command.place.startswith("README") or is_needed
+
+    chosen = filter(is_chosen, DOCUMENTED)
+    assert not (failed := run_all(calls_of(chosen), stage)), "\n".join(failed)
+
+
+@pytest.mark.soak
+def test_commands_of_all_pages_run(stage: Path) -> None:
+    calls = calls_of([*DOCUMENTED, *from_make()])
+    assert not (failed := run_all(calls, stage)), "\n".join(failed)
+
+
+@pytest.mark.soak
+def test_sweeps_and_benchmarks_run(stage: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    calls: list[Call] = [("train.py", small("train.py", []))]  # for reports to find
+    for command in [*DOCUMENTED, *from_make()]:
+        if command.program == "benchmarks":
+            arguments = [w for w in command.arguments if w not in ("--peers-python", "...")]
+            calls.append(("benchmarks", small("benchmarks", arguments)))
+        elif command.program == "train.py" and "-m" in command.arguments:
+            calls.append(("train.py", small("train.py", command.arguments)))
+        elif command.program == "recsys_lab.report":
+            calls.append((command.program, command.arguments))
+    assert not (failed := run_all(distinct(calls), stage)), "\n".join(failed)

@@ -25,7 +25,7 @@ from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
 from recsys_lab.run.argument_names import named, with_prefixes
-from recsys_lab.run.fitting import Experiment, fit, load
+from recsys_lab.run.fitting import Experiment, call_with, fit, load
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         if configuration["model"].get("kernel") == "fused" and not (
             on_cpu and takes_tables(optimizer)
         ):
-            raise ConfigurationError(FUSED_NEEDS)  # before any data is read
+            raise ValueError(FUSED_NEEDS)  # before any data is read
     return Experiment(
         source=build["catalog"](),
         split=build["split"](),
@@ -156,12 +156,10 @@ def _data_factory(configuration: Mapping[str, Any]) -> Callable[..., LightningDa
 
     def call(**pieces: Any) -> LightningDataModule:
         if source is not None:
-            build = _factory(configuration, "data.source")
-            names = arguments["data.source"]
-            pieces["source"] = build(**{n: p for n, p in pieces.items() if n in names})
+            with named({"data.source": arguments["data.source"]}):
+                pieces["source"] = call_with(factory(source), pieces)
         with named(arguments):
-            wanted = {n: p for n, p in pieces.items() if n in arguments["data"]}
-            return factory(section)(**wanted)
+            return call_with(factory(section), pieces)
 
     return call
 

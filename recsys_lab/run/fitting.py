@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ class Experiment:
         split: how it is split; its seed also draws the samples of the evaluation.
         prepared_dir: where prepared data is kept.
         model: items -> net (`recsys_lab.models.task.EmbeddingNet`).
-        data: catalog, split, graph (of the training pairs), seed -> data module.
+        data: -> data module; called with those of catalog, split, graph (of the training pairs) and
+            seed that its signature names.
         optimizer: parameters -> optimiser.
         schedule: share of the base rate by progress.
         trainer: callbacks, logger, plugins and folders -> Lightning's trainer.
@@ -213,9 +215,15 @@ def build_task(prepared: PreparedData, experiment: Experiment) -> EmbeddingTask:
 
 def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
     """The data module of an experiment."""
-    return experiment.data(
-        catalog=data.catalog, split=data.split, graph=data.graph, seed=experiment.seed
-    )
+    pieces = {"catalog": data.catalog, "split": data.split, "seed": experiment.seed}
+    return call_with(experiment.data, pieces | {"graph": data.graph})
+
+
+def call_with(function: Callable[..., Any], pieces: Mapping[str, Any]) -> Any:
+    """Call a function with those of the pieces that its signature names."""
+    parameters = signature(function).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return function(**{n: piece for n, piece in pieces.items() if takes_all or n in parameters})
 
 
 def _identity(prepared: PreparedData, experiment: Experiment) -> Metrics:

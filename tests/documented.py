@@ -34,7 +34,7 @@ _TINY = {  # options that make other programs small; the last one given counts
     "recsys_lab.readers.synthetic": ["--num-items", "300"],
     "recsys_lab.report": [],
     "benchmarks.ablations": ["--items", "300", "--dim", "4", "--epochs", "1", "--copies", "1"],
-    "benchmarks": ["--size", "tiny", "--repeats", "1", "--threads", "1"],
+    "benchmarks": [],
 }
 
 

@@ -98,7 +98,8 @@ def _commands_of(page: Path) -> Iterator[Command]:
     prose = _FENCE.sub(lambda found: "\n" * found[0].count("\n"), text)
     for found in _INLINE.finditer(prose):
         words = shlex.split(" ".join(found[1].split()))
-        if words[:2] != ["python", "-m"] or len(words) > 3:  # else the name of a program
+        is_name = len(words) <= 3 and (words[:2] == ["python", "-m"] or words[0] == "pip")
+        if not is_name:
             yield Command(f"{name}:{prose.count(chr(10), 0, found.start()) + 1}", tuple(words))
 
 

@@ -34,7 +34,7 @@ _TINY = {  # options that make other programs small; the last one given counts
     "recsys_lab.readers.synthetic": ["--num-items", "300"],
     "recsys_lab.report": [],
     "benchmarks.ablations": ["--items", "300", "--dim", "4", "--epochs", "1", "--copies", "1"],
-    "benchmarks": ["--size", "tiny", "--repeats", "1", "--threads", "1"],
+    "benchmarks": [],
 }
 
 
@@ -98,7 +98,8 @@ def _commands_of(page: Path) -> Iterator[Command]:
     prose = _FENCE.sub(lambda found: "\n" * found[0].count("\n"), text)
     for found in _INLINE.finditer(prose):
         words = shlex.split(" ".join(found[1].split()))
-        if words[:2] != ["python", "-m"] or len(words) > 3:  # else the name of a program
+        is_name = len(words) <= 3 and (words[:2] == ["python", "-m"] or words[0] == "pip")
+        if not is_name:
             yield Command(f"{name}:{prose.count(chr(10), 0, found.start()) + 1}", tuple(words))
 
 

@@ -173,14 +173,12 @@ def test_commands_of_all_pages_run(stage: Path) -> None:
 
 
 @pytest.mark.soak
-def test_sweeps_and_benchmarks_run(stage: Path) -> None:
+def test_sweeps_run(stage: Path) -> None:
+    """With all their jobs, and the reports on them; `test_benchmarks` runs the benchmarks."""
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     calls: list[Call] = [("train.py", small("train.py", []))]  # for reports to find
     for command in [*DOCUMENTED, *from_make()]:
-        if command.program == "benchmarks":
-            arguments = [w for w in command.arguments if w not in ("--peers-python", "...")]
-            calls.append(("benchmarks", small("benchmarks", arguments)))
-        elif command.program == "train.py" and "-m" in command.arguments:
+        if command.program == "train.py" and "-m" in command.arguments:
             calls.append(("train.py", small("train.py", command.arguments)))
         elif command.program == "recsys_lab.report":
             calls.append((command.program, command.arguments))

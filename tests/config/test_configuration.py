@@ -142,6 +142,7 @@ def test_an_integer_is_a_number() -> None:
         (["experiment=skipgram_tunned"], ["no choice 'skipgram_tunned'", "mean skipgram_tuned?"]),
         (["-m", "experiment=skipgram,nothing", "seed=0,1"], ["no choice 'nothing'", "cold_start"]),
         (["-m", "experiment=glob(mfx*)"], ["experiment has no choice 'mfx*'", "mf_pairs"]),
+        (["seed=0,1", "-m", "data=pairs"], ["cannot read 'data=pairs'", "-m go before"]),
         (["--config-dir", "nowhere"], ["--config-dir: there is no folder nowhere"]),
         (["--cfg", "job", "nonsense=1"], ["unknown key 'nonsense'"]),
         (["seed.x=1"], ["cannot use 'seed.x=1'"]),

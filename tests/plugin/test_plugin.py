@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.run_cases import ROOT, metrics, rows
@@ -29,7 +30,7 @@ def run(folder: Path, *arguments: str, path: Path = HERE) -> subprocess.Complete
 
 
 def train(folder: Path, *arguments: str, path: Path = HERE) -> subprocess.CompletedProcess:
-    own = ["--config-dir", str(HERE / "conf")]
+    own = ["--config-dir", str(HERE / "my_conf")]
     return run(folder, str(ROOT / "train.py"), *own, *arguments, *SMALL, path=path)
 
 
@@ -80,6 +81,20 @@ def test_the_reader_feeds_a_run(folder: Path) -> None:
     done = train(folder, *catalog, "catalog.min_items=1")
     assert done.returncode == 1
     assert "catalog.min_items must be >= 2, got 1" in done.stdout
+
+
+def test_the_encoder_takes_part_in_a_run(folder: Path) -> None:
+    fixed = np.random.default_rng(0).normal(size=(300, 12))
+    np.save(folder / "fixed.npy", fixed)
+    catalog = ["catalog=baskets", "catalog.path=baskets.txt", "plugins=[my_package]"]
+    model = ["model=skipgram_fixed", "model.path=fixed.npy"]
+    done = train(folder, *catalog, *model, "hydra.run.dir=fixed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert metrics(folder / "fixed")["test/coverage/all"] == 1
+    np.save(folder / "few.npy", fixed[:7])
+    done = train(folder, *catalog, model[0], "model.path=few.npy")
+    assert done.returncode == 1
+    assert "model.path must hold 300 vectors, one for each item, got 7" in done.stdout
 
 
 @pytest.mark.parametrize("sweep", [[], ["-m", "seed=0,1"]])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra._internal.utils import get_args_parser  # what Hydra itself reads the command line by
+from hydra._internal.utils import get_args_parser  # of the command line
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
@@ -23,17 +23,19 @@ _SEARCH_PATH = "hydra.searchpath"
 def explain_overrides(arguments: Sequence[str], folder: Path) -> str | None:
     """One sentence on the first override that cannot be composed, or None if all can.
 
-    Hydra's own message does not list the valid keys. In a sweep every combination of group choices
-    is composed, since each has keys of its own, and every other value once.
+    Hydra's message does not list the valid keys. In a sweep every combination of group choices is
+    composed, since each has its own keys, and every other value once.
 
     Args:
         arguments: command line after the program's name.
         folder: the configuration tree; `--config-dir` and `hydra.searchpath` add to it.
     """
-    options = get_args_parser().parse_args(arguments)
+    options, unread = get_args_parser().parse_known_args(arguments)
+    if unread:
+        return f"cannot read {unread[0]!r}: options such as -m go before the overrides"
     others = (options.help, options.hydra_help, options.info)
     if any(others) or options.shell_completion or options.config_name or options.config_path:
-        return None  # Hydra answers these by itself
+        return None  # Hydra answers these itself
     if options.config_dir and not Path(options.config_dir).is_dir():
         return f"--config-dir: there is no folder {options.config_dir}"
     try:
@@ -47,12 +49,12 @@ def explain_overrides(arguments: Sequence[str], folder: Path) -> str | None:
             own = [o for o in overrides if not o.is_hydra_override()]
             complaints = (tree.explain_job(job) for job in tree.jobs(own))
             return next((found for found in complaints if found is not None), None)
-        except HydraException as error:  # a folder of the search path that is not there
+        except HydraException as error:  # a folder of the search path does not exist
             return str(error).splitlines()[0]
 
 
 class _Tree:
-    """The configuration tree with what the command line adds to it."""
+    """The configuration tree, and the folders that the command line adds to it."""
 
     def __init__(self, overrides: Sequence[Override], config_dir: str | None) -> None:
         added = [f"file://{Path(config_dir).resolve()}"] if config_dir else []
@@ -67,7 +69,7 @@ class _Tree:
         return compose("config", overrides=[*self._search, *lines])
 
     def choices(self, group: str) -> list[str]:
-        """The choices of a group; none if it is no group."""
+        """The choices of a group; none if there is no such group."""
         loader = GlobalHydra.instance().config_loader()
         return sorted(loader.get_group_options(group, config_name="config", overrides=self._search))
 
@@ -90,13 +92,13 @@ class _Tree:
                 yield [*combinations[0], *first[:place], line, *first[place + 1 :]]
 
     def _values(self, override: Override) -> list[str]:
-        """`key=value` for each value; none where Hydra draws them, as from a range."""
+        """`key=value` for each value; none where Hydra computes them, as from a range."""
         if not override.is_sweep_override():
             return [str(override.input_line)]
         key, value = override.get_key_element(), override.value()
         if isinstance(value, Glob):
             choices = self.choices(override.key_or_group)
-            # What matches nothing stands for itself, and is refused like any other choice.
+            # A pattern without a match is kept, and refused like any other choice.
             return [f"{key}={name}" for name in value.filter(choices) or value.include]
         if not override.is_choice_sweep():
             return []

@@ -26,16 +26,9 @@ _BUILDABLE = (
     "recsys_lab.data.sequences.Walks",
     "recsys_lab.data.sequences.sequence_file",
     "recsys_lab.data.sequences.stored_walks",
-    "recsys_lab.models.builders.gensim_word2vec",
-    "recsys_lab.models.builders.matrix_factorization",
-    "recsys_lab.models.builders.skipgram",
-    "recsys_lab.models.builders.skipgram_side_info",
     "recsys_lab.models.optimizers.RowWiseAdagrad",
-    "recsys_lab.models.schedules.constant",
-    "recsys_lab.models.schedules.cosine",
-    "recsys_lab.models.schedules.cosine_restarts",
-    "recsys_lab.models.schedules.linear",
 )
+_OPEN_MODULES = ("recsys_lab.models.builders", "recsys_lab.models.schedules")  # every function
 _NO_PLUGINS = {*sys.stdlib_module_names, "recsys_lab", "torch", "pytorch_lightning", "hydra"}
 
 
@@ -120,10 +113,13 @@ def _is_allowed(target: Any) -> bool:
     """Whether the object itself is one that may be built: a name may lead anywhere."""
     if target in _BUILDABLE:
         return True
+    module, _, name = str(target).rpartition(".")
+    if module in _OPEN_MODULES:
+        found = vars(importlib.import_module(module)).get(name)
+        return inspect.isfunction(found) and found.__module__ == module and name[0] != "_"
     from pytorch_lightning.profilers import Profiler  # late: imports of seconds
     from torch.optim import Optimizer
 
-    module, _, name = str(target).rpartition(".")
     for package, kind in (("torch.optim", Optimizer), ("pytorch_lightning.profilers", Profiler)):
         if module == package:
             found = vars(importlib.import_module(package)).get(name)

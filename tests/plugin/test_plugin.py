@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.run_cases import ROOT, metrics, rows
@@ -29,7 +30,7 @@ def run(folder: Path, *arguments: str, path: Path = HERE) -> subprocess.Complete
 
 
 def train(folder: Path, *arguments: str, path: Path = HERE) -> subprocess.CompletedProcess:
-    own = ["--config-dir", str(HERE / "conf")]
+    own = ["--config-dir", str(HERE / "my_conf")]
     return run(folder, str(ROOT / "train.py"), *own, *arguments, *SMALL, path=path)
 
 
@@ -62,6 +63,14 @@ def test_the_baseline_stands_in_the_metrics_and_in_the_table(swept: Path) -> Non
         assert metrics(path)["baseline/similar_degree/hr@10/all"] >= 0
 
 
+def test_the_metric_is_computed_for_all_scorers(swept: Path) -> None:
+    for path in (path for path in swept.iterdir() if path.is_dir()):
+        for scorer in ("test", "baseline/similar_degree", "baseline/adamic_adar"):
+            found = metrics(path)
+            cut, whole = (found[f"{scorer}/{name}/all"] for name in ("cut_mrr@10", "mrr"))
+            assert found[f"{scorer}/hr@10/all"] / 10 <= cut <= whole
+
+
 def test_the_model_has_its_row_in_the_comparison(swept: Path) -> None:
     done = run(swept.parent, "-m", "recsys_lab.report", str(swept))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -80,6 +89,20 @@ def test_the_reader_feeds_a_run(folder: Path) -> None:
     done = train(folder, *catalog, "catalog.min_items=1")
     assert done.returncode == 1
     assert "catalog.min_items must be >= 2, got 1" in done.stdout
+
+
+def test_the_encoder_takes_part_in_a_run(folder: Path) -> None:
+    fixed = np.random.default_rng(0).normal(size=(300, 12))
+    np.save(folder / "fixed.npy", fixed)
+    catalog = ["catalog=baskets", "catalog.path=baskets.txt", "plugins=[my_package]"]
+    model = ["model=skipgram_fixed", "model.path=fixed.npy"]
+    done = train(folder, *catalog, *model, "hydra.run.dir=fixed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert metrics(folder / "fixed")["test/coverage/all"] == 1
+    np.save(folder / "few.npy", fixed[:7])
+    done = train(folder, *catalog, model[0], "model.path=few.npy")
+    assert done.returncode == 1
+    assert "model.path must hold 300 vectors, one for each item, got 7" in done.stdout
 
 
 @pytest.mark.parametrize("sweep", [[], ["-m", "seed=0,1"]])

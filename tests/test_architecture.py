@@ -99,3 +99,17 @@ def test_no_drawer_for_odds_and_ends() -> None:
 
 def test_entry_point_stays_thin() -> None:
     assert len((ROOT / "train.py").read_text().splitlines()) <= 30
+
+
+def test_benchmarks_use_public_names() -> None:
+    """As somebody does who has only the documentation."""
+    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+        tree = ast.parse(path.read_text())
+        imported = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+        of_package = [n for n in imported if (n.module or "").startswith("recsys_lab")]
+        names = {alias.asname or alias.name for node in of_package for alias in node.names}
+        assert not [name for name in names if name.startswith("_")], path.name
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                private = node.attr.startswith("_") and node.value.id in names
+                assert not private, f"{path.name} uses {node.value.id}.{node.attr}"

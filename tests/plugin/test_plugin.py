@@ -63,6 +63,14 @@ def test_the_baseline_stands_in_the_metrics_and_in_the_table(swept: Path) -> Non
         assert metrics(path)["baseline/similar_degree/hr@10/all"] >= 0
 
 
+def test_the_metric_is_computed_for_all_scorers(swept: Path) -> None:
+    for path in (path for path in swept.iterdir() if path.is_dir()):
+        for scorer in ("test", "baseline/similar_degree", "baseline/adamic_adar"):
+            found = metrics(path)
+            cut, whole = (found[f"{scorer}/{name}/all"] for name in ("cut_mrr@10", "mrr"))
+            assert found[f"{scorer}/hr@10/all"] / 10 <= cut <= whole
+
+
 def test_the_model_has_its_row_in_the_comparison(swept: Path) -> None:
     done = run(swept.parent, "-m", "recsys_lab.report", str(swept))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from recsys_lab.evaluation.baselines import BASELINES
+from recsys_lab.evaluation.baselines import BASELINES, Baseline
 
 
 class SimilarDegree:
@@ -21,4 +21,4 @@ class SimilarDegree:
         return -np.abs(self.degree[queries, None] - self.degree)
 
 
-BASELINES["similar_degree"] = SimilarDegree
+BASELINES["similar_degree"] = Baseline(lambda data: SimilarDegree(data.pairs))

@@ -57,7 +57,7 @@ class ReadAccount:
             raise CatalogError(
                 f"{path}: {bad:,} of {self.lines:,} lines are bad ({listed}), a fraction of "
                 f"{fraction:.3g} beyond {max_fraction:g}; the first is line {first_bad:,}; mend "
-                f"the file or allow more with catalog.max_bad_fraction="
+                f"the file or allow more with max_bad_fraction="
             )
 
     def refuse_empty(self, path: str, remedies: Mapping[str, str]) -> None:

@@ -93,12 +93,12 @@ class EdgeSource:
 
     def __post_init__(self) -> None:
         """Check every option."""
-        check_fraction("catalog.max_bad_fraction", self.max_bad_fraction)
+        check_fraction("max_bad_fraction", self.max_bad_fraction)
         if (self.val_path is None) != (self.test_path is None):
             missing = "val_path" if self.val_path is None else "test_path"
             raise CatalogError(
-                f"catalog.{missing} is not set while its counterpart is; set both "
-                "catalog.val_path and catalog.test_path, or neither to have pairs held out"
+                f"{missing} is not set while its counterpart is; set both "
+                "val_path and test_path, or neither to have pairs held out"
             )
 
     @property

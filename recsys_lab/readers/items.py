@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import orjson
 import polars as pl
 
 from recsys_lab.readers.account import ReadAccount
@@ -30,7 +29,7 @@ class ItemBuffer:
         categories: list[str | None],
         prices: list[float | None],
     ) -> None:
-        """Append the descriptions of some items, the categories as `pack_categories` has them."""
+        """Append the descriptions of some items, the categories as JSON."""
         columns: tuple[list[Any], ...] = (codes, titles, brands, categories, prices)
         for column, values in zip(self._columns.values(), columns, strict=True):
             column.extend(values)
@@ -47,11 +46,6 @@ class ItemBuffer:
         rows = _merge_duplicates(pl.concat(self._frames), account).rechunk()  # gathered from soon
         self._frames = []
         return rows
-
-
-def pack_categories(categories: list[list[str]] | None) -> str | None:
-    """Category paths as text."""
-    return None if categories is None else orjson.dumps(categories).decode()
 
 
 def _unpack_categories(texts: pl.Series) -> pl.Series:

@@ -1,15 +1,31 @@
-"""Text files that are complete or absent."""
+"""Files that are complete or absent."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A hidden path beside the target; what is written there replaces the target at the end.
+
+    The file is synced before it is renamed, so `path` never holds a partial file. An error inside
+    the block leaves the target as it was and removes the partial file. Missing folders are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside the target, sync and rename, making the folder if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Write a text file atomically."""
+    with atomic_path(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")

@@ -1,6 +1,6 @@
-"""Edge lists: item, item and a weight on each line, with pairs to judge by beside it.
+"""Edge lists: item, item and a weight on each line; evaluation pairs in files beside it.
 
-How a file is understood, from its first thousand lines that are not blank:
+The form of a file is told by its first thousand lines that are not blank:
 
 - Separator: the first of tab, comma and space that occurs in at least half of them. Between
   spaces, several count as one; between commas, a field may be quoted as in CSV (on one line).
@@ -73,10 +73,10 @@ class _Form:
 class EdgeSource:
     """An edge list, plain or gzip: item, item and, where it matters, a weight above 0 (else 1).
 
-    How separator and header are told is said above. A line that
-    repeats source, target and weight of another counts once; lines of one pair with different
-    weights all stay, to be summed as relations are. The evaluation files carry a label, 0 or 1,
-    in the third column, and their items join the vocabulary. No item has side information.
+    The docstring of the module says how separator and header are told. A line that repeats source,
+    target and weight of another counts once; lines of one pair with different weights all stay, to
+    be summed as relations are. The evaluation files carry a label, 0 or 1, in the third column,
+    and their items join the vocabulary. No item has side information.
 
     Attributes:
         path: the training edges.

@@ -1,7 +1,7 @@
-"""Side information of one Amazon record: text as people write it, or nothing, and why.
+"""Side information of one Amazon record in plain text.
 
-Each function takes the raw value, which may be anything, and the list of notes to which it adds
-what it could not use. An absent, null or empty value is nothing without a note.
+An absent or empty value is None. A value that cannot be used is None too, and is noted: the
+functions append to a list of notes.
 """
 
 import html
@@ -11,14 +11,14 @@ from functools import lru_cache
 
 import orjson
 
-# Written where the maker is not known; two items that share it have nothing in common.
+# Written where the maker is not known; it says nothing about two items that share it.
 _NO_MAKER = (
     "unknown|unknown brand|generic|n/a|na|none|null|nan|no|no brand|nobrand|no name|unbranded|"
     "unspecified|not specified|not available|not applicable|other|others|misc|-|--"
 )
 NO_MAKER = frozenset(_NO_MAKER.split("|"))
 
-_MAX_ESCAPES = 8  # how often text may have been escaped on top of an escape
+_MAX_ESCAPES = 8  # times that text may have been escaped, one over the other
 _MAX_PRICE_TEXT = 40  # longer text is no price but page source
 _AMOUNT = r"\$?\s*([0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)"
 _PRICE = re.compile(rf"{_AMOUNT}(?:\s*-\s*{_AMOUNT})?")

@@ -17,8 +17,8 @@ class IdCodes:
     """Codes of raw ids: 0, 1, 2, ... as they come; their order means nothing.
 
     An id of at most 15 bytes is held as two words, which sort as its bytes do: the bytes from the
-    highest down, padded with zeros, and their number in the lowest byte. Longer ids are few and
-    wait in a dictionary.
+    highest down, padded with zeros, and their number in the lowest byte. Longer ids are few
+    and are held in a dictionary.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The table of items: one row for each raw id, whatever was said about it."""
+"""The table of items: one row for each raw id, with or without side information."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _CHUNK = 50_000  # items held as Python objects at a time
 
 
 class ItemBuffer:
-    """Side information as it is read; the nested categories wait as JSON, which is small."""
+    """Side information as it is read; the nested categories are kept as JSON, which is small."""
 
     def __init__(self) -> None:
         self._frames: list[pl.DataFrame] = []
@@ -43,7 +43,7 @@ class ItemBuffer:
     def merged(self, account: ReadAccount) -> pl.DataFrame:
         """One row with the code and the fields of each item, packed; merged rows are noted."""
         self._pack()
-        rows = _merge_duplicates(pl.concat(self._frames), account).rechunk()  # gathered from soon
+        rows = _merge_duplicates(pl.concat(self._frames), account).rechunk()  # for gathering
         self._frames = []
         return rows
 

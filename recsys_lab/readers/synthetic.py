@@ -1,6 +1,6 @@
 """A planted catalogue, written in the Amazon form of 2014 and read back by the same reader.
 
-`python -m recsys_lab.readers.synthetic meta.json.gz --num-items 420000` writes one to keep.
+`python -m recsys_lab.readers.synthetic meta.json.gz --num-items 420000` writes one to a file.
 """
 
 import argparse
@@ -33,7 +33,7 @@ _CHUNK = 20_000  # records written at a time; the drawing of lists is seeded by 
 
 @dataclass(frozen=True)
 class SyntheticSource:
-    """A catalogue whose truth is known: see `planted.plant`; a pure function of size and seed.
+    """A planted catalogue (`planted.plant`): a pure function of size and seed.
 
     Every record has a title, so that neighbours can be judged by eye; 61 % of the items have
     neither brand nor categories nor price, of which those listed by others only (15 % of the
@@ -65,7 +65,7 @@ class SyntheticSource:
 
     @property
     def files(self) -> dict[str, str]:
-        """Nothing on disk: the options alone tell the catalogue."""
+        """None: the options alone determine the catalogue."""
         return {}
 
     def read(self) -> Records:

@@ -1,5 +1,6 @@
 """A whole file: what stays, what merges, what is refused."""
 
+import gc
 import os
 import random
 import subprocess
@@ -74,6 +75,19 @@ def test_duplicates_merge_in_any_order(read):
         records = read(*shuffled)
         assert records.items.equals(expected.items)
         assert listings(records) == listings(expected)
+
+
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path, read, was_enabled):
+    (gc.enable if was_enabled else gc.disable)()
+    try:
+        read({"asin": "a"})
+        assert gc.isenabled() == was_enabled
+        with pytest.raises(CatalogError, match="does not exist"):
+            source(tmp_path / "nowhere").read()
+        assert gc.isenabled() == was_enabled
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

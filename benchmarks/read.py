@@ -19,9 +19,8 @@ from benchmarks.child import timed
 from benchmarks.harness import Comparison, Contender, Run
 from benchmarks.inputs import WEIGHTS, Inputs
 from recsys_lab.readers.amazon import AmazonSource
-from recsys_lab.readers.amazon_reading import Reading
+from recsys_lab.readers.amazon_records import RELATIONS, decode_lines
 from recsys_lab.readers.lines import read_blocks
-from recsys_lab.readers.scan import scan_block
 
 
 def ours(path: str) -> Run:
@@ -31,13 +30,12 @@ def ours(path: str) -> Run:
     return {"work": records.account.lines, **measured}
 
 
-def scan(path: str) -> Run:
-    """Its first part alone, which is what the peers do: every line taken apart, as arrays."""
-    names = Reading(WEIGHTS, False, 0).names
+def decode(path: str) -> Run:
+    """Its first part alone, which is what the peers do: every line decoded."""
 
     def read() -> int:
-        blocks = (scan_block(block, names) for block in read_blocks(path) if block is not None)
-        return sum(len(block.is_plain) for block in blocks)
+        blocks = (block for block in read_blocks(path) if block is not None)
+        return sum(len(decode_lines(block, list(RELATIONS)).records) for block in blocks)
 
     count, measured = timed(read)
     return {"work": count, **measured}
@@ -85,7 +83,7 @@ def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
     for form, file in inputs.first_lines.items():
         path, peer = str(file), Contender.peer
         contenders = [
-            Contender.ours("ours, parsing alone, one thread", "read.scan", 1, path=path),
+            Contender.ours("ours, parsing alone, one thread", "read.decode", 1, path=path),
             Contender.ours("ours, one thread", "read.ours", 1, path=path),
             Contender.ours("ours", "read.ours", options.threads, path=path),
         ]

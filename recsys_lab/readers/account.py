@@ -38,11 +38,11 @@ class ReadAccount:
     def refuse_bad(
         self, path: str, reasons: Iterable[str], max_fraction: float, first_bad: int
     ) -> None:
-        """Refuse a file of which too many lines are no record.
+        """Refuse a file with too many bad lines.
 
         Args:
             path: the file, for the message.
-            reasons: the reasons of dropping that say that a line is bad.
+            reasons: the reasons for dropping a line that make it bad.
             max_fraction: largest tolerated fraction of the lines that are not blank.
             first_bad: number of the first bad line, from 1.
 
@@ -56,12 +56,12 @@ class ReadAccount:
             listed = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
             raise CatalogError(
                 f"{path}: {bad:,} of {self.lines:,} lines are bad ({listed}), a fraction of "
-                f"{fraction:.3g} beyond {max_fraction:g}; the first is line {first_bad:,}; mend "
-                f"the file or allow more with catalog.max_bad_fraction="
+                f"{fraction:.3g} beyond {max_fraction:g}; the first is line {first_bad:,}; repair "
+                f"the file or allow more with max_bad_fraction="
             )
 
     def refuse_empty(self, path: str, remedies: Mapping[str, str]) -> None:
-        """Refuse a file of which nothing is kept, and say which reason removed most.
+        """Refuse a file without a kept line, and name the reason that removed most.
 
         Raises:
             CatalogError: no line was kept.
@@ -77,7 +77,7 @@ class ReadAccount:
         raise CatalogError(f"{path}: nothing is left ({self}); {remedy}")
 
     def __str__(self) -> str:
-        """One line for people."""
+        """The counts in one sentence."""
         parts = [f"{self.lines:,} lines read, {self.kept:,} kept"]
         parts += [f"{count:,} {reason}" for reason, count in sorted(self.dropped.items())]
         text = ", ".join(parts)

@@ -1,6 +1,6 @@
-"""Edge lists: item, item and a weight on each line, with pairs to judge by beside it.
+"""Edge lists: item, item and a weight on each line; evaluation pairs in files beside it.
 
-How a file is understood, from its first thousand lines that are not blank:
+The form of a file is told by its first thousand lines that are not blank:
 
 - Separator: the first of tab, comma and space that occurs in at least half of them. Between
   spaces, several count as one; between commas, a field may be quoted as in CSV (on one line).
@@ -73,10 +73,10 @@ class _Form:
 class EdgeSource:
     """An edge list, plain or gzip: item, item and, where it matters, a weight above 0 (else 1).
 
-    How separator and header are told is said above. A line that
-    repeats source, target and weight of another counts once; lines of one pair with different
-    weights all stay, to be summed as relations are. The evaluation files carry a label, 0 or 1,
-    in the third column, and their items join the vocabulary. No item has side information.
+    The docstring of the module says how separator and header are told. A line that repeats source,
+    target and weight of another counts once; lines of one pair with different weights all stay, to
+    be summed as relations are. The evaluation files carry a label, 0 or 1, in the third column,
+    and their items join the vocabulary. No item has side information.
 
     Attributes:
         path: the training edges.
@@ -93,12 +93,12 @@ class EdgeSource:
 
     def __post_init__(self) -> None:
         """Check every option."""
-        check_fraction("catalog.max_bad_fraction", self.max_bad_fraction)
+        check_fraction("max_bad_fraction", self.max_bad_fraction)
         if (self.val_path is None) != (self.test_path is None):
             missing = "val_path" if self.val_path is None else "test_path"
             raise CatalogError(
-                f"catalog.{missing} is not set while its counterpart is; set both "
-                "catalog.val_path and catalog.test_path, or neither to have pairs held out"
+                f"{missing} is not set while its counterpart is; set both "
+                "val_path and test_path, or neither to have pairs held out"
             )
 
     @property

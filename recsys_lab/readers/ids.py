@@ -8,17 +8,17 @@ import polars as pl
 
 from recsys_lab.compute.kernel_cache import jit
 
-MAX_PACKED = 15  # bytes of an id that two words hold, beside their number
+_MAX_PACKED = 15  # bytes of an id that two words hold, beside their number
 _SMALLEST = 1 << 16
-_BETWEEN = b"\xff"  # what `unpack_ids` writes behind each id
+_BETWEEN = b"\xff"  # behind each id in the result of `_unpack_ids`
 
 
 class IdCodes:
     """Codes of raw ids: 0, 1, 2, ... as they come; their order means nothing.
 
     An id of at most 15 bytes is held as two words, which sort as its bytes do: the bytes from the
-    highest down, padded with zeros, and their number in the lowest byte. Longer ids are few and
-    wait in a dictionary.
+    highest down, padded with zeros, and their number in the lowest byte. Longer ids are few
+    and are held in a dictionary.
     """
 
     def __init__(self) -> None:
@@ -30,25 +30,30 @@ class IdCodes:
     def __len__(self) -> int:
         return self._count
 
-    def encode_packed(self, words: np.ndarray) -> np.ndarray:
-        """Codes (n,) int32 of ids that are packed already, (n, 2) uint64."""
-        self._reserve(len(words))
-        codes = np.empty(len(words), np.int32)
-        self._count = _encode(words, self._slots, self._keys, self._count, codes)
-        return codes
-
     def encode(self, raws: Iterable[str]) -> np.ndarray:
         """Codes (n,) int32 of ids, none of them empty."""
         encoded = [raw.encode() for raw in raws]
-        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-        words = pack_ids(np.frombuffer(b"".join(encoded), np.uint8), lengths)
-        is_long = lengths > MAX_PACKED
+        lengths = np.fromiter(map(len, encoded), np.int32, len(encoded))
+        return self.encode_bytes(np.frombuffer(b"".join(encoded), np.uint8), lengths)
+
+    def encode_bytes(self, data: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Codes (n,) int32 of ids in UTF-8 that follow each other in data (B,) uint8."""
+        words = _pack_ids(data, lengths)
+        is_long = lengths > _MAX_PACKED
         if not is_long.any():
-            return self.encode_packed(words)
-        codes = np.empty(len(encoded), np.int32)
-        codes[~is_long] = self.encode_packed(words[~is_long])
+            return self._encode_packed(words)
+        codes = np.empty(len(lengths), np.int32)
+        codes[~is_long] = self._encode_packed(words[~is_long])
+        ends = np.cumsum(lengths, dtype=np.int64)
         for place in np.flatnonzero(is_long).tolist():
-            codes[place] = self._encode_long(encoded[place])
+            end = int(ends[place])
+            codes[place] = self._encode_long(data[end - int(lengths[place]) : end].tobytes())
+        return codes
+
+    def _encode_packed(self, words: np.ndarray) -> np.ndarray:
+        self._reserve(len(words))
+        codes = np.empty(len(words), np.int32)
+        self._count = _encode(words, self._slots, self._keys, self._count, codes)
         return codes
 
     def _encode_long(self, raw: bytes) -> int:
@@ -72,7 +77,7 @@ class IdCodes:
 
     def raws(self, codes: np.ndarray) -> pl.Series:
         """The raw ids of some codes, in their order."""
-        raws = unpack_ids(self._keys[codes]).tobytes().split(_BETWEEN)[:-1]
+        raws = _unpack_ids(self._keys[codes]).tobytes().split(_BETWEEN)[:-1]
         if self._long:
             raw_of_code = {code: raw for raw, code in self._long.items()}
             for place in np.flatnonzero(self._keys[codes, 1] == 0).tolist():
@@ -112,44 +117,32 @@ def rank_ids(codes: IdCodes, stays: np.ndarray) -> Ranks:
 
 
 @jit()
-def pack_ids(data: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def _pack_ids(data: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Words (n, 2) uint64 of ids that follow each other in data; zeros for those too long."""
     words = np.zeros((len(lengths), 2), np.uint64)
     first = 0
-    for k in range(len(lengths)):
-        if lengths[k] <= MAX_PACKED:
-            pack_id(data, first, first + lengths[k], words, k)
-        first += lengths[k]
+    for row in range(len(lengths)):
+        length = lengths[row]
+        if length <= _MAX_PACKED:
+            high = low = np.uint64(0)
+            for k in range(first, first + min(8, length)):
+                high = (high << np.uint64(8)) | np.uint64(data[k])
+            for k in range(first + 8, first + length):
+                low = (low << np.uint64(8)) | np.uint64(data[k])
+            if length < 8:
+                high <<= np.uint64(8 * (8 - length))
+            elif length > 8:
+                low <<= np.uint64(8 * (16 - length))
+            words[row, 0] = high
+            words[row, 1] = low | np.uint64(length)
+        first += length
     return words
 
 
 @jit()
-def pack_id(data: np.ndarray, first: int, end: int, words: np.ndarray, row: int) -> None:
-    """Pack the id of 1 to 15 bytes that stands in data[first:end] into a row of words (n, 2)."""
-    length = end - first
-    high = low = np.uint64(0)
-    for k in range(first, first + min(8, length)):
-        high = (high << np.uint64(8)) | np.uint64(data[k])
-    for k in range(first + 8, end):
-        low = (low << np.uint64(8)) | np.uint64(data[k])
-    store_id(high, low, length, words, row)
-
-
-@jit()
-def store_id(high: np.uint64, low: np.uint64, length: int, words: np.ndarray, row: int) -> None:
-    """Write the first 8 bytes of an id and the others into a row of words, in their places."""
-    if length < 8:
-        high <<= np.uint64(8 * (8 - length))
-    elif length > 8:
-        low <<= np.uint64(8 * (16 - length))
-    words[row, 0] = high
-    words[row, 1] = low | np.uint64(length)
-
-
-@jit()
-def unpack_ids(words: np.ndarray) -> np.ndarray:
+def _unpack_ids(words: np.ndarray) -> np.ndarray:
     """The bytes of packed ids, one after the other, each ended by 255, which no text contains."""
-    data = np.empty((MAX_PACKED + 1) * len(words), np.uint8)
+    data = np.empty((_MAX_PACKED + 1) * len(words), np.uint8)
     n = 0
     for k in range(len(words)):
         for byte in range(int(words[k, 1] & np.uint64(255))):
@@ -160,11 +153,17 @@ def unpack_ids(words: np.ndarray) -> np.ndarray:
     return data[:n]
 
 
+# The mixing of degski64 (https://nullprogram.com/blog/2018/07/31/), of which the first factor is
+# the golden ratio of Fibonacci hashing (Knuth, The Art of Computer Programming 3, section 6.4).
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_DEGSKI = np.uint64(0xD6E8FEB86659FD93)
+
+
 @jit()
 def _slot(high: np.uint64, low: np.uint64, mask: int) -> int:
     """Where to look for an id first."""
-    mixed = (high ^ (low >> np.uint64(29)) ^ low) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+    mixed = (high ^ (low >> np.uint64(29)) ^ low) * _GOLDEN
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * _DEGSKI
     return int(mixed >> np.uint64(20)) & mask
 
 

@@ -1,9 +1,8 @@
-"""The table of items: one row for each raw id, whatever was said about it."""
+"""The table of items: one row for each raw id, with or without side information."""
 
 from typing import Any
 
 import numpy as np
-import orjson
 import polars as pl
 
 from recsys_lab.readers.account import ReadAccount
@@ -16,7 +15,7 @@ _CHUNK = 50_000  # items held as Python objects at a time
 
 
 class ItemBuffer:
-    """Side information as it is read; the nested categories wait as JSON, which is small."""
+    """Side information as it is read; the nested categories are kept as JSON, which is small."""
 
     def __init__(self) -> None:
         self._frames: list[pl.DataFrame] = []
@@ -30,7 +29,7 @@ class ItemBuffer:
         categories: list[str | None],
         prices: list[float | None],
     ) -> None:
-        """Append the descriptions of some items, the categories as `pack_categories` has them."""
+        """Append the descriptions of some items, the categories as JSON."""
         columns: tuple[list[Any], ...] = (codes, titles, brands, categories, prices)
         for column, values in zip(self._columns.values(), columns, strict=True):
             column.extend(values)
@@ -44,14 +43,9 @@ class ItemBuffer:
     def merged(self, account: ReadAccount) -> pl.DataFrame:
         """One row with the code and the fields of each item, packed; merged rows are noted."""
         self._pack()
-        rows = _merge_duplicates(pl.concat(self._frames), account).rechunk()  # gathered from soon
+        rows = _merge_duplicates(pl.concat(self._frames), account).rechunk()  # for gathering
         self._frames = []
         return rows
-
-
-def pack_categories(categories: list[list[str]] | None) -> str | None:
-    """Category paths as text."""
-    return None if categories is None else orjson.dumps(categories).decode()
 
 
 def _unpack_categories(texts: pl.Series) -> pl.Series:

@@ -37,8 +37,8 @@ def read_blocks(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[byt
     r"""Yield the lines of a file, about a megabyte of whole lines at a time.
 
     Lines end with `\n` or `\r\n`; a last line without an end is given one. In the place of a line
-    beyond `max_line_bytes` comes None, and it is never held as a whole. Whether the file is gzip is
-    told by its first bytes, not by its name.
+    beyond `max_line_bytes` comes None, and it is never held as a whole. The first
+    bytes tell whether the file is gzip, not its name.
 
     Raises:
         CatalogError: the file cannot be opened, is empty, or is a truncated or corrupt gzip; the
@@ -110,7 +110,7 @@ def _read_blocks(path: str) -> Iterator[bytes]:
     except (OSError, ValueError) as error:
         if isinstance(error, CatalogError):
             raise
-        raise CatalogError(f"{path} cannot be read ({error}); mend it or give another") from error
+        raise CatalogError(f"{path} cannot be read ({error}); repair it or give another") from error
 
 
 def _decompress(file: BinaryIO) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Who lists whom, collected as integers."""
+"""The listings of a catalogue, collected as integers."""
 
 from array import array
 
@@ -79,7 +79,7 @@ def _distinct(
     tails = np.empty(len(targets), np.int32)
     kinds = np.empty(len(targets), np.int8)
     outside = itself = first = 0
-    for k, source in enumerate(sources):  # as read, since writing to anywhere waits for nothing
+    for k, source in enumerate(sources):  # in reading order: random writes cost less than reads
         place = ends[source]
         for code in targets[first : first + lengths[k]]:
             target = of_code[code]

@@ -19,7 +19,7 @@ import orjson
 from recsys_lab.compute.kernel_cache import jit
 
 _BOM = b"\xef\xbb\xbf"
-GROWTH = 6  # a raw control character of one byte becomes \u0001
+_GROWTH = 6  # a raw control character of one byte becomes \u0001
 
 
 def parse_line(line: bytes) -> object:
@@ -43,15 +43,80 @@ def literal_to_json(line: bytes) -> bytes:
     Raises:
         ValueError: the line holds something that no plain literal holds.
     """
-    out = np.empty(GROWTH * len(line) + 16, np.uint8)
-    length = transcode(np.frombuffer(line, np.uint8), out)
+    out = np.empty(_GROWTH * len(line), np.uint8)
+    length = _transcode(np.frombuffer(line, np.uint8), out)
     if length < 0:
         raise ValueError("not a plain literal")
     return out[:length].tobytes()
 
 
+def json_lines(block: bytes) -> list[bytes]:
+    r"""The lines of a block as JSON that a parser may be trusted with which skips values.
+
+    A line is empty in the result where `parse_line` alone can tell what it means: no plain literal,
+    a number that may be beyond a float, or bytes that are no UTF-8.
+
+    Args:
+        block: lines that all end with `\n` or `\r\n`.
+    """
+    if block[1:2] == b"'":  # of literals; the lenient way takes those in other blocks
+        out = np.empty(_GROWTH * len(block), np.uint8)
+        block = out[: _transcode_lines(np.frombuffer(block, np.uint8), out)].tobytes()
+    lines = block.split(b"\n")[:-1]
+    return lines if _is_sound(block) else [line if _is_sound(line) else b"" for line in lines]
+
+
+def _is_sound(text: bytes) -> bool:
+    """Whether the text is UTF-8 and holds no number beyond a float."""
+    if not text.isascii():
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            return False
+    return not _may_overflow(np.frombuffer(text, np.uint8))
+
+
 @jit()
-def transcode(line: np.ndarray, out: np.ndarray) -> int:
+def _transcode_lines(block: np.ndarray, out: np.ndarray) -> int:
+    """Write every line to out, literals as JSON and with a line feed behind each; their length."""
+    first = n = 0
+    for end in range(len(block)):
+        if block[end] != ord("\n"):
+            continue
+        line = block[first : end - (end > first and block[end - 1] == ord("\r"))]
+        if len(line) > 1 and line[1] == ord("'"):
+            n += max(0, _transcode(line, out[n:]))
+        else:
+            out[n : n + len(line)] = line
+            n += len(line)
+        out[n] = ord("\n")
+        first, n = end + 1, n + 1
+    return n
+
+
+@jit()
+def _may_overflow(json: np.ndarray) -> bool:
+    """Whether a number may be beyond a float: it has many digits or an exponent of three."""
+    for end in range(1, len(json)):
+        c = json[end]
+        if (c > ord(",") and c != ord("]") and c != ord("}")) or c == ord('"'):
+            continue  # no number ends here
+        first = end
+        while first > 0 and ord("0") <= json[first - 1] <= ord("9"):
+            first -= 1
+        before = json[first - 1]
+        if end - first > _MAX_DIGITS or (
+            end - first > 2 and (before | 32 == ord("e") or before == ord("+"))
+        ):
+            return True
+    return False
+
+
+_MAX_DIGITS = 200  # and an exponent of two digits: less than 1e308, which a float holds
+
+
+@jit()
+def _transcode(line: np.ndarray, out: np.ndarray) -> int:
     """Write the JSON form of the literal to out; its length, or -1."""
     i, n = 0, 0
     last = 0  # the last byte that was not white space

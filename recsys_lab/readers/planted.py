@@ -1,4 +1,4 @@
-"""The truth behind the synthetic catalogue: who is what, and who is bought with whom."""
+"""The items of the synthetic catalogue, and which of them are bought together."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,7 +64,7 @@ class PlantedCatalog:
 
     @cached_property
     def ends(self) -> np.ndarray:
-        """Popularity added up, (N,): item i owns what lies between ends[i - 1] and ends[i]."""
+        """Cumulated popularity, (N,): item i owns the interval from ends[i - 1] to ends[i]."""
         return np.cumsum(self.popularity)
 
     @cached_property
@@ -74,7 +74,7 @@ class PlantedCatalog:
 
     @cached_property
     def place_by_brand(self) -> np.ndarray:
-        """The middle of what each item owns there, (N,)."""
+        """The middle of each item's interval in `brand_ends`, (N,)."""
         places = np.empty(len(self.ids))
         places[self.by_brand] = self.brand_ends - self.popularity[self.by_brand] / 2
         return places

@@ -1,6 +1,6 @@
 """A planted catalogue, written in the Amazon form of 2014 and read back by the same reader.
 
-`python -m recsys_lab.readers.synthetic meta.json.gz --num-items 420000` writes one to keep.
+`python -m recsys_lab.readers.synthetic meta.json.gz --num-items 420000` writes one to a file.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
 import orjson
@@ -22,6 +22,7 @@ from recsys_lab.readers.amazon import AmazonSource
 from recsys_lab.readers.options import check_count, check_positive
 from recsys_lab.readers.planted import PlantedCatalog, draw_lists, plant
 from recsys_lab.readers.records import Records
+from recsys_lab.results.files import atomic_path
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ _CHUNK = 20_000  # records written at a time; the drawing of lists is seeded by 
 
 @dataclass(frozen=True)
 class SyntheticSource:
-    """A catalogue whose truth is known: see `planted.plant`; a pure function of size and seed.
+    """A planted catalogue (`planted.plant`): a pure function of size and seed.
 
     Every record has a title, so that neighbours can be judged by eye; 61 % of the items have
     neither brand nor categories nor price, of which those listed by others only (15 % of the
@@ -64,7 +65,7 @@ class SyntheticSource:
 
     @property
     def files(self) -> dict[str, str]:
-        """Nothing on disk: the options alone tell the catalogue."""
+        """None: the options alone determine the catalogue."""
         return {}
 
     def read(self) -> Records:
@@ -99,30 +100,28 @@ def write_synthetic(
     """
     _check(num_items, seed, list_scale)
     catalog = plant(num_items, seed)
-    target = Path(path)
-    part = target.with_name(f".{target.name}.part")
     logged = time.monotonic()
-    try:
-        with igzip.open(part, "wb", 1) if path.endswith(".gz") else part.open("wb") as file:
-            for start in range(0, num_items, _CHUNK):
-                chunk = np.arange(start, min(start + _CHUNK, num_items))
-                records = _records(catalog, chunk[catalog.has_record[chunk]], seed, list_scale)
-                if literals:
-                    file.write("".join(f"{record!r}\n" for record in records).encode())
-                else:
-                    file.write(b"".join(map(_json_line, records)))
-                if time.monotonic() - logged >= _LOG_EVERY:
-                    logged = time.monotonic()
-                    log.info("%s: %s of %s items written", path, f"{start:,}", f"{num_items:,}")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_path(Path(path)) as part, _open(part, path.endswith(".gz")) as file:
+        for start in range(0, num_items, _CHUNK):
+            chunk = np.arange(start, min(start + _CHUNK, num_items))
+            records = _records(catalog, chunk[catalog.has_record[chunk]], seed, list_scale)
+            if literals:
+                file.write("".join(f"{record!r}\n" for record in records).encode())
+            else:
+                file.write(b"".join(map(_json_line, records)))
+            if time.monotonic() - logged >= _LOG_EVERY:
+                logged = time.monotonic()
+                log.info("%s: %s of %s items written", path, f"{start:,}", f"{num_items:,}")
+
+
+def _open(path: Path, gzipped: bool) -> IO[bytes]:
+    return igzip.open(path, "wb", 1) if gzipped else path.open("wb")
 
 
 def _check(num_items: int, seed: int, list_scale: float) -> None:
-    check_count("catalog.num_items", num_items, MIN_ITEMS)
-    check_count("catalog.seed", seed)
-    check_positive("catalog.list_scale", list_scale)
+    check_count("num_items", num_items, MIN_ITEMS)
+    check_count("seed", seed)
+    check_positive("list_scale", list_scale)
 
 
 def _json_line(record: dict[str, object]) -> bytes:

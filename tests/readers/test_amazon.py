@@ -1,5 +1,6 @@
 """A whole file: what stays, what merges, what is refused."""
 
+import gc
 import os
 import random
 import subprocess
@@ -51,7 +52,7 @@ def test_too_many_bad_lines_are_refused(read):
     with pytest.raises(
         CatalogError,
         match=r"2 of 5 lines are bad \(1 malformed, 1 not an object\).* 0\.5 beyond 0\.49; "
-        r"the first is line 3.*catalog\.max_bad_fraction=",
+        r"the first is line 3.*max_bad_fraction=",
     ):
         read(*lines, max_bad_fraction=0.49)
     with pytest.raises(CatalogError, match="nothing is left"):
@@ -76,19 +77,32 @@ def test_duplicates_merge_in_any_order(read):
         assert listings(records) == listings(expected)
 
 
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path, read, was_enabled):
+    (gc.enable if was_enabled else gc.disable)()
+    try:
+        read({"asin": "a"})
+        assert gc.isenabled() == was_enabled
+        with pytest.raises(CatalogError, match="does not exist"):
+            source(tmp_path / "nowhere").read()
+        assert gc.isenabled() == was_enabled
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"relation_weights": {"also_buy": 1}}, r"no relation 'also_buy'; .* also_bought, also_v"),
-        ({"relation_weights": {"also_bought": -1}}, r"catalog\.relation_weights\.also_bought.*-1"),
+        ({"relation_weights": {"also_bought": -1}}, r"relation_weights\.also_bought.*-1"),
         ({"relation_weights": {"also_bought": float("nan")}}, r"finite number >= 0.*got nan"),
         ({"relation_weights": {"also_bought": float("inf")}}, r"got inf"),
         ({"relation_weights": {"also_bought": True}}, r"got True"),
         ({"relation_weights": {"also_bought": 0}}, r"ignores every relation"),
         ({"relation_weights": {}}, r"ignores every relation"),
-        ({"outside_items": "maybe"}, r"catalog\.outside_items must be one of keep, drop"),
-        ({"min_also_bought": -1}, r"catalog\.min_also_bought must be an integer >= 0"),
-        ({"max_bad_fraction": 1.5}, r"catalog\.max_bad_fraction must be a number in \[0, 1\]"),
+        ({"outside_items": "maybe"}, r"outside_items must be one of keep, drop"),
+        ({"min_also_bought": -1}, r"min_also_bought must be an integer >= 0"),
+        ({"max_bad_fraction": 1.5}, r"max_bad_fraction must be a number in \[0, 1\]"),
         ({"max_bad_fraction": float("nan")}, r"got nan"),
     ],
 )

@@ -142,11 +142,11 @@ def test_evaluation_pairs(read):
 
 
 def test_options_are_checked():
-    with pytest.raises(CatalogError, match=r"catalog\.test_path is not set"):
+    with pytest.raises(CatalogError, match=r"test_path is not set"):
         EdgeSource("edges", "val", None, 0.0)
-    with pytest.raises(CatalogError, match=r"catalog\.val_path is not set"):
+    with pytest.raises(CatalogError, match=r"val_path is not set"):
         EdgeSource("edges", None, "test", 0.0)
-    with pytest.raises(CatalogError, match=r"catalog\.max_bad_fraction"):
+    with pytest.raises(CatalogError, match=r"max_bad_fraction"):
         EdgeSource("edges", None, None, -0.1)
     assert EdgeSource("e", "v", "t", 0.0).files == {"edges": "e", "val": "v", "test": "t"}
     assert EdgeSource("e", None, None, 0.0).files == {"edges": "e"}

@@ -80,7 +80,7 @@ def machine() -> dict[str, Any]:
 
 
 def warm_up(module: ModuleType, options: argparse.Namespace) -> None:
-    """Run one contender of ours at the smallest size, so that its kernels are compiled."""
+    """Run one contender of this project at the smallest size, so that its kernels are compiled."""
     small = argparse.Namespace(**vars(options))
     small.repeats = 1
     small.choose = lambda contenders: [c for c in options.choose(contenders) if not c.is_peer][:1]

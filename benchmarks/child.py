@@ -1,6 +1,6 @@
 """The process in which one contender runs: calls a function of this package, prints what it found.
 
-    python -m benchmarks.child '{"function": "walks.ours", "arguments": {...}}'
+    python -m benchmarks.child '{"function": "walks.measure", "arguments": {...}}'
 
 The last line of its output is the JSON object that the function returned.
 """

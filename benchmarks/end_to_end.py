@@ -34,7 +34,7 @@ FIGURES = "[Callback]LearningCurve.on_train_end"
 LOAD = "[_TrainingEpochLoop].train_dataloader_next"
 
 
-def ours(size: str, folder: str, overrides: list[str]) -> Run:
+def measure(size: str, folder: str, overrides: list[str]) -> Run:
     """Run the command with fresh prepared data; a program that watches it and takes no time."""
     inputs = Inputs(size, folder)
     run_folder = Path(folder).resolve() / "end_to_end"
@@ -108,8 +108,8 @@ def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
     columns = {f"{phase}, s": f"{phase}_seconds" for phase in ("read", "split", "fit", "test")}
     columns |= {"pairs": "pairs", "AUC": "auc"}
     found = []
-    for name, function, shown in (("train.py", "ours", columns), ("fit, profiled", "fit", {})):
-        contender = Contender.ours(
+    for name, function, shown in (("train.py", "measure", columns), ("fit, profiled", "fit", {})):
+        contender = Contender.project(
             name, f"end_to_end.{function}", options.threads, overrides=overrides, **inputs.arguments
         )
         comparison = Comparison(name, "items", columns=shown)

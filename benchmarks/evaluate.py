@@ -20,7 +20,7 @@ from recsys_lab.run import final_test
 from recsys_lab.run.run_data import RunData
 
 
-def ours(size: str, folder: str, replicates: int, max_scores: float) -> Run:
+def measure(size: str, folder: str, replicates: int, max_scores: float) -> Run:
     """What `FinalTest` does; the vectors are random, since costs do not depend on them."""
     stages, prepared = Stages(), Inputs(size, folder).prepared
     split, data = prepared.split, RunData(prepared.split, prepared.catalog)
@@ -69,7 +69,7 @@ def auc(size: str, folder: str, by: str) -> Run:
     rng = np.random.default_rng(0)
     positive, negative = np.round(rng.normal(((1.0,), (0.0,)), size=(2, count)), 6)
     labels, both = np.repeat([1, 0], count), np.concatenate([positive, negative])
-    if by == "ours":
+    if by == "recsys_lab":
         value, measured = timed(auc_roc, positive, negative)
     else:
         value, measured = timed(roc_auc_score, labels, both)
@@ -83,11 +83,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
-    """The final test, ours alone, since no peer does the same; and AUC, which scikit-learn has."""
+    """The final test, without peers, since none does the same; and AUC, which scikit-learn has."""
     assert inputs.prepared is not None  # made before the clock runs
-    contender = Contender.ours(
+    contender = Contender.project(
         "final test",
-        "evaluate.ours",
+        "evaluate.measure",
         options.threads,
         replicates=options.replicates,
         max_scores=options.max_scores,
@@ -96,7 +96,9 @@ def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
     comparison = Comparison("final test", "test pairs", columns={"queries ranked": "queries"})
     where = inputs.arguments
     areas = [
-        Contender.ours("AUC, ours", "evaluate.auc", options.threads, by="ours", **where),
+        Contender.project(
+            "AUC, recsys_lab", "evaluate.auc", options.threads, by="recsys_lab", **where
+        ),
         Contender.peer("AUC, scikit-learn", "evaluate.auc", by="scikit-learn", **where),
     ]
     return [

@@ -32,15 +32,15 @@ class Contender:
     is_peer: bool = False
 
     @classmethod
-    def ours(cls, name: str, function: str, threads: int | None = None, **arguments: Any) -> Any:
-        """A function such as "walks.ours", called with JSON arguments in a fresh process."""
+    def project(cls, name: str, function: str, threads: int | None = None, **arguments: Any) -> Any:
+        """A function such as "walks.measure", called with JSON arguments in a fresh process."""
         spec = {"function": function, "threads": threads, "arguments": arguments}
         return cls(name, (sys.executable, "-m", "benchmarks.child", json.dumps(spec)))
 
     @classmethod
     def peer(cls, name: str, function: str, **arguments: Any) -> Any:
-        """A peer that runs in our environment."""
-        return cls(name, cls.ours(name, function, **arguments).command, is_peer=True)
+        """A peer that runs in the same environment."""
+        return cls(name, cls.project(name, function, **arguments).command, is_peer=True)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from recsys_lab.data.sequences import Walks
 from recsys_lab.graph.graph import ItemGraph
 
 
-def ours(size: str, folder: str) -> Run:
+def measure(size: str, folder: str) -> Run:
     """All stages in one process."""
     stages, source = Stages(), Inputs(size, folder).source
     with stages("read the raw file"):
@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
-    """Ours alone: no peer does the same."""
+    """Without peers: none does the same."""
     assert inputs.raw.exists()  # made before the clock runs
-    contender = Contender.ours("prepare", "prepare.ours", options.threads, **inputs.arguments)
+    contender = Contender.project("prepare", "prepare.measure", options.threads, **inputs.arguments)
     return [Comparison("preparing", "pairs").measure(options.choose([contender]), options.repeats)]

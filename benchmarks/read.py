@@ -1,6 +1,6 @@
-"""Reading raw metadata, per core: ours to a finished vocabulary and listings, peers to objects.
+"""Reading raw metadata, per core: recsys_lab to vocabulary and listings, peers to objects.
 
-All read the same gzip file, of which the peers only parse the lines; ours also checks every record,
+All read the same gzip file, of which the peers only parse the lines; recsys_lab checks every record,
 codes the ids, and merges duplicates.
 """
 
@@ -23,7 +23,7 @@ from recsys_lab.readers.amazon_records import RELATIONS, decode_lines
 from recsys_lab.readers.lines import read_blocks
 
 
-def ours(path: str) -> Run:
+def measure(path: str) -> Run:
     """The whole reader."""
     source = AmazonSource(path, WEIGHTS, "keep", False, 0, 0.0)
     records, measured = timed(source.read)
@@ -83,9 +83,9 @@ def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
     for form, file in inputs.first_lines.items():
         path, peer = str(file), Contender.peer
         contenders = [
-            Contender.ours("ours, parsing alone, one thread", "read.decode", 1, path=path),
-            Contender.ours("ours, one thread", "read.ours", 1, path=path),
-            Contender.ours("ours", "read.ours", options.threads, path=path),
+            Contender.project("recsys_lab, parsing alone, one thread", "read.decode", 1, path=path),
+            Contender.project("recsys_lab, one thread", "read.measure", 1, path=path),
+            Contender.project("recsys_lab", "read.measure", options.threads, path=path),
         ]
         if form == "JSON":
             for name in ("json", "orjson"):

@@ -49,7 +49,7 @@ NAIVE = (  # as the article did: explicit pairs, autograd, SparseAdam, small bat
 )
 
 
-def ours(size: str, folder: str, overrides: list[str], walks: str) -> Run:
+def measure(size: str, folder: str, overrides: list[str], walks: str) -> Run:
     """One `fit()` through Lightning, without curve and checkpoints."""
     from pytorch_lightning import seed_everything
 
@@ -154,9 +154,9 @@ def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
     walks, corpus = str(inputs.walks), str(inputs.corpus)
     where, threads = inputs.arguments, options.threads
     contenders = [
-        Contender.ours(
+        Contender.project(
             f"{name}, lr {rate:g}, {epochs} epochs",
-            "train.ours",
+            "train.measure",
             threads,
             walks=walks,
             overrides=[*overrides, f"optimizer.lr={rate}", f"trainer.max_epochs={epochs}"],
@@ -168,7 +168,9 @@ def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
     ]
     naive = [*NAIVE, "trainer.max_epochs=1"]
     contenders.append(
-        Contender.ours("naive loop", "train.ours", threads, walks=walks, overrides=naive, **where)
+        Contender.project(
+            "naive loop", "train.measure", threads, walks=walks, overrides=naive, **where
+        )
     )
     contenders += [
         Contender.peer(

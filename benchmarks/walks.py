@@ -40,11 +40,11 @@ PEERS = {  # by order: (module, mode)
         ("csrgraph", ""),
     ),
 }
-EPOCHS = 4  # of ours: one takes a fraction of a second, too short for a steady figure
+EPOCHS = 4  # of this project: one takes a fraction of a second, too short for a steady figure
 MOST_PRECOMPUTED = 20_000  # items; PecanPy's PreComp holds a table for every pair of pairs
 
 
-def ours(size: str, folder: str, p: float, q: float) -> Run:
+def measure(size: str, folder: str, p: float, q: float) -> Run:
     """All walks of some epochs; graph, tables and frequencies count as preparation."""
     inputs = Inputs(size, folder)
     assert inputs.prepared is not None  # read before the clock runs
@@ -73,7 +73,9 @@ def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
     found = []
     for order, (p, q) in ORDERS.items():
         where = inputs.arguments
-        contenders = [Contender.ours("ours", "walks.ours", options.threads, p=p, q=q, **where)]
+        contenders = [
+            Contender.project("recsys_lab", "walks.measure", options.threads, p=p, q=q, **where)
+        ]
         comparison = Comparison(order, "steps", columns={"s to prepare": "prepare_seconds"})
         for module, mode in PEERS[order]:
             name = f"{module} {mode}".strip()

@@ -18,7 +18,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 COMMANDS = {
-    "read": ["--only", "ours, one", "orjson", "literal"],
+    "read": ["--only", "recsys_lab, one", "orjson", "literal"],
     "prepare": [],
     "walks": [],
     "evaluate": ["--replicates", "8"],
@@ -60,12 +60,12 @@ def check_read(comparisons):
 
 
 def check_evaluate(comparisons):
-    ours, theirs = (runs[0]["auc"] for runs in comparisons[1].runs.values())
-    assert ours == pytest.approx(theirs, abs=1e-12)
+    own, peer = (runs[0]["auc"] for runs in comparisons[1].runs.values())
+    assert own == pytest.approx(peer, abs=1e-12)
 
 
 def test_a_contender_that_fails_is_absent_with_its_reason():
-    broken = Contender.ours("broken", "read.ours", path="/nowhere/catalog.json")
+    broken = Contender.project("broken", "read.measure", path="/nowhere/catalog.json")
     comparison = Comparison("reading", "lines").measure([broken], repeats=2)
     assert not comparison.runs
     assert "/nowhere/catalog.json does not exist" in comparison.absent["broken"]
@@ -78,9 +78,9 @@ def row(seconds, work=1000, **values):
 
 
 def test_ratios_are_taken_within_a_repeat():
-    runs = {"ours": [row(1.0), row(2.0)], "peer": [row(4.0), row(16.0)]}
+    runs = {"recsys_lab": [row(1.0), row(2.0)], "peer": [row(4.0), row(16.0)]}
     table = Comparison("title", "items", reference="peer", runs=runs).table()
-    assert table[1][:3] == ["ours", "0.8 (0.5 - 1.0)", "6.00 (4.00 - 8.00)"]
+    assert table[1][:3] == ["recsys_lab", "0.8 (0.5 - 1.0)", "6.00 (4.00 - 8.00)"]
     assert table[2][2] == "1.00 (1.00 - 1.00)"
 
 
@@ -115,9 +115,9 @@ def test_a_name_that_nobody_has_is_answered(folder, capsys):
     file = folder / "read.json"
     file.write_text("measured before")
     with pytest.raises(
-        SystemExit, match="gensin is in no name of: ours, parsing alone, one thread"
+        SystemExit, match="gensin is in no name of: recsys_lab, parsing alone, one thread"
     ):
         main([*options, "--only", "gensin"])
     assert file.read_text() == "measured before"
     main([*options, "--only", "gensin", "orjson"])
-    assert "--only: gensin is in no name of: ours" in capsys.readouterr().out
+    assert "--only: gensin is in no name of: recsys_lab" in capsys.readouterr().out

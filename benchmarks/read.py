@@ -1,7 +1,7 @@
 """Reading raw metadata, per core: recsys_lab to vocabulary and listings, peers to objects.
 
-All read the same gzip file, of which the peers only parse the lines; recsys_lab checks every record,
-codes the ids, and merges duplicates.
+All read the same gzip file. The peers only parse the lines; recsys_lab checks every record, codes
+the ids, and merges duplicates.
 """
 
 import argparse

@@ -79,22 +79,19 @@ class SplitOptions:
     def __post_init__(self) -> None:
         for name in ("val_fraction", "test_fraction"):
             if not 0 < getattr(self, name) < 1:
-                raise ValueError(
-                    f"split.{name} must lie between 0 and 1, got {getattr(self, name)}"
-                )
+                raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError(
-                "split.val_fraction + split.test_fraction must be below 1, got "
+                "val_fraction + test_fraction must be below 1, got "
                 f"{self.val_fraction + self.test_fraction:g}"
             )
         unknown = set(self.negatives) - {"uniform", "degree_matched"}
         if unknown or not self.negatives:
             raise ValueError(
-                f"split.negatives must name uniform, degree_matched or both, got "
-                f"{list(self.negatives)}"
+                f"negatives must name uniform, degree_matched or both, got {list(self.negatives)}"
             )
         if self.by not in ("pairs", "items"):
-            raise ValueError(f"split.by must be pairs or items, got {self.by}")
+            raise ValueError(f"by must be pairs or items, got {self.by}")
 
 
 def _hold_out(count: int, options: SplitOptions, rng: np.random.Generator) -> np.ndarray:
@@ -178,7 +175,7 @@ def _with_negatives(
         if len(part) == 0:
             raise CatalogError(
                 f"the {name} part of the split is empty ({len(train):,} training pairs): use a "
-                "larger catalogue, or other split.val_fraction and split.test_fraction"
+                "larger catalogue, or other val_fraction and test_fraction"
             )
     empty = {name: HeldOut(part, {}) for name, part in held.items()}
     known = Split(train, empty["val"], empty["test"]).known

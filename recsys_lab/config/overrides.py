@@ -127,6 +127,8 @@ class _Tree:
         key = override.key_or_group
         if choices := self.choices(key):
             value = line.partition("=")[2]
+            if value in choices:
+                return f"{key}={value} does not go with the other choices: none of them has {key}"
             listed = f"{', '.join(choices)}{did_you_mean(value, choices)}"
             return f"{key} has no choice {value!r}; choose from {listed}"
         node: Any = self.compose(chosen)
@@ -140,6 +142,11 @@ class _Tree:
             if not place:
                 valid = sorted({*valid, *self.groups()})
             where = f"in {place}" if place else "at the top level"
-            listed = f"{', '.join(valid)}{did_you_mean(part, valid)}"
+            deeper = [
+                name for name in valid if OmegaConf.is_dict(node.get(name)) and part in node[name]
+            ]
+            words = [f"{place}.{name}.{part}".lstrip(".") for name in deeper]
+            hint = f" (did you mean {words[0]}?)" if words else did_you_mean(part, valid)
+            listed = f"{', '.join(valid)}{hint}"
             return f"unknown key {key!r}: {where} there are {listed}"
         return f"cannot use {line!r}: {str(problem).splitlines()[0]}"

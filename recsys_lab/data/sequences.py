@@ -135,11 +135,11 @@ def stored_walks(
             refused: they would carry held-out pairs into training.
         path: a .npy file, written if it does not exist; what the walks belong to stands beside it,
             in `<path>.json`.
-        walks_per_item: walks that start at each item.
-        walk_length: items in a walk.
+        walks_per_item: likewise.
+        walk_length: likewise.
         seed: of the walks and of their order in each epoch.
-        p: node2vec's return parameter.
-        q: node2vec's in-out parameter.
+        p: likewise.
+        q: likewise.
 
     Raises:
         ValueError: the file holds something else, or walks that belong to something else.

@@ -255,25 +255,9 @@ def node2vec_walks(
 ) -> np.ndarray:
     """Draw second-order walks with exact transition probabilities.
 
-    With p = q = 1 they follow the distribution of `random_walks`. As there, walk number w of an
-    epoch is the same whichever block it is drawn in, on however many threads.
-
-    Args:
-        graph: the training graph.
-        walks_per_item: walks that start at each item in an epoch.
-        walk_length: items in a walk, the start included.
-        p: return parameter, > 0: a large p makes it unlikely to go straight back.
-        q: in-out parameter, > 0: a large q keeps the walk near the item before.
-        seed: seed of the stream.
-        epoch: number of the epoch.
-        first: number of the first walk to draw.
-        count: how many walks to draw; the rest of the epoch if left out.
-
-    Returns:
-        (W, L) int32 item ids.
-
-    Raises:
-        ValueError: an argument is out of range, or the graph has no pair to walk along.
+    With p = q = 1 they follow the distribution of `random_walks`, whose other arguments, result and
+    errors these are. `p` is the return parameter, > 0: a large one makes it unlikely to go straight
+    back. `q` is the in-out parameter, > 0: a large one keeps the walk near the item before.
     """
     for name, value in (("p", p), ("q", q)):
         if not 0 < value < np.inf:

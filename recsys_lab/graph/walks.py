@@ -70,14 +70,11 @@ def draw_walks(
     Args:
         fill: (first, num_walks, walks) fills walks (W, L) with the walk numbers from `first` of an
             epoch of `num_walks`; it releases the interpreter lock.
-        graph: as the following ones, see `random_walks`.
-        walks_per_item: walks that start at each item in an epoch.
-        walk_length: items in a walk.
-        first: number of the first walk.
-        count: how many walks; the rest of the epoch if left out.
-
-    Raises:
-        ValueError: an argument is out of range, or the graph has no pair to walk along.
+        graph: as the arguments after it and the errors, see `random_walks`.
+        walks_per_item: likewise.
+        walk_length: likewise.
+        first: likewise.
+        count: likewise.
     """
     if walk_length < 2:
         raise ValueError(f"walk_length must be >= 2, got {walk_length}")

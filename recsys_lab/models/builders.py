@@ -1,4 +1,8 @@
-"""One builder for each model: from plain numbers in a configuration to a network."""
+"""One builder for each model: from plain numbers in a configuration to a network.
+
+`items` is what is known of the items, `embedding_dim` is D. `popularity_weight` times the log of an
+item's training pairs is added to its scores. The other arguments are those of the network.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -24,16 +28,7 @@ def skipgram(
     popularity_weight: float,
     kernel: Kernel,
 ) -> SkipGram:
-    """Skip-gram on item ids alone (word2vec).
-
-    Args:
-        items: what is known of the items.
-        embedding_dim: D.
-        l2: see `SkipGram`.
-        score: see `SkipGram`.
-        popularity_weight: times the log of an item's training pairs, added to its scores.
-        kernel: see `SkipGram`.
-    """
+    """Skip-gram on item ids alone (word2vec)."""
     num_items = len(items.degrees)
     return SkipGram(
         centers=IdEncoder(num_items, embedding_dim),
@@ -62,17 +57,8 @@ def skipgram_side_info(
     Centers and contexts each have their own encoder; an item brings its own side information, and
     never that of another.
 
-    Args:
-        items: what is known of the items.
-        embedding_dim: D.
-        l2: see `SkipGram`; of the vectors that encoders give.
-        score: see `SkipGram`.
-        popularity_weight: see `skipgram`.
-        fields: names of fields of the catalogue.
-        pooling: see `SideInfoEncoder`.
-        context_side_info: whether contexts have side information, too; if not, the score
-            "center_context" cannot score cold items.
-        kernel: see `SkipGram`.
+    `fields` are fields of the catalogue. Without `context_side_info` contexts are ids alone,
+    and the score "center_context" cannot score cold items.
     """
     codes, trained = [items.field(name) for name in fields], items.degrees > 0
     context_codes = codes if context_side_info else []
@@ -96,17 +82,7 @@ def matrix_factorization(
     popularity_weight: float,
     kernel: Kernel,
 ) -> MatrixFactorization:
-    """Matrix factorisation of the pairs, or of the windows.
-
-    Args:
-        items: what is known of the items.
-        embedding_dim: D.
-        biases: whether there are item biases and a global one.
-        loss: see `MatrixFactorization`.
-        l2: see `MatrixFactorization`.
-        popularity_weight: see `skipgram`.
-        kernel: see `SkipGram`.
-    """
+    """Matrix factorisation of the pairs, or of windows; `biases` are of items, and a global one."""
     num_items = len(items.degrees)
     spread = 0.5 * embedding_dim**0.5  # +- 0.5 / sqrt(D): first scores of about 1 / (12 sqrt(D))
     return MatrixFactorization(
@@ -132,18 +108,15 @@ def gensim_word2vec(
     score: Score,
     popularity_weight: float,
 ) -> GensimWord2Vec:
-    """word2vec by gensim; the arguments are those of `GensimWord2Vec` and of `skipgram`."""
+    """word2vec by gensim."""
+    settings = {"window": window, "shrink_windows": shrink_windows, "workers": workers, "sg": sg}
     return GensimWord2Vec(
         len(items.degrees),
         embedding_dim,
-        sg=sg,
-        window=window,
-        shrink_windows=shrink_windows,
-        num_negatives=num_negatives,
-        negative_exponent=negative_exponent,
-        workers=workers,
-        score=score,
-        popularity=_popularity(items, popularity_weight),
+        settings | {"negative": num_negatives},
+        negative_exponent,
+        score,
+        _popularity(items, popularity_weight),
     )
 
 

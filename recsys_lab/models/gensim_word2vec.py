@@ -1,5 +1,7 @@
 """gensim's word2vec as a net: the same walks, split, curve, checkpoints and table as our own."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -45,12 +47,9 @@ class GensimWord2Vec(SkipGram):
     Args:
         num_items: N.
         embedding_dim: D.
-        sg: 1 for skip-gram, 0 for CBOW (gensim's default).
-        window: largest distance of a context.
-        shrink_windows: draw the window of each center uniformly from 1 .. window.
-        num_negatives: negatives for each prediction.
+        settings: gensim's `sg` (1 for skip-gram, 0 for CBOW, its default), `window`,
+            `shrink_windows`, `negative` and `workers`.
         negative_exponent: negatives follow frequency ** exponent.
-        workers: gensim's threads.
         score: see `SkipGram`.
         popularity: see `SkipGram`.
     """
@@ -61,37 +60,20 @@ class GensimWord2Vec(SkipGram):
         self,
         num_items: int,
         embedding_dim: int,
-        *,
-        sg: int,
-        window: int,
-        shrink_windows: bool,
-        num_negatives: int,
+        settings: Mapping[str, int],
         negative_exponent: float,
-        workers: int,
         score: Score,
         popularity: Tensor,
     ) -> None:
         centers = IdEncoder(num_items, embedding_dim)
         contexts = IdEncoder(num_items, embedding_dim, init_scale=0.0)
-        super().__init__(
-            centers=centers,
-            contexts=contexts,
-            score=score,
-            popularity=popularity,
-        )
-        for name, value in (("window", window), ("workers", workers)):
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
+        super().__init__(centers, contexts, score, popularity)
+        for name in ("window", "workers"):
+            if settings[name] < 1:
+                raise ValueError(f"{name} must be >= 1, got {settings[name]}")
         self._tables = centers.table, contexts.table
         self._exponent = negative_exponent
-        self._settings = {
-            "sg": sg,
-            "window": window,
-            "shrink_windows": shrink_windows,
-            "negative": num_negatives,
-            "workers": workers,
-            "vector_size": embedding_dim,
-        }
+        self._settings = {**settings, "vector_size": embedding_dim}
         self._seed = torch.initial_seed() % 2**32
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # of gensim's generator
 

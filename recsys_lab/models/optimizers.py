@@ -117,7 +117,7 @@ def check_optimizer(build: Build) -> torch.optim.Optimizer:
         if optimizer.defaults.get(name):
             raise ValueError(
                 f"{name} does not go with sparse tables: a step may change only rows of its batch; "
-                f"leave it out, or regularise the rows of the batch with model.l2"
+                f"leave it out, or regularise the rows of the batch by the model's l2"
             )
     return optimizer
 

@@ -146,8 +146,8 @@ class EmbeddingTask(LightningModule):
         """
         if not abs(loss) < float("inf"):
             raise TrainingError(
-                f"the loss is {loss} at step {self.global_step}: lower optimizer.lr "
-                f"(now {self.base_rate:g})"
+                f"the loss is {loss} at step {self.global_step}: choose a smaller lr= than "
+                f"{self.base_rate:g}"
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from recsys_lab.compute.checks import check_at_least
+
 _MAX_TORCH_THREADS = 4  # operations on small blocks gain nothing from more
 
 _chosen: int | None = None
@@ -39,8 +41,7 @@ def choose_threads(wanted: int | None) -> None:
     import torch  # late, so that `prepare_process` comes first
     from threadpoolctl import ThreadpoolController
 
-    if wanted is not None and wanted < 1:
-        raise ValueError(f"num_threads must be >= 1, got {wanted}")
+    check_at_least(1, num_threads=1 if wanted is None else wanted)
     global _chosen
     _chosen = wanted
     torch.set_num_threads(wanted or min(_MAX_TORCH_THREADS, usable_cores()))

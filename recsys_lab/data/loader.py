@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from recsys_lab.compute.checks import check_at_least
 from recsys_lab.data.batch import Batch
 
 _LOOKAHEAD = 2  # batches in flight for each thread
@@ -31,8 +32,7 @@ class BatchLoader:
         num_workers: int,
         epoch: Callable[[], int],
     ) -> None:
-        if num_workers < 0:
-            raise ValueError(f"num_workers must be >= 0, got {num_workers}")
+        check_at_least(0, num_workers=num_workers)
         self._draw = draw
         self._num_batches = num_batches
         self._num_workers = num_workers

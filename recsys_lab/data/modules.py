@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from recsys_lab.catalog.split import Split
+from recsys_lab.compute.checks import check_at_least
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch, pinned
 from recsys_lab.data.loader import BatchLoader
 from recsys_lab.data.negative_sampler import NegativeSampler
@@ -79,14 +80,9 @@ class SequenceDataModule(_BatchDataModule):
         num_workers: int,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("num_negatives", num_negatives, 1),
-            ("num_shared", num_shared, 1),
-            ("walks_per_batch", 1 if walks_per_batch is None else walks_per_batch, 1),
-            ("walks_per_group", walks_per_group, 2 if negatives == "in_batch" else 1),
-        ):
-            if value < least:
-                raise ValueError(f"{name} must be >= {least}, got {value}")
+        walks = 1 if walks_per_batch is None else walks_per_batch
+        check_at_least(1, num_negatives=num_negatives, num_shared=num_shared, walks_per_batch=walks)
+        check_at_least(2 if negatives == "in_batch" else 1, walks_per_group=walks_per_group)
         self._seed = seed
         self.source = source
         self.frequencies = frequencies = source.frequencies
@@ -177,9 +173,7 @@ class PairDataModule(_BatchDataModule):
         num_workers: int,
     ) -> None:
         super().__init__()
-        for name, value in (("batch_size", batch_size), ("num_negatives", num_negatives)):
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
+        check_at_least(1, batch_size=batch_size, num_negatives=num_negatives)
         self._seed = seed
         train = split.train
         self._ends = train.ids.astype(np.int64)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.compute.checks import check_at_least
 from recsys_lab.graph.counter import permute_range, stream_key
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.node2vec import estimated_frequencies, node2vec_walks
@@ -184,8 +185,7 @@ def sequence_file(
     Raises:
         ValueError: the file cannot be read or holds no sequence of two known items.
     """
-    if max_length < 2:
-        raise ValueError(f"max_length must be >= 2, got {max_length}")
+    check_at_least(2, max_length=max_length)
     file = Path(path)
     if file.suffix == ".npy":
         table = _cut(_load_array(file), max_length)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recsys_lab.compute.checks import check_at_least
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.graph.counter import GOLDEN, mix64
 
@@ -15,8 +16,7 @@ def distance_weights(length: int, window: int, *, shrink: bool) -> np.ndarray:
     Raises:
         ValueError: the window is smaller than one.
     """
-    if window < 1:
-        raise ValueError(f"window must be >= 1, got {window}")
+    check_at_least(1, window=window)
     distance = np.arange(length)
     inside = np.clip((window + 1 - distance) / window, 0, 1) if shrink else distance <= window
     weights = inside.astype(np.float32)
@@ -34,8 +34,7 @@ def keep_probability(frequencies: np.ndarray, threshold: float) -> np.ndarray:
     Raises:
         ValueError: the threshold is negative.
     """
-    if threshold < 0:
-        raise ValueError(f"subsample_threshold must be >= 0, got {threshold}")
+    check_at_least(0, subsample_threshold=threshold)
     keep = np.ones(len(frequencies), np.float32)
     if threshold > 0:
         share = frequencies / frequencies.sum()

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from recsys_lab.compute.checks import check_at_least
 from recsys_lab.compute.parallel import run_parts
 from recsys_lab.evaluation.baseline_kernels import (
     sum_common_pairs,
@@ -131,8 +132,7 @@ class WalkProximity(_GraphBaseline):
     """
 
     def __init__(self, pairs: sparse.csr_matrix, steps: int = 3) -> None:
-        if steps < 1:
-            raise ValueError(f"steps must be >= 1, got {steps}")
+        check_at_least(1, steps=steps)
         super().__init__(pairs)
         self.steps = steps
         shape = (self.num_items, self.num_items)

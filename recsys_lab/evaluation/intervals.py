@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recsys_lab.compute.checks import check_at_least
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.evaluation.metrics import tie_bounds
@@ -53,8 +54,7 @@ def bootstrap_intervals(
     Returns:
         The value at equal weights, and the interval, by name.
     """
-    if replicates < 2:
-        raise ValueError(f"replicates must be >= 2, got {replicates}")
+    check_at_least(2, replicates=replicates)
     if not statistics:
         return {}
     rng = np.random.default_rng(seed)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from recsys_lab.compute.checks import check_at_least
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import even_bounds, run_blocks
 from recsys_lab.compute.prefetch import prefetch
@@ -76,10 +77,8 @@ def draw_walks(
         first: likewise.
         count: likewise.
     """
-    if walk_length < 2:
-        raise ValueError(f"walk_length must be >= 2, got {walk_length}")
-    if walks_per_item < 1:
-        raise ValueError(f"walks_per_item must be >= 1, got {walks_per_item}")
+    check_at_least(2, walk_length=walk_length)
+    check_at_least(1, walks_per_item=walks_per_item)
     if len(graph.start_items) == 0:
         raise ValueError("the graph has no pairs, so there is nothing to walk along")
     total = num_walks(graph, walks_per_item)

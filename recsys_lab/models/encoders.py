@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recsys_lab.compute.checks import check_at_least, check_choice
 from recsys_lab.data.batch import FieldCodes
 from recsys_lab.models.distinct import find_distinct, list_entries
 
@@ -31,8 +32,7 @@ class Encoder(Protocol):
 
 def _uniform_table(num_rows: int, embedding_dim: int, init_scale: float) -> nn.Parameter:
     """Rows (num_rows, D), uniform in +- init_scale / D."""
-    if embedding_dim < 1:
-        raise ValueError(f"embedding_dim must be >= 1, got {embedding_dim}")
+    check_at_least(1, embedding_dim=embedding_dim)
     bound = init_scale / embedding_dim
     return nn.Parameter(torch.empty(num_rows, embedding_dim).uniform_(-bound, bound))
 
@@ -104,9 +104,7 @@ class SideInfoEncoder(nn.Module):
         init_scale: float = 0.5,
     ) -> None:
         super().__init__()
-        if pooling not in get_args(Pooling):
-            allowed = ", ".join(get_args(Pooling))
-            raise ValueError(f"pooling must be one of {allowed}, got {pooling}")
+        check_choice(get_args(Pooling), pooling=pooling)
         num_items = len(trained)
         num_rows = num_items + sum(field.cardinality for field in fields)
         self.table = _uniform_table(num_rows, embedding_dim, init_scale)  # ids, then values

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from recsys_lab.compute.checks import check_at_least, check_choice
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel, score_block
 from recsys_lab.models.encoders import IdEncoder
@@ -47,10 +48,8 @@ class MatrixFactorization(nn.Module):
         kernel: Kernel = "autograd",
     ) -> None:
         super().__init__()
-        if loss not in _LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, got {loss}")
-        if not l2 >= 0:
-            raise ValueError(f"l2 must be >= 0, got {l2}")
+        check_choice(get_args(Loss), loss=loss)
+        check_at_least(0, l2=l2)
         self.encoder = encoder
         self.biases = biases
         self.global_bias = nn.Parameter(torch.zeros(1)) if biases else None

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from recsys_lab.compute.checks import check_at_least
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel, score_block
 from recsys_lab.models.encoders import Encoder
@@ -41,8 +42,7 @@ class SkipGram(nn.Module):
         super().__init__()
         self.centers = centers
         self.contexts = contexts
-        if not l2 >= 0:
-            raise ValueError(f"l2 must be >= 0, got {l2}")
+        check_at_least(0, l2=l2)
         self.score = score
         self.l2 = l2
         self.kernel = kernel

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from recsys_lab.compute.checks import check_choice
 from recsys_lab.compute.parallel import map_in_order
 from recsys_lab.readers.account import CatalogError, ReadAccount
 from recsys_lab.readers.amazon_records import (
@@ -22,7 +23,7 @@ from recsys_lab.readers.ids import IdCodes, rank_ids
 from recsys_lab.readers.items import ItemBuffer, complete_items
 from recsys_lab.readers.lines import read_blocks
 from recsys_lab.readers.listings import ListingBuffer
-from recsys_lab.readers.options import check_choice, check_count, check_fraction, check_weights
+from recsys_lab.readers.options import check_count, check_fraction, check_weights
 from recsys_lab.readers.records import Records
 
 BAD_REASONS = ("malformed", "too long", "not an object", "no id")
@@ -61,7 +62,7 @@ class AmazonSource:
     def __post_init__(self) -> None:
         """Check every option."""
         check_weights("relation_weights", self.relation_weights, RELATIONS)
-        check_choice("outside_items", self.outside_items, ("keep", "drop"))
+        check_choice(("keep", "drop"), outside_items=self.outside_items)
         check_count("min_also_bought", self.min_also_bought)
         check_fraction("max_bad_fraction", self.max_bad_fraction)
 

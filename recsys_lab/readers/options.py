@@ -24,13 +24,6 @@ def check_weights(place: str, weights: Mapping[str, float], names: Iterable[str]
         raise CatalogError(f"{place} ignores every relation; give at least one a weight above 0")
 
 
-def check_choice(place: str, value: str, choices: Iterable[str]) -> None:
-    """Refuse a value that is none of the choices."""
-    choices = tuple(choices)
-    if value not in choices:
-        raise CatalogError(f"{place} must be one of {', '.join(choices)}, got {value!r}")
-
-
 def check_count(place: str, value: int, smallest: int = 0) -> None:
     """Refuse what is no integer or below the smallest."""
     if not isinstance(value, int) or isinstance(value, bool) or value < smallest:

@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
+from recsys_lab.compute.checks import check_at_least
 from recsys_lab.data.batch import Batch
 from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
@@ -73,14 +74,8 @@ class LearningCurve(Callback):
         max_scores: float,
         seed: int,
     ) -> None:
-        for name, value in (
-            ("every_n_batches", every_n_batches),
-            ("max_pairs", max_pairs),
-            ("ranking_queries", ranking_queries),
-            ("max_scores", max_scores),
-        ):
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
+        check_at_least(1, every_n_batches=every_n_batches, max_pairs=max_pairs)
+        check_at_least(1, ranking_queries=ranking_queries, max_scores=max_scores)
         self._pairs = pairs
         self._items, self._sample = sample_pairs(pairs, max_pairs, seed)
         self._folder = folder

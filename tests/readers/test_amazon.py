@@ -107,7 +107,7 @@ def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path, read, was_enab
     ],
 )
 def test_options_are_checked(options, message):
-    with pytest.raises(CatalogError, match=message):
+    with pytest.raises(ValueError, match=message):
         source("nowhere", **options)
 
 

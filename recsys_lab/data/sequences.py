@@ -26,20 +26,11 @@ _PURPOSE = 2
 class SequenceSource(Protocol):
     """Sequences by epoch and number; the same arguments always give the same sequences."""
 
-    @property
-    def count(self) -> int:
-        """Sequences in an epoch."""
-        ...
-
-    @property
-    def length(self) -> int:
-        """Places in a sequence, L."""
-        ...
-
-    @property
-    def frequencies(self) -> np.ndarray:
-        """Share of each item among all places, (N,) float64; expected or counted."""
-        ...
+    count: int  # sequences in an epoch
+    length: int  # places in a sequence, L
+    frequencies: (
+        np.ndarray
+    )  # (N,) float64, share of each item among all places; expected or counted
 
     def draw(self, epoch: int, first: int, count: int) -> np.ndarray:
         """Sequences first .. first + count - 1 of an epoch, (count, L) int32, -1 for padding."""
@@ -129,18 +120,11 @@ def stored_walks(
     p: float = 1.0,
     q: float = 1.0,
 ) -> StoredSequences:
-    """The walks of one epoch, kept in a file and used in every epoch.
+    """The walks of one epoch, kept in a file and used in every epoch; arguments as of `Walks`.
 
-    Args:
-        graph: as the following ones, see `Walks`. Walks of another graph or of other options are
-            refused: they would carry held-out pairs into training.
-        path: a .npy file, written if it does not exist; what the walks belong to stands beside it,
-            in `<path>.json`.
-        walks_per_item: likewise.
-        walk_length: likewise.
-        seed: of the walks and of their order in each epoch.
-        p: likewise.
-        q: likewise.
+    The file `path` ends in .npy and is written if it does not exist; what the walks belong to is
+    beside it, in `<path>.json`. Walks of another graph or of other options are refused: they would
+    carry held-out pairs into training.
 
     Raises:
         ValueError: the file holds something else, or walks that belong to something else.

@@ -213,18 +213,7 @@ def _walk_block(
 ) -> None:
     """Fill walks (W, L) with walk numbers first .. first + W - 1 of an epoch.
 
-    Args:
-        graph: indptr, indices and weights.
-        totals: strength and peak.
-        tables: rows, slots and the bits of an id, see `slots`.
-        pairs: see `pair_set`.
-        start_items: items that have a neighbour.
-        key: of the stream.
-        first: number of the first walk.
-        num_walks: in an epoch.
-        back: 1 / p.
-        out: 1 / q.
-        walks: to fill.
+    The arrays of the graph are those of `node2vec_walks`; `back` is 1 / p and `out` is 1 / q.
     """
     lanes = np.empty(min(LANES, walks.shape[0]), _LANE)
     done = np.arange(len(lanes))

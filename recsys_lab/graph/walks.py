@@ -66,16 +66,10 @@ def draw_walks(
     first: int,
     count: int | None,
 ) -> np.ndarray:
-    """Check what all kinds of walks have in common, and draw them; many on all cores.
+    """Check the arguments that all kinds of walks share (`random_walks`), and draw the walks.
 
-    Args:
-        fill: (first, num_walks, walks) fills walks (W, L) with the walk numbers from `first` of an
-            epoch of `num_walks`; it releases the interpreter lock.
-        graph: as the arguments after it and the errors, see `random_walks`.
-        walks_per_item: likewise.
-        walk_length: likewise.
-        first: likewise.
-        count: likewise.
+    `fill(first, num_walks, walks)` fills walks (W, L) with the walk numbers from `first` of an
+    epoch of `num_walks`. It releases the interpreter lock; many walks are drawn on all cores.
     """
     check_at_least(2, walk_length=walk_length)
     check_at_least(1, walks_per_item=walks_per_item)

@@ -101,19 +101,11 @@ def _garbage_uncollected() -> Iterator[None]:
 
 
 class _Reading:
-    """What has been read so far.
-
-    Attributes:
-        account: counts.
-        first_bad: number of the first bad line, from 1; 0 for none.
-        codes: of the ids.
-        listings: of the kept records, as codes.
-        items: side information of the kept records.
-    """
+    """What has been read so far: codes of ids, listings and items of the kept records, counts."""
 
     def __init__(self, source: AmazonSource) -> None:
         self.account = ReadAccount()
-        self.first_bad = 0
+        self.first_bad = 0  # number of the first bad line, from 1
         self.codes = IdCodes()
         self.listings = ListingBuffer()
         self.items = ItemBuffer()

@@ -65,13 +65,8 @@ def _distinct(
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int, int]:
     """The distinct triples, the listings of items that do not stay, and those of the item itself.
 
-    Args:
-        sources: (S,) row of the vocabulary that each list belongs to.
-        relations: (S,) of each list.
-        lengths: (S,) of each list.
-        targets: (T,) codes, one list after the other.
-        of_code: row of each code, or -1.
-        num_items: rows of the vocabulary.
+    A list has its row of the vocabulary in `sources`, its relation and its length. The codes in
+    `targets` follow each other; `of_code` gives their rows, or -1.
     """
     begins = first_places(sources, num_items, lengths)
     ends = begins[:-1].copy()

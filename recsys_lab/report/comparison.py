@@ -52,6 +52,18 @@ class Entry:
         """Seeds of its runs."""
         return [run.seed for run in self.runs]
 
+    def write(self, column: Column) -> tuple[str, str, str]:
+        """Mean, deviation and bounds: "0.9751", "± 0.0003", "[0.9701, 0.9802]".
+
+        A missing mean is a dash, a missing deviation or interval is empty.
+        """
+        if (value := self.values.get(column.key)) is None:
+            return "–", "", ""
+        number = f",.{column.decimals}f"
+        deviation = "" if value.deviation is None else f"± {value.deviation:{number}}"
+        bounds = [f"{bound:{number}}" for bound in value.bounds or ()]
+        return f"{value.mean:{number}}", deviation, f"[{', '.join(bounds)}]" if bounds else ""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -81,6 +93,11 @@ class Table:
             if column.slice not in small
             and any(column.key in entry.values for entry in self.entries)
         ]
+
+    @property
+    def columns_with_bounds(self) -> list[Column]:
+        """The columns that have an interval in some row."""
+        return [c for c in self.columns if any(entry.write(c)[2] for entry in self.entries)]
 
     def is_best(self, entry: Entry, column: Column) -> bool:
         """Whether no other row has a better mean, and some row has a worse one."""

@@ -1,6 +1,7 @@
 """The figures of a comparison, drawn from its tables."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from recsys_lab.figures.canvas import MAX_SERIES
 from recsys_lab.figures.many_runs import (
@@ -11,7 +12,6 @@ from recsys_lab.figures.many_runs import (
 )
 from recsys_lab.report.columns import QUALITY, SECONDS
 from recsys_lab.report.comparison import COVERAGE, Entry, Table
-from recsys_lab.report.tables import Picture
 
 _NEAR = 0.5  # share of the worst experiment; lower baselines would only stretch the axis
 _CURVES = (
@@ -30,6 +30,14 @@ _TIME = (
     "Seconds of training against NDCG@10 on the test pairs, mean over the seeds; bars are one "
     "standard deviation. Dashed lines: the baselines, which need no training, if they are near."
 )
+
+
+class Picture(NamedTuple):
+    """A figure beside the tables: file name, title and caption."""
+
+    name: str
+    title: str
+    caption: str
 
 
 def draw_pictures(table: Table, folder: Path, suffix: str) -> list[Picture]:

@@ -194,7 +194,5 @@ def _with_negatives(
                 held[name].ids, known.keys, train.num_items, rng
             )
     return Split(
-        train,
-        HeldOut(held["val"], negatives["val"]),
-        HeldOut(held["test"], negatives["test"]),
+        train, HeldOut(held["val"], negatives["val"]), HeldOut(held["test"], negatives["test"])
     )

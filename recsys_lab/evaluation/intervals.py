@@ -36,10 +36,7 @@ class Interval:
 
 
 def bootstrap_intervals(
-    statistics: Mapping[str, Statistic],
-    num_items: int,
-    replicates: int = 200,
-    seed: int = 0,
+    statistics: Mapping[str, Statistic], num_items: int, replicates: int = 200, seed: int = 0
 ) -> dict[str, Interval]:
     """95 % percentile intervals of statistics under random item weights, the same for all.
 

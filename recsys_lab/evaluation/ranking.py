@@ -114,11 +114,7 @@ def _sample(items: np.ndarray, max_items: int, seed: int) -> np.ndarray:
 
 
 def _rank_in_chunks(
-    scorer: Scorer,
-    pairs: EvaluationPairs,
-    items: np.ndarray,
-    query: np.ndarray,
-    target: np.ndarray,
+    scorer: Scorer, pairs: EvaluationPairs, items: np.ndarray, query: np.ndarray, target: np.ndarray
 ) -> np.ndarray:
     """Ranks of the targets, for queries sorted as the items are."""
     ranks = np.empty(len(query))

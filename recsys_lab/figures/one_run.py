@@ -9,12 +9,7 @@ from recsys_lab.figures.canvas import GREY, PALETTE, new_figure, save_figure, se
 
 _COLORS = dict(zip(("uniform", "degree_matched", "given"), PALETTE, strict=False))
 _STYLES = {"all": "--", "seen": "-"}
-_SLICE_COLORS = {
-    "all": GREY,
-    "seen": PALETTE[0],
-    "one_cold": PALETTE[1],
-    "both_cold": PALETTE[2],
-}
+_SLICE_COLORS = {"all": GREY, "seen": PALETTE[0], "one_cold": PALETTE[1], "both_cold": PALETTE[2]}
 
 
 def learning_rate_resets(rows: Sequence[Mapping[str, object]]) -> list[int]:

@@ -55,14 +55,10 @@ def bootstrap_intervals(
     if not statistics:
         return {}
     rng = np.random.default_rng(seed)
-    found = []  # (S, R) for each block of draws, the equal weights first
-    for start in range(-LANES, replicates, LANES):
-        if start < 0:
-            weights = np.ones((num_items, 1))
-        else:
-            draws = min(LANES, replicates - start)
-            weights = rng.standard_exponential((draws, num_items)).T.copy()
-        found.append(_evaluate(statistics, weights))
+    found = [_evaluate(statistics, np.ones((num_items, 1)))]  # (S, 1), then (S, R) for each block
+    for start in range(0, replicates, LANES):
+        draws = min(LANES, replicates - start)
+        found.append(_evaluate(statistics, rng.standard_exponential((draws, num_items)).T.copy()))
     values = np.concatenate(found, axis=1)  # (S, 1 + replicates)
     lows, highs = np.quantile(values[:, 1:], [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], axis=1)
     table = zip(statistics, values[:, 0], lows, highs, strict=True)

@@ -174,10 +174,7 @@ def ranking_difference(
     Raises:
         ValueError: the two results rank different queries or targets.
     """
-    if not (
-        np.array_equal(first.query, second.query) and np.array_equal(first.target, second.target)
-    ):
+    both = (first.query, second.query), (first.target, second.target)
+    if not all(np.array_equal(one, other) for one, other in both):
         raise ValueError("the results rank different queries; use one split, max_scores and seed")
-    return difference(
-        ranking_statistic(first, metric, part), ranking_statistic(second, metric, part)
-    )
+    return difference(*(ranking_statistic(result, metric, part) for result in (first, second)))

@@ -126,15 +126,12 @@ def compare(runs: Sequence[Run]) -> Comparison:
             by_data.setdefault(run.data, []).append(run)
     groups = sorted(by_data.values(), key=len, reverse=True)  # stable: else in order of folders
     columns = columns_of(sorted({key for run in runs for key in run.metrics}))
-    tables = []
-    for group in groups:
-        table, found = _table(group, columns)
-        tables.append(table)
-        problems += found
+    tables = [_table(group, columns) for group in groups]
+    problems += [problem for _, found in tables for problem in found]
     for number, group in enumerate(groups[1:], start=2):
         reason = f"{_unequal(group[0].data, groups[0][0].data)}: see table {number}"
         problems += [(str(run.folder), reason) for run in group]
-    return Comparison(tables, problems, columns)
+    return Comparison([table for table, _ in tables], problems, columns)
 
 
 def estimate(metrics: Rows, scorer: str, key: str) -> Estimate | None:

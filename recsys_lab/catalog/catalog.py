@@ -98,12 +98,10 @@ class ItemCatalog:
         raise CatalogError(f"the catalogue has no field {name!r}; it has {known}")
 
     def _category_labels(self, level: int | None) -> pl.Series:
-        paths = pl.col("categories").list
-        if level is None:
-            chosen = paths.eval(pl.element().explode()).list.unique()
-        else:
-            chosen = paths.eval(pl.element().list.get(level, null_on_oob=True)).list.unique()
-        return self.items.select(chosen.list.drop_nulls()).to_series()
+        path = pl.element()
+        labels = path.explode() if level is None else path.list.get(level, null_on_oob=True)
+        labels = pl.col("categories").list.eval(labels).list.unique().list.drop_nulls()
+        return self.items.select(labels).to_series()
 
     def _price(self, bins: int) -> Field:
         price = self.items["price"].to_numpy()

@@ -131,7 +131,8 @@ def _obtain(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
         manifest["files"] = {path.name: _hash_file(path) for path in sorted(part.iterdir())}
         (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
         for path in part.iterdir():
-            _sync(path)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
         try:
             part.rename(final)
         except OSError:  # another process was faster with the same contents
@@ -153,19 +154,11 @@ def _is_sound(folder: Path) -> bool:
         return False
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
 def _split_arrays(split: Split) -> Arrays:
     arrays: Arrays = {}
-    for name, part in (
-        ("train", split.train), ("val", split.val.pairs), ("test", split.test.pairs)
-    ):  # fmt: skip
-        arrays |= {
-            f"{name}/{field}": getattr(part, field) for field in ("heads", "tails", "weights")
-        }
+    parts = {"train": split.train, "val": split.val.pairs, "test": split.test.pairs}
+    for name, part in parts.items():
+        arrays |= {f"{name}/{field}": getattr(part, field) for field in _PAIR_FIELDS}
     for name, held in (("val", split.val), ("test", split.test)):
         arrays |= {f"{name}/negatives/{key}": ids for key, ids in held.negatives.items()}
     return arrays
@@ -198,12 +191,9 @@ def _load(path: Path) -> Arrays:
 
 def _plain(options: Any) -> Any:
     """The options of a dataclass as JSON values, without the paths of its input files."""
-    names = {field.name for field in dataclasses.fields(options) if not field.name.endswith("path")}
-    return {name: _json(getattr(options, name)) for name in sorted(names)}
-
-
-def _json(value: Any) -> Any:
-    return dict(sorted(value.items())) if hasattr(value, "items") else value
+    names = [field.name for field in dataclasses.fields(options) if not field.name.endswith("path")]
+    values = {name: getattr(options, name) for name in names}
+    return {name: dict(v) if hasattr(v, "items") else v for name, v in values.items()}
 
 
 def _key(*parts: Any) -> str:

@@ -42,7 +42,7 @@ class Split:
     def seen(self) -> np.ndarray:
         """Mask (N,) of the items that occur in a training pair."""
         mask = np.zeros(self.num_items, bool)
-        mask[self.train.heads] = mask[self.train.tails] = True
+        mask[self.train.items] = True
         return mask
 
     @property
@@ -150,9 +150,8 @@ def given_split(pairs: ItemPairs, given: dict[str, LabelledPairs], options: Spli
         clean = ~np.isin(pair_keys(heads, tails, pairs.num_items), known)
         negatives[name] = {"given": np.stack([heads, tails], axis=1)[clean].astype(np.int32)}
         if not clean.all():
-            log.warning(
-                "%s: %d given negatives are pairs elsewhere, left out", name, (~clean).sum()
-            )
+            count = (~clean).sum()
+            log.warning("%s: %d given negatives are pairs elsewhere, left out", name, count)
     overlaps = len(pairs) - len(train), len(positives["val"]) - len(val)
     if any(overlaps):
         log.warning("%d training and %d validation pairs are held out later, left out", *overlaps)
@@ -177,8 +176,7 @@ def _with_negatives(
                 f"the {name} part of the split is empty ({len(train):,} training pairs): use a "
                 "larger catalogue, or other val_fraction and test_fraction"
             )
-    empty = {name: HeldOut(part, {}) for name, part in held.items()}
-    known = Split(train, empty["val"], empty["test"]).known
+    known = Split(train, HeldOut(held["val"], {}), HeldOut(held["test"], {})).known
     rng = np.random.default_rng([options.seed, 1])
     negatives = {name: dict(given[name]) for name in held}
     if "uniform" in options.negatives:
@@ -190,8 +188,4 @@ def _with_negatives(
             negatives[name]["degree_matched"] = degree_matched_negatives(
                 held[name].ids, known.keys, train.num_items, rng
             )
-    return Split(
-        train,
-        HeldOut(held["val"], negatives["val"]),
-        HeldOut(held["test"], negatives["test"]),
-    )
+    return Split(train, *(HeldOut(held[name], negatives[name]) for name in ("val", "test")))

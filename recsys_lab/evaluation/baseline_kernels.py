@@ -37,9 +37,7 @@ def sum_common_rows(indptr, indices, values, queries, out):  # type: ignore[no-u
         size = 0
         for edge in range(indptr[queries[q]], indptr[queries[q] + 1]):
             neighbor = indices[edge]
-            if (
-                values[neighbor] <= 0.0
-            ):  # adds 0, so total[j] == 0 would no longer mean "not touched"
+            if values[neighbor] <= 0.0:  # or total[j] == 0 would no longer mean "not touched"
                 continue
             for second in range(indptr[neighbor], indptr[neighbor + 1]):
                 j = indices[second]

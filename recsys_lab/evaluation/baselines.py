@@ -7,7 +7,7 @@ missing one. No N x N matrix and no power of the whole graph is ever formed.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -48,7 +48,15 @@ class Popularity:
 
 
 class _GraphBaseline:
-    """Spreads pairs and rows over threads; subclasses score one part in a compiled kernel."""
+    """Spreads pairs and rows over threads; compiled kernels score the parts.
+
+    Attributes:
+        kernels: of pairs and of rows, chosen by the subclass.
+        inputs: what both kernels take first, set by the subclass.
+    """
+
+    kernels: tuple[Callable[..., None], Callable[..., None]]
+    inputs: tuple[Any, ...]
 
     def __init__(self, pairs: sparse.csr_matrix) -> None:
         matrix = _checked(pairs)
@@ -65,7 +73,7 @@ class _GraphBaseline:
         def score_part(low: int, high: int) -> None:
             places = order[low:high]
             out = np.empty(len(places))
-            self._score_pairs(heads[places], tails[places], out)
+            self.kernels[0](*self.inputs, heads[places], tails[places], out)
             scores[places] = out
 
         run_parts(score_part, len(order))
@@ -77,16 +85,10 @@ class _GraphBaseline:
         rows = np.zeros((len(queries), self.num_items), np.float32)  # (Q, N)
 
         def score_part(low: int, high: int) -> None:
-            self._score_rows(queries[low:high], rows[low:high])
+            self.kernels[1](*self.inputs, queries[low:high], rows[low:high])
 
         run_parts(score_part, len(queries))
         return rows
-
-    def _score_pairs(self, heads: np.ndarray, tails: np.ndarray, out: np.ndarray) -> None:
-        raise NotImplementedError
-
-    def _score_rows(self, queries: np.ndarray, out: np.ndarray) -> None:
-        raise NotImplementedError
 
     def _hub_first(self, heads: np.ndarray, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The end of larger degree first: few heads to prepare, and tails with few neighbours."""
@@ -98,26 +100,23 @@ class _GraphBaseline:
 class CommonNeighbors(_GraphBaseline):
     """Number of common neighbours, weights ignored."""
 
+    kernels = sum_common_pairs, sum_common_rows
+
     def __init__(self, pairs: sparse.csr_matrix) -> None:
         super().__init__(pairs)
-        self.values = self._neighbor_values()
-
-    def _neighbor_values(self) -> np.ndarray:
-        return np.ones(self.num_items)
-
-    def _score_pairs(self, heads: np.ndarray, tails: np.ndarray, out: np.ndarray) -> None:
-        sum_common_pairs(self.indptr, self.indices, self.values, heads, tails, out)
-
-    def _score_rows(self, queries: np.ndarray, out: np.ndarray) -> None:
-        sum_common_rows(self.indptr, self.indices, self.values, queries, out)
+        self.inputs = self.indptr, self.indices, np.ones(self.num_items)
 
 
-class AdamicAdar(CommonNeighbors):
+class AdamicAdar(_GraphBaseline):
     """Sum over common neighbours of 1 / log(degree) (Adamic and Adar, 2003)."""
 
-    def _neighbor_values(self) -> np.ndarray:
+    kernels = sum_common_pairs, sum_common_rows
+
+    def __init__(self, pairs: sparse.csr_matrix) -> None:
+        super().__init__(pairs)
         # a neighbour of two items has degree 2 or more; the others never count
-        return np.where(self.degree >= 2, 1.0 / np.log(np.maximum(self.degree, 2)), 0.0)
+        values = np.where(self.degree >= 2, 1.0 / np.log(np.maximum(self.degree, 2)), 0.0)
+        self.inputs = self.indptr, self.indices, values
 
 
 class WalkProximity(_GraphBaseline):
@@ -131,25 +130,17 @@ class WalkProximity(_GraphBaseline):
         steps: length of the longest walk, in steps.
     """
 
+    kernels = walk_pairs, walk_rows
+
     def __init__(self, pairs: sparse.csr_matrix, steps: int = 3) -> None:
         check_at_least(1, steps=steps)
         super().__init__(pairs)
-        self.steps = steps
         shape = (self.num_items, self.num_items)
         matrix = sparse.csr_matrix((self.weights, self.indices, self.indptr), shape)
-        self.strength = matrix @ np.ones(self.num_items)  # (N,) float64
-        self.inverse = np.zeros(self.num_items)
-        np.divide(1.0, self.strength, out=self.inverse, where=self.degree > 0)
-
-    @property
-    def _graph(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        return self.indptr, self.indices, self.weights, self.inverse
-
-    def _score_pairs(self, heads: np.ndarray, tails: np.ndarray, out: np.ndarray) -> None:
-        walk_pairs(self._graph, self.strength, self.steps, heads, tails, out)
-
-    def _score_rows(self, queries: np.ndarray, out: np.ndarray) -> None:
-        walk_rows(self._graph, self.strength, self.steps, queries, out)
+        strength = matrix @ np.ones(self.num_items)  # (N,) float64
+        inverse = np.zeros(self.num_items)
+        np.divide(1.0, strength, out=inverse, where=self.degree > 0)
+        self.inputs = (self.indptr, self.indices, self.weights, inverse), strength, steps
 
 
 @dataclass(frozen=True)
@@ -213,8 +204,7 @@ def _checked(pairs: sparse.csr_matrix) -> sparse.csr_matrix:
     if matrix.diagonal().any():
         raise ValueError("training pairs hold self-pairs; drop them first")
     # cheap and enough to catch a one-directional matrix, which is the usual mistake
-    if not np.array_equal(
-        np.bincount(matrix.indices, minlength=len(matrix.indptr) - 1), np.diff(matrix.indptr)
-    ):
+    occurrences = np.bincount(matrix.indices, minlength=matrix.shape[0])
+    if not np.array_equal(occurrences, np.diff(matrix.indptr)):
         raise ValueError("training pairs must be stored both ways: the matrix is not symmetric")
     return matrix

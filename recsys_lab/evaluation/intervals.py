@@ -37,10 +37,7 @@ class Interval:
 
 
 def bootstrap_intervals(
-    statistics: Mapping[str, Statistic],
-    num_items: int,
-    replicates: int = 200,
-    seed: int = 0,
+    statistics: Mapping[str, Statistic], num_items: int, replicates: int = 200, seed: int = 0
 ) -> dict[str, Interval]:
     """95 % percentile intervals of statistics under random item weights, the same for all.
 
@@ -58,14 +55,10 @@ def bootstrap_intervals(
     if not statistics:
         return {}
     rng = np.random.default_rng(seed)
-    found = []  # (S, R) for each block of draws, the equal weights first
-    for start in range(-LANES, replicates, LANES):
-        if start < 0:
-            weights = np.ones((num_items, 1))
-        else:
-            draws = min(LANES, replicates - start)
-            weights = rng.standard_exponential((draws, num_items)).T.copy()
-        found.append(_evaluate(statistics, weights))
+    found = [_evaluate(statistics, np.ones((num_items, 1)))]  # (S, 1), then (S, R) for each block
+    for start in range(0, replicates, LANES):
+        draws = min(LANES, replicates - start)
+        found.append(_evaluate(statistics, rng.standard_exponential((draws, num_items)).T.copy()))
     values = np.concatenate(found, axis=1)  # (S, 1 + replicates)
     lows, highs = np.quantile(values[:, 1:], [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], axis=1)
     table = zip(statistics, values[:, 0], lows, highs, strict=True)
@@ -181,10 +174,7 @@ def ranking_difference(
     Raises:
         ValueError: the two results rank different queries or targets.
     """
-    if not (
-        np.array_equal(first.query, second.query) and np.array_equal(first.target, second.target)
-    ):
+    both = (first.query, second.query), (first.target, second.target)
+    if not all(np.array_equal(one, other) for one, other in both):
         raise ValueError("the results rank different queries; use one split, max_scores and seed")
-    return difference(
-        ranking_statistic(first, metric, part), ranking_statistic(second, metric, part)
-    )
+    return difference(*(ranking_statistic(result, metric, part) for result in (first, second)))

@@ -49,7 +49,10 @@ def score_evaluation_pairs(scorer: Scorer, pairs: EvaluationPairs) -> PairScores
     does so once.
     """
     parts = [pairs.positives, *pairs.negatives.values()]
-    scores = _score(scorer, np.concatenate(parts))
+    every = np.concatenate(parts)
+    scores = np.asarray(scorer.score_pairs(every[:, 0], every[:, 1]), np.float64)
+    if scores.shape != (len(every),):
+        raise ValueError(f"score_pairs must return ({len(every)},), got {scores.shape}")
     positives, *negatives = np.split(scores, np.cumsum([len(part) for part in parts[:-1]]))
     return PairScores(positives, dict(zip(pairs.negatives, negatives, strict=True)))
 
@@ -135,10 +138,3 @@ def scores_by_slice(
         for name in SLICES
         if scored[0][of_positives[name]].any() and scored[1][of_negatives[name]].any()
     }
-
-
-def _score(scorer: Scorer, pairs: np.ndarray) -> np.ndarray:
-    scores = np.asarray(scorer.score_pairs(pairs[:, 0], pairs[:, 1]), np.float64)
-    if scores.shape != (len(pairs),):
-        raise ValueError(f"score_pairs must return ({len(pairs)},), got {scores.shape}")
-    return scores

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import run_parts
@@ -92,7 +91,10 @@ def evaluate_ranking(
     query = np.concatenate([pairs.positives[:, 0], pairs.positives[:, 1]])
     target = np.concatenate([pairs.positives[:, 1], pairs.positives[:, 0]])
     query_items = np.unique(query)
-    ranked_items = _sample(query_items, int(max_scores // max(pairs.num_items, 1)), seed)
+    ranked_items = query_items
+    if len(query_items) > (most := int(max_scores // max(pairs.num_items, 1))):
+        rng = np.random.default_rng(seed)
+        ranked_items = np.sort(rng.choice(query_items, max(most, 1), replace=False))
     kept = np.isin(query, ranked_items)
     order = np.lexsort((target[kept], query[kept]))
     query, target = query[kept][order], target[kept][order]
@@ -106,50 +108,31 @@ def evaluate_ranking(
     )
 
 
-def _sample(items: np.ndarray, max_items: int, seed: int) -> np.ndarray:
-    """At most `max_items` of the items, at least one, ascending."""
-    if len(items) <= max_items:
-        return items
-    return np.sort(np.random.default_rng(seed).choice(items, max(max_items, 1), replace=False))
-
-
 def _rank_in_chunks(
-    scorer: Scorer,
-    pairs: EvaluationPairs,
-    items: np.ndarray,
-    query: np.ndarray,
-    target: np.ndarray,
+    scorer: Scorer, pairs: EvaluationPairs, items: np.ndarray, query: np.ndarray, target: np.ndarray
 ) -> np.ndarray:
     """Ranks of the targets, for queries sorted as the items are."""
     ranks = np.empty(len(query))
     bounds = np.append(np.searchsorted(query, items), len(query))  # targets of items[u]
+    indptr, indices = pairs.known.indptr, pairs.known.indices
+
+    def rank_chunk(chunk: slice) -> None:
+        rows = np.ascontiguousarray(scorer.score_rows(items[chunk]), np.float32)  # (chunk, N)
+        expected = len(items[chunk]), pairs.num_items
+        if rows.shape != expected:
+            raise ValueError(f"score_rows must return {expected}, got {rows.shape}")
+        starts = bounds[chunk.start : chunk.stop + 1]
+
+        def rank_part(low: int, high: int) -> None:
+            part, ends = slice(low, high), starts[low : high + 1]
+            _rank_rows(rows[part], items[chunk][part], ends, target, indptr, indices, ranks)
+
+        run_parts(rank_part, len(rows))
+
     size = max(CHUNK_ROWS, CHUNK_BYTES // (4 * max(pairs.num_items, 1)))
     for start in range(0, len(items), size):
-        chunk = items[start : start + size]
-        rows = np.ascontiguousarray(scorer.score_rows(chunk), np.float32)  # (chunk, N)
-        if rows.shape != (len(chunk), pairs.num_items):
-            raise ValueError(
-                f"score_rows must return {(len(chunk), pairs.num_items)}, got {rows.shape}"
-            )
-        _rank_chunk(rows, chunk, bounds[start : start + size + 1], target, pairs.known, ranks)
+        rank_chunk(slice(start, start + size))
     return ranks
-
-
-def _rank_chunk(
-    rows: np.ndarray,
-    items: np.ndarray,
-    bounds: np.ndarray,
-    target: np.ndarray,
-    known: sparse.csr_matrix,
-    ranks: np.ndarray,
-) -> None:
-    """`_rank_rows` by several threads, each with rows of its own."""
-
-    def rank_part(low: int, high: int) -> None:
-        part, ends = slice(low, high), bounds[low : high + 1]
-        _rank_rows(rows[part], items[part], ends, target, known.indptr, known.indices, ranks)
-
-    run_parts(rank_part, len(items))
 
 
 @jit()

@@ -50,16 +50,14 @@ class VectorScorer:
         self.queries = torch.as_tensor(queries).detach().float()  # (N, D)
         self.keys = torch.as_tensor(keys).detach().float()  # (N, D)
         self.both_ways = both_ways
-        device = self.queries.device
-        self.bias = None if bias is None else torch.as_tensor(bias, device=device).detach().float()
-        self.scorable = (
-            None if scorable is None else torch.as_tensor(scorable, device=device, dtype=torch.bool)
-        )
+        num_items, device = len(self.queries), self.queries.device
+        bias = torch.zeros(num_items) if bias is None else bias
+        scorable = torch.ones(num_items) if scorable is None else scorable
+        self.bias = torch.as_tensor(bias, device=device).detach().float()
+        self.scorable = torch.as_tensor(scorable, device=device, dtype=torch.bool)
         self._check()
-        bias = torch.zeros(len(self.queries), device=device) if self.bias is None else self.bias
-        if self.scorable is not None:
-            bias = torch.where(self.scorable, bias, torch.nan)
-        self._offset = bias  # (N,) NaN where an item, and so every pair with it, has no score
+        # (N,) NaN where an item, and so every pair with it, has no score
+        self._offset = torch.where(self.scorable, self.bias, torch.nan)
 
     def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         """(P,) scores, computed in chunks so that memory does not grow with D."""
@@ -98,18 +96,17 @@ class VectorScorer:
                 f"queries {tuple(self.queries.shape)} and keys {tuple(self.keys.shape)} must agree"
             )
         for name, values in (("bias", self.bias), ("scorable", self.scorable)):
-            if values is not None and values.shape != (num_items,):
+            if values.shape != (num_items,):
                 raise ValueError(f"{name} must be ({num_items},), got {tuple(values.shape)}")
         bound = dim * _largest(self.queries, "queries") * _largest(self.keys, "keys")
-        bound += 2 * _largest(self.bias, "bias") if self.bias is not None else 0.0
+        bound += 2 * _largest(self.bias, "bias")
         if bound > torch.finfo(torch.float32).max:
             raise ValueError(f"scores may reach {bound:.3g} and overflow; rescale the vectors")
 
 
 def _largest(values: Tensor, name: str) -> float:
     """Largest absolute value; NaN and infinity are refused."""
-    low, high = torch.aminmax(values)  # NaN if any value is
-    largest = max(-float(low), float(high))
-    if not (np.isfinite(float(low)) and np.isfinite(float(high))):
+    low, high = map(float, torch.aminmax(values))  # NaN if any value is
+    if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"{name} hold NaN or infinite values: training diverged, or a bad file")
-    return largest
+    return max(-low, high)

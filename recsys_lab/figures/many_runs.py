@@ -20,7 +20,7 @@ from recsys_lab.figures.canvas import (
     series_style,
     set_title,
 )
-from recsys_lab.figures.labels import label_levels, label_points
+from recsys_lab.figures.labels import Corners, label_levels, label_points
 from recsys_lab.figures.one_run import learning_rate_resets
 
 Rows = Sequence[Mapping[str, float | int | None]]  # of one run's curve.csv
@@ -41,6 +41,12 @@ class Measured(NamedTuple):
     seconds_deviation: float
     quality: float
     quality_deviation: float
+
+    @property
+    def corners(self) -> Corners:
+        """Lower left and upper right, bars included."""
+        x, dx, y, dy = self
+        return (x - dx, y - dy), (x + dx, y + dy)
 
 
 def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Figure:
@@ -71,7 +77,8 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
                 axis.fill_between(items, low, high, color=color, alpha=0.18, linewidth=0)
             for reset in resets:
                 axis.axvline(reset, color=color, linestyle=":", linewidth=1.0, alpha=0.7)
-    ends = [reached for seeds in drawn.values() if (reached := _last_items(seeds)) > 0]
+    lengths = [[r.get("items") or 0 for rows in seeds for r in rows] for seeds in drawn.values()]
+    ends = [longest for items in lengths if (longest := max(items, default=0)) > 0]
     for axis, title in zip(axes, _PROTOCOLS.values(), strict=True):
         if ends and max(ends) > _WIDE_CURVES * min(ends):
             axis.set_xscale("log")
@@ -96,8 +103,8 @@ def draw_precision_recall_panels(
         path: the picture is written here.
     """
     shown = dict(list(series.items())[:MAX_SERIES])
-    columns = min(3, max(len(shown), 1))
-    rows = -(-max(len(shown), 1) // columns)
+    columns = min(3, len(shown) or 1)
+    rows = -(-len(shown) // columns) or 1
     figure, axes = new_figure(max(3.9 * columns, 7.0), 3.1 * rows + 0.5, columns, rows)
     for axis, (label, curves) in zip(axes, shown.items(), strict=False):
         for part, (color, width, alpha) in _PARTS.items():
@@ -137,52 +144,30 @@ def draw_time_against_quality(
     seconds = [point.seconds for point in points.values()]
     if seconds and min(seconds) > 0 and max(seconds) > _WIDE_RANGE * min(seconds):
         axis.set_xscale("log")
-    for number, point in enumerate(points.values()):
-        axis.errorbar(
-            point.seconds,
-            point.quality,
-            xerr=point.seconds_deviation or None,
-            yerr=point.quality_deviation or None,
-            fmt="o",
-            markersize=7,
-            capsize=3,
-            color=series_style(number)[0],
-        )
+    for number, (x, dx, y, dy) in enumerate(points.values()):
+        color, _ = series_style(number)
+        axis.errorbar(x, y, dy or None, dx or None, fmt="o", ms=7, capsize=3, color=color)
     axis.margins(x=0.15, y=0.15)
     axis.set(xlabel="seconds of training", ylabel=f"{quality}, test pairs")
     set_title(axis, "Training time against quality")
     for level in references.values():
         axis.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
     label_levels(axis, references)
-    label_points(axis, {label: _extent(point) for label, point in points.items()}, references)
+    label_points(axis, {label: point.corners for label, point in points.items()}, references)
     save_figure(figure, path)
     return figure
-
-
-def _extent(point: Measured) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Lower left and upper right corner of a point with its bars."""
-    dx, dy = point.seconds_deviation, point.quality_deviation
-    low = point.seconds - dx, point.quality - dy
-    return low, (point.seconds + dx, point.quality + dy)
 
 
 def _over_seeds(seeds: Sequence[Rows], name: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Millions of items trained (T,) and values (seeds, T) at the steps that all seeds have."""
     curves = [{r["step"]: r for r in rows if r.get(name) is not None} for rows in seeds]
     curves = [curve for curve in curves if curve]
-    if not curves:
-        return None
-    steps = [step for step in curves[0] if all(step in curve for curve in curves)]
+    steps = [step for step in (curves or [{}])[0] if all(step in curve for curve in curves)]
     if not steps:
         return None
     values = np.array([[curve[step][name] for step in steps] for curve in curves], float)
     items = np.array([[curve[step].get("items") or 0 for step in steps] for curve in curves])
     return items.mean(0) / 1e6, values
-
-
-def _last_items(seeds: Sequence[Rows]) -> float:
-    """Items trained at the end of the longest curve."""
-    return max((float(row.get("items") or 0) for rows in seeds for row in rows), default=0.0)
 
 
 def _resets(seeds: Sequence[Rows]) -> list[float]:

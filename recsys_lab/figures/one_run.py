@@ -9,12 +9,7 @@ from recsys_lab.figures.canvas import GREY, PALETTE, new_figure, save_figure, se
 
 _COLORS = dict(zip(("uniform", "degree_matched", "given"), PALETTE, strict=False))
 _STYLES = {"all": "--", "seen": "-"}
-_SLICE_COLORS = {
-    "all": GREY,
-    "seen": PALETTE[0],
-    "one_cold": PALETTE[1],
-    "both_cold": PALETTE[2],
-}
+_SLICE_COLORS = {"all": GREY, "seen": PALETTE[0], "one_cold": PALETTE[1], "both_cold": PALETTE[2]}
 
 
 def learning_rate_resets(rows: Sequence[Mapping[str, object]]) -> list[int]:
@@ -26,12 +21,11 @@ def learning_rate_resets(rows: Sequence[Mapping[str, object]]) -> list[int]:
 def draw_learning_curve(rows: Sequence[Mapping[str, object]], path: Path) -> np.ndarray:
     """AUC-ROC on validation pairs over the steps, with lines at learning-rate resets.
 
+    Writes the picture to the path; returns its pixels, as do all figures of one run.
+
     Args:
         rows: the rows of `curve.csv`.
-        path: the picture is written here.
-
-    Returns:
-        the pixels of the picture.
+        path: of the picture.
     """
     figure, (curve, loss) = new_figure(11, 4.2, 2)
     names = sorted({n for row in rows for n in row if n.startswith("val/auc/")}, reverse=True)
@@ -68,11 +62,8 @@ def draw_precision_recall(
 
     Args:
         curves: (thresholds, precision, recall) by slice, as `precision_recall` returns them.
-        path: the picture is written here.
+        path: of the picture.
         title: names the pairs.
-
-    Returns:
-        the pixels of the picture.
     """
     figure, (against, plane) = new_figure(11, 4.2, 2)
     for name, (thresholds, precision, recall) in curves.items():

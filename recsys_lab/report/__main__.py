@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from recsys_lab.report.comparison import Comparison, compare
-from recsys_lab.report.page import to_html
+from recsys_lab.report.page import write_pages
 from recsys_lab.report.pictures import draw_pictures
-from recsys_lab.report.tables import to_csv, to_markdown
+from recsys_lab.report.tables import to_csv
 from recsys_lab.results.files import write_text
 from recsys_lab.results.run_folder import CONFIG, find_run_folders, read_run
 
@@ -48,9 +48,8 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
         draw_pictures(table, folder, f"_{number}" if number > 1 else "")
         for number, table in enumerate(comparison.tables, start=1)
     ]
-    write_text(folder / "comparison.md", to_markdown(comparison, pictures))
+    write_pages(comparison, pictures, folder)
     write_text(folder / "comparison.csv", to_csv(comparison))
-    write_text(folder / "comparison.html", to_html(comparison, pictures, folder))
     return folder / "comparison.html"
 
 

@@ -35,9 +35,11 @@ class Column:
         part = self.key.rpartition("/")[2]
         return part if part in SLICES else ""
 
-    def write(self, value: float | None) -> str:
-        """The number, or a dash where there is none."""
-        return "–" if value is None else f"{value:,.{self.decimals}f}"
+    @property
+    def full_title(self) -> str:
+        """Its header where groups have none: an AUC's names its negatives."""
+        negatives = self.group.replace(",", "").removesuffix(" negatives")
+        return f"{negatives} {self.title}" if self.key.startswith("auc/") else self.title
 
 
 def columns_of(keys: Iterable[str]) -> tuple[Column, ...]:

@@ -12,7 +12,9 @@ from recsys_lab.report.notes import coverage_notes, data_notes, data_title
 from recsys_lab.results.metric_names import SLICES
 from recsys_lab.results.run_folder import Run
 
+Rows = Sequence[Mapping[str, Any]]  # metrics of runs
 Data = tuple[str, str]  # hashes of split and vocabulary
+Problems = list[tuple[str, str]]  # run folder or experiment, and the reason
 _MIN_SHARE = 0.01  # of the test pairs in a slice that gets a column
 COVERAGE = "coverage/all"  # kept beside the columns: share of the test pairs that are scored
 
@@ -24,13 +26,11 @@ class Estimate:
     Attributes:
         mean: over the seeds.
         deviation: standard deviation over the seeds (n - 1); None for a single one.
-        count: number of seeds, n.
         bounds: of the 95 % interval over items, each averaged over the seeds; None without one.
     """
 
     mean: float
     deviation: float | None
-    count: int
     bounds: tuple[float, float] | None = None
 
 
@@ -51,6 +51,18 @@ class Entry:
     def seeds(self) -> list[Any]:
         """Seeds of its runs."""
         return [run.seed for run in self.runs]
+
+    def write(self, column: Column) -> tuple[str, str, str]:
+        """Mean, deviation and bounds: "0.9751", "± 0.0003", "[0.9701, 0.9802]".
+
+        A missing mean is a dash, a missing deviation or interval is empty.
+        """
+        if (value := self.values.get(column.key)) is None:
+            return "–", "", ""
+        number = f",.{column.decimals}f"
+        deviation = "" if value.deviation is None else f"± {value.deviation:{number}}"
+        bounds = [f"{bound:{number}}" for bound in value.bounds or ()]
+        return f"{value.mean:{number}}", deviation, f"[{', '.join(bounds)}]" if bounds else ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,11 @@ class Table:
             and any(column.key in entry.values for entry in self.entries)
         ]
 
+    @property
+    def columns_with_bounds(self) -> list[Column]:
+        """The columns that have an interval in some row."""
+        return [c for c in self.columns if any(entry.write(c)[2] for entry in self.entries)]
+
     def is_best(self, entry: Entry, column: Column) -> bool:
         """Whether no other row has a better mean, and some row has a worse one."""
         means = [e.values[column.key].mean for e in self.entries if column.key in e.values]
@@ -93,63 +110,58 @@ class Table:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The tables, and what is left out of them: (run folder or experiment, reason)."""
+    """The tables, and what is left out of them."""
 
-    tables: tuple[Table, ...]
-    problems: tuple[tuple[str, str], ...]
+    tables: list[Table]
+    problems: Problems
     columns: tuple[Column, ...]
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
     """Group the runs by their data, then by their settings; only seeds are averaged."""
-    problems = [(_name(run), run.problem) for run in runs if run.problem]
+    problems = [(str(run.folder), run.problem) for run in runs if run.problem]
     by_data: dict[Data, list[Run]] = {}
     for run in runs:
         if not run.problem:
             by_data.setdefault(run.data, []).append(run)
     groups = sorted(by_data.values(), key=len, reverse=True)  # stable: else in order of folders
     columns = columns_of(sorted({key for run in runs for key in run.metrics}))
-    tables = []
-    for group in groups:
-        table, found = _table(group, columns)
-        tables.append(table)
-        problems += found
+    tables = [_table(group, columns) for group in groups]
+    problems += [problem for _, found in tables for problem in found]
     for number, group in enumerate(groups[1:], start=2):
-        problems += [
-            (_name(run), f"{_unequal(run.data, groups[0][0].data)}: see table {number}")
-            for run in group
-        ]
-    return Comparison(tuple(tables), tuple(problems), columns)
+        reason = f"{_unequal(group[0].data, groups[0][0].data)}: see table {number}"
+        problems += [(str(run.folder), reason) for run in group]
+    return Comparison([table for table, _ in tables], problems, columns)
 
 
-def estimate(metrics: Sequence[Mapping[str, Any]], scorer: str, key: str) -> Estimate | None:
+def estimate(metrics: Rows, scorer: str, key: str) -> Estimate | None:
     """A measure of a scorer ("test", "baseline/<name>") over runs; None unless all have it."""
-    name = key if key.startswith("fit/") else f"{scorer}/{key}"
-    values = [row.get(name) for row in metrics]
-    if not values or any(value is None for value in values):
+    values = _values(metrics, key if key.startswith("fit/") else f"{scorer}/{key}")
+    if values is None:
         return None
-    bounds = [
-        [row.get(f"interval/{scorer}/{key}/{bound}") for bound in ("low", "high")]
-        for row in metrics
-    ]
-    has_bounds = all(value is not None for pair in bounds for value in pair)
-    low, high = np.mean(np.array(bounds, float), axis=0) if has_bounds else (0.0, 0.0)
+    low, high = (_values(metrics, f"interval/{scorer}/{key}/{end}") for end in ("low", "high"))
     return Estimate(
-        mean=float(np.mean(np.array(values, float))),
-        deviation=float(np.std(np.array(values, float), ddof=1)) if len(values) > 1 else None,
-        count=len(values),
-        bounds=(float(low), float(high)) if has_bounds else None,
+        mean=float(values.mean()),
+        deviation=float(values.std(ddof=1)) if len(values) > 1 else None,
+        bounds=None if low is None or high is None else (float(low.mean()), float(high.mean())),
     )
 
 
-def _table(runs: Sequence[Run], columns: tuple[Column, ...]) -> tuple[Table, list[tuple[str, str]]]:
+def _values(metrics: Rows, name: str) -> np.ndarray | None:
+    """(runs,) values of a metric; None unless all runs have it."""
+    values = [row.get(name) for row in metrics]
+    return None if not values or None in values else np.array(values, float)
+
+
+def _table(runs: Sequence[Run], columns: tuple[Column, ...]) -> tuple[Table, Problems]:
     """The table of the runs of one split, and the problems with runs that it lacks."""
     kept, problems = _one_run_per_seed(runs)
-    experiments = []
-    for label, group in zip(experiment_labels([group[0] for group in kept]), kept, strict=True):
-        rows = [run.metrics for run in group]
-        experiments.append(_entry(label, group, rows, "test", columns))
-    experiments.sort(key=_by_quality)
+    labelled = zip(experiment_labels([group[0] for group in kept]), kept, strict=True)
+    experiments = [
+        _entry(label, [run.metrics for run in group], "test", columns, tuple(group))
+        for label, group in labelled
+    ]
+    experiments.sort(key=lambda e: -e.values[QUALITY.key].mean if QUALITY.key in e.values else 0.0)
     seeds = {str(run.seed) for run in runs}
     for entry in experiments:
         if missing := sorted(seeds - {str(seed) for seed in entry.seeds}):
@@ -161,17 +173,15 @@ def _table(runs: Sequence[Run], columns: tuple[Column, ...]) -> tuple[Table, lis
         for name, label in baseline_labels(run.metrics).items():
             if name not in labels:
                 labels[name] = label
-                entry = _entry(label, (), [run.metrics], f"baseline/{name}", of_scorer)
-                baselines.append(entry)
-    covered = {entry.label: entry.values.get(COVERAGE) for entry in [*experiments, *baselines]}
-    coverage = {label: value.mean for label, value in covered.items() if value is not None}
-    notes = [*data_notes(runs), *coverage_notes(coverage)]
+                baselines.append(_entry(label, [run.metrics], f"baseline/{name}", of_scorer))
+    entries = [*experiments, *baselines]
+    coverage = {e.label: e.values[COVERAGE].mean for e in entries if COVERAGE in e.values}
     table = Table(
         data=runs[0].data,
         title=data_title(runs[0]),
         experiments=tuple(experiments),
         baselines=tuple(baselines),
-        notes=tuple(notes),
+        notes=(*data_notes(runs), *coverage_notes(coverage)),
         shares=_shares(runs[0].metrics),
         all_columns=columns,
         labels=labels,
@@ -186,7 +196,7 @@ def _shares(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {part: n / total for part, n in counts.items() if total and n is not None}
 
 
-def _one_run_per_seed(runs: Sequence[Run]) -> tuple[list[list[Run]], list[tuple[str, str]]]:
+def _one_run_per_seed(runs: Sequence[Run]) -> tuple[list[list[Run]], Problems]:
     """Runs grouped by settings; of two with one seed the later folder counts."""
     groups: list[tuple[dict[str, Any], dict[Any, Run]]] = []
     problems = []
@@ -197,40 +207,24 @@ def _one_run_per_seed(runs: Sequence[Run]) -> tuple[list[list[Run]], list[tuple[
             groups.append((own, group := {}))
         if (earlier := group.get(run.seed)) is not None:
             reason = f"repeated: {run.folder.name} has the same settings and seed, and is used"
-            problems.append((_name(earlier), reason))
+            problems.append((str(earlier.folder), reason))
         group[run.seed] = run
     ordered = [sorted(group.values(), key=lambda run: str(run.seed)) for _, group in groups]
     return ordered, problems
 
 
 def _entry(
-    label: str,
-    runs: Sequence[Run],
-    metrics: Sequence[Mapping[str, Any]],
-    scorer: str,
-    columns: Sequence[Column],
+    label: str, metrics: Rows, scorer: str, columns: Sequence[Column], runs: tuple[Run, ...] = ()
 ) -> Entry:
-    keys = [*(column.key for column in columns), COVERAGE]
-    found = {key: estimate(metrics, scorer, key) for key in keys}
-    values = {key: value for key, value in found.items() if value is not None}
-    return Entry(label, tuple(runs), values)
-
-
-def _by_quality(entry: Entry) -> float:
-    value = entry.values.get(QUALITY.key)
-    return 0.0 if value is None else -value.mean
+    found = {key: estimate(metrics, scorer, key) for key in [*(c.key for c in columns), COVERAGE]}
+    return Entry(label, runs, {key: value for key, value in found.items() if value is not None})
 
 
 def _unequal(data: Data, other: Data) -> str:
     """How the data of a run differs from that of the first table."""
-    names = ("split", "vocabulary")
     differences = [
         f"{name} {value[:12]}, not {first[:12]}"
-        for name, value, first in zip(names, data, other, strict=True)
+        for name, value, first in zip(("split", "vocabulary"), data, other, strict=True)
         if value != first
     ]
     return f"unequal: {'; '.join(differences)}"
-
-
-def _name(run: Run) -> str:
-    return str(run.folder)

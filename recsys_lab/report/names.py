@@ -46,12 +46,8 @@ def experiment_labels(runs: Sequence[Run]) -> list[str]:
                 shown = [f"{n.rpartition('.')[2]}={own[n]}" for n in differing if n in own]
                 more = ["..."] if len(shown) > _MAX_DIFFERENCES else []
                 labels[k] = " ".join([label, *shown[:_MAX_DIFFERENCES], *more])
-    counts: dict[str, int] = {}
-    for k, label in enumerate(labels):
-        counts[label] = counts.get(label, 0) + 1
-        if counts[label] > 1:
-            labels[k] = f"{label} #{counts[label]}"
-    return labels
+    repeats = [labels[:k].count(label) for k, label in enumerate(labels)]
+    return [f"{label} #{n + 1}" if n else label for label, n in zip(labels, repeats, strict=True)]
 
 
 def _base_label(run: Run) -> str:
@@ -75,12 +71,8 @@ def _differing(flats: Sequence[Mapping[str, Any]]) -> list[str]:
     names = sorted({name for flat in flats for name in flat}, key=lambda n: ("." in n, n))
     differing = [n for n in names if any(flat.get(n) != flats[0].get(n) for flat in flats)]
     chosen = [name for name in differing if "." not in name]
-    plain = [
-        name
-        for name in differing
-        if name in chosen or not (name.split(".")[0] in chosen or name.endswith("_target_"))
-    ]
-    return plain or differing
+    hidden = [n for n in differing if n.split(".")[0] in chosen or n.endswith("_target_")]
+    return [n for n in differing if n in chosen or n not in hidden] or differing
 
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:

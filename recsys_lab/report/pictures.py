@@ -1,6 +1,7 @@
 """The figures of a comparison, drawn from its tables."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from recsys_lab.figures.canvas import MAX_SERIES
 from recsys_lab.figures.many_runs import (
@@ -11,7 +12,6 @@ from recsys_lab.figures.many_runs import (
 )
 from recsys_lab.report.columns import QUALITY, SECONDS
 from recsys_lab.report.comparison import COVERAGE, Entry, Table
-from recsys_lab.report.tables import Picture
 
 _NEAR = 0.5  # share of the worst experiment; lower baselines would only stretch the axis
 _CURVES = (
@@ -32,6 +32,14 @@ _TIME = (
 )
 
 
+class Picture(NamedTuple):
+    """A figure beside the tables: file name, title and caption."""
+
+    name: str
+    title: str
+    caption: str
+
+
 def draw_pictures(table: Table, folder: Path, suffix: str) -> list[Picture]:
     """Draw the figures that the runs of a table have data for.
 
@@ -40,46 +48,33 @@ def draw_pictures(table: Table, folder: Path, suffix: str) -> list[Picture]:
         folder: the pictures are written here.
         suffix: of their names; it distinguishes the tables of one folder.
     """
-    pictures = []
-    if curves := {e.label: [run.curve for run in e.runs] for e in table.experiments if _curve(e)}:
+    pictures, experiments = [], table.experiments
+    curves = {e.label: [run.curve for run in e.runs] for e in experiments}
+    if curves := {label: seeds for label, seeds in curves.items() if any(seeds)}:
         name = f"learning_curves{suffix}.png"
         draw_learning_curves(curves, folder / name)
         pictures.append(Picture(name, "Learning curves", _CURVES + _left_out(len(curves))))
-    panels = {e.label: e.runs[0].precision_recall for e in table.experiments}
+    panels = {e.label: e.runs[0].precision_recall for e in experiments}
     if panels := {label: panel for label, panel in panels.items() if panel}:
         name = f"precision_recall{suffix}.png"
-        coverage = {e.label: e.values[COVERAGE].mean for e in table.experiments if _covered(e)}
+        coverage = {e.label: e.values[COVERAGE].mean for e in experiments if COVERAGE in e.values}
         draw_precision_recall_panels(panels, coverage, folder / name)
         title = "Precision and recall against the threshold"
         pictures.append(Picture(name, title, _CLIFF + _left_out(len(panels))))
-    if points := {e.label: _measured(e) for e in table.experiments if _timed(e)}:
+    if points := {e.label: m for e in experiments if (m := _measured(e)) is not None}:
         name = f"time_against_quality{suffix}.png"
-        rated = {e.label: e.values[QUALITY.key].mean for e in table.baselines if _rated(e)}
+        rated = [(e.label, e.values.get(QUALITY.key)) for e in table.baselines]
         lowest = _NEAR * min(point.quality for point in points.values())
-        levels = {label: level for label, level in rated.items() if level >= lowest}
+        levels = {label: value.mean for label, value in rated if value and value.mean >= lowest}
         draw_time_against_quality(points, levels, folder / name, QUALITY.title)
         pictures.append(Picture(name, "Training time against quality", _TIME))
     return pictures
 
 
-def _curve(entry: Entry) -> bool:
-    return any(run.curve for run in entry.runs)
-
-
-def _covered(entry: Entry) -> bool:
-    return COVERAGE in entry.values
-
-
-def _rated(entry: Entry) -> bool:
-    return QUALITY.key in entry.values
-
-
-def _timed(entry: Entry) -> bool:
-    return _rated(entry) and SECONDS.key in entry.values
-
-
-def _measured(entry: Entry) -> Measured:
-    seconds, quality = entry.values[SECONDS.key], entry.values[QUALITY.key]
+def _measured(entry: Entry) -> Measured | None:
+    seconds, quality = (entry.values.get(column.key) for column in (SECONDS, QUALITY))
+    if seconds is None or quality is None:
+        return None
     return Measured(seconds.mean, seconds.deviation or 0.0, quality.mean, quality.deviation or 0.0)
 
 

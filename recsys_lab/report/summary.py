@@ -1,6 +1,6 @@
 """The table at the end of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -9,6 +9,8 @@ from rich.table import Table
 
 from recsys_lab.report.names import baseline_labels
 from recsys_lab.results.metric_names import RANKING, SLICES, unlisted_metrics
+
+Metrics = Mapping[str, Any]
 
 WIDTH = 80  # of the table, at most
 _MIN_LABEL = 12  # characters; longer labels go over several lines
@@ -40,7 +42,7 @@ _UNSCORED = (
 )
 
 
-def summary_table(metrics: Mapping[str, Any]) -> Table:
+def summary_table(metrics: Metrics) -> Table:
     """The model above the baselines, the best of each column in bold; fits `WIDTH` characters.
 
     Numbers are never cut: long labels are broken into lines, and metrics of plugins that find no
@@ -50,37 +52,32 @@ def summary_table(metrics: Mapping[str, Any]) -> Table:
     rows = {"test": "this model", **{f"baseline/{name}": label for name, label in labels.items()}}
     coverage = [metrics.get(f"{prefix}/{_COVERAGE}", 1.0) for prefix in rows]
     shows_coverage = _is_cold(metrics) and any(share != 1.0 for share in coverage)
-    columns, left_out = _shown_columns(metrics, list(rows), "scored" if shows_coverage else "")
-    table = Table(
-        title=_title(metrics),
-        caption=_caption(metrics, columns, left_out, shows_coverage),
-        title_justify="left",
-        title_style="",
-        caption_justify="left",
-        caption_style="",
-    )
-    table.add_column("", overflow="fold")
-    best = {}
+    columns, left_out = _shown_columns(metrics, rows, "scored" if shows_coverage else "")
+    cells = {}  # the texts of each column, by title
     for title, name in columns.items():
-        table.add_column(title, justify="right", no_wrap=True)
         values = [metrics.get(f"{prefix}/{name}") for prefix in rows]
-        best[name] = max(value for value in values if value is not None)
+        best = max(value for value in values if value is not None)
+        cells[title] = [_number(value, is_best=value == best) for value in values]
     if shows_coverage:
-        table.add_column("scored", justify="right", no_wrap=True)
-    for (prefix, label), share in zip(rows.items(), coverage, strict=True):
-        cells = []
-        for name in columns.values():
-            value = metrics.get(f"{prefix}/{name}")
-            text = "-" if value is None else f"{value:.4f}"
-            cells.append(f"[bold]{text}[/bold]" if value == best[name] else text)
-        if shows_coverage:
-            cells.append("-" if share is None else f"{share:.1%}")
-        table.add_row(escape(label), *cells)
+        cells["scored"] = ["-" if share is None else f"{share:.1%}" for share in coverage]
+    table = Table(title=_title(metrics), caption=_caption(_is_cold(metrics), cells, left_out))
+    table.title_justify = table.caption_justify = "left"
+    table.title_style = table.caption_style = ""
+    table.add_column("", overflow="fold")
+    for title in cells:
+        table.add_column(title, justify="right", no_wrap=True)
+    for label, *row in zip(rows.values(), *cells.values(), strict=True):
+        table.add_row(escape(label), *row)
     return table
 
 
+def _number(value: float | None, is_best: bool) -> str:
+    text = "-" if value is None else f"{value:.4f}"
+    return f"[bold]{text}[/bold]" if is_best else text
+
+
 def _shown_columns(
-    metrics: Mapping[str, Any], prefixes: list[str], last: str
+    metrics: Metrics, prefixes: Iterable[str], last: str
 ) -> tuple[dict[str, str], list[str]]:
     """Columns that have a value in some row and find room before `last`, and names without room."""
     is_cold = _is_cold(metrics)
@@ -106,11 +103,11 @@ def _column_width(title: str) -> int:
     return max(_NUMBER, *map(len, title.split("\n"))) + _FRAME
 
 
-def _is_cold(metrics: Mapping[str, Any]) -> bool:
+def _is_cold(metrics: Metrics) -> bool:
     return bool(2 * metrics.get("count/test/seen", 0) < metrics.get("count/test/all", 0))
 
 
-def _title(metrics: Mapping[str, Any]) -> str:
+def _title(metrics: Metrics) -> str:
     counts = {part: metrics.get(f"count/test/{part}", 0) for part in SLICES}
     text = f"{counts['all']:,} test pairs, {counts['seen']:,} with both ends seen in training"
     if _is_cold(metrics):
@@ -123,32 +120,22 @@ def _title(metrics: Mapping[str, Any]) -> str:
     if ranked != metrics.get("count/test/query_items/total"):
         text += f"\nranking from a sample of {ranked:,} queries"
     if "fit/seconds" in metrics:
-        text += (
-            f"\ntrained in {metrics['fit/seconds']:.1f} s, "
-            f"{metrics['fit/items_per_second']:,.0f} items/s"
-        )
+        speed = metrics["fit/items_per_second"]
+        text += f"\ntrained in {metrics['fit/seconds']:.1f} s, {speed:,.0f} items/s"
     return text
 
 
-def _caption(
-    metrics: Mapping[str, Any],
-    columns: Mapping[str, str],
-    left_out: list[str],
-    shows_coverage: bool,
-) -> str:
+def _caption(is_cold: bool, titles: Iterable[str], left_out: list[str]) -> str:
     """The meaning of the headers that are shown."""
-    lines = []
-    if "AUC" in columns:
-        lines.append(_COLD_CAPTION if _is_cold(metrics) else _SEEN_CAPTION)
-    if "HR@10" in columns:
-        lines.append(_RANKING)
-    if shows_coverage:
-        lines.append(_UNSCORED)
-    if left_out:
-        lines.append(f"in metrics.json: {', '.join(left_out)}")
-    return "\n".join(lines)
+    lines = {
+        "AUC": _COLD_CAPTION if is_cold else _SEEN_CAPTION,
+        "HR@10": _RANKING,
+        "scored": _UNSCORED,
+    }
+    shown = [line for title, line in lines.items() if title in titles]
+    return "\n".join(shown + [f"in metrics.json: {', '.join(left_out)}"] * bool(left_out))
 
 
-def print_summary(metrics: Mapping[str, Any]) -> None:
+def print_summary(metrics: Metrics) -> None:
     """Print the table to the console."""
     Console().print(summary_table(metrics))

@@ -1,7 +1,7 @@
 """The rows of a learning curve and their file."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from recsys_lab.results.files import atomic_path
@@ -36,7 +36,7 @@ class CurveFile:
         protocols: negative protocols of the AUC columns.
     """
 
-    def __init__(self, folder: Path, protocols: Sequence[str]) -> None:
+    def __init__(self, folder: Path, protocols: Iterable[str]) -> None:
         auc = [f"val/auc/{protocol}/{part}" for protocol in protocols for part in _SLICES]
         ranking = [f"val/{metric}" for metric in MAIN_METRICS]  # at the end of an epoch only
         self.columns = [*_TRAINING, *auc, *ranking]
@@ -58,12 +58,9 @@ class CurveFile:
 
 
 def read_curve(folder: Path) -> list[Row]:
-    """The rows of a run folder's `curve.csv`, None where a value was not measured.
+    """The rows of a run folder's `curve.csv`, None where a value was not measured; none without it.
 
     A run that is killed while it writes may leave a last line cut short; that line is left out.
-
-    Returns:
-        No rows where there is no file.
     """
     path = folder / "curve.csv"
     if not path.is_file():

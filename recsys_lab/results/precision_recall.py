@@ -1,8 +1,7 @@
 """Precision and recall against the threshold, kept in a run folder."""
 
-import csv
-import io
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +19,8 @@ def thin_curve(thresholds: np.ndarray, precision: np.ndarray, recall: np.ndarray
     """At most `MAX_THRESHOLDS` points that draw the same picture.
 
     Points are spread evenly over the scores' ranks and over their values. Both sides of the largest
-    falls of recall are kept, so a cliff stays as steep.
-
-    Args:
-        thresholds: (T,) ascending.
-        precision: (T,) or longer; values beyond T are left out.
-        recall: (T,) or longer.
+    falls of recall are kept, so a cliff stays as steep. Takes (T,) ascending thresholds; precision
+    and recall may be longer, values beyond T are left out.
     """
     count = len(thresholds)
     precision, recall = precision[:count], recall[:count]
@@ -42,13 +37,10 @@ def thin_curve(thresholds: np.ndarray, precision: np.ndarray, recall: np.ndarray
 
 def write_precision_recall(folder: Path, curves: Mapping[str, Curve]) -> None:
     """Write the curves of the slices (`thin_curve`), one line for each threshold."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["slice", "threshold", "precision", "recall"])
+    lines = ["slice,threshold,precision,recall"]
     for part, curve in curves.items():
-        for row in zip(*curve, strict=True):
-            writer.writerow([part, *(f"{value:.7g}" for value in row)])
-    write_text(folder / FILE_NAME, text.getvalue())
+        lines += [f"{part},{t:.7g},{p:.7g},{r:.7g}" for t, p, r in zip(*curve, strict=True)]
+    write_text(folder / FILE_NAME, "\n".join(lines) + "\n")
 
 
 def read_precision_recall(folder: Path) -> dict[str, Curve]:
@@ -60,16 +52,12 @@ def read_precision_recall(folder: Path) -> dict[str, Curve]:
     path = folder / FILE_NAME
     if not path.is_file():
         return {}
-    rows: dict[str, list[list[float]]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                point = [float(row[name]) for name in ("threshold", "precision", "recall")]
-                rows.setdefault(row["slice"], []).append(point)
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path} is damaged: {error}") from error
-    found = {}
-    for part, points in rows.items():
-        thresholds, precision, recall = np.array(points).T
-        found[part] = (thresholds, precision, recall)
-    return found
+    curves = {}
+    try:
+        rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+        for part, points in groupby(rows, lambda row: row[0]):
+            thresholds, precision, recall = np.array([point[1:] for point in points], float).T
+            curves[part] = thresholds, precision, recall
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    return curves

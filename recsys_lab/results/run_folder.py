@@ -14,6 +14,7 @@ from recsys_lab.results.curve import Row, read_curve
 from recsys_lab.results.precision_recall import Curve, read_precision_recall
 
 CONFIG = Path(".hydra", "config.yaml")
+_UNREADABLE = (OSError, ValueError, OmegaConfBaseException, yaml.YAMLError)
 
 
 @dataclass(frozen=True)
@@ -51,27 +52,23 @@ class Run:
 
 def find_run_folders(folders: Iterable[Path]) -> list[Path]:
     """Every folder at or below the given ones that Hydra wrote a configuration into, once each."""
-    found = {}
-    for folder in folders:
-        for config in folder.rglob(str(CONFIG)):
-            run_folder = config.parent.parent
-            found[run_folder.resolve()] = run_folder
+    configs = [config for folder in folders for config in folder.rglob(str(CONFIG))]
+    found = {config.parents[1].resolve(): config.parents[1] for config in configs}
     return sorted(found.values(), key=_natural)
 
 
 def read_run(folder: Path) -> Run:
     """Read a run folder; what is missing or damaged becomes the run's `problem`."""
     config: dict[str, Any] = {}
-    metrics: dict[str, Any] = {}
     choices = _read_choices(folder)
     try:
         config = _read_config(folder)
         metrics = _read_metrics(folder)
-        curve, precision_recall = read_curve(folder), read_precision_recall(folder)
-    except (OSError, ValueError, OmegaConfBaseException, yaml.YAMLError) as error:
+        curves = read_curve(folder), read_precision_recall(folder)
+    except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return Run(folder, config, choices, {}, reason)
-    return Run(folder, config, choices, metrics, "", curve, precision_recall)
+    return Run(folder, config, choices, metrics, "", *curves)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -87,12 +84,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _read_choices(folder: Path) -> dict[str, Any]:
     try:
-        runtime = OmegaConf.select(
-            OmegaConf.load(folder / ".hydra" / "hydra.yaml"), "hydra.runtime.choices"
-        )
-    except (OSError, ValueError, OmegaConfBaseException, yaml.YAMLError):
+        hydra = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
+        choices = OmegaConf.select(hydra, "hydra.runtime.choices")
+    except _UNREADABLE:
         return {}
-    return dict(runtime) if OmegaConf.is_dict(runtime) else {}
+    return dict(choices) if OmegaConf.is_dict(choices) else {}
 
 
 def _read_metrics(folder: Path) -> dict[str, Any]:

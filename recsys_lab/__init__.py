@@ -1,22 +1,22 @@
 """A laboratory for item embeddings.
 
-`train.py` and a notebook call the same functions:
+`train.py` and a notebook call the same functions. Importing the package imports no library; each
+name is imported when it is first used.
 
->>> import recsys_lab
->>> experiment = recsys_lab.configure(
-...     "experiment=skipgram", "catalog.num_items=400", "model.embedding_dim=16",
-...     "trainer.max_epochs=3", "trainer.enable_progress_bar=false",
-... )
->>> prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
->>> fitted = recsys_lab.fit(prepared, experiment, "outputs/notebook")
->>> metrics = fitted.test()
->>> metrics["test/auc/uniform/all"] > metrics["baseline/popularity/auc/uniform/all"]
-True
->>> some = prepared.catalog.raw_ids[:2].to_list()
->>> fitted.vectors(some).shape
-(2, 16)
-
-Importing the package imports no library; each name is imported when it is first used.
+Examples:
+    >>> import recsys_lab
+    >>> experiment = recsys_lab.configure(
+    ...     "experiment=skipgram", "catalog.num_items=400", "model.embedding_dim=16",
+    ...     "trainer.max_epochs=3", "trainer.enable_progress_bar=false",
+    ... )
+    >>> prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
+    >>> fitted = recsys_lab.fit(prepared, experiment, "outputs/notebook")
+    >>> metrics = fitted.test()
+    >>> metrics["test/auc/uniform/all"] > metrics["baseline/popularity/auc/uniform/all"]
+    True
+    >>> some = prepared.catalog.raw_ids[:2].to_list()
+    >>> fitted.vectors(some).shape
+    (2, 16)
 """
 
 TYPE_CHECKING = False  # true for type checkers; `typing` itself would be imported

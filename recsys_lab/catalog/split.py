@@ -8,6 +8,7 @@ import numpy as np
 
 from recsys_lab.catalog.held_out_negatives import degree_matched_negatives, uniform_negatives
 from recsys_lab.catalog.pairs import ItemPairs, pair_keys
+from recsys_lab.compute.checks import check_at_least
 from recsys_lab.compute.ordering import sort_pairs
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.records import LabelledPairs
@@ -77,6 +78,7 @@ class SplitOptions:
     seed: int
 
     def __post_init__(self) -> None:
+        check_at_least(0, seed=self.seed)
         for name in ("val_fraction", "test_fraction"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")

@@ -78,6 +78,8 @@ def check_configuration(cfg: DictConfig) -> dict[str, Any]:
                 f"{', '.join(sorted(known))}{did_you_mean(name, known)}"
             )
     for name, hint in _TOP_LEVEL.items():
+        if name not in configuration:
+            raise ConfigurationError(f"{name} is needed at the top level")
         _check_value(name, configuration[name], hint)
     if not 0 <= configuration["seed"] < 2**32:
         raise ConfigurationError(f"seed must lie in 0 .. 4294967295, got {configuration['seed']}")
@@ -87,10 +89,14 @@ def check_configuration(cfg: DictConfig) -> dict[str, Any]:
         if section == "data.source" and "source" not in configuration["data"]:
             continue
         _check_section(section, section_of(configuration, section), passed)
-    if (devices := configuration["trainer"].get("devices")) != 1:
-        raise ConfigurationError(
-            f"trainer.devices must be 1, got {devices}: batches are not shared out yet"
-        )
+    trainer = configuration["trainer"]
+    for name in ("devices", "accelerator", "enable_progress_bar"):
+        if name not in trainer:
+            raise ConfigurationError(f"trainer.{name} is needed")
+    for name in ("devices", "num_nodes"):
+        if (count := trainer.get(name, 1)) != 1:
+            message = f"trainer.{name} must be 1, got {count}: batches are not shared out yet"
+            raise ConfigurationError(message)
     return configuration
 
 

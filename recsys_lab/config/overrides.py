@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from recsys_lab.config.configuration import did_you_mean
 
@@ -49,8 +50,8 @@ def explain_overrides(arguments: Sequence[str], folder: Path) -> str | None:
             own = [o for o in overrides if not o.is_hydra_override()]
             complaints = (tree.explain_job(job) for job in tree.jobs(own))
             return next((found for found in complaints if found is not None), None)
-        except HydraException as error:  # a folder of the search path does not exist
-            return str(error).splitlines()[0]
+        except (HydraException, ValueError) as error:  # of the search path
+            return _reason(error)
 
 
 class _Tree:
@@ -119,7 +120,7 @@ class _Tree:
     def _try(self, lines: Sequence[str]) -> Exception | None:
         try:
             self.compose(lines)
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
             return error
         return None
 
@@ -128,7 +129,7 @@ class _Tree:
         if choices := self.choices(key):
             value = line.partition("=")[2]
             if value in choices:
-                return f"{key}={value} does not go with the other choices: none of them has {key}"
+                return f"cannot use {line}: {_reason(problem)}"
             listed = f"{', '.join(choices)}{did_you_mean(value, choices)}"
             return f"{key} has no choice {value!r}; choose from {listed}"
         node: Any = self.compose(chosen)
@@ -149,4 +150,12 @@ class _Tree:
             hint = f" (did you mean {words[0]}?)" if words else did_you_mean(part, valid)
             listed = f"{', '.join(valid)}{hint}"
             return f"unknown key {key!r}: {where} there are {listed}"
-        return f"cannot use {line!r}: {str(problem).splitlines()[0]}"
+        return f"cannot use {line!r}: {_reason(problem)}"
+
+
+def _reason(problem: Exception) -> str:
+    """The words of an error in one line, without Hydra's search path."""
+    words = " ".join(str(problem).partition("Config search path")[0].split())
+    if "@experiment" in words:  # what the preset chooses would land below that name
+        words += " A preset begins with the line: # @package _global_"
+    return words

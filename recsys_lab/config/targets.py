@@ -5,9 +5,12 @@ Building calls whatever a `_target_` names, so anything else could run code or w
 
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from contextlib import suppress
+from functools import cache, partial
+from importlib import metadata
 from typing import Any
 
 from hydra.errors import CompactHydraException
@@ -29,11 +32,32 @@ _BUILDABLE = (
     "recsys_lab.models.optimizers.RowWiseAdagrad",
 )
 _OPEN_MODULES = ("recsys_lab.models.builders", "recsys_lab.models.schedules")  # every function
-_NO_PLUGINS = {*sys.stdlib_module_names, "recsys_lab", "torch", "pytorch_lightning", "hydra"}
 
 
 class ConfigurationError(CompactHydraException):
     """A value of the configuration cannot be used; the message is one sentence for the user."""
+
+
+@cache
+def library_modules() -> frozenset[str]:
+    """Top-level modules of Python, of this project and of the libraries in its environment.
+
+    A library is a distribution that the project requires, or that one of these requires.
+    """
+    known, waiting = set[str](), {"recsys-lab", "torch", "pytorch-lightning", "hydra-core"}
+    while waiting:
+        known.add(name := waiting.pop())
+        with suppress(metadata.PackageNotFoundError):
+            waiting |= {
+                _plain(r) for r in metadata.requires(name) or () if "extra" not in r
+            } - known
+    owners = metadata.packages_distributions().items()
+    found = {module for module, names in owners if known & set(map(_plain, names))}
+    return frozenset({*sys.stdlib_module_names, "recsys_lab", *found})
+
+
+def _plain(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-").replace(".", "-")
 
 
 def import_plugins(names: Sequence[str]) -> None:
@@ -43,14 +67,14 @@ def import_plugins(names: Sequence[str]) -> None:
         ConfigurationError: a package is not the user's own, or cannot be imported.
     """
     for name in names:
-        if name.split(".")[0] in _NO_PLUGINS:
+        if name.split(".")[0] in library_modules():
             raise ConfigurationError(
                 f"plugins must name packages of your own, got {name!r}, which belongs to Python "
                 "or to a library of this project"
             )
         try:
             importlib.import_module(name)
-        except ImportError as error:
+        except Exception as error:  # whatever the import of a package raises
             raise ConfigurationError(
                 f"plugins: cannot import {name!r} ({error}): install the package, or put the "
                 "folder that holds it on PYTHONPATH"
@@ -74,7 +98,7 @@ def check_targets(configuration: Mapping[str, Any], plugins: Sequence[str]) -> N
         elif not _is_allowed(target):
             remedy = (
                 f"; for a package of your own add the line plugins: [{root}]"
-                if "." in str(target) and root not in _NO_PLUGINS
+                if "." in str(target) and root not in library_modules()
                 else ""
             )
             raise ConfigurationError(
@@ -102,7 +126,8 @@ def _check_plugin_target(key: str, target: str, plugin: str) -> None:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigurationError(f"{key}: cannot find {target} ({reason})") from error
     module = getattr(found, "__module__", None) or ""
-    if not callable(found) or not f"{module}.".startswith(f"{plugin}."):
+    is_own = inspect.isclass(found) or inspect.isfunction(found)
+    if not is_own or not f"{module}.".startswith(f"{plugin}."):
         raise ConfigurationError(
             f"{key} must be a class or a function that {plugin} defines, got {target!r}, "
             f"which {f'belongs to {module}' if module else 'is neither'}"

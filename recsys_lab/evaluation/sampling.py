@@ -10,14 +10,8 @@ def sample_pairs(
 ) -> tuple[np.ndarray, EvaluationPairs]:
     """At most `max_pairs` positives and negatives of each protocol, over the items in them.
 
-    Args:
-        pairs: what to sample from.
-        max_pairs: of the positives and of each protocol; all of them if there are no more.
-        seed: of the sample.
-
-    Returns:
-        (n,) the items of the sample, ascending, and the sample itself with those items numbered
-        0 .. n - 1 in this order.
+    Returns (n,) the items of the sample, ascending, and the sample itself with those items numbered
+    0 .. n - 1 in this order.
     """
     rng = np.random.default_rng(seed)
     positives = _draw(pairs.positives, max_pairs, rng)

@@ -77,14 +77,8 @@ def rows_of_pairs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compressed rows with both directions of every pair, without sorting or copying the pairs.
 
-    Args:
-        heads: (P,) int32, pairs `in_order`.
-        tails: (P,) int32.
-        weights: (P,) float32.
-        num_items: N.
-
-    Returns:
-        indptr (N + 1,) int64, indices (2P,) int32 and weights (2P,) float32.
+    Heads and tails (P,) int32 are pairs `in_order`; weights (P,) float32. Returns indptr
+    (N + 1,) int64, indices (2P,) int32 and weights (2P,) float32.
     """
     # Each thread goes through all pairs and takes those of its rows.
     bounds = even_bounds(num_items, num_threads() if len(heads) > _SMALL else 1)

@@ -224,16 +224,10 @@ def _train_pairs(
 def train_parts(
     tables: Sequence[Tables], settings: Settings, batch: Batch, pool: ThreadPoolExecutor
 ) -> tuple[float, float]:
-    """Work through a batch of either contract, shared out in as many parts as there are `tables`.
+    """Work through a batch of either contract, on the CPU, in as many parts as there are `tables`.
 
-    Args:
-        tables: of the model, float32, for each part; the same ones for parts that train together.
-        settings: see `Settings`.
-        batch: on the CPU.
-        pool: runs the parts.
-
-    Returns:
-        loss and weight of the positives, each of before its step.
+    Parts that train together share their tables, which are float32. Returns loss and weight of the
+    positives, each of before its step.
     """
     run: Callable[..., tuple[float, float]]
     shared: tuple[Any, ...] = ()

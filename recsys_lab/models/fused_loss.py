@@ -26,14 +26,7 @@ def fused_loss(
 ) -> tuple[Tensor, Tensor]:
     """What `SkipGram.loss` computes, with every distinct item encoded once.
 
-    Args:
-        centers: encoder of centers, on the CPU in float32.
-        contexts: encoder of contexts.
-        l2: see `SkipGram`.
-        batch: on the CPU.
-
-    Returns:
-        loss and weight of the positives.
+    Encoders and batch are on the CPU in float32. Returns loss and weight of the positives.
     """
     distinct, local = _distinct(batch)
     loss, mass = _FusedLoss.apply(centers(distinct), contexts(distinct), l2, local)

@@ -1,4 +1,4 @@
-"""gensim's word2vec as a net: the same walks, split, curve, checkpoints and table as our own."""
+"""gensim's word2vec as a net, on the walks, split and curve of the other models."""
 
 from collections.abc import Mapping
 

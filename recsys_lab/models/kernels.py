@@ -92,15 +92,10 @@ def weigh_windows(
     positive: np.ndarray,
     negative: np.ndarray,
 ) -> None:
-    """Weights of the cells of one group, as `blocks.window_weights` has them.
+    """Fill the weights of one group's cells, (C, C + K) each, as `blocks.window_weights` has them.
 
-    Args:
-        items: (S, L) item ids, -1 for padding.
-        column_weights: (C + K,) with C = S * L.
-        distance_weights: (L,).
-        num_negatives: weight of a center's negatives over that of its positives.
-        positive: (C, C + K), filled.
-        negative: (C, C + K), filled.
+    `items` are (S, L), -1 for padding, and C = S * L. The weights are of columns (C + K,) and of
+    distances (L,); `num_negatives` is the weight of a center's negatives over its positives.
     """
     walks, length = items.shape
     for walk in range(walks):

@@ -29,7 +29,7 @@ from recsys_lab.readers.records import Records
 BAD_REASONS = ("malformed", "too long", "not an object", "no id")
 _REMEDIES = {
     "filtered: no title": "require_title=false",
-    "filtered: few also_bought": "a smaller min_also_bought=",
+    "filtered: few also_bought": "a smaller min_also_bought",
 }
 
 

@@ -60,6 +60,12 @@ def test_every_target_exists_and_takes_what_is_set(path: Path) -> None:
         ("catalog=amazon", "catalog.path is needed"),
         ("seed=-1", "seed must lie in 0 .. 4294967295, got -1"),
         ("trainer.devices=2", "trainer.devices must be 1, got 2"),
+        ("+trainer.num_nodes=2", "trainer.num_nodes must be 1, got 2"),
+        ("~seed", "seed is needed at the top level"),
+        ("~trainer.accelerator", "trainer.accelerator is needed"),
+        ("+trainer.num_nodes=2", "trainer.num_nodes must be 1, got 2"),
+        ("~seed", "seed is needed at the top level"),
+        ("~trainer.accelerator", "trainer.accelerator is needed"),
         ("+foo=1", "unknown key 'foo'"),
         ("+model.depth=2", "unknown key 'model.depth'.*embedding_dim"),
         ("+data.seed=2", "unknown key 'data.seed'"),
@@ -145,7 +151,10 @@ def test_an_integer_is_a_number() -> None:
         (["seed=0,1", "-m", "data=pairs"], ["cannot read 'data=pairs'", "-m go before"]),
         (["--config-dir", "nowhere"], ["--config-dir: there is no folder nowhere"]),
         (["--cfg", "job", "nonsense=1"], ["unknown key 'nonsense'"]),
-        (["data=pairs", "data/source=walks"], ["data/source=walks does not go with the other"]),
+        (
+            ["data=pairs", "data/source=walks"],
+            ["cannot use data/source=walks: Could not override 'data/source'"],
+        ),
         (["data/source=walk"], ["data/source has no choice 'walk'", "did you mean walks?"]),
         (["data.walk_length=5"], ["in data there are", "did you mean data.source.walk_length?"]),
         (["embedding_dim=5"], ["unknown key 'embedding_dim'", "mean model.embedding_dim?"]),
@@ -207,6 +216,28 @@ def test_a_folder_of_ones_own_is_part_of_the_tree(
         assert complaint is not None
         assert f"{group} has no choice 'no_such_choice'; choose from " in complaint
         assert ("mine" in complaint.split("choose from ")[1]) == (group in ("experiment", "model"))
+
+
+@pytest.mark.parametrize(
+    ("preset", "reason"),
+    [
+        (
+            "# @package _global_\ndefaults:\n  - override /model: skipgram_tid\n",
+            "model/skipgram_tid",
+        ),
+        ("defaults:\n  - override /model: mf\n", "# @package _global_"),
+        ("# mine\n# @package _global_\ndefaults:\n  - override /model: mf\n", "@package"),
+        ("# @package _global_\nplugins: [my_package\n", "line 3"),
+    ],
+)
+def test_a_mistake_inside_a_preset_is_answered(tmp_path: Path, preset: str, reason: str) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(preset)
+    complaint = explain_overrides(["--config-dir", str(tmp_path), "experiment=mine"], CONF)
+    assert complaint is not None
+    assert complaint.startswith("cannot use experiment=mine: ")
+    assert reason in complaint
+    assert "\n" not in complaint
 
 
 @pytest.mark.parametrize("group", GROUPS)

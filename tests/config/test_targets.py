@@ -104,6 +104,8 @@ def test_what_a_plugin_only_imports_is_refused(target: str, reason: str) -> None
         ("[not_installed_anywhere]", "cannot import 'not_installed_anywhere'.*PYTHONPATH"),
         ("[broken_package]", "cannot import 'broken_package'.*nothing_of_that_name"),
         ("[os]", "plugins must name packages of your own, got 'os'"),
+        ("[numpy]", "plugins must name packages of your own, got 'numpy'"),
+        ("[yaml]", "plugins must name packages of your own, got 'yaml'"),
         ("[torch.hub]", "plugins must name packages of your own, got 'torch.hub'"),
         ("one_package", "plugins must be a list, each text, got 'one_package'"),
     ],

@@ -184,7 +184,7 @@ def _trainer_factory(section: Mapping[str, Any]) -> Callable[..., Trainer]:
             return factory(section)(**objects)
         except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
             reason = with_prefixes(str(error).splitlines()[0].replace("`", ""), arguments)
-            if "accelerator" in reason or "devices" in reason:
+            if section["accelerator"] != "cpu":
                 reason = (
                     f"trainer.accelerator={section['accelerator']} with trainer.devices="
                     f"{section['devices']} cannot be used here ({reason}): try trainer=cpu"

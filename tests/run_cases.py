@@ -18,6 +18,14 @@ SMALL = [
     "curve.max_pairs=200",
     "num_threads=1",
 ]
+BRIEF = (
+    "model.embedding_dim=8",
+    "trainer.max_epochs=2",
+    "trainer.enable_progress_bar=false",
+    "data.walks_per_batch=120",
+    "evaluation.replicates=0",
+    "num_threads=1",
+)
 # Figures that depend on the clock and the machine, not on the computation.
 MEASURED = ("fit/", "versions/", "git_commit")
 

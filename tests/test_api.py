@@ -14,17 +14,9 @@ import torch
 
 import recsys_lab
 from recsys_lab.config.targets import ConfigurationError
-from tests.run_cases import ROOT
+from tests.run_cases import BRIEF, ROOT
 
-SMALL = (
-    "catalog.num_items=400",
-    "model.embedding_dim=8",
-    "trainer.max_epochs=2",
-    "trainer.enable_progress_bar=false",
-    "data.walks_per_batch=120",
-    "evaluation.replicates=0",
-    "num_threads=1",
-)
+SMALL = ("catalog.num_items=400", *BRIEF)
 
 
 @pytest.fixture(scope="module")

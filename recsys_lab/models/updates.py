@@ -63,10 +63,7 @@ class SelfUpdatingNet(Protocol):
 
 
 class Updater(NamedTuple):
-    """What was chosen.
-
-    "net" and "fused" change the weights; the others leave gradients for the optimiser.
-    """
+    """What was chosen; all but "net" and "fused" leave gradients for the optimiser."""
 
     kernel: Literal["net", "fused", "fused_loss", "autograd"]
     update: Update
@@ -94,7 +91,7 @@ def choose_updater(
         net.begin(frequencies)
         return Updater("net", net.update)
     kernel: Kernel = getattr(net, "kernel", "autograd")
-    form: CompiledForm | None = net.compiled_form() if kernel != "autograd" else None  # type: ignore[operator]
+    form = None if kernel == "autograd" else _form_of(net)
     plain = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters())
     if form and plain and takes_tables(optimizer) and _is_tables(form):
         fused = FusedTables(form, optimizer)
@@ -116,6 +113,13 @@ def choose_updater(
     if form and plain and form.logistic and form.biases is None and not form.one_table:
         return Updater("fused_loss", by_fused_loss)
     return Updater("autograd", by_autograd)
+
+
+def _form_of(net: nn.Module) -> CompiledForm | None:
+    """The form of a net, unless a subclass has a loss that the form knows nothing of."""
+    classes = type(net).__mro__
+    owners = [next((c for c in classes if n in vars(c)), None) for n in ("loss", "compiled_form")]
+    return net.compiled_form() if owners[1] and owners[0] is owners[1] else None  # type: ignore[operator]
 
 
 def takes_tables(optimizer: torch.optim.Optimizer) -> bool:

@@ -228,6 +228,27 @@ def test_what_trains_is_chosen_by_what_the_net_says(case: str) -> None:
             updater(net, optimizer, "fused")
 
 
+class OwnLoss(SkipGram):
+    """A skip-gram with a loss of its own, and the compiled form of the other loss."""
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        loss, weight = super().loss(batch)
+        return 3 * loss, weight
+
+
+def test_a_loss_of_a_subclass_is_never_replaced_by_the_kernels() -> None:
+    torch.manual_seed(0)
+    net = OwnLoss(IdEncoder(NUM_ITEMS, 5), IdEncoder(NUM_ITEMS, 5), "dot", torch.zeros(NUM_ITEMS))
+    batch = in_float32(BATCHES["pairs"])
+    found = updater(net, RowWiseAdagrad(net.parameters()), "auto")
+    assert found.kernel == "autograd"
+    assert float(found.update(batch, RATE)[0]) == pytest.approx(
+        3 * float(SkipGram.loss(net, batch)[0].detach())
+    )
+    with pytest.raises(ValueError, match="kernel=fused trains item ids"):
+        updater(net, RowWiseAdagrad(net.parameters()), "fused")
+
+
 @pytest.mark.parametrize("kernel", ["auto", "autograd"])
 @pytest.mark.parametrize("chosen", ["ids", "side information"])
 def test_a_batch_without_pairs_changes_nothing(kernel: Kernel, chosen: str) -> None:

@@ -8,17 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.run_cases import ROOT, metrics, rows
+from tests.run_cases import BRIEF, ROOT, metrics, rows
 
 HERE = Path(__file__).parent
-SMALL = (
-    "model.embedding_dim=8",
-    "trainer.max_epochs=2",
-    "trainer.enable_progress_bar=false",
-    "data.walks_per_batch=120",
-    "evaluation.replicates=0",
-    "num_threads=1",
-)
 
 
 def run(folder: Path, *arguments: str, path: Path = HERE) -> subprocess.CompletedProcess:
@@ -31,7 +23,7 @@ def run(folder: Path, *arguments: str, path: Path = HERE) -> subprocess.Complete
 
 def train(folder: Path, *arguments: str, path: Path = HERE) -> subprocess.CompletedProcess:
     own = ["--config-dir", str(HERE / "my_conf")]
-    return run(folder, str(ROOT / "train.py"), *own, *arguments, *SMALL, path=path)
+    return run(folder, str(ROOT / "train.py"), *own, *arguments, *BRIEF, path=path)
 
 
 @pytest.fixture(scope="module")

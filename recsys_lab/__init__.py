@@ -17,6 +17,9 @@ Examples:
     >>> some = prepared.catalog.raw_ids[:2].to_list()
     >>> fitted.vectors(some).shape
     (2, 16)
+    >>> embeddings = recsys_lab.Embeddings.load("outputs/notebook")
+    >>> bool(abs(embeddings.score(*some) - fitted.score(some[:1], some[1:])[0]) < 1e-5)
+    True
 """
 
 TYPE_CHECKING = False  # true for type checkers; `typing` itself would be imported
@@ -28,11 +31,13 @@ if TYPE_CHECKING:
     from recsys_lab.readers.synthetic import SyntheticSource
     from recsys_lab.run.experiment import configure
     from recsys_lab.run.fitting import Experiment, Fitted, fit, load
+    from recsys_lab.vectors.embeddings import Embeddings
 
 __version__ = "0.1.0"
 __all__ = [
     "AmazonSource",
     "EdgeSource",
+    "Embeddings",
     "Experiment",
     "Fitted",
     "PreparedData",
@@ -51,6 +56,7 @@ _MODULES = {
     "readers.synthetic": ("SyntheticSource",),
     "run.experiment": ("configure",),
     "run.fitting": ("Experiment", "Fitted", "fit", "load"),
+    "vectors.embeddings": ("Embeddings",),
 }
 
 

@@ -8,6 +8,8 @@ import polars as pl
 
 from recsys_lab.readers.account import CatalogError
 
+PRICE_BINS = 10
+
 
 @dataclass(frozen=True)
 class Field:
@@ -74,7 +76,7 @@ class ItemCatalog:
         paths = self.items["categories"].explode(empty_as_null=True).list.len()
         return int(paths.max() or 0)  # type: ignore[arg-type]
 
-    def field(self, name: str, *, price_bins: int = 10) -> Field:
+    def field(self, name: str, *, price_bins: int = PRICE_BINS) -> Field:
         """Side information as codes.
 
         Args:
@@ -97,6 +99,12 @@ class ItemCatalog:
         known = ", ".join(["brand", "category", *levels, "price"])
         raise CatalogError(f"the catalogue has no field {name!r}; it has {known}")
 
+    def price_edges(self, bins: int = PRICE_BINS) -> np.ndarray:
+        """Edges of the price bins, ascending and distinct; none where no price is known."""
+        price = self.items["price"].to_numpy()
+        known = price[np.isfinite(price)]
+        return np.unique(np.quantile(known, np.linspace(0, 1, bins + 1))) if len(known) else known
+
     def _category_labels(self, level: int | None) -> pl.Series:
         path = pl.element()
         labels = path.explode() if level is None else path.list.get(level, null_on_oob=True)
@@ -109,14 +117,18 @@ class ItemCatalog:
         offsets = np.concatenate([[0], np.cumsum(known)]).astype(np.int64)
         if not known.any():
             return Field("price", [], offsets, np.empty(0, np.int32))
-        edges = np.unique(np.quantile(price[known], np.linspace(0, 1, bins + 1)))
-        names = [f"{low:g} to {high:g}" for low, high in pairwise(edges)] or [f"{edges[0]:g}"]
-        place = np.searchsorted(edges, price[known], side="right") - 1
-        place = place.clip(0, len(names) - 1)
+        names, place = bin_prices(price[known], self.price_edges(bins))
         labels = sorted({names[p] for p in np.unique(place)})
         code_of = {label: code for code, label in enumerate(labels)}
         codes = np.array([code_of.get(label, -1) for label in names], np.int32)[place]
         return Field("price", labels, offsets, codes)
+
+
+def bin_prices(prices: np.ndarray, edges: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Names of the bins between edges, and the bin of each price (n,); the outer bins are open."""
+    names = [f"{low:g} to {high:g}" for low, high in pairwise(edges)] or [f"{edges[0]:g}"]
+    place = np.searchsorted(edges, prices, side="right") - 1
+    return names, place.clip(0, len(names) - 1)
 
 
 def _encode(name: str, values: pl.Series, num_items: int) -> Field:

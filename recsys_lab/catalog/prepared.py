@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import polars as pl
 
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.pairs import ItemPairs, build_pairs
+from recsys_lab.catalog.relations import PairRelations, relation_masks
 from recsys_lab.catalog.split import HeldOut, Split, SplitOptions, given_split, split_pairs
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.records import CatalogSource, LabelledPairs
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 
 # Raise it when the same files and options give other items, pairs, splits or negatives, or when
 # these are stored in another way: prepared data of an earlier format is then built again.
-FORMAT = 1
+FORMAT = 2
 
 Arrays = dict[str, np.ndarray]
 _PAIR_FIELDS = ("heads", "tails", "weights")
@@ -46,6 +48,15 @@ class PreparedData:
     num_pairs: int
     vocabulary_hash: str
     split_hash: str
+    catalog_folder: Path
+
+    @cached_property
+    def relations(self) -> PairRelations:
+        """The relations of all pairs of the catalogue, read when they are first needed."""
+        arrays = _load(self.catalog_folder / "pairs.npz")
+        pairs = _pairs(arrays, "pairs", len(self.catalog))
+        manifest = json.loads((self.catalog_folder / "manifest.json").read_text())
+        return PairRelations(tuple(manifest["relations"]), pairs, arrays["pairs/relations"])
 
 
 def prepare(source: CatalogSource, options: SplitOptions, folder: str | Path) -> PreparedData:
@@ -83,7 +94,9 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: str | Path) ->
     split = _read_split(_load(split_folder / "split.npz"), items.height)
     vocabulary_hash = _hash_texts(items["item"])
     split_hash = _hash_arrays(_split_arrays(split), vocabulary_hash)
-    return PreparedData(ItemCatalog(items), split, len(pairs), vocabulary_hash, split_hash)
+    return PreparedData(
+        ItemCatalog(items), split, len(pairs), vocabulary_hash, split_hash, catalog_folder
+    )
 
 
 def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
@@ -103,11 +116,22 @@ def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
         )
     records.items.write_parquet(part / "items.parquet", compression="zstd", compression_level=1)
     arrays = {f"pairs/{name}": getattr(pairs, name) for name in _PAIR_FIELDS}
+    arrays["pairs/relations"] = (
+        np.zeros(len(pairs), np.uint8)
+        if records.relations is None
+        else relation_masks(
+            records.sources, records.targets, records.relations, records.items.height
+        )
+    )
     for name, labelled in records.given.items():
         arrays |= {f"{name}/{field}": value for field, value in vars(labelled).items()}
     np.savez(part / "pairs.npz", **arrays)
     account = f"{records.account}: {records.items.height:,} items, {len(pairs):,} pairs"
-    return {"account": account, "counts": vars(records.account)}
+    return {
+        "account": account,
+        "counts": vars(records.account),
+        "relations": records.relation_names,
+    }
 
 
 def _obtain(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:

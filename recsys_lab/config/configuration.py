@@ -24,6 +24,7 @@ _TOP_LEVEL: dict[str, Any] = {
     "prepared_dir": str,
     "num_threads": int | None,
     "plugins": Sequence[str],
+    "embeddings": bool,
 }
 _MISSING = "???"  # of OmegaConf: a value that has to be given
 _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes

@@ -69,6 +69,7 @@ def skipgram_side_info(
         popularity=_popularity(items, popularity_weight, impute_cold=True),
         l2=l2,
         kernel=kernel,
+        fields=fields,
     )
 
 

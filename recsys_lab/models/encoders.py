@@ -1,6 +1,7 @@
 """Encoders turn item ids into vectors."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, Protocol, get_args
 
 import torch
@@ -94,6 +95,7 @@ class SideInfoEncoder(nn.Module):
     parts: Tensor
     shares: Tensor
     present: Tensor
+    field_rows: Tensor  # (F + 1,) first row of the values of each field, and the end
 
     def __init__(
         self,
@@ -108,6 +110,7 @@ class SideInfoEncoder(nn.Module):
         num_items = len(trained)
         num_rows = num_items + sum(field.cardinality for field in fields)
         self.table = _uniform_table(num_rows, embedding_dim, init_scale)  # ids, then values
+        sizes = torch.tensor([num_items] + [field.cardinality for field in fields])
         self.attention = (
             nn.Parameter(torch.zeros(num_items, 1 + len(fields)))
             if pooling == "attention"
@@ -121,7 +124,7 @@ class SideInfoEncoder(nn.Module):
         starts = _sums(counts)
         self._most_values = _sums(counts.sort(descending=True).values)  # of so many items; on CPU
         tensors = {"starts": starts, "rows": rows[order], "parts": parts[order]}
-        tensors |= {"shares": shares[order], "present": present}
+        tensors |= {"shares": shares[order], "present": present, "field_rows": sizes.cumsum(0)}
         for name, tensor in tensors.items():  # facts of the catalogue, not weights of the model
             self.register_buffer(name, tensor, persistent=False)
 
@@ -165,6 +168,17 @@ class SideInfoEncoder(nn.Module):
     def can_encode(self, seen: Tensor) -> Tensor:
         """Mask (N,) of the items that have a trained part, be it their own vector or a value."""
         return self.present.any(-1)
+
+    @torch.no_grad()
+    def value_vectors(self) -> list[tuple[Tensor, Tensor]]:
+        """Of each field, the mask (V,) of the values that training meets, and vectors (V, D)."""
+        used = torch.zeros(len(self.table), dtype=torch.bool, device=self.table.device)
+        used[self.rows] = True
+        ends = self.field_rows.tolist()
+        return [
+            (used[low:high], self.table.detach()[low:high] * used[low:high, None])
+            for low, high in pairwise(ends)
+        ]
 
     @torch.no_grad()
     def item_vectors(self, items: Tensor | None = None) -> Tensor:

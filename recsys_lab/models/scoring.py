@@ -17,6 +17,27 @@ class ScoreVectors(NamedTuple):
     both_ways: bool
 
 
+class FieldVectors(NamedTuple):
+    """The vectors of the values of one field of side information."""
+
+    name: str
+    trained: Tensor  # (V,) bool, values that training meets; the vectors of others are zero
+    centers: Tensor  # (V, D)
+    contexts: Tensor  # (V, D); zero where contexts are item ids alone
+
+
+class SideInfoVectors(NamedTuple):
+    """What the vectors of items with side information are pooled from.
+
+    The center vector of an item is the weighted sum of its own vector and of the mean vector of its
+    values in each field; so is its context vector.
+    """
+
+    fields: list[FieldVectors]
+    center_weights: Tensor  # (N, 1 + F), of the own vector and of each field
+    context_weights: Tensor  # (N, 1 + F)
+
+
 def score_vectors(centers: Tensor, contexts: Tensor, bias: Tensor, score: Score) -> ScoreVectors:
     """Arrange center and context vectors (n, D) so that inner products are the chosen score.
 

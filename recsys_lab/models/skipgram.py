@@ -1,14 +1,22 @@
 """Skip-gram with negative sampling over either batch contract."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from recsys_lab.compute.checks import check_at_least
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel, score_block
-from recsys_lab.models.encoders import Encoder
+from recsys_lab.models.encoders import Encoder, SideInfoEncoder
 from recsys_lab.models.losses import logistic_loss
-from recsys_lab.models.scoring import Score, ScoreVectors, score_vectors
+from recsys_lab.models.scoring import (
+    FieldVectors,
+    Score,
+    ScoreVectors,
+    SideInfoVectors,
+    score_vectors,
+)
 from recsys_lab.models.updates import CompiledForm
 
 
@@ -26,6 +34,7 @@ class SkipGram(nn.Module):
             "fused" compiled kernels that train tables of item ids in place, on a CPU; "auto"
             compiled kernels where there are some. Of other encoders these compute the loss and its
             gradient, and autograd goes on from there.
+        fields: names of the encoders' fields of side information.
     """
 
     popularity: Tensor
@@ -38,6 +47,7 @@ class SkipGram(nn.Module):
         popularity: Tensor,
         l2: float = 0.0,
         kernel: Kernel = "autograd",
+        fields: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.centers = centers
@@ -46,6 +56,7 @@ class SkipGram(nn.Module):
         self.score = score
         self.l2 = l2
         self.kernel = kernel
+        self.fields = tuple(fields)
         self.register_buffer("popularity", popularity, persistent=False)
 
     @torch.no_grad()
@@ -80,6 +91,22 @@ class SkipGram(nn.Module):
                 center.square().sum(-1), context.square().sum(-1)
             )
         return total, block.num_positives
+
+    @torch.no_grad()
+    def side_info_vectors(self) -> SideInfoVectors | None:
+        """The parts of the item vectors; None for encoders without side information."""
+        centers, contexts = self.centers, self.contexts
+        if not (isinstance(centers, SideInfoEncoder) and isinstance(contexts, SideInfoEncoder)):
+            return None
+        every = torch.arange(len(centers.present), device=centers.table.device)
+        weights = centers.part_weights(every), contexts.part_weights(every)
+        used_in_contexts = contexts.value_vectors()
+        fields = []
+        for number, (trained, vectors) in enumerate(centers.value_vectors()):
+            other = used_in_contexts[number][1] if used_in_contexts else torch.zeros_like(vectors)
+            fields.append(FieldVectors(self.fields[number], trained, vectors, other))
+        missing = weights[0].shape[1] - weights[1].shape[1]  # contexts of item ids alone
+        return SideInfoVectors(fields, weights[0], nn.functional.pad(weights[1], (0, missing)))
 
     def compiled_form(self) -> CompiledForm:
         """See `CompilableNet`."""

@@ -213,4 +213,12 @@ def _finish(source: AmazonSource, reading: _Reading) -> Records:
             "use outside_items=keep or a file whose items list each other"
         )
     weights = np.array([source.relation_weights.get(name, 0.0) for name in RELATIONS], np.float32)
-    return Records(items, sources, targets, weights[relations], account)
+    return Records(
+        items,
+        sources,
+        targets,
+        weights[relations],
+        account,
+        relations=relations,
+        relation_names=tuple(RELATIONS),
+    )

@@ -39,6 +39,9 @@ class Records:
         weights: (E,) float32, weight of the listing.
         account: what was kept and dropped.
         given: evaluation pairs by split name ("val", "test"), where the source brings its own.
+        relations: (E,) int8, place of each listing's relation in `relation_names`; None where the
+            source knows one kind of listing only.
+        relation_names: names of the relations, at most eight.
     """
 
     items: pl.DataFrame
@@ -47,6 +50,8 @@ class Records:
     weights: np.ndarray
     account: ReadAccount
     given: dict[str, LabelledPairs] = field(default_factory=dict)
+    relations: np.ndarray | None = None
+    relation_names: tuple[str, ...] = ()
 
 
 class CatalogSource(Protocol):

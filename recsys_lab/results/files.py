@@ -1,6 +1,7 @@
 """Files that are complete or absent."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,34 @@ def atomic_path(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside the target; it replaces the target at the end, as `atomic_path` does.
+
+    Its files, not those of folders within, are synced before it is renamed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, former = (
+        path.with_name(f".{path.name}.{uuid4().hex[:12]}.{kind}") for kind in ("part", "former")
+    )
+    part.mkdir()
+    try:
+        yield part
+        for file_path in part.iterdir():
+            with file_path.open("rb") as file:
+                os.fsync(file.fileno())
+        if path.exists():
+            path.rename(former)
+        part.rename(path)
+    except BaseException:
+        if former.exists() and not path.exists():
+            former.rename(path)
+        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -139,6 +139,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         num_threads=configuration["num_threads"],
         progress_bar=trainer["enable_progress_bar"],
         configuration=configuration,
+        embeddings=configuration["embeddings"],
     )
 
 

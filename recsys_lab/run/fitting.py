@@ -30,7 +30,10 @@ from recsys_lab.run.learning_curve import LearningCurve, net_scorer
 from recsys_lab.run.progress_bar import TrainingBar
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
+from recsys_lab.run.run_embeddings import embeddings_content
 from recsys_lab.run.stop_on_signal import StopOnSignal
+from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
+from recsys_lab.vectors.store import write_embeddings
 
 Metrics = dict[str, Any]
 
@@ -58,6 +61,7 @@ class Experiment:
         num_threads: None takes one for each core.
         progress_bar: whether training shows one.
         configuration: plain values, kept in checkpoints.
+        embeddings: whether the test leaves the folder `embeddings/`.
     """
 
     source: CatalogSource
@@ -75,6 +79,7 @@ class Experiment:
     num_threads: int | None
     progress_bar: bool
     configuration: Mapping[str, Any] = field(default_factory=dict)
+    embeddings: bool = True
 
 
 @dataclass(frozen=True)
@@ -124,13 +129,34 @@ class Fitted:
         return self.scorer.score_pairs(self._items(heads), self._items(tails))
 
     def test(self) -> Metrics:
-        """Test the model and the baselines; the metrics also go into `metrics.json`."""
+        """Test the model and the baselines.
+
+        Writes `metrics.json` and, unless it is switched off, the folder `embeddings/`.
+        """
         metrics = self.measured | self.experiment.evaluation(
             self.scorer, self.data, self.folder, self.experiment.split.seed
         )
         text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
         write_text(self.folder / "metrics.json", text)
+        if self.experiment.embeddings:
+            self.save_embeddings(metrics)
         return metrics
+
+    def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
+        """Write the folder `embeddings/`, which `Embeddings.load` reads; returns its path.
+
+        Args:
+            metrics: of the test; they are kept beside the vectors.
+        """
+        content = embeddings_content(
+            self.prepared,
+            self.scorer,
+            self.task.net,  # type: ignore[arg-type]
+            self.experiment.configuration,
+            self.measured if metrics is None else metrics,
+        )
+        write_embeddings(self.folder / EMBEDDINGS, content)
+        return self.folder / EMBEDDINGS
 
     def _items(self, raw_ids: Sequence[str]) -> np.ndarray:
         return self.prepared.catalog.index(list(raw_ids))

@@ -1,1 +1,1 @@
-"""What one does with a trained model: embeddings of a run, neighbours, export, import."""
+"""What one does with a trained model: its embeddings on disk, neighbours, export, import."""

@@ -137,13 +137,13 @@ RECORDS = (
 )  # fmt: skip
 # FORMAT, and what it prepares. When the values change, raise FORMAT and update both.
 FINGERPRINTS = (
-    1,
+    2,
     {
-        "records": "d2209eec536e87f8",
-        "edges": "392e7844ce40f1d8",
-        "planted": "58ac1b9ff7af2e71",
-        "planted, by items": "fa486c65539447a9",
-        "arrays on disk": "2766b95fa1022f94",
+        "records": "36fb8bf6830988f7",
+        "edges": "de29625fc08b8ab5",
+        "planted": "179d3de56edc01a0",
+        "planted, by items": "9a54614cc46b6ab6",
+        "arrays on disk": "af22f6350ce06381",
     },
 )
 
@@ -154,6 +154,7 @@ def fingerprint(data: PreparedData) -> str:
     items = data.catalog.items
     digest.update(f"{dict(items.schema)}{items.rows()}{data.num_pairs}".encode())
     parts = {"train": data.split.train, "val": data.split.val.pairs, "test": data.split.test.pairs}
+    digest.update(f"{data.relations.names}{data.relations.masks.tolist()}".encode())
     arrays = {f"{n}/{f}": getattr(p, f) for n, p in parts.items() for f in PAIR}
     for name in ("val", "test"):
         held = getattr(data.split, name)

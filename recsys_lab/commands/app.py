@@ -1,0 +1,30 @@
+"""The one entry: `recsys-lab COMMAND ...`."""
+
+import sys
+
+import typer
+
+from recsys_lab.commands.embed import embed
+from recsys_lab.commands.report import report
+
+app = typer.Typer(
+    name="recsys-lab",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="What comes after training: similar items, export, import, comparison. "
+    "`python train.py --help` is about training.",
+)
+for command in (embed, report):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command; what a user can mend is reported in one sentence, with exit status 1."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

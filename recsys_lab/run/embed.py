@@ -1,0 +1,40 @@
+"""Embeddings for the folder of a run that has none: of an earlier version, or switched off."""
+
+import json
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from recsys_lab.catalog.prepared import prepare
+from recsys_lab.config.configuration import check_configuration, register_resolvers
+from recsys_lab.results.run_folder import CONFIG, read_run
+from recsys_lab.run.experiment import assemble
+from recsys_lab.run.fitting import load
+from recsys_lab.vectors.errors import VectorsError
+
+
+def embed(folder: str | Path) -> Path:
+    """Write the embeddings of a finished run from its best checkpoint; returns their folder.
+
+    The catalogue is read as the run read it; relative paths start at the current folder.
+
+    Raises:
+        VectorsError: the folder holds no finished run.
+        ConfigurationError: its configuration cannot be used.
+        CatalogError: its catalogue cannot be read.
+        TrainingError: the checkpoint does not belong to this catalogue or model.
+    """
+    folder = Path(folder)
+    run = read_run(folder)
+    if run.problem:
+        raise VectorsError(f"{folder} is not the folder of a finished run: {run.problem}")
+    checkpoints = sorted((folder / "checkpoints").glob("best*.ckpt"))
+    checkpoint = checkpoints[0] if checkpoints else run.config.get("ckpt_path")
+    if not checkpoint:
+        raise VectorsError(f"{folder} has no best checkpoint in checkpoints/: train again")
+    register_resolvers()
+    stored = OmegaConf.merge({"embeddings": True}, OmegaConf.load(folder / CONFIG))
+    experiment = assemble(check_configuration(stored))  # type: ignore[arg-type]
+    prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return load(prepared, experiment, folder, checkpoint).save_embeddings(metrics)

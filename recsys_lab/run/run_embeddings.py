@@ -1,0 +1,92 @@
+"""The embeddings of a fitted model, as the folder `embeddings/` keeps them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from torch import Tensor, nn
+
+from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.models.scoring import SideInfoVectors
+from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.vectors.score_form import ScoreTables
+from recsys_lab.vectors.store import TEXT_COLUMNS, Content, SideInfo, as_column
+
+_FACTS = ("seed", "hash/", "versions/", "git_commit")
+_MEASURED = ("test/", "count/test/")
+
+
+def embeddings_content(
+    prepared: PreparedData,
+    scorer: VectorScorer,
+    net: nn.Module,
+    configuration: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+) -> Content:
+    """What `vectors.store.write_embeddings` writes of a model.
+
+    Args:
+        prepared: items and training pairs.
+        scorer: of all items.
+        net: its side information is kept, if it has any.
+        configuration: of the run; empty where there is none.
+        metrics: of the run; seed, hashes, versions and test metrics are kept.
+    """
+    train = prepared.split.train
+    num_pairs = np.bincount(train.ids.ravel(), minlength=len(prepared.catalog))
+    items = prepared.catalog.items.select(TEXT_COLUMNS).with_columns(
+        num_pairs=pl.Series(num_pairs.astype(np.int32)), seen=pl.Series(num_pairs > 0)
+    )
+    pairs = pl.DataFrame(
+        {
+            "head": train.heads,
+            "tail": train.tails,
+            "weight": train.weights,
+            "relations": prepared.relations.of(train),
+        }
+    )
+    tables = ScoreTables(
+        _array(scorer.queries), _array(scorer.keys), _array(scorer.bias), scorer.both_ways
+    )
+    side_info = net.side_info_vectors() if isinstance(net, SkipGram) else None
+    info: dict[str, Any] = {
+        "score": "center_context" if scorer.both_ways else getattr(net, "score", "dot"),
+        "model": configuration.get("model", {}),
+        "relations": list(prepared.relations.names),
+        "facts": _some(metrics, _FACTS),
+        "metrics": _some(metrics, _MEASURED),
+        "parent": None,
+    }
+    if side_info is not None:
+        info["fields"] = [field.name for field in side_info.fields]
+        info["price_edges"] = prepared.catalog.price_edges().tolist()
+        info["cold_bias"] = float(tables.bias[num_pairs > 0].mean())
+    stored = None if side_info is None else _stored(side_info, prepared)
+    return Content(items, _array(scorer.scorable), tables, pairs, info, stored)
+
+
+def _stored(found: SideInfoVectors, prepared: PreparedData) -> SideInfo:
+    """Side information with its labels, without the values that training never met."""
+    frames = []
+    for field in found.fields:
+        trained = _array(field.trained)
+        labels = pl.Series(prepared.catalog.field(field.name).labels, dtype=pl.String)
+        frames.append(
+            pl.DataFrame({"label": labels.filter(pl.Series(trained))}).select(
+                pl.lit(field.name).alias("field"),
+                "label",
+                as_column("center", _array(field.centers)[trained]),
+                as_column("context", _array(field.contexts)[trained]),
+            )
+        )
+    return SideInfo(pl.concat(frames), _array(found.center_weights), _array(found.context_weights))
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.asarray(tensor.detach().cpu().numpy())
+
+
+def _some(metrics: Mapping[str, Any], prefixes: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name, value in metrics.items() if name.startswith(prefixes)}

@@ -1,0 +1,229 @@
+"""The embeddings of a run, as a user works with them."""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recsys_lab.vectors.errors import VectorsError
+from recsys_lab.vectors.score_form import ScoreTables, unfold
+from recsys_lab.vectors.store import (
+    FOLDER,
+    INFO,
+    ITEMS,
+    PAIRS,
+    TEXT_COLUMNS,
+    VALUES,
+    VECTOR_COLUMNS,
+    WEIGHT_COLUMNS,
+    read_column,
+    read_info,
+)
+
+_EMPTY_PAIRS = {"head": pl.Int32, "tail": pl.Int32, "weight": pl.Float32, "relations": pl.UInt8}
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Items and their vectors, read from the disk when they are first needed.
+
+    `queries` and `keys` are what neighbours are searched with: the inner product of the query of
+    one item and the key of another is the score that the run was measured by. `vectors` are the
+    plain item vectors; their cosine is another, weaker ranking unless the score is a cosine.
+
+    Attributes:
+        path: the Parquet file of the items.
+        info: contents of `embeddings.json`; empty for a file from elsewhere.
+    """
+
+    path: Path
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Embeddings":
+        """Open the embeddings of a run folder, of its folder `embeddings`, or a Parquet file.
+
+        A file from elsewhere needs the columns `item` and `vector`, or `query` and `key`.
+
+        Raises:
+            VectorsError: there are none, or they cannot be read.
+        """
+        path = Path(path)
+        if path.is_dir():
+            folder = next((x for x in (path / FOLDER, path) if (x / ITEMS).is_file()), None)
+            if folder is None:
+                raise VectorsError(_absent(path))
+            return cls(folder / ITEMS, read_info(folder))
+        if not path.is_file():
+            raise VectorsError(f"there is no run folder and no file {path}")
+        described = path.name == ITEMS and (path.parent / INFO).is_file()
+        found = cls(path, read_info(path.parent) if described else {})
+        found._check_columns()
+        return found
+
+    def __len__(self) -> int:
+        return self.items.height
+
+    def __repr__(self) -> str:
+        return f"Embeddings({str(self.folder)!r}, {len(self):,} items)"
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds the embeddings."""
+        return self.path.parent
+
+    @cached_property
+    def items(self) -> pl.DataFrame:
+        """A row for each item: item, title, brand, categories, price, num_pairs, seen, scored."""
+        wanted = [c for c in self._columns if c not in (*VECTOR_COLUMNS, *WEIGHT_COLUMNS)]
+        items = pl.read_parquet(self.path, columns=wanted)
+        absent = [name for name in TEXT_COLUMNS if name not in items.columns]
+        items = items.with_columns(pl.lit(None).alias(name) for name in absent)
+        for name in ("seen", "scored"):
+            if name not in items.columns:
+                items = items.with_columns(pl.lit(True).alias(name))
+        return items
+
+    @property
+    def ids(self) -> pl.Series:
+        """Raw id of each item, in ascending order for the embeddings of a run."""
+        return self.items["item"]
+
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """Item vectors (N, D) float32."""
+        return read_column(self.path, "vector" if "vector" in self._columns else "query")
+
+    @cached_property
+    def queries(self) -> np.ndarray:
+        """Vectors (N, E) float32 to search with."""
+        return read_column(self.path, "query") if "query" in self._columns else self.vectors
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """Vectors (N, E) float32 to search in."""
+        return read_column(self.path, "key") if "key" in self._columns else self.vectors
+
+    @cached_property
+    def scored(self) -> np.ndarray:
+        """Mask (N,) of the items that the model can score."""
+        return self.items["scored"].to_numpy()
+
+    @property
+    def score_tables(self) -> ScoreTables:
+        """The parts of the scores, with the dimensions that the model has."""
+        both_ways, biased = (bool(self.info.get(x, False)) for x in ("both_ways", "biased"))
+        return unfold(self.keys, both_ways=both_ways, biased=biased)
+
+    def index(self, ids: Sequence[str]) -> np.ndarray:
+        """Row numbers (n,) int64 of raw ids.
+
+        Raises:
+            VectorsError: an id is not there.
+        """
+        wanted = pl.DataFrame({"item": ids}, schema={"item": pl.String})
+        rows = wanted.join(self._rows, on="item", how="left", maintain_order="left")["row"]
+        if rows.null_count():
+            raise VectorsError(self._unknown(ids[int(rows.is_null().arg_max() or 0)]))
+        return rows.to_numpy().astype(np.int64)
+
+    def vector(self, item: str) -> np.ndarray:
+        """The plain vector (D,) of an item."""
+        return self.vectors[self.index([item])[0]].copy()
+
+    def score(self, one: str, other: str) -> float:
+        """The score of two items, as the run was measured by.
+
+        Raises:
+            VectorsError: an item is not there, or the model cannot score it.
+        """
+        rows = self.index([one, other])
+        for name, row in zip((one, other), rows, strict=True):
+            if not self.scored[row]:
+                raise VectorsError(f"item {name!r} has no score: {self.why_not(row)}")
+        return float(self.queries[rows[0]] @ self.keys[rows[1]])
+
+    def why_not(self, row: int) -> str:
+        """Why the model cannot score an item, in half a sentence."""
+        if self.info.get("fields"):
+            return "no training pair holds it, nor any of its side information"
+        return "no training pair holds it, and the model has no side information"
+
+    # -- training pairs ------------------------------------------------------------------------
+
+    @cached_property
+    def pairs(self) -> pl.DataFrame:
+        """The training pairs: head, tail (row numbers), weight, relations; may be empty."""
+        path = self.folder / PAIRS
+        return (
+            pl.read_parquet(path)
+            if self.info and path.is_file()
+            else pl.DataFrame({}, _EMPTY_PAIRS)
+        )
+
+    def relations(self, row: int, others: np.ndarray) -> list[list[str] | None]:
+        """How other items (n,) are related to an item in training.
+
+        Names of the relations; None where they are no training pair, and an empty list where the
+        pair has no named relation.
+        """
+        head, tail = (self.pairs[name].to_numpy().astype(np.int64) for name in ("head", "tail"))
+        others = np.asarray(others, np.int64)
+        wanted = np.minimum(row, others) * len(self) + np.maximum(row, others)
+        known = head * len(self) + tail
+        place = np.searchsorted(known, wanted).clip(0, max(len(known) - 1, 0))
+        names = self.info.get("relations", [])
+        masks = self.pairs["relations"].to_numpy()
+        return [
+            [name for bit, name in enumerate(names) if masks[p] >> bit & 1]
+            if len(known) and known[p] == key
+            else None
+            for p, key in zip(place, wanted, strict=True)
+        ]
+
+    @cached_property
+    def values(self) -> pl.DataFrame:
+        """Vectors of the values of side information: field, label, center, context."""
+        path = self.folder / VALUES
+        if not (self.info and path.is_file()):
+            raise VectorsError(f"the model of {self.folder} has no side information")
+        return pl.read_parquet(path)
+
+    # -- private -------------------------------------------------------------------------------
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        try:
+            return list(pl.read_parquet_schema(self.path))
+        except (OSError, pl.exceptions.PolarsError) as error:
+            reason = str(error).splitlines()[0]
+            raise VectorsError(
+                f"{self.path} is not a Parquet file that can be read: {reason}"
+            ) from error
+
+    def _check_columns(self) -> None:
+        if "item" not in self._columns or not {"vector", "query"} & set(self._columns):
+            raise VectorsError(
+                f"{self.path} needs the columns item and vector, it has {', '.join(self._columns)}"
+            )
+
+    @cached_property
+    def _rows(self) -> pl.DataFrame:
+        return self.items.select("item").with_row_index("row")
+
+    def _unknown(self, item: str) -> str:
+        near = difflib.get_close_matches(item, self.ids.head(100_000).to_list(), n=3, cutoff=0.8)
+        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+        return f"no item {json.dumps(item)} among the {len(self):,} items of {self.folder}{hint}"
+
+
+def _absent(path: Path) -> str:
+    if any((path / name).is_dir() for name in ("checkpoints", ".hydra")):
+        return f"{path} has no embeddings: write them with python -m recsys_lab embed {path}"
+    return f"{path} is not the folder of a run: name a folder such as outputs/train/runs/..."

@@ -1,0 +1,63 @@
+"""Two tables of vectors whose inner product is the score of a model, biases included.
+
+A library of nearest neighbours knows inner products only. The scores of the models are
+<query_i, key_j> + bias_i + bias_j, the product perhaps averaged over both directions
+(`evaluation.scorers.VectorScorer`), so biases and the second direction go into added dimensions:
+
+    one direction    [q, b, 1] . [k, 1, b]
+    both directions  [q/2, k/2, b, 1] . [k, q, 1, b]
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class ScoreTables(NamedTuple):
+    """The parts of the scores among N items, with the dimensions that a model has."""
+
+    queries: np.ndarray  # (N, D) float32; these are the item vectors
+    keys: np.ndarray  # (N, D)
+    bias: np.ndarray  # (N,)
+    both_ways: bool
+
+    @property
+    def biased(self) -> bool:
+        """Whether any bias is not zero."""
+        return bool(self.bias.any())
+
+    def take(self, rows: slice | np.ndarray) -> "ScoreTables":
+        """The tables of some items."""
+        return ScoreTables(self.queries[rows], self.keys[rows], self.bias[rows], self.both_ways)
+
+
+def folded_dimension(dim: int, *, both_ways: bool, biased: bool) -> int:
+    """Dimension E of the folded vectors of a model of dimension D."""
+    return dim * (1 + both_ways) + 2 * biased
+
+
+def fold(tables: ScoreTables, *, biased: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and keys (N, E) float32 whose inner products are the scores."""
+    query, key = [tables.queries], [tables.keys]
+    if tables.both_ways:
+        query = [tables.queries / 2, tables.keys / 2]
+        key = [tables.keys, tables.queries]
+    if biased:
+        bias, ones = tables.bias[:, None], np.ones((len(tables.bias), 1), np.float32)
+        query += [bias, ones]
+        key += [ones, bias]
+    return np.hstack(query, dtype=np.float32), np.hstack(key, dtype=np.float32)
+
+
+def unfold(keys: np.ndarray, *, both_ways: bool, biased: bool) -> ScoreTables:
+    """The parts of the scores, from folded keys (N, E); vectors are views.
+
+    In one direction without a table of queries of their own, queries are the keys, which holds for
+    every model of this project.
+    """
+    dim = keys.shape[1] - 2 * biased
+    bias = keys[:, -1] if biased else np.zeros(len(keys), np.float32)
+    if both_ways:
+        half = dim // 2
+        return ScoreTables(keys[:, half:dim], keys[:, :half], bias, both_ways)
+    return ScoreTables(keys[:, :dim], keys[:, :dim], bias, both_ways)

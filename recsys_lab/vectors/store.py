@@ -1,0 +1,167 @@
+"""The folder `embeddings/` of a run: what it holds, written and read in one place.
+
+- `items.parquet`: a row for each item, with its vectors.
+- `pairs.parquet`: the training pairs, by row number, with the relations they were listed under.
+- `values.parquet`: vectors of brands, categories and price bins, for models of side information.
+- `embeddings.json`: what the vectors are and how they were measured.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from recsys_lab.results.files import atomic_folder
+from recsys_lab.vectors.errors import VectorsError
+from recsys_lab.vectors.score_form import ScoreTables, fold, folded_dimension
+
+FOLDER = "embeddings"
+FORMAT = 1  # raise it when the files change so that earlier code cannot read them
+ITEMS, PAIRS, VALUES, INFO = "items.parquet", "pairs.parquet", "values.parquet", "embeddings.json"
+TEXT_COLUMNS = ("item", "title", "brand", "categories", "price")
+VECTOR_COLUMNS = ("vector", "query", "key")
+WEIGHT_COLUMNS = ("center_weights", "context_weights")
+
+_ROWS = 8192  # of a row group: one row is read without the others
+
+
+class SideInfo(NamedTuple):
+    """What encodes an item from its side information.
+
+    Attributes:
+        values: field, label, center (D) and context (D) of every value that training met.
+        center_weights: (N, 1 + F) of the own vector and of the mean vector of each field.
+        context_weights: (N, 1 + F).
+    """
+
+    values: pl.DataFrame
+    center_weights: np.ndarray
+    context_weights: np.ndarray
+
+
+class Content(NamedTuple):
+    """What `write_embeddings` writes.
+
+    Attributes:
+        items: N rows with TEXT_COLUMNS, num_pairs and seen.
+        scored: (N,) bool, items that the model can score; the vectors of the others become zero.
+        tables: the vectors.
+        pairs: head, tail, weight and relations of the training pairs, in ascending order.
+        info: goes into `embeddings.json` beside format, number of items and dimensions.
+        side_info: None for models without it.
+    """
+
+    items: pl.DataFrame
+    scored: np.ndarray
+    tables: ScoreTables
+    pairs: pl.DataFrame
+    info: Mapping[str, Any]
+    side_info: SideInfo | None = None
+
+
+def write_embeddings(folder: Path, content: Content) -> None:
+    """Write the folder atomically, in pieces, so that memory stays bounded."""
+    tables = content.tables
+    info = dict(content.info) | {
+        "format": FORMAT,
+        "num_items": content.items.height,
+        "num_scored": int(content.scored.sum()),
+        "dimension": tables.queries.shape[1],
+        "both_ways": tables.both_ways,
+        "biased": tables.biased,
+    }
+    with atomic_folder(folder) as part:
+        _sink(_item_frames(content), part / ITEMS)
+        content.pairs.write_parquet(part / PAIRS, compression="zstd", compression_level=1)
+        if content.side_info is not None:
+            content.side_info.values.write_parquet(part / VALUES)
+        text = json.dumps(info, indent=2, sort_keys=True, allow_nan=False)
+        (part / INFO).write_text(text, encoding="utf-8")
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """The contents of `embeddings.json`.
+
+    Raises:
+        VectorsError: the file is damaged, or of a later format.
+    """
+    path = folder / INFO
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise VectorsError(f"cannot read {path} ({error}): write the embeddings again") from error
+    if not isinstance(info, dict) or info.get("format") != FORMAT:
+        found = info.get("format") if isinstance(info, dict) else None
+        raise VectorsError(
+            f"{path} has format {found}, this version reads {FORMAT}: use the version that wrote it"
+        )
+    return info
+
+
+def as_column(name: str, vectors: np.ndarray) -> pl.Series:
+    """Vectors (n, D) as a column of fixed-size lists of float32."""
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    return pl.Series(name, vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))
+
+
+def read_column(path: Path, name: str) -> np.ndarray:
+    """A column of fixed-size lists as an array (N, D)."""
+    column = pl.read_parquet(path, columns=[name])[name]
+    shape = (len(column), column.dtype.shape[0])  # type: ignore[attr-defined]
+    return np.ascontiguousarray(column.rechunk().to_numpy()).reshape(shape)
+
+
+def _item_frames(content: Content) -> tuple[pl.Schema, Callable[[], Iterator[pl.DataFrame]]]:
+    """Schema and pieces of the table of items."""
+    tables, side = content.tables, content.side_info
+    dim, biased = tables.queries.shape[1], tables.biased
+    long = folded_dimension(dim, both_ways=tables.both_ways, biased=biased)
+    schema = dict(content.items.schema) | {"scored": pl.Boolean()}
+    for name, width in zip(VECTOR_COLUMNS, (dim, long, long), strict=True):
+        schema[name] = pl.Array(pl.Float32, width)
+    if side is not None:
+        for name in WEIGHT_COLUMNS:
+            schema[name] = pl.Array(pl.Float32, side.center_weights.shape[1])
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for start in range(0, content.items.height, _ROWS):
+            rows = slice(start, start + _ROWS)
+            scored = content.scored[rows]
+            some = tables.take(rows)
+            query, key = fold(some, biased=biased)
+            columns = [pl.Series("scored", scored)]
+            for name, vectors in zip(VECTOR_COLUMNS, (some.queries, query, key), strict=True):
+                columns.append(as_column(name, np.where(scored[:, None], vectors, 0)))
+            if side is not None:
+                columns.append(as_column(WEIGHT_COLUMNS[0], side.center_weights[rows]))
+                columns.append(as_column(WEIGHT_COLUMNS[1], side.context_weights[rows]))
+            yield content.items.slice(start, _ROWS).with_columns(columns)
+
+    return pl.Schema(schema), frames
+
+
+def _sink(table: tuple[pl.Schema, Callable[[], Iterator[pl.DataFrame]]], path: Path) -> None:
+    """Write frames to Parquet one after the other."""
+    schema, frames = table
+
+    def source(
+        with_columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,
+    ) -> Iterator[pl.DataFrame]:
+        for frame in frames():
+            yield frame if with_columns is None else frame.select(with_columns)
+
+    register_io_source(source, schema=schema).sink_parquet(
+        path,
+        compression="zstd",
+        compression_level=1,
+        row_group_size=_ROWS,
+        statistics=False,
+        maintain_order=True,
+    )

@@ -149,6 +149,27 @@ class Embeddings:
                 raise VectorsError(f"item {name!r} has no score: {self.why_not(row)}")
         return float(self.queries[rows[0]] @ self.keys[rows[1]])
 
+    def similar_many(
+        self, items: Sequence[str], k: int = 10, *, exact: bool = False, min_recall: float = 0.98
+    ) -> pl.DataFrame:
+        """The k nearest neighbours of each item: item, neighbour, rank (from 1), score.
+
+        Items that the model cannot score have no rows. For more than a twentieth of more than
+        100,000 items an index is used where faiss is installed; `exact` does without it.
+
+        Args:
+            items: raw ids.
+            k: length of the lists.
+            exact: compare with every item.
+            min_recall: least share of the exact lists that an index has to find.
+
+        Raises:
+            VectorsError: an item is not there, or the recall of the index is too small.
+        """
+        from recsys_lab.vectors.neighbours import SearchOptions, similar_many
+
+        return similar_many(self, self.index(items), k, SearchOptions(exact, min_recall))
+
     def why_not(self, row: int) -> str:
         """Why the model cannot score an item, in half a sentence."""
         if self.info.get("fields"):

@@ -1,0 +1,50 @@
+"""`recsys-lab neighbours RUN`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def neighbours(
+    run: Annotated[Path, typer.Argument(help="folder of a run", show_default=False)],
+    out: Annotated[Path, typer.Option(help="the Parquet file to write", show_default=False)],
+    k: Annotated[int, typer.Option("--k", "-k", help="length of the lists")] = 20,
+    exact: Annotated[bool, typer.Option("--exact", help="no index, at any size")] = False,
+    min_recall: Annotated[
+        float, typer.Option(help="least share of the exact lists that an index has to find")
+    ] = 0.98,
+    probes: Annotated[
+        int | None,
+        typer.Option(help="cells of the index to search for each item; default: as many as needed"),
+    ] = None,
+) -> None:
+    """Write the nearest neighbours of all items; a second start goes on.
+
+    A row of FILE is a neighbour: item, neighbour, rank (from 1), score. Items that the model cannot
+    score have no rows. Above 100,000 items an index is used where faiss is installed.
+    """
+    import logging
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from recsys_lab.vectors.embeddings import Embeddings
+    from recsys_lab.vectors.neighbours import SearchOptions, write_neighbours
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
+        task = bar.add_task("neighbours", total=None)
+        written = write_neighbours(
+            Embeddings.load(run),
+            out,
+            k,
+            SearchOptions(exact, min_recall, probes),
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    typer.echo(
+        f"{written.num_rows:,} neighbours of {written.num_items:,} items; "
+        f"{written.num_unscored:,} cannot be scored and have none",
+        err=True,
+    )
+    typer.echo(out)

@@ -1,0 +1,252 @@
+"""The lists of all items, written to Parquet in bounded memory; a second start goes on."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import polars as pl
+
+from recsys_lab.results.files import atomic_path, write_text
+from recsys_lab.vectors.embeddings import Embeddings
+from recsys_lab.vectors.errors import VectorsError
+from recsys_lab.vectors.index import SAMPLE, CellIndex, IndexPlan, build_index, has_library
+from recsys_lab.vectors.search import NO_ROW, top_k
+
+EXACT_ITEMS = 100_000  # up to here exact search takes less than a minute on two cores
+SCHEMA = {"item": pl.String, "neighbour": pl.String, "rank": pl.Int32, "score": pl.Float32}
+_BLOCK = 32_768  # items of a part
+_MANIFEST, _PLAN = "manifest.json", "plan.npz"
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How the lists are searched.
+
+    Attributes:
+        exact: compare with every item, however many there are.
+        min_recall: least share of the exact lists that an index has to find.
+        probes: cells of the index that each item searches; None takes as many as needed.
+    """
+
+    exact: bool = False
+    min_recall: float = 0.98
+    probes: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_recall <= 1:
+            raise VectorsError(f"min_recall must be from 0 to 1, got {self.min_recall:g}")
+        if self.probes is not None and self.probes < 1:
+            raise VectorsError(f"probes must be >= 1, got {self.probes}")
+
+    def uses_index(self, num_items: int) -> bool:
+        """Whether the lists of so many items are searched with an index."""
+        return not self.exact and num_items > EXACT_ITEMS and has_library()
+
+
+class Written(NamedTuple):
+    """What `write_neighbours` did: items with lists, items without a score, rows of the file."""
+
+    num_items: int
+    num_unscored: int
+    num_rows: int
+
+
+class Search(Protocol):
+    """Lists of items, by row: rows (n, k) and scores (n, k) as of `top_k`, without the item."""
+
+    def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The lists of items rows (n,)."""
+        ...
+
+
+def similar_many(
+    embeddings: Embeddings, rows: np.ndarray, k: int, options: SearchOptions
+) -> pl.DataFrame:
+    """Lists of items rows (n,), as `Embeddings.similar_many` returns them.
+
+    An index is built where that takes less time than searching exactly: for many of the items.
+    """
+    check_list_length(k)
+    rows = rows[embeddings.scored[rows]]
+    is_long = 20 * len(rows) > len(embeddings) and options.uses_index(len(embeddings))
+    plan = measured_plan(embeddings, k, options) if is_long else None
+    search = open_search(embeddings, k, plan)
+    frames = [_frame(embeddings, block, *search(block)) for _, block in _blocks(rows)]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
+
+
+def write_neighbours(
+    embeddings: Embeddings,
+    out: Path,
+    k: int = 20,
+    options: SearchOptions = SearchOptions(),
+    progress: Progress = lambda done, total: None,
+) -> Written:
+    """Write the k nearest neighbours of every item that can be scored.
+
+    The file has a row for each neighbour: item, neighbour, rank (from 1), score, in the order of
+    the items. Until it is complete, its parts lie in a hidden folder beside it; a second call with
+    the same embeddings and options starts after the last of them, and ends with the same file.
+
+    Args:
+        embeddings: items with their queries and keys.
+        out: the Parquet file; it is replaced.
+        k: length of the lists.
+        options: exact or with an index.
+        progress: called with the number of items done, and of all.
+
+    Raises:
+        VectorsError: the recall of the index is too small, or an argument cannot be used.
+    """
+    check_list_length(k)
+    if out.is_dir():
+        raise VectorsError(f"{out} is a folder: name a file, such as {out / 'neighbours.parquet'}")
+    rows = np.flatnonzero(embeddings.scored)
+    parts = _Parts(out, _identity(embeddings, k, options))
+    if parts.resume():
+        log.info("going on after %s parts of an earlier start", len(parts.done()))
+    blocks = [(parts.path(n), block) for n, block in _blocks(rows)]
+    if any(not path.exists() for path, _ in blocks):
+        plan = _kept_plan(parts, embeddings, k, options)
+        search, done = open_search(embeddings, k, plan), 0
+        for path, block in blocks:
+            if not path.exists():
+                with atomic_path(path) as part:
+                    _frame(embeddings, block, *search(block)).write_parquet(part)
+            done += len(block)
+            progress(done, len(rows))
+    parts.join([path for path, _ in blocks])
+    num_rows = pl.scan_parquet(out).select(pl.len()).collect().item()
+    return Written(len(rows), len(embeddings) - len(rows), num_rows)
+
+
+def check_list_length(k: int) -> None:
+    """Refuse a length that is not positive."""
+    if k < 1:
+        raise VectorsError(f"k must be >= 1, got {k}")
+
+
+def open_search(embeddings: Embeddings, k: int, plan: IndexPlan | None) -> Search:
+    """Exact search, or by the index of a plan."""
+    queries, keys, allowed = embeddings.queries, embeddings.keys, embeddings.scored
+    if plan is None:
+        return lambda rows: top_k(queries[rows], keys, k, allowed, rows)
+    index = CellIndex.build(keys, allowed, plan)
+    return lambda rows: index.top_k(queries[rows], k, rows)
+
+
+def measured_plan(embeddings: Embeddings, k: int, options: SearchOptions) -> IndexPlan:
+    """The plan of an index whose recall suffices; the recall is logged."""
+    queries, keys, allowed = embeddings.queries, embeddings.keys, embeddings.scored
+    plan = build_index(queries, keys, allowed, k, options.min_recall, options.probes).plan
+    log.info(
+        "index of %s cells, %s searched for each item: it finds %.4f of the exact neighbours "
+        "of a sample of %s items",
+        f"{len(plan.centers):,}",
+        plan.probes,
+        plan.recall,
+        f"{min(SAMPLE, np.count_nonzero(allowed)):,}",
+    )
+    return plan
+
+
+def _kept_plan(
+    parts: "_Parts", embeddings: Embeddings, k: int, options: SearchOptions
+) -> IndexPlan | None:
+    """The plan that the parts were begun with; None for exact search."""
+    if not options.uses_index(len(embeddings)):
+        if not options.exact and len(embeddings) > EXACT_ITEMS:
+            log.info("searching exactly, since faiss is not installed: the extra `index` is faster")
+        return None
+    plan = parts.read_plan()
+    if plan is None:
+        plan = measured_plan(embeddings, k, options)
+        parts.write_plan(plan)
+    return plan
+
+
+class _Parts:
+    """The hidden folder of a file that is not complete."""
+
+    def __init__(self, out: Path, identity: dict[str, Any]) -> None:
+        self.out, self.identity = out, identity
+        self.folder = out.with_name(f".{out.name}.parts")
+
+    def resume(self) -> bool:
+        """Whether parts of the same lists are there; those of other lists are removed."""
+        manifest = self.folder / _MANIFEST
+        try:
+            if json.loads(manifest.read_text(encoding="utf-8")) == self.identity:
+                return True
+        except (OSError, ValueError):
+            pass
+        shutil.rmtree(self.folder, ignore_errors=True)
+        write_text(manifest, json.dumps(self.identity, sort_keys=True))
+        return False
+
+    def path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.parquet"
+
+    def done(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9]*.parquet"))
+
+    def read_plan(self) -> IndexPlan | None:
+        path = self.folder / _PLAN
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as kept:
+            probes, recall = int(kept["probes"]), float(kept["recall"])
+            return IndexPlan(kept["centers"], kept["hubs"], probes, recall)
+
+    def write_plan(self, plan: IndexPlan) -> None:
+        with atomic_path(self.folder / _PLAN) as part, part.open("wb") as file:
+            np.savez(file, **plan.__dict__)
+
+    def join(self, paths: list[Path]) -> None:
+        """Write the one file and remove the folder."""
+        with atomic_path(self.out) as part:
+            if paths:
+                joined = pl.scan_parquet(paths)
+                joined.sink_parquet(part, compression="zstd", maintain_order=True)
+            else:
+                pl.DataFrame(schema=SCHEMA).write_parquet(part)
+        shutil.rmtree(self.folder)
+
+
+def _identity(embeddings: Embeddings, k: int, options: SearchOptions) -> dict[str, Any]:
+    """What decides the lists, and how they are cut into parts."""
+    state = embeddings.path.stat()
+    chosen = asdict(options) if options.uses_index(len(embeddings)) else {"exact": True}
+    file = {"path": str(embeddings.path.resolve()), "size": state.st_size}
+    return {"k": k, "block": _BLOCK, "file": file | {"modified": state.st_mtime_ns}} | chosen
+
+
+def _blocks(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    for number, start in enumerate(range(0, len(rows), _BLOCK)):
+        yield number, rows[start : start + _BLOCK]
+
+
+def _frame(
+    embeddings: Embeddings, items: np.ndarray, rows: np.ndarray, scores: np.ndarray
+) -> pl.DataFrame:
+    """Lists (n, k) as a row for each neighbour."""
+    found = rows != NO_ROW
+    ranks = np.broadcast_to(np.arange(1, rows.shape[1] + 1, dtype=np.int32), rows.shape)
+    return pl.DataFrame(
+        {
+            "item": embeddings.ids.gather(np.repeat(items, found.sum(axis=1))),
+            "neighbour": embeddings.ids.gather(rows[found]),
+            "rank": ranks[found],
+            "score": scores[found],
+        },
+        schema=SCHEMA,
+    )

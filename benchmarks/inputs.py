@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import orjson
 
+import recsys_lab
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.data.sequences import stored_walks
@@ -141,6 +143,18 @@ class Inputs:
                     file.write("".join(" ".join(map(str, row)) + "\n" for row in rows))
 
         return self._made("walks.txt", write)
+
+    @cached_property
+    def embeddings(self) -> Path:
+        """Queries and keys of the default model after one epoch, as `Embeddings` reads them."""
+
+        def write(path: Path) -> None:
+            options = ("trainer.max_epochs=1", "trainer.enable_progress_bar=false", f"seed={SEED}")
+            experiment = recsys_lab.configure(*options)
+            with TemporaryDirectory(dir=self.folder) as run:
+                recsys_lab.fit(self.prepared, experiment, run).save_embeddings().rename(path)
+
+        return self._made("embeddings", write)
 
     def _made(self, name: str, write: Any) -> Path:
         """The file of that name; written beside it and renamed if it is not there."""

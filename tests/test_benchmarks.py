@@ -22,6 +22,7 @@ COMMANDS = {
     "prepare": [],
     "walks": [],
     "evaluate": ["--replicates", "8"],
+    "neighbours": ["--only", "b, index", "Parquet", "FlatIP", "gensim", "--min-recall", "0.5"],
     "train": ["--only", "fused", "naive", "gensim", "--rates", "0.1", "--alphas", "0.05",
               "--epochs", "1"],
     "end_to_end": ["--overrides", "evaluation.replicates=2"],
@@ -41,7 +42,8 @@ def test_command_measures_what_it_promises(folder, command, capsys):
             assert f"| {name} |" in printed  # the row for RESULTS.md
     kept = json.loads((folder / f"{command}.json").read_text())
     assert [c["title"] for c in kept["comparisons"]] == [c.title for c in comparisons]
-    check = {"train": check_train, "read": check_read, "evaluate": check_evaluate}
+    check = {"train": check_train, "read": check_read, "evaluate": check_evaluate,
+             "neighbours": check_neighbours}  # fmt: skip
     check.get(command, lambda _: None)(comparisons)
 
 
@@ -62,6 +64,14 @@ def check_read(comparisons):
 def check_evaluate(comparisons):
     own, peer = (runs[0]["auc"] for runs in comparisons[1].runs.values())
     assert own == pytest.approx(peer, abs=1e-12)
+
+
+def check_neighbours(comparisons):
+    runs = {name: run for name, (run,) in comparisons[0].runs.items()}
+    assert runs["faiss IndexFlatIP"]["recall"] == 1
+    assert 0.5 <= runs["recsys_lab, index"]["recall"] <= 1
+    counted = {name: run["work"] for name, run in runs.items() if "gensim" not in name}
+    assert len(set(counted.values())) == 1  # of all items
 
 
 def test_a_contender_that_fails_is_absent_with_its_reason():

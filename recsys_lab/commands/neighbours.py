@@ -33,7 +33,8 @@ def neighbours(
     from recsys_lab.vectors.neighbours import SearchOptions, write_neighbours
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("recsys_lab").setLevel(logging.INFO)
         task = bar.add_task("neighbours", total=None)
         written = write_neighbours(
             Embeddings.load(run),

@@ -76,9 +76,8 @@ class CellIndex:
         self, queries: np.ndarray, k: int, exclude: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows (Q, k) and scores (Q, k), as of `search.top_k`."""
-        hubs = self.plan.hubs.astype(np.int32)
         places, scores = top_k(queries, self.hub_keys, k + 1)  # one may be excluded
-        rows = np.where(places == NO_ROW, NO_ROW, hubs[places])
+        rows = np.where(places == NO_ROW, NO_ROW, self.plan.hubs[places])
         found, found_scores = self._search_cells(queries, k + 1)
         best = np.full((len(queries), k), NO_ROW, np.int32)
         best_scores = np.full((len(queries), k), np.nan, np.float32)

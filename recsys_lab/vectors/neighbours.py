@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -77,9 +77,8 @@ def similar_many(
     """
     check_list_length(k)
     rows = rows[embeddings.scored[rows]]
-    is_long = 20 * len(rows) > len(embeddings) and options.uses_index(len(embeddings))
-    plan = measured_plan(embeddings, k, options) if is_long else None
-    search = open_search(embeddings, k, plan)
+    is_few = 20 * len(rows) < len(embeddings)
+    search = open_search(embeddings, k, replace(options, exact=options.exact or is_few))
     frames = [_frame(embeddings, block, *search(block)) for _, block in _blocks(rows)]
     return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
 
@@ -116,8 +115,7 @@ def write_neighbours(
         log.info("going on after %s parts of an earlier start", len(parts.done()))
     blocks = [(parts.path(n), block) for n, block in _blocks(rows)]
     if any(not path.exists() for path, _ in blocks):
-        plan = _kept_plan(parts, embeddings, k, options)
-        search, done = open_search(embeddings, k, plan), 0
+        search, done = open_search(embeddings, k, options, parts), 0
         for path, block in blocks:
             if not path.exists():
                 with atomic_path(path) as part:
@@ -135,43 +133,35 @@ def check_list_length(k: int) -> None:
         raise VectorsError(f"k must be >= 1, got {k}")
 
 
-def open_search(embeddings: Embeddings, k: int, plan: IndexPlan | None) -> Search:
-    """Exact search, or by the index of a plan."""
+def open_search(
+    embeddings: Embeddings, k: int, options: SearchOptions, parts: "_Parts | None" = None
+) -> Search:
+    """Exact search, or an index whose recall suffices: that of the parts, if they have one."""
     queries, keys, allowed = embeddings.queries, embeddings.keys, embeddings.scored
-    if plan is None:
+    if not options.uses_index(len(embeddings)):
+        if not options.exact and len(embeddings) > EXACT_ITEMS:
+            log.info("searching exactly, since faiss is not installed: the extra `index` is faster")
         return lambda rows: top_k(queries[rows], keys, k, allowed, rows)
-    index = CellIndex.build(keys, allowed, plan)
+    plan = parts.read_plan() if parts else None
+    if plan is None:
+        index = build_index(queries, keys, allowed, k, options.min_recall, options.probes)
+    else:
+        index = CellIndex.build(keys, allowed, plan)
+    if parts and plan is None:
+        parts.write_plan(index.plan)
+    _log_recall(index.plan, min(SAMPLE, int(allowed.sum())))
     return lambda rows: index.top_k(queries[rows], k, rows)
 
 
-def measured_plan(embeddings: Embeddings, k: int, options: SearchOptions) -> IndexPlan:
-    """The plan of an index whose recall suffices; the recall is logged."""
-    queries, keys, allowed = embeddings.queries, embeddings.keys, embeddings.scored
-    plan = build_index(queries, keys, allowed, k, options.min_recall, options.probes).plan
+def _log_recall(plan: IndexPlan, sample: int) -> None:
     log.info(
         "index of %s cells, %s searched for each item: it finds %.4f of the exact neighbours "
         "of a sample of %s items",
         f"{len(plan.centers):,}",
         plan.probes,
         plan.recall,
-        f"{min(SAMPLE, np.count_nonzero(allowed)):,}",
+        f"{sample:,}",
     )
-    return plan
-
-
-def _kept_plan(
-    parts: "_Parts", embeddings: Embeddings, k: int, options: SearchOptions
-) -> IndexPlan | None:
-    """The plan that the parts were begun with; None for exact search."""
-    if not options.uses_index(len(embeddings)):
-        if not options.exact and len(embeddings) > EXACT_ITEMS:
-            log.info("searching exactly, since faiss is not installed: the extra `index` is faster")
-        return None
-    plan = parts.read_plan()
-    if plan is None:
-        plan = measured_plan(embeddings, k, options)
-        parts.write_plan(plan)
-    return plan
 
 
 class _Parts:

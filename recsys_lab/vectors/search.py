@@ -40,7 +40,7 @@ def top_k(
     """
     check_search(queries, keys, k, allowed, exclude)
     allowed = np.ones(len(keys), np.bool_) if allowed is None else allowed
-    exclude = np.full(len(queries), NO_ROW) if exclude is None else exclude
+    exclude = np.full(len(queries), NO_ROW) if exclude is None else exclude.astype(np.int64)
     best = empty_lists(len(queries), k)
     size = block_of_keys(len(queries))
     buffer = np.empty(min(len(queries), _MAX_QUERIES) * min(size, len(keys)), np.float32)

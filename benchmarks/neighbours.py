@@ -2,7 +2,8 @@
 
 Vectors are the queries and keys of a run of the default model, one epoch. Contenders that take long
 search for a sample of the items (--queries, --one-by-one); "s for all" is extrapolated from it.
-Indexes search for all items, and their seconds include building.
+Indexes search for all items, and their seconds include building. usearch and voyager are in no
+extra: `pip install usearch voyager` lets them take part.
 """
 
 import argparse
@@ -25,18 +26,21 @@ from recsys_lab.vectors.neighbours import SearchOptions, write_neighbours
 from recsys_lab.vectors.search import top_k
 
 Lists = Callable[[np.ndarray], np.ndarray]  # items (n,) to the scores (n, k) of their lists
+_BUILT_WIDTH = 60  # of the search while a graph (HNSW) is built
 _SINGLE = 50  # queries one after the other
 
 
 class Task:
     """Queries and keys of the items that the model can score."""
 
-    def __init__(self, embeddings: str, k: int) -> None:
+    def __init__(self, embeddings: str, k: int, items: int | None = None) -> None:
         began = time.perf_counter()
         self.embeddings = Embeddings.load(embeddings)
         keys, scored = self.embeddings.keys, self.embeddings.scored
         self.load_seconds = time.perf_counter() - began
         rows = np.flatnonzero(scored)
+        if items is not None:
+            rows = np.sort(np.random.default_rng(0).permutation(rows)[:items])
         self.queries, self.keys, self.k = self.embeddings.queries[rows], keys[rows], k
 
     def sample(self, count: int) -> np.ndarray:
@@ -76,6 +80,8 @@ def faiss(task: Task, factory: str, is_reduced: bool = False, **parameters: int)
         queries = np.hstack([queries, np.zeros_like(squares)])
     metric = faiss.METRIC_L2 if is_reduced else faiss.METRIC_INNER_PRODUCT
     found = faiss.index_factory(keys.shape[1], factory.format(cells=_cells(task)), metric)
+    if hasattr(found, "hnsw"):
+        found.hnsw.efConstruction = _BUILT_WIDTH
     found.train(keys)
     found.add(keys)
     for name, value in parameters.items():
@@ -84,6 +90,42 @@ def faiss(task: Task, factory: str, is_reduced: bool = False, **parameters: int)
     def lists(items: np.ndarray) -> np.ndarray:
         _, rows = found.search(queries[items], task.k + 1)
         return _without_own(task, items, rows)
+
+    return lists
+
+
+def usearch(task: Task, dtype: str, width: int) -> Lists:
+    """HNSW of usearch."""
+    from usearch.index import Index
+
+    found = Index(
+        ndim=task.keys.shape[1],
+        metric="ip",
+        dtype=dtype,
+        connectivity=16,
+        expansion_add=_BUILT_WIDTH,
+        expansion_search=width,
+    )
+    found.add(np.arange(len(task.keys)), task.keys, threads=num_threads())
+
+    def lists(items: np.ndarray) -> np.ndarray:
+        matches = found.search(task.queries[items], task.k + 1, threads=num_threads())
+        return _without_own(task, items, matches.keys.astype(np.int64))
+
+    return lists
+
+
+def voyager(task: Task, width: int) -> Lists:
+    """HNSW of voyager."""
+    from voyager import Index, Space
+
+    found = Index(Space.InnerProduct, task.keys.shape[1], M=16, ef_construction=_BUILT_WIDTH)
+    found.add_items(task.keys, num_threads=num_threads())
+
+    def lists(items: np.ndarray) -> np.ndarray:
+        queries = task.queries[items]
+        rows, _ = found.query(queries, task.k + 1, num_threads=num_threads(), query_ef=width)
+        return _without_own(task, items, rows.astype(np.int64))
 
     return lists
 
@@ -103,21 +145,24 @@ def _without_own(task: Task, items: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return -np.sort(-scores, axis=1)[:, :-1]
 
 
-SEARCHES: dict[str, Callable[..., Lists]] = {"exact": exact, "index": index, "faiss": faiss}
+SEARCHES: dict[str, Callable[..., Lists]] = {"exact": exact, "index": index, "faiss": faiss,
+    "usearch": usearch, "voyager": voyager}  # fmt: skip
 
 
-def measure(embeddings: str, k: int, how: str, queries: int, **options: Any) -> Run:
+def measure(
+    embeddings: str, k: int, how: str, queries: int, items: int | None = None, **options: Any
+) -> Run:
     """Build if there is something to build, then the lists of a sample."""
-    task = Task(embeddings, k)
-    items = task.sample(queries)
+    task = Task(embeddings, k, items)
+    sample = task.sample(queries)
     made: list[Lists] = []
 
     def work() -> None:
         made.append(SEARCHES[how](task, **options))
-        made[0](items)
+        made[0](sample)
 
     _, measured = timed(work)
-    return _row(task, len(items), measured) | {"recall": task.recall(made[0])}
+    return _row(task, len(sample), measured) | {"recall": task.recall(made[0])}
 
 
 def to_parquet(embeddings: str, k: int, min_recall: float) -> Run:
@@ -133,17 +178,17 @@ def to_parquet(embeddings: str, k: int, min_recall: float) -> Run:
         return {"work": written.num_items, **measured, "all": measured["seconds"]}
 
 
-def gensim(embeddings: str, k: int, queries: int) -> Run:
+def gensim(embeddings: str, k: int, queries: int, items: int | None = None) -> Run:
     """`most_similar`, one item after the other: by the cosine of the keys, as it has no other."""
     from gensim.models import KeyedVectors
 
-    task = Task(embeddings, k)
+    task = Task(embeddings, k, items)
     vectors = KeyedVectors(task.keys.shape[1])
     vectors.add_vectors([str(n) for n in range(len(task.keys))], task.keys)
     vectors.fill_norms()
-    items = task.sample(queries)
-    _, measured = timed(lambda: [vectors.most_similar(str(item), topn=k) for item in items])
-    return _row(task, len(items), measured)
+    sample = task.sample(queries)
+    _, measured = timed(lambda: [vectors.most_similar(str(item), topn=k) for item in sample])
+    return _row(task, len(sample), measured)
 
 
 def single(embeddings: str, k: int, how: str, **options: Any) -> Run:
@@ -170,6 +215,8 @@ def _row(task: Task, count: int, measured: dict[str, float]) -> Run:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Lengths of the lists and sizes of the samples."""
     parser.add_argument("--k", type=int, default=20)
+    parser.add_argument("--items", type=int, help="search among a sample of the items")
+    parser.add_argument("--widths", type=int, nargs="+", default=[128], help="searches of HNSW")
     parser.add_argument("--queries", type=int, default=20_000, help="of exact searches")
     parser.add_argument("--one-by-one", type=int, default=200, help="queries of gensim")
     parser.add_argument("--min-recall", type=float, default=0.98, help="of this project's index")
@@ -178,42 +225,53 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
     """All lists, then single queries."""
     where: dict[str, Any] = {"embeddings": str(inputs.embeddings), "k": options.k}
-    recall, threads, every = {"min_recall": options.min_recall}, options.threads, 10**9
-    own = Contender.project
-    ivf, hnsw = "IVF{cells},Flat", "HNSW16"
-    indexes: dict[str, dict[str, Any]] = {
-        "faiss IVF-Flat, inner product": {"factory": ivf, "nprobe": 16},
-        "faiss IVF-Flat, reduced to L2": {"factory": ivf, "nprobe": 16, "is_reduced": True},
-        "faiss HNSW16, inner product": {"factory": hnsw, "efSearch": 128},
-        "faiss HNSW16, reduced to L2": {"factory": hnsw, "efSearch": 128, "is_reduced": True},
-    }
-    lists = [
-        own("recsys_lab, exact", "neighbours.measure", threads, how="exact",
-            queries=options.queries, **where),
-        own("recsys_lab, index", "neighbours.measure", threads, how="index", queries=every,
-            **recall, **where),
-        own("recsys_lab neighbours, to Parquet", "neighbours.to_parquet", threads, **recall,
-            **where),
-        Contender.peer("faiss IndexFlatIP", "neighbours.measure", how="faiss", factory="Flat",
-                       queries=options.queries, **where),
-        *(Contender.peer(name, "neighbours.measure", how="faiss", queries=every, **settings,
-                         **where) for name, settings in indexes.items()),
-        Contender.peer("gensim most_similar", "neighbours.gensim", queries=options.one_by_one,
-                       **where),
-    ]  # fmt: skip
-    singles = [
-        own("one query, recsys_lab, exact", "neighbours.single", threads, how="exact", **where),
-        own("one query, recsys_lab, index", "neighbours.single", threads, how="index", **recall,
-            **where),
-        Contender.peer("one query, faiss IndexFlatIP", "neighbours.single", how="faiss",
-                       factory="Flat", **where),
-    ]  # fmt: skip
-    columns = {"recall": "recall", "s for all": "all"}
     return [
-        Comparison("neighbours", "lists", columns=columns).measure(
-            options.choose(lists), options.repeats
+        Comparison("neighbours", "lists", columns={"recall": "recall", "s for all": "all"}).measure(
+            options.choose(_of_all_items(options, where)), options.repeats
         ),
         Comparison(
             "one query", "lists", columns={"ms": "ms", "s to load items and keys": "load"}
-        ).measure(options.choose(singles), options.repeats),
+        ).measure(options.choose(_of_one_item(options, where)), options.repeats),
+    ]
+
+
+def _of_all_items(options: argparse.Namespace, where: dict[str, Any]) -> list[Contender]:
+    recall, threads = {"min_recall": options.min_recall}, options.threads
+    some = where | {"items": options.items}
+    sampled, every = some | {"queries": options.queries}, some | {"queries": 10**9}
+    project, peer, one = Contender.project, Contender.peer, "neighbours.measure"
+    flat, graph = {"factory": "IVF{cells},Flat", "nprobe": 16}, {"factory": "HNSW16"}
+    indexes: dict[str, dict[str, Any]] = {
+        "faiss IVF-Flat, inner product": flat,
+        "faiss IVF-Flat, reduced to L2": flat | {"is_reduced": True},
+    }
+    for width in options.widths:
+        hnsw = graph | {"efSearch": width}
+        indexes[f"faiss HNSW, inner product, {width}"] = hnsw
+        indexes[f"faiss HNSW, reduced to L2, {width}"] = hnsw | {"is_reduced": True}
+    whole = project(
+        "recsys_lab neighbours, to Parquet", "neighbours.to_parquet", threads, **recall, **where
+    )
+    return [
+        project("recsys_lab, exact", one, threads, how="exact", **sampled),
+        project("recsys_lab, index", one, threads, how="index", **recall, **every),
+        *([whole] if options.items is None else []),
+        peer("faiss IndexFlatIP", one, how="faiss", factory="Flat", **sampled),
+        *(peer(name, one, how="faiss", **index, **every) for name, index in indexes.items()),
+        *(peer(f"usearch {dtype}, {width}", one, how="usearch", dtype=dtype, width=width, **every)
+          for dtype in ("f32", "bf16") for width in options.widths),
+        *(peer(f"voyager, {width}", one, how="voyager", width=width, **every)
+          for width in options.widths),
+        peer("gensim most_similar", "neighbours.gensim", queries=options.one_by_one, **some),
+    ]  # fmt: skip
+
+
+def _of_one_item(options: argparse.Namespace, where: dict[str, Any]) -> list[Contender]:
+    recall, threads, one = {"min_recall": options.min_recall}, options.threads, "neighbours.single"
+    names = ("one query, recsys_lab, exact", "one query, recsys_lab, index")
+    flat = {"how": "faiss", "factory": "Flat"}
+    return [
+        Contender.project(names[0], one, threads, how="exact", **where),
+        Contender.project(names[1], one, threads, how="index", **recall, **where),
+        Contender.peer("one query, faiss IndexFlatIP", one, **flat, **where),
     ]

@@ -8,7 +8,9 @@ import typer
 
 def neighbours(
     run: Annotated[Path, typer.Argument(help="folder of a run", show_default=False)],
-    out: Annotated[Path, typer.Option(help="the Parquet file to write", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(help="the Parquet file to write", metavar="FILE", show_default=False)
+    ],
     k: Annotated[int, typer.Option("--k", "-k", help="length of the lists")] = 20,
     exact: Annotated[bool, typer.Option("--exact", help="no index, at any size")] = False,
     min_recall: Annotated[
@@ -32,17 +34,19 @@ def neighbours(
     from recsys_lab.vectors.embeddings import Embeddings
     from recsys_lab.vectors.neighbours import SearchOptions, write_neighbours
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        logging.basicConfig(format="%(message)s")
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        logging.basicConfig(format="%(message)s")  # within, so that messages go above the bar
         logging.getLogger("recsys_lab").setLevel(logging.INFO)
         task = bar.add_task("neighbours", total=None)
-        written = write_neighbours(
-            Embeddings.load(run),
-            out,
-            k,
-            SearchOptions(exact, min_recall, probes),
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if not console.is_terminal:
+                typer.echo(f"{done:,} of {total:,} items", err=True)
+
+        options = SearchOptions(exact, min_recall, probes)
+        written = write_neighbours(Embeddings.load(run), out, k, options, show)
     typer.echo(
         f"{written.num_rows:,} neighbours of {written.num_items:,} items; "
         f"{written.num_unscored:,} cannot be scored and have none",

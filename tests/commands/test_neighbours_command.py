@@ -14,6 +14,7 @@ def test_lists_of_all_items(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["neighbours", str(run), "--k", "2", "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert done.stdout.strip() == str(out)
+    assert "4 of 4 items" in done.stderr
     assert "8 neighbours of 4 items; 1 cannot be scored and have none" in done.stderr
     assert pl.read_parquet(out)["rank"].to_list() == [1, 2] * 4
 

@@ -98,7 +98,7 @@ def test_wrong_types_are_noted_and_ignored(read):
 
 def test_every_bad_line_is_counted(read, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("recsys_lab.readers.lines._BLOCK_BYTES", 50)
+    monkeypatch.setattr("recsys_lab.readers.opening.BLOCK_BYTES", 50)
     records = read(
         b"\xef\xbb\xbf{'asin': 'a'}\r",
         b"",
@@ -134,7 +134,7 @@ def test_threads_and_blocks_change_nothing(read, monkeypatch, threads):
     lines = [{"asin": f"{k % 70}", "title": f"{k}", "also_buy": [f"{k + 1}"]} for k in range(90)]
     expected = read(*lines, b"{")
     monkeypatch.setattr("recsys_lab.compute.threads._chosen", threads)
-    monkeypatch.setattr("recsys_lab.readers.lines._BLOCK_BYTES", 100)
+    monkeypatch.setattr("recsys_lab.readers.opening.BLOCK_BYTES", 100)
     records = read(*lines, b"{")
     assert records.items.equals(expected.items)
     assert listings(records) == listings(expected)

@@ -123,8 +123,9 @@ def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
     pairs = build_pairs(records.sources, records.targets, records.weights, records.items.height)
     if len(pairs) == 0:
         raise CatalogError(
-            f"the catalogue of {records.items.height:,} items has no pairs: {records.account}; "
-            "relax the filters, or keep items outside the catalogue"
+            records.why_no_pairs
+            or f"the catalogue of {records.items.height:,} items has no pairs: {records.account}; "
+            "give a file whose lines name two items"
         )
     _check_sums(records, pairs)
     records.items.write_parquet(part / "items.parquet", compression="zstd", compression_level=1)

@@ -3,7 +3,9 @@
 import csv
 import re
 
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf(inity)?)|true|false", re.IGNORECASE
+)
 _COMMA_NUMBER = re.compile(r"[-+]?\d+,\d+")
 
 
@@ -25,7 +27,7 @@ def split_line(line: str, separator: str, *, quoted: bool) -> list[str] | None:
 
 
 def is_number(cell: str, *, decimal_comma: bool = False) -> bool:
-    """Whether a cell is a number, `nan` included."""
+    """Whether a cell is a number, `nan` included, or a label such as `True`."""
     cell = cell.strip()
     return _NUMBER.fullmatch(cell) is not None or (decimal_comma and has_decimal_comma(cell))
 

@@ -78,6 +78,25 @@ def read_blocks(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[byt
         raise CatalogError(f"{path} is empty; give a file with at least one record")
 
 
+def read_chunks(path: str) -> Iterator[bytes]:
+    """Yield the bytes of a file as they come, about a megabyte at a time, whatever its lines.
+
+    Raises:
+        CatalogError: as of `read_blocks`.
+    """
+    is_empty = True
+    try:
+        for block in _blocks_of_files(path):
+            is_empty = is_empty and not block
+            yield block
+    except DamagedFileError as error:
+        raise CatalogError(
+            f"{path}: the {error.kind} data is truncated or corrupt ({error}); fetch the file again"
+        ) from error
+    if is_empty:
+        raise CatalogError(f"{path} is empty; give a file with at least one record")
+
+
 def _within(whole: bytes, max_line_bytes: int) -> Iterator[bytes | None]:
     """A block of whole lines, with None in place of those beyond the limit."""
     if len(whole) <= max_line_bytes:

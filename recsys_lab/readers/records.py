@@ -43,6 +43,7 @@ class Records:
             source knows one kind of listing only.
         relation_names: names of the relations, at most eight.
         understood: how each file was read, by its role.
+        why_no_pairs: where there are no listings, the reason, for the user.
     """
 
     items: pl.DataFrame
@@ -54,6 +55,7 @@ class Records:
     relations: np.ndarray | None = None
     relation_names: tuple[str, ...] = ()
     understood: dict[str, str] = field(default_factory=dict)
+    why_no_pairs: str = ""
 
 
 class CatalogSource(Protocol):

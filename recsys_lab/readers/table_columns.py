@@ -19,7 +19,9 @@ _NAMES = {
     "weight": "weight w value count counts freq frequency score rating strength times label",
     "type": "type relation relation_type edge_type kind predicate",
 }
-_ROLE_OF = {name: role for role, names in _NAMES.items() for name in names.split()}
+_RANKS = {  # name -> role, and how sure it is: of two names of one role the first in the list
+    name: (role, rank) for role, names in _NAMES.items() for rank, name in enumerate(names.split())
+}
 _SECOND_IDS = frozenset({"item", "item_id", "asin", "product", "product_id", "itemid", "movieid"})
 _INDEX_NAMES = frozenset({"", "unnamed: 0", "index", "id", "rowid", "row"})
 _FEWEST_ROWS = 10  # that a header is told by the form of
@@ -110,13 +112,15 @@ def _find_header(
         return first
     if len(first) < num_columns:  # R writes no name above its row names
         return first if _roles_of(names) else None
-    third = first[2] if len(first) > 2 else ""
-    if is_number(third):
+    place = said.get("weight", 3)
+    weight = place - 1 if isinstance(place, int) and 0 < place <= len(first) else 2
+    value = first[weight] if len(first) > weight else ""
+    if is_number(value):
         return None
     if _roles_of(names):
         return first
-    numbers = sum(is_number(row[2]) for row in others) if num_columns > 2 else 0
-    if third and 2 * numbers > len(others):
+    numbers = sum(is_number(row[weight]) for row in others) if num_columns > weight else 0
+    if value and 2 * numbers > len(others):
         return first
     return first if _differs_in_form(first, others) else None
 
@@ -139,13 +143,14 @@ def _form(cell: str) -> str:
 
 def _roles_of(names: Sequence[str]) -> dict[str, int] | None:
     """Places by role, where the names tell both items."""
-    roles: dict[str, int] = {}
+    found: dict[str, tuple[int, int]] = {}  # rank and place by role
     for place, name in enumerate(names):
-        role = _ROLE_OF.get(name)
-        if role == "source" and "source" in roles and name in _SECOND_IDS:
+        role, rank = _RANKS.get(name, ("", 0))
+        if role == "source" and "source" in found and name in _SECOND_IDS:
             role = "target"  # user_id, item_id
-        if role is not None and role not in roles:
-            roles[role] = place
+        if role and (role not in found or rank < found[role][0]):
+            found[role] = rank, place
+    roles = {role: place for role, (_, place) in found.items()}
     if "source" not in roles or "target" not in roles:
         return None
     return {role: roles[role] for role in ROLES if role in roles}

@@ -83,7 +83,7 @@ def test_wrong_types_are_noted_and_ignored(read):
     wrong = {"title": 1, "brand": ["x"], "categories": "x", "price": {}, "related": [1]}
     mixed = {"categories": [["x", 1], "y"], "related": {"also_bought": ["b", 1, None, [], ""]}}
     records = read({"asin": "a"} | wrong, {"asin": "c", "related": {"also_bought": "b"}} | mixed)
-    assert records.items["item"].to_list() == ["a", "b", "c"]
+    assert records.items["item"].to_list() == ["1", "a", "b", "c"]
     assert fields(records, "c")["categories"] == [["x"]]
     assert records.account.kept == 2
     assert records.account.notes == {
@@ -92,7 +92,8 @@ def test_wrong_types_are_noted_and_ignored(read):
         "categories of a wrong type": 3,
         "price not understood": 1,
         "related of a wrong type": 1,
-        "listings without an id": 4,
+        "listings without an id": 3,
+        "lists of numbers or objects in place of ids": 1,
     }
 
 
@@ -117,8 +118,9 @@ def test_every_bad_line_is_counted(read, tmp_path, monkeypatch):
         {"asin": ["a"]},
     )
     assert not (tmp_path / "X").exists()
-    assert records.account.kept == 1
-    dropped = {"blank": 2, "malformed": 5, "not an object": 2, "no id": 5}
+    assert records.account.kept == 2
+    assert records.account.notes == {"ids written as numbers": 1}
+    dropped = {"blank": 2, "malformed": 5, "not an object": 2, "no id": 4}
     assert records.account.dropped == dropped
 
 

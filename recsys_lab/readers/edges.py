@@ -21,7 +21,7 @@ from recsys_lab.readers.like_ids import like_ids
 from recsys_lab.readers.options import check_fraction
 from recsys_lab.readers.records import LabelledPairs, Records
 from recsys_lab.readers.table_form import FormOptions
-from recsys_lab.readers.tables import TableReader
+from recsys_lab.readers.table_reader import TableReader
 
 log = logging.getLogger(__name__)
 

@@ -256,6 +256,7 @@ def _identity(prepared: PreparedData, experiment: Experiment) -> Metrics:
     return {
         "data/num_items": len(prepared.catalog),
         "data/num_pairs": prepared.num_pairs,
+        **{f"data/read_as/{role}": said for role, said in prepared.understood.items()},
         "seed": experiment.seed,
         "hash/split": prepared.split_hash,
         "hash/vocabulary": prepared.vocabulary_hash,

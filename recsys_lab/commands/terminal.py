@@ -123,11 +123,12 @@ def _print_table(out: Console, columns: Sequence[Column]) -> None:
     """Print a table as wide as the terminal; only texts are cut, and on a narrow one left out."""
     room = out.width - sum(_width(column) + _GAP for column in columns)  # for the title
     shown, wanted = list(columns), _MIN_TITLE if any(c.kind == "cut" for c in columns) else 0
-    for name in ("category", "brand", _RELATED):
-        for column in shown:
-            if column.name == name and column.kind != "number" and room < wanted:
-                room += _width(column) + _GAP
-                shown = [other for other in shown if other is not column]
+    # texts that few items have are left out first, and relations last
+    texts = sorted((c for c in columns if c.kind == "short"), key=lambda c: sum(map(bool, c.cells)))
+    for column in [*texts, *(c for c in columns if c.kind == "folded")]:
+        if room < wanted:
+            room += _width(column) + _GAP
+            shown.remove(column)
     longest = {column.name: _longest(column) for column in shown}
     widths = {column.name: _width(column) for column in shown}
     if "title" in widths:

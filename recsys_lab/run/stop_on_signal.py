@@ -16,9 +16,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopOnSignal(Callback):
     """On SIGINT or SIGTERM, finish the batch, write a checkpoint and exit with 128 + signal.
 
-    On the last batch of an epoch the epoch is finished, too: its end chooses the best checkpoint and
-    writes the last one, and a state between the two is neither in the epoch nor behind it. A second
-    signal ends the process at once.
+    On the last batch of an epoch the epoch is finished, too: its end chooses the best checkpoint
+    and writes the last one, and a state between the two is neither in the epoch nor behind it. A
+    second signal ends the process at once.
 
     Args:
         path: where the checkpoint goes.
@@ -48,7 +48,7 @@ class StopOnSignal(Callback):
             self._leave(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop here if a signal has come at the end of the epoch before; its checkpoint is there."""
+        """Stop here if a signal has come at the end of the epoch before, which wrote its own."""
         if self._received is not None and self._path.is_file():
             self._leave(trainer)
 

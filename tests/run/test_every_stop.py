@@ -13,6 +13,7 @@ from pytorch_lightning import Callback, Trainer
 import recsys_lab
 from recsys_lab.run.checkpoints import load_checkpoint
 
+pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory")
 WORDS = (
     "catalog.num_items=300", "model.embedding_dim=8", "trainer.max_epochs=3", "num_threads=1",
     "trainer.enable_progress_bar=false", "data.walks_per_batch=600", "data.num_workers=0",

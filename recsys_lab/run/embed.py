@@ -12,6 +12,8 @@ from recsys_lab.run.experiment import assemble
 from recsys_lab.run.fitting import load
 from recsys_lab.vectors.errors import VectorsError
 
+_SINCE = {"embeddings": True, "resume_with_changes": False}  # options that older runs do not have
+
 
 def embed(folder: str | Path) -> Path:
     """Write the embeddings of a finished run from its best checkpoint; returns their folder.
@@ -33,7 +35,9 @@ def embed(folder: str | Path) -> Path:
     if not checkpoint:
         raise VectorsError(f"{folder} has no best checkpoint in checkpoints/: train again")
     register_resolvers()
-    stored = OmegaConf.merge({"embeddings": True}, OmegaConf.load(folder / CONFIG))
+    stored = OmegaConf.merge(
+        {"embeddings": True, "resume_with_changes": False}, OmegaConf.load(folder / CONFIG)
+    )
     experiment = assemble(check_configuration(stored))  # type: ignore[arg-type]
     prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

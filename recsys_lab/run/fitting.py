@@ -24,7 +24,12 @@ from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.readers.records import CatalogSource
 from recsys_lab.results.curve import Row
 from recsys_lab.results.files import write_text
-from recsys_lab.run.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_checkpoint
+from recsys_lab.run.checkpoints import (
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    check_resumable,
+    load_checkpoint,
+)
 from recsys_lab.run.final_test import FinalTest
 from recsys_lab.run.learning_curve import LearningCurve, net_scorer
 from recsys_lab.run.progress_bar import TrainingBar
@@ -168,6 +173,7 @@ def fit(
     folder: str | Path,
     *,
     resume: str | Path | None = None,
+    with_changes: bool = False,
 ) -> Fitted:
     """Train a model; the random state of the caller does not change.
 
@@ -176,12 +182,16 @@ def fit(
         experiment: the parts.
         folder: run folder, for the curve, the figures and the checkpoints.
         resume: a checkpoint to go on from.
+        with_changes: whether it may be one of other options, such as another batch size.
 
     Raises:
         ValueError: an argument cannot be used.
         TrainingError: training cannot go on.
     """
     choose_threads(experiment.num_threads)
+    if resume is not None:
+        configuration = {} if with_changes else experiment.configuration
+        check_resumable(load_checkpoint(resume), resume, configuration)
     folder, measured = Path(folder), _identity(prepared, experiment)
     data = RunData(prepared.split, prepared.catalog)
     with isolate_rng(), warnings.catch_warnings():

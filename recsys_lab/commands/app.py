@@ -5,6 +5,7 @@ import sys
 import typer
 
 from recsys_lab.commands.embed import embed
+from recsys_lab.commands.import_ import import_
 from recsys_lab.commands.report import report
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 for command in (embed, report):
     app.command()(command)
+app.command("import")(import_)
 
 
 def main() -> None:

@@ -25,12 +25,10 @@ from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
 from recsys_lab.run.argument_names import named, with_prefixes
+from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import Experiment, call_with, fit, load
 
 log = logging.getLogger(__name__)
-
-_PACKAGE = Path(__file__).parents[1]
-_CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
 
 _BUILT = ("catalog", "split", "model", "optimizer", "schedule", "curve", "evaluation")
 _USED_IN_FIT = ("model", "data", "data.source", "optimizer", "curve", "evaluation")
@@ -72,6 +70,8 @@ def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:
         raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
     if checkpoint and not Path(checkpoint).is_file():
         raise ConfigurationError(f"ckpt_path: there is no file {checkpoint}")
+    if configuration["vectors"] and not Path(configuration["vectors"]).is_file():
+        raise ConfigurationError(f"vectors: there is no file {configuration['vectors']}")
     experiment = assemble(configuration)
     choose_threads(experiment.num_threads)  # of reading, too
     with named(_arguments(configuration, "catalog", "split")):
@@ -99,9 +99,9 @@ def configure(*overrides: str) -> Experiment:
         ConfigurationError: in one sentence, with the valid keys or choices.
     """
     register_resolvers()
-    if complaint := explain_overrides(overrides, _CONF):
+    if complaint := explain_overrides(overrides, CONF):
         raise ConfigurationError(complaint)
-    with initialize_config_dir(str(_CONF.resolve()), version_base="1.3"):
+    with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
         configuration = check_configuration(compose("config", overrides=list(overrides)))
     if configuration["ckpt_path"] or not configuration["train"]:
         raise ConfigurationError("ckpt_path and train belong to train.py: call fit or load")

@@ -151,6 +151,8 @@ class Embeddings:
 
     def why_not(self, row: int) -> str:
         """Why the model cannot score an item, in half a sentence."""
+        if path := self.info.get("file"):
+            return f"{path} has no vector for it"
         if self.info.get("fields"):
             return "no training pair holds it, nor any of its side information"
         return "no training pair holds it, and the model has no side information"

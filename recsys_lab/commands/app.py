@@ -5,6 +5,7 @@ import sys
 import typer
 
 from recsys_lab.commands.embed import embed
+from recsys_lab.commands.export import export
 from recsys_lab.commands.import_ import import_
 from recsys_lab.commands.report import report
 
@@ -16,7 +17,7 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (embed, report):
+for command in (embed, export, report):
     app.command()(command)
 app.command("import")(import_)
 

@@ -5,6 +5,8 @@ What a file is, its first bytes tell. Ids of a `.npy` stand beside it: of `x.npy
 """
 
 import json
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,8 @@ def read_vectors(path: str, ids: str | None = None) -> ItemVectors:
         raise VectorFileError(f"there is no file {path}: name a file of vectors")
     with open(path, "rb") as file:
         head = file.read(9)
+    if head[8:] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
+        return _read_safetensors(path, ids)
     for magic, kind in _REFUSED.items():
         if head.startswith(magic):
             raise VectorFileError(f"{path} is {kind}: {_READABLE}")
@@ -46,8 +50,6 @@ def read_vectors(path: str, ids: str | None = None) -> ItemVectors:
         return _read_npy(Path(path), ids)
     if head.startswith(b"PAR1"):
         return _read_parquet(path)
-    if head[8:] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
-        return _read_safetensors(path, ids)
     raw_ids, vectors = read_word2vec(path)
     return checked(path, raw_ids, {"vector": vectors})
 
@@ -136,7 +138,9 @@ def _check_alike(path: str, tables: dict[str, np.ndarray]) -> None:
     shapes = {name: tables[name].shape for name in ("query", "key") if name in tables}
     if len(shapes) == 1 or len(set(shapes.values())) > 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise VectorFileError(f"{path}: query and key must be two tables of one shape, got {listed}")
+        raise VectorFileError(
+            f"{path}: query and key must be two tables of one shape, got {listed}"
+        )
 
 
 def _read_safetensors(path: str, ids: str | None) -> ItemVectors:
@@ -181,9 +185,7 @@ def _joined_ids(path: str, text: np.ndarray, offsets: np.ndarray) -> pl.Series:
     if not ends or ends[0] != 0 or ends[-1] != len(whole) or (np.diff(offsets) < 0).any():
         raise VectorFileError(f"{path}: id_offsets do not fit ids: write the file anew")
     try:
-        return pl.Series(
-            [whole[a:b].decode() for a, b in zip(ends, ends[1:], strict=False)], dtype=pl.String
-        )
+        return pl.Series([whole[a:b].decode() for a, b in pairwise(ends)], dtype=pl.String)
     except UnicodeDecodeError as error:
         raise VectorFileError(f"{path}: the ids are not UTF-8 ({error})") from error
 
@@ -203,7 +205,9 @@ def _read_parquet(path: str) -> ItemVectors:
         frame = pl.read_parquet(path, columns=list(dict.fromkeys(wanted)))
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
-        raise VectorFileError(f"{path} is no sound Parquet file ({reason}): write it anew") from error
+        raise VectorFileError(
+            f"{path} is no sound Parquet file ({reason}): write it anew"
+        ) from error
     if schema.get("scored") == pl.Boolean:  # rows of a run that have no vectors
         frame = frame.filter("scored")
     tables = {role: _matrix(path, frame[column]) for role, column in chosen.items()}
@@ -213,11 +217,11 @@ def _read_parquet(path: str) -> ItemVectors:
 
 def _is_list(kind: Any) -> bool:
     return isinstance(kind, pl.List | pl.Array) and (
-        kind.inner.is_float() or kind.inner.is_integer()  # type: ignore[union-attr]
+        kind.inner.is_float() or kind.inner.is_integer()
     )
 
 
-def _id_column(path: str, schema: pl.Schema) -> str:
+def _id_column(path: str, schema: Mapping[str, pl.DataType]) -> str:
     texts = [name for name, kind in schema.items() if kind == pl.String]
     if "item" in schema and (schema["item"] == pl.String or schema["item"].is_integer()):
         return "item"

@@ -33,6 +33,8 @@ def read_word2vec(path: str) -> tuple[pl.Series, np.ndarray]:
         sample += block
         if len(sample) >= _SAMPLE:
             break
+    if not sample:
+        raise VectorFileError(f"{path} is empty: give a file with a vector for each item")
     first, _, rest = sample.removeprefix(_BOM).partition(b"\n")
     fields = first.split()
     if len(fields) == 2 and all(field.isdigit() for field in fields):
@@ -52,10 +54,15 @@ def read_word2vec(path: str) -> tuple[pl.Series, np.ndarray]:
 
 
 def _is_text(sample: bytes, dim: int) -> bool:
-    """Whether what follows the first line is text: its next line is, or no byte speaks against."""
+    """Whether what follows the first line is text, perhaps with mistakes: a number follows an id.
+
+    The bytes of a few values of a binary file may be letters and digits, but no number of text.
+    """
     fields = sample.partition(b"\n")[0].split()
     if len(fields) == dim + 1 and _are_numbers(fields[1:]):
         return True
+    if fields and not any(_are_numbers([field]) for field in fields[1:]):
+        return False
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)
     except UnicodeDecodeError:
@@ -92,7 +99,8 @@ def _read_text(path: str, dim: int, count: int | None) -> tuple[pl.Series, np.nd
             raw = fields[0].removeprefix(_BOM) if number == 1 else fields[0]
             ids.append(_decoded(path, raw, f"line {number:,}"))
             values += _numbers(path, number, fields[1:])
-        pieces.append(np.array(values, np.float32))
+        with np.errstate(over="ignore"):
+            pieces.append(np.array(values, np.float32))
     if count is not None and len(ids) != count:
         raise VectorFileError(
             f"{path} holds {len(ids):,} vectors, its first line promises {count:,}: "

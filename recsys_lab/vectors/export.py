@@ -84,7 +84,9 @@ def export(
     if out.is_dir():
         raise VectorsError(f"{out} is a folder: name the file to write")
     if not source.count:
-        raise VectorsError(f"no item of {embeddings.folder} has a score: there is nothing to export")
+        raise VectorsError(
+            f"no item of {embeddings.folder} has a score: there is nothing to export"
+        )
     if form in _CANNOT_HOLD:
         _check_ids(source.ids, form)
     files = _FILES[form](source, out, which)
@@ -131,7 +133,7 @@ class _Source:
 
     def __post_init__(self) -> None:
         self.schema = pl.read_parquet_schema(self.path)
-        known = [name for name in ("item", "scored") if name in self.schema]
+        known: list[str] = [name for name in ("item", "scored") if name in self.schema]
         frame = pl.read_parquet(self.path, columns=known)
         self.num_rows = frame.height
         self.scored = "scored" in frame.columns and not frame["scored"].all()
@@ -147,7 +149,9 @@ class _Source:
         """Length of the vectors of a table."""
         kind = self.schema[self.column(table)]
         if not isinstance(kind, pl.Array):
-            raise VectorsError(f"{self.path}: {table} must be a column of fixed-size lists of float32")
+            raise VectorsError(
+                f"{self.path}: {table} must be a column of fixed-size lists of float32"
+            )
         return int(kind.shape[0])
 
     def pieces(self, table: str) -> Iterator[tuple[pl.Series, np.ndarray]]:
@@ -166,7 +170,9 @@ def _check_ids(ids: pl.Series, form: Format) -> None:
     """Refuse ids that a reader of word2vec files would cut in two, or lose."""
     pattern, what = _CANNOT_HOLD[form]
     if len(wrong := ids.filter(ids.str.contains(pattern) | (ids == ""))):
-        tabs_only = form == "word2vec" and not wrong.str.contains(_CANNOT_HOLD["word2vec-binary"][0]).any()
+        tabs_only = (
+            form == "word2vec" and not wrong.str.contains(_CANNOT_HOLD["word2vec-binary"][0]).any()
+        )
         other = "word2vec-binary" if tabs_only else "npy, safetensors or faiss"
         raise VectorsError(
             f"{form} cannot hold ids with {what}: {len(wrong):,} of {len(ids):,} have some, the "
@@ -189,7 +195,7 @@ def _npy_files(source: _Source, out: Path, which: Table | None) -> _Writers:
     if which:
         tables = {out: which}
     else:
-        tables = {out.with_suffix(f".{name}.npy"): name for name in ("query", "key")}  # type: ignore[misc]
+        tables = {out.with_suffix(f".{name}.npy"): name for name in ("query", "key")}
     writers: _Writers = {path: partial(_write_npy, source, name) for path, name in tables.items()}
     return writers | {ids_beside(out): partial(_write_ids, source)}
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-
 _ROWS = 65_536  # compared at a time
 
 
@@ -85,7 +84,9 @@ def recognise(queries: np.ndarray, keys: np.ndarray) -> ScoreTables | None:
 def _are_folded(queries: np.ndarray, keys: np.ndarray, tables: ScoreTables, biased: bool) -> bool:
     for start in range(0, len(keys), _ROWS):
         rows = slice(start, start + _ROWS)
-        for stored, made in zip((queries, keys), fold(tables.take(rows), biased=biased), strict=True):
+        for stored, made in zip(
+            (queries, keys), fold(tables.take(rows), biased=biased), strict=True
+        ):
             if not ((stored[rows] == made).all(1) | ~stored[rows].any(1)).all():
                 return False
     return True

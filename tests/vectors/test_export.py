@@ -1,6 +1,8 @@
 """Exports are read back by the libraries that they are for."""
 
 import json
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import faiss
@@ -121,7 +123,7 @@ def test_safetensors_is_the_format_of_its_library(tmp_path: Path) -> None:
     tensors = load_file(tmp_path / "x.safetensors")
     np.testing.assert_array_equal(tensors["query"], found.queries)
     text, ends = tensors["ids"].tobytes(), tensors["id_offsets"]
-    assert [text[a:b].decode() for a, b in zip(ends, ends[1:], strict=False)] == ODD
+    assert [text[a:b].decode() for a, b in pairwise(ends)] == ODD
 
 
 @pytest.mark.parametrize("form", ["npy", "safetensors", "faiss", "word2vec"])
@@ -179,13 +181,13 @@ def test_what_a_format_cannot_hold_is_refused(
 
 def test_other_mistakes_get_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = embeddings(tmp_path, ["a", "b"], unscored=(0, 1))
-    with pytest.raises(VectorsError, match="no item of .* has a score"):
+    with pytest.raises(VectorsError, match=r"no item of .* has a score"):
         export(found, "npy", tmp_path / "x")
     found = embeddings(tmp_path, ["a", "b"])
     with pytest.raises(VectorsError, match="is a folder"):
         export(found, "npy", tmp_path)
     with pytest.raises(VectorsError, match="which must be one of vector, query, key, got keys"):
         export(found, "npy", tmp_path / "x", which="keys")
-    monkeypatch.setitem(__import__("sys").modules, "faiss", None)
+    monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(VectorsError, match=r"pip install 'recsys-lab\[index\]'"):
         export(found, "faiss", tmp_path / "x")

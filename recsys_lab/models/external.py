@@ -16,6 +16,7 @@ from recsys_lab.vectors.score_form import ScoreTables, recognise
 log = logging.getLogger(__name__)
 
 ExternalScore = Literal["auto", "cosine", "dot"]
+_ROUNDING = 1e-6  # of a length of 1, in float32
 
 
 class ExternalVectors(nn.Module):
@@ -89,38 +90,43 @@ def external_vectors(
     rows, places = _matches(found.ids, raw_ids, path)
     has_vector = np.zeros(len(raw_ids), bool)
     has_vector[rows] = True
-
-    def table(name: str) -> np.ndarray:
+    placed = {}
+    for name in ("query", "key") if folded else ("vector",):
         stored = found.tables[name]
-        placed = np.zeros((len(raw_ids), stored.shape[1]), np.float32)
-        placed[rows] = stored[places]
-        return placed
-
+        placed[name] = np.zeros((len(raw_ids), stored.shape[1]), np.float32)
+        placed[name][rows] = stored[places]
     if folded:
-        queries, keys = table("query"), table("key")
-        parts = recognise(queries, keys)
-        parts = parts or ScoreTables(queries, keys, np.zeros(len(raw_ids), np.float32), True)
-        bias = torch.from_numpy(np.where(has_vector, parts.bias, 0)) + popularity
-        vectors = ScoreVectors(
-            torch.from_numpy(np.ascontiguousarray(parts.queries)),
-            torch.from_numpy(np.ascontiguousarray(parts.keys)),
-            bias,
-            parts.both_ways,
-        )
-        kind: Score = "center_context" if parts.both_ways else _product(parts.queries[rows])
+        kind, vectors = _of_queries_and_keys(placed["query"], placed["key"], popularity)
     else:
         kind = "dot" if score == "dot" else "cosine"
-        plain = torch.from_numpy(table("vector"))
         if kind == "cosine":
-            has_vector &= plain.any(1).numpy()  # zeros have no direction
-        vectors = score_vectors(plain, plain, popularity, kind)
+            has_vector &= placed["vector"].any(1)  # zeros have no direction
+        # Dividing vectors of length 1 by what rounding left of it would change the last bit.
+        product = "dot" if _are_units(placed["vector"]) else kind
+        plain = torch.from_numpy(placed["vector"])
+        vectors = score_vectors(plain, plain, popularity, product)
     return ExternalVectors(vectors, torch.from_numpy(has_vector), kind, path)
 
 
-def _product(vectors: np.ndarray) -> Literal["cosine", "dot"]:
-    """What the inner product of vectors is: the cosine if they have length 1."""
+def _of_queries_and_keys(
+    queries: np.ndarray, keys: np.ndarray, popularity: Tensor
+) -> tuple[Score, ScoreVectors]:
+    """The parts that the tables (N, E) were folded of; of others, both directions in the mean."""
+    no_bias = np.zeros(len(keys), np.float32)
+    parts = recognise(queries, keys) or ScoreTables(queries, keys, no_bias, both_ways=True)
+    one, other, bias = (
+        torch.from_numpy(np.ascontiguousarray(x)) for x in (parts.queries, parts.keys, parts.bias)
+    )
+    vectors = ScoreVectors(one, other, bias + popularity, parts.both_ways)
+    if parts.both_ways:
+        return "center_context", vectors
+    return "cosine" if _are_units(parts.queries) else "dot", vectors
+
+
+def _are_units(vectors: np.ndarray) -> bool:
+    """Whether all vectors, but those of zeros, have length 1."""
     lengths = np.linalg.norm(vectors, axis=1)
-    return "cosine" if np.allclose(lengths, 1, atol=1e-5) else "dot"
+    return bool((np.abs(lengths[lengths > 0] - 1) < _ROUNDING).all())
 
 
 def _matches(ids: pl.Series, raw_ids: pl.Series, path: str) -> tuple[np.ndarray, np.ndarray]:

@@ -70,8 +70,6 @@ def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:
         raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
     if checkpoint and not Path(checkpoint).is_file():
         raise ConfigurationError(f"ckpt_path: there is no file {checkpoint}")
-    if configuration["vectors"] and not Path(configuration["vectors"]).is_file():
-        raise ConfigurationError(f"vectors: there is no file {configuration['vectors']}")
     experiment = assemble(configuration)
     choose_threads(experiment.num_threads)  # of reading, too
     with named(_arguments(configuration, "catalog", "split")):
@@ -114,6 +112,8 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
     Raises:
         ConfigurationError: an argument cannot be used.
     """
+    if configuration["vectors"] and not Path(configuration["vectors"]).is_file():
+        raise ConfigurationError(f"vectors: there is no file {configuration['vectors']}")
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):

@@ -146,6 +146,7 @@ def test_mistakes_get_one_sentence(folder: Path, finish: Finish, tmp_path: Path)
         external(folder, both, "model.score=cosine")
     for words, message in (
         (("model=external",), "model=external needs a file of vectors: name it with vectors="),
+        (("model=external", "vectors=no.txt"), r"vectors: there is no file no\.txt"),
         (("vectors=x.txt",), r"vectors=x\.txt is for model=external"),
         (("model=external", "vectors=3"), "vectors must be text or null, got 3"),
     ):

@@ -30,15 +30,16 @@ def read_vectors(path: str, ids: str | None = None) -> ItemVectors:
     """Read the vectors of a file.
 
     Args:
-        path: the file; of a query and a key `.npy`, either.
+        path: the file; of `x.query.npy` and `x.key.npy`, either, or `x.npy`.
         ids: file of the ids, `.json` or one on each line; None looks beside a `.npy`.
 
     Raises:
         VectorFileError: it cannot be read, in one sentence with file, place and remedy.
         CatalogError: the disk or the gzip data cannot be read.
     """
-    if not Path(path).is_file():
+    if (there := find_vectors(path)) is None:
         raise VectorFileError(f"there is no file {path}: name a file of vectors")
+    path = str(there)
     with open(path, "rb") as file:
         head = file.read(9)
     if head[8:] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
@@ -52,6 +53,15 @@ def read_vectors(path: str, ids: str | None = None) -> ItemVectors:
         return _read_parquet(path)
     raw_ids, vectors = read_word2vec(path)
     return checked(path, raw_ids, {"vector": vectors})
+
+
+def find_vectors(path: str) -> Path | None:
+    """The file that a path names: itself, or queries where `x.npy` stands for them and keys."""
+    own = Path(path)
+    queries = own.with_suffix(".query.npy")
+    if own.suffix == ".npy" and not own.is_file() and queries.is_file():
+        return queries
+    return own if own.is_file() else None
 
 
 def ids_beside(path: Path) -> Path:

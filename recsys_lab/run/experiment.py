@@ -23,6 +23,7 @@ from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
+from recsys_lab.readers.vector_files import find_vectors
 from recsys_lab.report.summary import print_summary
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.command_line import CONF
@@ -112,7 +113,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
     Raises:
         ConfigurationError: an argument cannot be used.
     """
-    if configuration["vectors"] and not Path(configuration["vectors"]).is_file():
+    if configuration["vectors"] and find_vectors(configuration["vectors"]) is None:
         raise ConfigurationError(f"vectors: there is no file {configuration['vectors']}")
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]

@@ -133,7 +133,8 @@ def test_queries_and_keys_of_numpy(tmp_path: Path) -> None:
     numpy_pair(tmp_path)
     for role, sign in (("query", 1), ("key", -1)):
         np.save(tmp_path / f"x.{role}.npy", sign * VECTORS)
-    for name in ("x.query.npy", "x.key.npy"):
+    (tmp_path / "x.npy").unlink()
+    for name in ("x.query.npy", "x.key.npy", "x.npy"):
         found = read_vectors(str(tmp_path / name))
         np.testing.assert_array_equal(found.tables["query"], VECTORS)
         np.testing.assert_array_equal(found.tables["key"], -VECTORS)

@@ -131,7 +131,8 @@ def external(
     `path` and `ids` are those of `readers.vector_files.read_vectors`.
     """
     popularity = _popularity(items, popularity_weight)
-    return external_vectors(read_vectors(path, ids), items.raw_ids, score, popularity, path)
+    found = read_vectors(path, ids, plain=score != "auto")
+    return external_vectors(found, items.raw_ids, score, popularity, path)
 
 
 def _popularity(items: Items, weight: float, *, impute_cold: bool = False) -> Tensor:

@@ -84,15 +84,14 @@ def external_vectors(
     Raises:
         VectorFileError: no id is one of the catalogue, or the file lacks what the score needs.
     """
-    folded = score == "auto" and "query" in found.tables
-    if not folded and "vector" not in found.tables:
+    folded = "query" in found.tables
+    if folded and score != "auto":
         raise VectorFileError(f"score={score} needs plain vectors, {path} holds queries and keys")
     rows, places = _matches(found.ids, raw_ids, path)
     has_vector = np.zeros(len(raw_ids), bool)
     has_vector[rows] = True
     placed = {}
-    for name in ("query", "key") if folded else ("vector",):
-        stored = found.tables[name]
+    for name, stored in found.tables.items():
         placed[name] = np.zeros((len(raw_ids), stored.shape[1]), np.float32)
         placed[name][rows] = stored[places]
     if folded:

@@ -22,7 +22,7 @@ class ItemVectors:
 
     Attributes:
         ids: raw ids, each once.
-        tables: (n, D) float32 by name: "vector", or "query" and "key", or all three.
+        tables: (n, D) float32 by name: "vector", or "query" and "key".
     """
 
     ids: pl.Series

@@ -26,12 +26,13 @@ _REFUSED = {  # by their first bytes
 }
 
 
-def read_vectors(path: str, ids: str | None = None) -> ItemVectors:
+def read_vectors(path: str, ids: str | None = None, *, plain: bool = False) -> ItemVectors:
     """Read the vectors of a file.
 
     Args:
         path: the file; of `x.query.npy` and `x.key.npy`, either, or `x.npy`.
         ids: file of the ids, `.json` or one on each line; None looks beside a `.npy`.
+        plain: take the plain vectors of a file that has queries and keys, too.
 
     Raises:
         VectorFileError: it cannot be read, in one sentence with file, place and remedy.
@@ -43,14 +44,14 @@ def read_vectors(path: str, ids: str | None = None) -> ItemVectors:
     with open(path, "rb") as file:
         head = file.read(9)
     if head[8:] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
-        return _read_safetensors(path, ids)
+        return _read_safetensors(path, ids, plain=plain)
     for magic, kind in _REFUSED.items():
         if head.startswith(magic):
             raise VectorFileError(f"{path} is {kind}: {_READABLE}")
     if head.startswith(b"\x93NUMPY"):
         return _read_npy(Path(path), ids)
     if head.startswith(b"PAR1"):
-        return _read_parquet(path)
+        return _read_parquet(path, plain=plain)
     raw_ids, vectors = read_word2vec(path)
     return checked(path, raw_ids, {"vector": vectors})
 
@@ -153,7 +154,7 @@ def _check_alike(path: str, tables: dict[str, np.ndarray]) -> None:
         )
 
 
-def _read_safetensors(path: str, ids: str | None) -> ItemVectors:
+def _read_safetensors(path: str, ids: str | None, *, plain: bool) -> ItemVectors:
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError:
@@ -163,7 +164,8 @@ def _read_safetensors(path: str, ids: str | None) -> ItemVectors:
     try:
         with safe_open(path, "numpy") as file:
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-            names = _chosen(path, [name for name, shape in shapes.items() if len(shape) == 2])
+            matrices = [name for name, shape in shapes.items() if len(shape) == 2]
+            names = _chosen(path, matrices, plain=plain)
             tables = {role: file.get_tensor(name) for role, name in names.items()}
             if ids is None and {"ids", "id_offsets"} <= shapes.keys():
                 raw_ids = _joined_ids(path, file.get_tensor("ids"), file.get_tensor("id_offsets"))
@@ -177,10 +179,15 @@ def _read_safetensors(path: str, ids: str | None) -> ItemVectors:
     return checked(path, raw_ids, tables)
 
 
-def _chosen(path: str, names: list[str]) -> dict[str, str]:
-    """Tables or columns of vectors by role: those with our names, or the only one."""
-    if known := {name: name for name in TABLES if name in names}:
-        return known
+def _chosen(path: str, names: list[str], *, plain: bool) -> dict[str, str]:
+    """Tables or columns of vectors by role: those with the names of an export, or the only one."""
+    known = [name for name in TABLES if name in names]
+    if {"query", "key"} & set(known) and not (plain and "vector" in known):
+        known = [name for name in known if name != "vector"]
+    elif "vector" in known:
+        known = ["vector"]
+    if known:
+        return {name: name for name in known}
     if len(names) == 1:
         return {"vector": names[0]}
     raise VectorFileError(
@@ -200,7 +207,7 @@ def _joined_ids(path: str, text: np.ndarray, offsets: np.ndarray) -> pl.Series:
         raise VectorFileError(f"{path}: the ids are not UTF-8 ({error})") from error
 
 
-def _read_parquet(path: str) -> ItemVectors:
+def _read_parquet(path: str, *, plain: bool) -> ItemVectors:
     try:
         schema = pl.read_parquet_schema(path)
         name = _id_column(path, schema)
@@ -210,7 +217,7 @@ def _read_parquet(path: str) -> ItemVectors:
             frame = pl.read_parquet(path, columns=[name, *floats])
             _refuse_null(path, frame, floats)
             return checked(path, frame[name].cast(pl.String), {"vector": frame[floats].to_numpy()})
-        chosen = _chosen(path, lists)
+        chosen = _chosen(path, lists, plain=plain)
         wanted = [name, *chosen.values(), *(["scored"] if "scored" in schema else [])]
         frame = pl.read_parquet(path, columns=list(dict.fromkeys(wanted)))
     except pl.exceptions.PolarsError as error:

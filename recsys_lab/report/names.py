@@ -64,7 +64,7 @@ def experiment_labels(runs: Sequence[Run]) -> list[str]:
 
 def _base_label(run: Run) -> str:
     if run.vectors:
-        return f"vectors of {Path(run.vectors).name}"
+        return f"external: {Path(run.vectors).name}"
     if preset := run.choices.get("experiment"):
         return str(preset)
     if model := run.choices.get("model"):

@@ -63,7 +63,7 @@ def test_an_export_is_imported_and_compared(
     assert "2 of 2 runs in 1 tables" in printed
     assert "not compared" not in printed
     page = (tmp_path / "runs" / "comparison" / "comparison.md").read_text()
-    row = next(line for line in page.splitlines() if "vectors of a, b's.safetensors" in line)
+    row = next(line for line in page.splitlines() if "external: a, b's.safetensors" in line)
     assert "–" in row  # seconds of training
 
 

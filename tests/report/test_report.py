@@ -264,7 +264,7 @@ def test_vectors_of_a_file_stand_in_the_table_without_a_time(tmp_path):
     comparison = comparison_of(tmp_path)
     (table,) = comparison.tables
     assert [entry.label for entry in table.experiments] == [
-        "vectors of glove.txt", "vectors of word2vec.bin", "skipgram on pairs"
+        "external: glove.txt", "external: word2vec.bin", "skipgram on pairs"
     ]  # fmt: skip
     assert comparison.problems == []  # the other seed is not missing: nothing was trained
     first, _, trained = table.experiments

@@ -25,6 +25,7 @@ _TOP_LEVEL: dict[str, Any] = {
     "num_threads": int | None,
     "plugins": Sequence[str],
     "embeddings": bool,
+    "projector": int,
 }
 _MISSING = "???"  # of OmegaConf: a value that has to be given
 _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
@@ -84,6 +85,8 @@ def check_configuration(cfg: DictConfig) -> dict[str, Any]:
         _check_value(name, configuration[name], hint)
     if not 0 <= configuration["seed"] < 2**32:
         raise ConfigurationError(f"seed must lie in 0 .. 4294967295, got {configuration['seed']}")
+    if configuration["projector"] < 0:
+        raise ConfigurationError(f"projector must be >= 0, got {configuration['projector']}")
     import_plugins(configuration["plugins"])
     check_targets(configuration, configuration["plugins"])
     for section, passed in _SECTIONS.items():

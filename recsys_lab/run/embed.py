@@ -33,7 +33,7 @@ def embed(folder: str | Path) -> Path:
     if not checkpoint:
         raise VectorsError(f"{folder} has no best checkpoint in checkpoints/: train again")
     register_resolvers()
-    stored = OmegaConf.merge({"embeddings": True}, OmegaConf.load(folder / CONFIG))
+    stored = OmegaConf.merge({"embeddings": True, "projector": 0}, OmegaConf.load(folder / CONFIG))
     experiment = assemble(check_configuration(stored))  # type: ignore[arg-type]
     prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

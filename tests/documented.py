@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Glob
 from tests.run_cases import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PROGRAMS = ("python", "make", "pip")
+PROGRAMS = ("python", "make", "pip", "recsys-lab")
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(rf"`((?:{'|'.join(PROGRAMS)}) [^`]+)`")
 
@@ -32,6 +32,7 @@ SMALL = {
 _SYNTHETIC = ("catalog=synthetic", "catalog=electronics_size", "catalog=books_size")
 _TINY = {  # options that make other programs small; the last one given counts
     "recsys_lab.readers.synthetic": ["--num-items", "300"],
+    "recsys_lab": [],
     "recsys_lab.report": [],
     "benchmarks.ablations": ["--items", "300", "--dim", "4", "--epochs", "1", "--copies", "1"],
     "benchmarks": [],
@@ -57,6 +58,8 @@ class Command:
                 return "train.py"
             case ("python", "-m", module, *_) if module in _TINY:
                 return module
+            case ("python", "-m", "recsys_lab", *_) | ("recsys-lab", *_):
+                return "recsys_lab"
             case ("make" | "pip" as name, *_):
                 return name
             case (".", ".venv/bin/activate"):
@@ -66,6 +69,8 @@ class Command:
     @property
     def arguments(self) -> list[str]:
         """The words after the program."""
+        if self.words[0] == "recsys-lab":
+            return list(self.words[1:])
         return list(self.words[3 if self.words[1] == "-m" else 2 :])
 
     @property

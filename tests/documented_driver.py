@@ -14,10 +14,13 @@ from recsys_lab.compute.process import prepare_process
 from tests.run_cases import ROOT
 
 PLACEHOLDERS = {"outputs/train/runs/...": "runs", "outputs/train/multiruns/...": "multiruns"}
+STAYING = ("serve", "map")  # commands that go on until they are stopped: only their words are read
 
 
 def fill(argument: str) -> str:
-    """The argument with the first folder that there is in place of `...`."""
+    """The argument with the first folder that there is in place of `...`, or of `RUN`."""
+    if argument == "RUN":
+        argument = "outputs/train/runs/..."
     for placeholder, kind in PLACEHOLDERS.items():
         if placeholder in argument:
             folder = min(Path("outputs/train", kind).iterdir())
@@ -34,6 +37,13 @@ def call(program: str, arguments: list[str]) -> object:
             from benchmarks.__main__ import parse
 
             parse(sys.argv[1:])
+        elif program == "recsys_lab" and arguments[0] in STAYING:
+            from typer.main import get_command
+
+            from recsys_lab.commands.app import app
+
+            command = get_command(app).commands[arguments[0]]  # type: ignore[attr-defined]
+            command.make_context(arguments[0], sys.argv[2:]).close()
         else:
             runpy.run_module(program, run_name="__main__")
     except SystemExit as stopped:

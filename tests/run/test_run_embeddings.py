@@ -1,0 +1,136 @@
+"""The embeddings that a run leaves have its scores, whatever the model."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import recsys_lab
+from recsys_lab.vectors.embeddings import Embeddings
+from tests.run_cases import BRIEF, ROOT, metrics, train
+
+CASES = {
+    "skip-gram": ["model=skipgram"],
+    "cosine": ["model=skipgram", "model.score=cosine", "model.popularity_weight=0"],
+    "dot": ["model=skipgram", "model.score=dot"],
+    "mf": ["model=mf", "data=pairs", "data.batch_size=512"],
+    "mf with biases": ["model=mf_bias", "data=pairs", "data.batch_size=512"],
+    "gensim": ["experiment=gensim_word2vec"],
+    "side information": ["model=skipgram_side_info"],
+    "attention": ["model=skipgram_side_info", "model.pooling=attention"],
+    "contexts of ids": ["model=skipgram_side_info", "model.context_side_info=false"],
+}
+SMALL = ("catalog.num_items=400", "split=items")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("embeddings")
+
+
+@pytest.fixture(scope="module", params=CASES)
+def fitted(request: pytest.FixtureRequest, folder: Path) -> recsys_lab.Fitted:
+    words = [*CASES[request.param], *SMALL]
+    short = [w for w in BRIEF if "walks_per_batch" not in w or "data=pairs" not in words]
+    experiment = recsys_lab.configure(*words, *short, f"prepared_dir={folder}/prepared")
+    prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
+    done = recsys_lab.fit(prepared, experiment, folder / request.param)
+    done.save_embeddings({"test/ndcg@10/all": 0.5, "other": 1})
+    return done
+
+
+def test_products_are_the_scores(fitted: recsys_lab.Fitted) -> None:
+    found = Embeddings.load(fitted.folder)
+    scorer, rng = fitted.scorer, np.random.default_rng(0)
+    heads, tails = rng.integers(len(found), size=(2, 2000))
+    expected = scorer.score_pairs(heads, tails)
+    scored = ~np.isnan(expected)
+    np.testing.assert_array_equal(found.scored[heads] & found.scored[tails], scored)
+    products = np.einsum("pd,pd->p", found.queries[heads], found.keys[tails])
+    assert scored.mean() > 0.5
+    assert np.ptp(expected[scored]) > 0
+    np.testing.assert_allclose(products[scored], expected[scored], rtol=1e-5, atol=1e-5)
+
+
+def test_items_are_those_of_the_catalogue(fitted: recsys_lab.Fitted) -> None:
+    found, prepared = Embeddings.load(fitted.folder), fitted.prepared
+    columns = ["item", "title", "brand", "categories", "price"]
+    assert found.items.select(columns).equals(prepared.catalog.items.select(columns))
+    train = prepared.split.train
+    counts = np.bincount(train.ids.ravel(), minlength=len(found))
+    np.testing.assert_array_equal(found.items["num_pairs"], counts)
+    np.testing.assert_array_equal(found.items["seen"], prepared.split.seen)
+    assert not found.items["seen"].all()
+    np.testing.assert_array_equal(found.pairs["head"], train.heads)
+    np.testing.assert_array_equal(found.pairs["tail"], train.tails)
+    assert (found.pairs["relations"] > 0).all()
+    assert found.info["relations"][0] == "also_bought"
+    assert found.info["metrics"] == {"test/ndcg@10/all": 0.5}
+
+
+def test_item_vectors_are_those_of_the_model(fitted: recsys_lab.Fitted) -> None:
+    found = Embeddings.load(fitted.folder)
+    np.testing.assert_array_equal(found.vectors[found.scored], fitted.vectors()[found.scored])
+    assert not found.vectors[~found.scored].any()
+
+
+def test_parts_of_side_information_add_up_to_the_vector(fitted: recsys_lab.Fitted) -> None:
+    """Own vector aside, which is what is left: a cold item has none."""
+    found = Embeddings.load(fitted.folder)
+    if "fields" not in found.info:
+        assert not (fitted.folder / "embeddings" / "values.parquet").exists()
+        return
+    weights = pl.read_parquet(found.path, columns=["center_weights"])["center_weights"].to_numpy()
+    vectors = np.zeros_like(found.vectors)
+    for number, name in enumerate(found.info["fields"], start=1):
+        field = fitted.prepared.catalog.field(name)
+        of_label = {
+            label: np.array(center)
+            for f, label, center in found.values.select("field", "label", "center").iter_rows()
+            if f == name
+        }
+        for item in range(len(found)):
+            labels = [field.labels[c] for c in field.codes[slice(*field.offsets[item : item + 2])]]
+            known = [of_label[label] for label in labels if label in of_label]
+            if known:
+                vectors[item] += weights[item, number] * np.mean(known, axis=0)
+    cold = found.scored & ~found.items["seen"].to_numpy()
+    if fitted.experiment.configuration["model"]["context_side_info"]:
+        assert cold.sum() > 10  # else no cold item has a context, so none is scored
+    np.testing.assert_allclose(vectors[cold], found.vectors[cold], rtol=1e-4, atol=1e-6)
+
+
+def test_a_run_of_the_command_line_leaves_them(finished: Path, tmp_path: Path) -> None:
+    found = Embeddings.load(finished)
+    measured = metrics(finished)
+    assert found.info["metrics"]["test/ndcg@10/all"] == measured["test/ndcg@10/all"]
+    assert found.info["facts"]["hash/split"] == measured["hash/split"]
+    assert not list(finished.glob(".*.part"))
+    done = train(tmp_path / "without", "embeddings=false")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "without" / "embeddings").exists()
+
+
+def test_an_older_run_gets_them_by_the_command_it_names(finished: Path, tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    shutil.copytree(finished, older)
+    expected = Embeddings.load(finished)
+    shutil.rmtree(older / "embeddings")
+    with pytest.raises(ValueError, match="python -m recsys_lab embed") as refused:
+        Embeddings.load(older)
+    words = str(refused.value).split("python ")[1].split()
+    config = older / ".hydra" / "config.yaml"
+    config.write_text(config.read_text().replace("embeddings: true\n", ""))  # not known there
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(older / "embeddings")
+    found = Embeddings.load(older)
+    np.testing.assert_array_equal(found.keys, expected.keys)
+    assert json.loads((older / "embeddings/embeddings.json").read_text()) == dict(expected.info)

@@ -1,0 +1,44 @@
+"""A small folder of embeddings, for the tests of what reads it."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from recsys_lab.readers.records import ITEM_SCHEMA
+from recsys_lab.vectors.score_form import ScoreTables
+from recsys_lab.vectors.store import TEXT_COLUMNS, Content, write_embeddings
+
+IDS = ["0007", "a b", "c", "nan", "é😀"]
+
+
+def small_content() -> Content:
+    """Five items of which the last was never trained; pairs 0-1, 0-2, 1-3."""
+    columns = {
+        "item": IDS,
+        "title": ["Red shoe", "Blue shoe", "Red hat", None, "Green hat"],
+        "brand": ["Acme", "Acme", None, "Zeta", None],
+        "categories": [[["Shoes"]], [["Shoes", "Blue"]], [["Hats"]], None, [["Hats"], ["New"]]],
+        "price": [10.0, 20.0, None, 5.0, 7.5],
+    }
+    items = pl.DataFrame(columns, schema={name: ITEM_SCHEMA[name] for name in TEXT_COLUMNS})
+    seen = np.array([True, True, True, True, False])
+    items = items.with_columns(
+        num_pairs=pl.Series([2, 2, 1, 1, 0], dtype=pl.Int32), seen=pl.Series(seen)
+    )
+    pairs = pl.DataFrame(
+        {"head": [0, 0, 1], "tail": [1, 2, 3], "weight": [2.0, 1.0, 0.5], "relations": [3, 1, 0]},
+        schema={"head": pl.Int32, "tail": pl.Int32, "weight": pl.Float32, "relations": pl.UInt8},
+    )
+    rng = np.random.default_rng(0)
+    centers, contexts = rng.normal(size=(2, 5, 3)).astype(np.float32)
+    bias = np.array([1, 0.5, 0, 0, 0], np.float32)
+    info = {"score": "center_context", "relations": ["also_bought", "bought_together"]}
+    tables = ScoreTables(centers, contexts, bias, both_ways=True)
+    return Content(items, seen, tables, pairs, info)
+
+
+def store(folder: Path) -> Path:
+    """Write the small content as the embeddings of a run; returns the run's folder."""
+    write_embeddings(folder / "embeddings", small_content())
+    return folder

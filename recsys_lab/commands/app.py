@@ -5,6 +5,7 @@ import sys
 import typer
 
 from recsys_lab.commands.embed import embed
+from recsys_lab.commands.map import map
 from recsys_lab.commands.report import report
 
 app = typer.Typer(
@@ -15,7 +16,7 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (embed, report):
+for command in (embed, map, report):
     app.command()(command)
 
 

@@ -7,6 +7,7 @@ import typer
 from recsys_lab.commands.embed import embed
 from recsys_lab.commands.map import map
 from recsys_lab.commands.report import report
+from recsys_lab.commands.similar import similar
 
 app = typer.Typer(
     name="recsys-lab",
@@ -16,7 +17,7 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (embed, map, report):
+for command in (embed, map, report, similar):
     app.command()(command)
 
 

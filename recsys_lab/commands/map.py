@@ -17,7 +17,13 @@ class Color(StrEnum):
 
 
 def map(
-    run: Annotated[Path, typer.Argument(help="run folder, or its embeddings", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="folder of a run, its embeddings, or latest: the newest run in outputs/train/runs",
+            show_default=False,
+        ),
+    ],
     color: Annotated[Color, typer.Option(help="what colours the items")] = Color.CATEGORY,
     sample: Annotated[int, typer.Option(min=3, help="the largest number of items")] = 200_000,
     seed: Annotated[int, typer.Option(min=0, help="of the sample and the projection")] = 0,
@@ -31,6 +37,7 @@ def map(
     The plain item vectors are projected by UMAP; the neighbours of an item are those of the run's
     score. The table of the map is kept beside the embeddings, so a second start is quick.
     """
+    from recsys_lab.results.latest_run import resolve_run
     from recsys_lab.vectors.atlas import check_viewer, show_map
     from recsys_lab.vectors.catalog_map import MapOptions, prepare_map
     from recsys_lab.vectors.embeddings import Embeddings
@@ -40,7 +47,8 @@ def map(
 
     if not prepare_only:
         check_viewer(port)
-    path = prepare_map(Embeddings.load(run), MapOptions(sample=sample, seed=seed), note)
+    embeddings = Embeddings.load(resolve_run(run))
+    path = prepare_map(embeddings, MapOptions(sample=sample, seed=seed), note)
     if prepare_only:
         typer.echo(path)
         return

@@ -102,7 +102,7 @@ def test_a_damaged_checkpoint_names_a_sound_one(tmp_path: Path) -> None:
 
 def test_what_a_run_goes_on_from_is_whole_and_of_the_same_experiment() -> None:
     config = {"seed": 0, "data": {"window": 1, "num_workers": 1}, "optimizer": {"lr": 0.1}}
-    whole = dict.fromkeys(("state_dict", "optimizer_states", "loops", "callbacks", "epoch"), {})
+    whole = {name: {} for name in ("state_dict", "optimizer_states", "loops", "callbacks", "epoch")}
     whole |= {"global_step": 1, "recsys_lab": {"config": config}}
     check_resumable(whole, "a.ckpt", config)
     check_resumable(whole, "a.ckpt", {})  # parts by hand have no configuration

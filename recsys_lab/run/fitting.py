@@ -205,9 +205,6 @@ def fit(
         TrainingError: training cannot go on.
     """
     choose_threads(experiment.num_threads)
-    if resume is not None:
-        configuration = {} if with_changes else experiment.configuration
-        check_resumable(load_checkpoint(resume), resume, configuration)
     folder, measured = Path(folder), _identity(prepared, experiment)
     data = RunData(prepared.split, prepared.catalog)
     with isolate_rng(), warnings.catch_warnings():
@@ -219,6 +216,9 @@ def fit(
             if resume is not None:
                 raise TrainingError(_NOTHING_TO_RESUME)
             return Fitted(prepared, experiment, task, folder, data, measured)
+        if resume is not None:
+            configuration = {} if with_changes else experiment.configuration
+            check_resumable(load_checkpoint(resume), resume, configuration)
         curve, best = _train(data, experiment, folder, task, resume)
     return Fitted(
         prepared,

@@ -6,6 +6,7 @@ import typer
 
 from recsys_lab.commands.embed import embed
 from recsys_lab.commands.report import report
+from recsys_lab.commands.serve import serve
 
 app = typer.Typer(
     name="recsys-lab",
@@ -15,7 +16,7 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (embed, report):
+for command in (embed, report, serve):
     app.command()(command)
 
 

@@ -7,6 +7,7 @@ import typer
 from recsys_lab.commands.embed import embed
 from recsys_lab.commands.report import report
 from recsys_lab.commands.serve import serve
+from recsys_lab.commands.similar import similar
 
 app = typer.Typer(
     name="recsys-lab",
@@ -16,7 +17,7 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (embed, report, serve):
+for command in (embed, report, serve, similar):
     app.command()(command)
 
 

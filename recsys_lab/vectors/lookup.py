@@ -67,8 +67,8 @@ def not_found(items: pl.DataFrame, text: str) -> str:
     hint = _hint(text, items["item"])
     if not hint and has_titles(items):
         unknown = [w for w in split_words(text) if not len(_titles_with(items["title"], [w]))]
-        near = [name for word in unknown for name in _near_words(items["title"], word)]
-        hint = f" (titles have {' and '.join(near)})" if near else ""
+        near = filter(None, (" or ".join(_near_words(items["title"], w)) for w in unknown))
+        hint = f" (titles have {words})" if (words := ", ".join(near)) else ""
     return f"no item has the id {text!r} or a title with these words{hint}"
 
 
@@ -91,11 +91,11 @@ def _alike(text: str, names: pl.Series) -> list[str]:
 
 def _near_words(titles: pl.Series, word: str) -> list[str]:
     words = fold_titles(titles.drop_nulls()).str.extract_all(r"\w+").explode().unique()
-    return _alike(word, words.drop_nulls())[:1]
+    return _alike(word, words.drop_nulls())[:2]
 
 
 def _titles_with(titles: pl.Series, words: list[str]) -> pl.DataFrame:
-    """row and plain title of the titles that hold all words, also inside of others, by row.
+    """Row number and plain title of the titles that hold all words, also inside of others, by row.
 
     Titles in ASCII, which are most, are not folded one by one: that takes seconds for millions.
     """
@@ -117,15 +117,7 @@ def _best_kind(titles: pl.DataFrame, words: list[str]) -> np.ndarray:
     begins = pl.all_horizontal(title.str.contains(rf"\b{re.escape(word)}") for word in words)
     whole = pl.all_horizontal(title.str.contains(rf"\b{re.escape(word)}\b") for word in words)
     parts = title.str.extract_all(r"\w+").list.join(" ")
-    kind = (
-        pl.when(parts == phrase)
-        .then(0)
-        .when(whole)
-        .then(1)
-        .when(begins)
-        .then(2)
-        .otherwise(3)
-    )
+    kind = pl.when(parts == phrase).then(0).when(whole).then(1).when(begins).then(2).otherwise(3)
     kinds = titles.with_columns(kind=kind, opens=parts.str.starts_with(phrase))
     best = kinds.filter(pl.col("kind") == pl.col("kind").min())
     order = best.sort("opens", "num_pairs", "row", descending=[True, True, False])

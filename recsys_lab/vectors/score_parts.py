@@ -75,7 +75,7 @@ def _field_vectors(
 
 
 def item_labels(items: pl.DataFrame, field: str, price_edges: np.ndarray) -> pl.DataFrame:
-    """owner (place in `items`) and label of each value that items have in a field."""
+    """Columns owner (place in `items`) and label of each value that items have in a field."""
     if field == "price":
         price = items["price"].cast(pl.Float64).fill_null(np.nan).to_numpy()
         owner = np.flatnonzero(np.isfinite(price)) if len(price_edges) else np.empty(0, np.int64)

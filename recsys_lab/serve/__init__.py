@@ -1,1 +1,1 @@
-"""A page in the browser: the neighbours of an item from several models and baselines, side by side."""
+"""A page in the browser: neighbours of an item by several models and baselines, side by side."""

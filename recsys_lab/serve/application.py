@@ -10,8 +10,15 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from recsys_lab.serve.answers import Hit, RunFacts, SimilarItems, hit_of, run_facts, similar_items
 from recsys_lab.serve.exhibits import Exhibits, UnknownError
+from recsys_lab.serve.json_form import (
+    Hit,
+    RunFacts,
+    SimilarItems,
+    hit_of,
+    neighbours_of,
+    run_facts,
+)
 from recsys_lab.serve.rendering import FILES, Pages
 from recsys_lab.serve.view import Question, Search, View
 
@@ -77,7 +84,7 @@ def _add_api(app: FastAPI, exhibits: Exhibits) -> None:
     @app.get("/api/similar", responses={404: {"description": "no such item, run or baseline"}})
     def similar(asked: Annotated[Question, Query()]) -> SimilarItems:
         """The neighbours of an item by the model of a run, or by a baseline over its pairs."""
-        return similar_items(exhibits, asked)
+        return neighbours_of(exhibits, asked)
 
 
 def _add_headers(app: FastAPI) -> None:

@@ -9,7 +9,7 @@ from recsys_lab.serve.served_runs import ServedRun, open_runs
 from recsys_lab.serve.shown_items import ShownItem, popular_items, shown_items
 from recsys_lab.serve.sources import BaselineSource, Source, sources_of
 from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.lookup import find_rows, not_found
+from recsys_lab.vectors.lookup import not_found
 
 _NUM_EXAMPLES = 12
 _NUM_NEAR = 5
@@ -59,17 +59,19 @@ class Exhibits:
         """Read all runs and answer a question with each source, so that the next is quick."""
         for source in self.sources:
             source.run.load()
-            source.nearest(0, 1, False)
+            row = int(source.run.embeddings.scored.argmax())
+            if not source.why_not(row):
+                source.nearest(row, 1, False)
 
     def search(self, text: str, limit: int) -> list[ShownItem]:
         """Items by id or by words of their titles, from all catalogues, each once."""
         found: dict[str, ShownItem] = {}
         for run in self.catalogues:
             try:
-                rows = find_rows(run.embeddings.items, text)[:limit]
+                table = run.embeddings.find(text).head(limit)
             except VectorsError:  # no titles there, or no words
                 continue
-            for shown in shown_items(self.runs, run, rows):
+            for shown in shown_items(self.runs, run, table):
                 found.setdefault(shown.item, shown)
         return list(found.values())[:limit]
 
@@ -81,7 +83,7 @@ class Exhibits:
         """
         for run in self.catalogues:
             if (row := run.row_of(item)) is not None:
-                return shown_items(self.runs, run, [row])[0]
+                return shown_items(self.runs, run, run.embeddings.items[[row]])[0]
         near = self.search(item, _NUM_NEAR)
         raise UnknownError(self.absent(item), near)
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
-
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.report.names import experiment_labels
 from recsys_lab.results.run_folder import read_run
@@ -54,20 +52,16 @@ class ServedRun:
                 return
             start = time.perf_counter()
             sys.stderr.write(f"loading {self.name}: {len(self.embeddings):,} items\n")
-            _ = self.graph, self.embeddings.queries, self.embeddings.keys, self.embeddings.scored
+            _ = self.embeddings.keys, self.embeddings.scored, self.embeddings.known_pairs
             self.__dict__["_loaded"] = True
             sys.stderr.write(f"loaded {self.name} in {time.perf_counter() - start:.1f} s\n")
 
     @cached_property
     def graph(self) -> ItemGraph:
-        """The training pairs."""
+        """The training pairs with their weights, for baselines."""
         pairs = self.embeddings.pairs
         head, tail, weight = (pairs[x].to_numpy() for x in ("head", "tail", "weight"))
         return ItemGraph.from_pairs(head, tail, weight, len(self.embeddings))
-
-    def known(self, row: int) -> np.ndarray:
-        """Rows of the items that are a training pair with an item."""
-        return self.graph.indices[self.graph.indptr[row] : self.graph.indptr[row + 1]]
 
     def row_of(self, item: str) -> int | None:
         """Row of a raw id; None where the catalogue does not hold it."""
@@ -88,7 +82,5 @@ def open_runs(paths: Sequence[Path]) -> list[ServedRun]:
     runs = [read_run(path.parent if path.name == FOLDER else path) for path in owners]
     return [
         ServedRun(k, name, run.folder.name, e, run.metrics or e.info.get("metrics", {}))
-        for k, (name, run, e) in enumerate(
-            zip(experiment_labels(runs), runs, found, strict=True)
-        )
+        for k, (name, run, e) in enumerate(zip(experiment_labels(runs), runs, found, strict=True))
     ]

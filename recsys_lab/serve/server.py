@@ -14,7 +14,6 @@ from recsys_lab.serve.exhibits import Exhibits
 from recsys_lab.vectors.errors import VectorsError
 
 
-
 def serve(paths: Sequence[Path], host: str, port: int) -> None:
     """Serve the page of some runs until Ctrl-C; prints its address.
 

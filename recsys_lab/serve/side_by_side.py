@@ -103,14 +103,13 @@ def neighbours(
     runs: Sequence[ServedRun], source: Source, row: int, k: int, not_known: bool
 ) -> list[Entry]:
     """The neighbours of a row by one source; `places` stay empty."""
-    rows, scores = source.nearest(row, k, not_known)
-    related = source.run.embeddings.relations(row, rows)
-    items = shown_items(runs, source.run, rows)
+    table = source.nearest(row, k, not_known)
+    answers = zip(
+        shown_items(runs, source.run, table), table["score"], table["relation"], strict=True
+    )
     return [
-        Entry(rank, shown, float(score), relations, {})
-        for rank, (shown, score, relations) in enumerate(
-            zip(items, scores, related, strict=True), 1
-        )
+        Entry(rank, shown, score, None if relations is None else relations.to_list(), {})
+        for rank, (shown, score, relations) in enumerate(answers, 1)
     ]
 
 

@@ -3,26 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from recsys_lab.evaluation.baselines import BASELINES, TrainingData
-from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.serve.served_runs import ServedRun
-from recsys_lab.vectors.search import NO_ROW, top_k
+from recsys_lab.vectors.similar import Wishes, similar_items
+from recsys_lab.vectors.store import TEXT_COLUMNS
 
 if TYPE_CHECKING:  # its module imports torch
     from recsys_lab.evaluation.scorers import Scorer
 
 _METRICS = {"NDCG@10": "ndcg@10/all", "HR@10": "hr@10/all"}
-
-
-class Nearest(NamedTuple):
-    """The best items for an item, in descending order of their scores."""
-
-    rows: np.ndarray  # (n,)
-    scores: np.ndarray  # (n,)
 
 
 @dataclass(frozen=True)
@@ -56,8 +50,8 @@ class Source:
         found = self.run.embeddings
         return "" if found.scored[row] else f"No score: {found.why_not(row)}."
 
-    def nearest(self, row: int, k: int, not_known: bool) -> Nearest:
-        """At most k items, without the item itself.
+    def nearest(self, row: int, k: int, not_known: bool) -> pl.DataFrame:
+        """At most k items, without the item itself, in the columns of `Embeddings.similar`.
 
         Args:
             row: of the item.
@@ -65,14 +59,8 @@ class Source:
             not_known: leave out the items that are a training pair with it.
         """
         found = self.run.embeddings
-        allowed = found.scored.copy()
-        if not_known:
-            allowed[self.run.known(row)] = False
-        rows, scores = top_k(
-            found.queries[row : row + 1], found.keys, k, allowed, np.array([row])
-        )
-        is_item = rows[0] != NO_ROW
-        return Nearest(rows[0][is_item], scores[0][is_item])
+        wishes = Wishes(not_known=not_known and not found.pairs.is_empty())
+        return similar_items(found, np.array([row]), k, wishes)
 
 
 @dataclass(frozen=True)
@@ -98,19 +86,25 @@ class BaselineSource(Source):
 
     def why_not(self, row: int) -> str:
         """An item without training pairs has no neighbours."""
-        return "" if len(self.run.known(row)) else "No training pair holds this item."
+        known = self.run.embeddings.known_pairs.of(row)
+        return "" if len(known) else "No training pair holds this item."
 
-    def nearest(self, row: int, k: int, not_known: bool) -> Nearest:
+    def nearest(self, row: int, k: int, not_known: bool) -> pl.DataFrame:
         """Items with a score of 0 have nothing in common with the item and are left out."""
-        if self.scorer is None:
-            return Nearest(np.empty(0, np.int64), np.empty(0, np.float32))
-        scores = self.scorer.score_rows(np.array([row]))[0].copy()
-        scores[row] = np.nan
+        found = self.run.embeddings
+        scores = np.zeros(len(found))
+        if self.scorer is not None:
+            scores = self.scorer.score_rows(np.array([row]))[0]
+        is_asked = np.isfinite(scores) & (scores != 0)
+        is_asked[row] = False
         if not_known:
-            scores[self.run.known(row)] = np.nan
-        places = np.flatnonzero(np.isfinite(scores) & (scores != 0))
-        best = places[np.lexsort((places, -scores[places]))][:k]
-        return Nearest(best, scores[best])
+            is_asked[found.known_pairs.of(row)] = False
+        rows = np.flatnonzero(is_asked)
+        rows = rows[np.lexsort((rows, -scores[rows]))][:k]
+        return found.items.select(TEXT_COLUMNS)[rows].with_columns(
+            pl.Series("score", scores[rows]),
+            pl.Series("relation", found.relations(row, rows), dtype=pl.List(pl.String)),
+        )
 
 
 def sources_of(runs: Sequence[ServedRun]) -> list[Source]:
@@ -122,6 +116,10 @@ def sources_of(runs: Sequence[ServedRun]) -> list[Source]:
             if baseline.compared == "seen":  # those that know pairs and are worth a look
                 key = f"{name}-{owner.number}" if len(owners) > 1 else name
                 label = baseline.label or name.replace("_", " ")
-                detail = f"over the training pairs of {owner.name}" if len(owners) > 1 else "a baseline, not trained"
+                detail = (
+                    f"over the training pairs of {owner.name}"
+                    if len(owners) > 1
+                    else "a baseline, not trained"
+                )
                 found.append(BaselineSource(key, label, detail, owner, name))
     return found

@@ -18,7 +18,9 @@ class View(BaseModel):
     q: Annotated[str, Field(max_length=MAX_TEXT, description="id of an item, or words")] = ""
     k: Annotated[int, Field(ge=1, le=100, description="length of the lists")] = 10
     hide_known: Annotated[bool, Field(description="leave out training pairs")] = False
-    show: Annotated[list[str], Field(max_length=100, description="names of lists; all if none")] = []
+    show: Annotated[
+        list[str], Field(max_length=100, description="names of lists; all if none")
+    ] = []
 
     def link(self, **changes: object) -> str:
         """The address of this view with some changes."""

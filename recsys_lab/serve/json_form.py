@@ -1,5 +1,7 @@
 """The answers of the JSON form."""
 
+from typing import Any
+
 from pydantic import BaseModel, Field
 
 from recsys_lab.serve.exhibits import Exhibits, UnknownError
@@ -10,7 +12,7 @@ from recsys_lab.serve.sources import BaselineSource
 from recsys_lab.serve.view import Question
 
 
-class Hit(BaseModel):
+class Item(BaseModel):
     """An item."""
 
     item: str
@@ -18,10 +20,15 @@ class Hit(BaseModel):
     brand: str | None
     categories: list[list[str]] = Field(description="paths, the broadest label first")
     price: float | None
+
+
+class Hit(Item):
+    """An item that a search found."""
+
     num_pairs: int | None = Field(description="training pairs")
 
 
-class Neighbour(Hit):
+class Neighbour(Item):
     """An item in a list of neighbours."""
 
     rank: int
@@ -53,7 +60,7 @@ class RunFacts(BaseModel):
 
 def hit_of(shown: ShownItem) -> Hit:
     """An item as JSON."""
-    return Hit(**_fields(shown))
+    return Hit(num_pairs=shown.num_pairs, **_fields(shown))
 
 
 def run_facts(run: ServedRun, exhibits: Exhibits) -> RunFacts:
@@ -70,7 +77,7 @@ def run_facts(run: ServedRun, exhibits: Exhibits) -> RunFacts:
     )
 
 
-def similar_items(exhibits: Exhibits, asked: Question) -> SimilarItems:
+def neighbours_of(exhibits: Exhibits, asked: Question) -> SimilarItems:
     """The neighbours that a request asks for.
 
     Raises:
@@ -83,9 +90,7 @@ def similar_items(exhibits: Exhibits, asked: Question) -> SimilarItems:
     if row is None:
         raise UnknownError(f"Run {asked.run} does not hold the item {asked.item!r}.")
     message = source.why_not(row)
-    found = (
-        [] if message else neighbours(exhibits.runs, source, row, asked.k, asked.hide_known)
-    )
+    found = [] if message else neighbours(exhibits.runs, source, row, asked.k, asked.hide_known)
     return SimilarItems(
         item=asked.item,
         run=asked.run,
@@ -101,12 +106,11 @@ def _neighbour(entry: Entry) -> Neighbour:
     )
 
 
-def _fields(shown: ShownItem) -> dict[str, object]:
+def _fields(shown: ShownItem) -> dict[str, Any]:
     return {
         "item": shown.item,
         "title": shown.title or None,
         "brand": shown.brand or None,
         "categories": shown.paths,
         "price": shown.price,
-        "num_pairs": shown.num_pairs,
     }

@@ -116,10 +116,6 @@ def sources_of(runs: Sequence[ServedRun]) -> list[Source]:
             if baseline.compared == "seen":  # those that know pairs and are worth a look
                 key = f"{name}-{owner.number}" if len(owners) > 1 else name
                 label = baseline.label or name.replace("_", " ")
-                detail = (
-                    f"over the training pairs of {owner.name}"
-                    if len(owners) > 1
-                    else "a baseline, not trained"
-                )
+                detail = f"pairs of {owner.name}" if len(owners) > 1 else "a baseline, not trained"
                 found.append(BaselineSource(key, label, detail, owner, name))
     return found

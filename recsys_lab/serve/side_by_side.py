@@ -81,7 +81,10 @@ def side_by_side(
         k: length of the lists.
         not_known: leave out training pairs of the item.
     """
-    answers = [_answer(runs, source, item, k, not_known) for source in sources]
+    rows = {source.run.vocabulary: source.run.row_of(item) for source in sources}
+    answers = [
+        _answer(runs, source, rows[source.run.vocabulary], k, not_known) for source in sources
+    ]
     places: dict[str, dict[int, int]] = {}
     for number, (entries, _) in enumerate(answers, 1):
         for entry in entries:
@@ -114,10 +117,9 @@ def neighbours(
 
 
 def _answer(
-    runs: Sequence[ServedRun], source: Source, item: str, k: int, not_known: bool
+    runs: Sequence[ServedRun], source: Source, row: int | None, k: int, not_known: bool
 ) -> tuple[list[Entry], str]:
     source.run.load()
-    row = source.run.row_of(item)
     if row is None:
         return [], "The catalogue of this run does not hold the item."
     if message := source.why_not(row):

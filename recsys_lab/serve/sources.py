@@ -99,12 +99,19 @@ class BaselineSource(Source):
         is_asked[row] = False
         if not_known:
             is_asked[found.known_pairs.of(row)] = False
-        rows = np.flatnonzero(is_asked)
-        rows = rows[np.lexsort((rows, -scores[rows]))][:k]
+        rows = _best(scores, np.flatnonzero(is_asked), k)
         return found.items.select(TEXT_COLUMNS)[rows].with_columns(
             pl.Series("score", scores[rows]),
             pl.Series("relation", found.relations(row, rows), dtype=pl.List(pl.String)),
         )
+
+
+def _best(scores: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
+    """The k rows with the largest scores, in descending order; equal scores by row."""
+    if len(rows) > k:
+        least = np.partition(scores[rows], len(rows) - k)[len(rows) - k]
+        rows = rows[scores[rows] >= least]
+    return rows[np.lexsort((rows, -scores[rows]))][:k]
 
 
 def sources_of(runs: Sequence[ServedRun]) -> list[Source]:

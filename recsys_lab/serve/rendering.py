@@ -51,7 +51,8 @@ class Pages:
 
     def trouble(self, status: int, message: str, near: Sequence[str] = ()) -> HTMLResponse:
         """A page for what cannot be answered."""
-        return self._write("trouble", View(), status, message=message, near=near)
+        heading = "Not found" if status == 404 else "This does not work"
+        return self._write("trouble", View(), status, heading=heading, message=message, near=near)
 
     def _write(self, name: str, view: View, status: int = 200, **values: object) -> HTMLResponse:
         template = self._environment.get_template(f"{name}.html.j2")

@@ -16,7 +16,7 @@ HOSTILE = "<script>document.title='broken';alert(1)</script>"
 IMAGE = "\"'><img src=x onerror=alert(2)>"
 ODD_IDS = ["0000013714", "<b>&\"'", "a b/c?d=1&e#f", "nan", "é😀", "../../etc/passwd"]
 IDS = sorted([*ODD_IDS, *(f"item{n:02d}" for n in range(NUM_ITEMS - len(ODD_IDS)))])
-UNSCORED = IDS[-1]
+UNSCORED = "item33"  # nor is it in a training pair
 ASKED = "item00"
 
 
@@ -37,13 +37,13 @@ def items(ids: Sequence[str], titles: bool = True) -> pl.DataFrame:
     return pl.DataFrame(columns, schema={name: ITEM_SCHEMA[name] for name in TEXT_COLUMNS})
 
 
-def training_pairs(num_items: int) -> np.ndarray:
-    """Pairs (P, 2) in order, most of them within four groups; the last item has none."""
-    group = np.arange(num_items) % 4
+def training_pairs(ids: Sequence[str]) -> np.ndarray:
+    """Pairs (P, 2) in order, most of them within four groups."""
+    group = np.arange(len(ids)) % 4
     chance = np.where(group[:, None] == group, 0.5, 0.04)
     rng = np.random.default_rng(0)
-    upper = np.triu(rng.random((num_items, num_items)) < chance, 1)
-    upper[:, -1] = False
+    upper = np.triu(rng.random(chance.shape) < chance, 1)
+    upper[ids.index(UNSCORED)] = upper[:, ids.index(UNSCORED)] = False
     return np.argwhere(upper)
 
 
@@ -55,9 +55,9 @@ def write_served_run(
     preset: str = "skipgram",
     split: str = "split-a",
 ) -> Path:
-    """A run folder with random vectors; the last item is not scored. Returns the folder."""
+    """A run folder with random vectors. Returns the folder."""
     number, rng = len(ids), np.random.default_rng(seed)
-    pairs = training_pairs(number)
+    pairs = training_pairs(ids)
     centers, contexts = rng.normal(size=(2, number, 6)).astype(np.float32)
     shared = 4 * np.eye(6, dtype=np.float32)[np.arange(number) % 4]
     bias = rng.normal(size=number).astype(np.float32)
@@ -81,7 +81,7 @@ def write_served_run(
         "metrics": {"test/ndcg@10/all": values["test/ndcg@10/all"]},
     }
     write_run(folder, seed, values, choices={"experiment": preset})
-    scored = np.arange(number) < number - 1
+    scored = np.array(ids) != UNSCORED
     content = Content(table, scored, tables, pl.DataFrame(columns), info)
     write_embeddings(folder / "embeddings", content)
     return folder
@@ -93,5 +93,3 @@ def two_runs(folder: Path) -> list[Path]:
         write_served_run(folder / "one", 1, preset="skipgram"),
         write_served_run(folder / "two", 2, preset="mf_pairs"),
     ]
-
-

@@ -122,7 +122,9 @@ def test_wrong_values_are_answered_by_a_sentence(
         assert sentence in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("garbage", ["%00", "%ff%fe", "%E2%80%AE", "%0d%0aSet-Cookie:x=1", "%F0%9F"])
+@pytest.mark.parametrize(
+    "garbage", ["%00", "%ff%fe", "%E2%80%AE", "%0d%0aSet-Cookie:x=1", "%F0%9F"]
+)
 @pytest.mark.parametrize("name", ["item", "q", "show", "k", "hide_known", "x"])
 def test_garbage_never_fails(client: TestClient, name: str, garbage: str) -> None:
     for path in ("/", "/api/similar", "/api/search"):
@@ -136,7 +138,7 @@ def test_what_is_not_there_is_404(client: TestClient) -> None:
     answer = client.get("/", params={"item": "item0"})
     assert answer.status_code == 404
     found = Parsed(answer.text)
-    assert "No item has the id 'item0'" in found.words
+    assert "There is no item 'item0'." in found.words
     assert "/?item=item00" in found.values("a", "href")  # near matches
     answer = client.get("/api/similar", params={"item": "item0"})
     assert answer.status_code == 404

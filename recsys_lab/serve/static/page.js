@@ -105,6 +105,7 @@ input.addEventListener("keydown", (event) => {
     chosen().click();
   } else if (event.key === "Escape") {
     if (list.hidden) input.blur();
+    else event.preventDefault(); // or the browser empties the field
     close();
   }
 });

@@ -33,6 +33,7 @@ class Neighbour(Item):
 
     rank: int
     score: float
+    is_cold: bool = Field(description="no training pair holds it")
     relations: list[str] | None = Field(description="in training; null: no training pair")
 
 
@@ -102,7 +103,11 @@ def neighbours_of(exhibits: Exhibits, asked: Question) -> SimilarItems:
 
 def _neighbour(entry: Entry) -> Neighbour:
     return Neighbour(
-        rank=entry.rank, score=entry.score, relations=entry.relations, **_fields(entry.shown)
+        rank=entry.rank,
+        score=entry.score,
+        is_cold=entry.shown.is_cold,
+        relations=entry.relations,
+        **_fields(entry.shown),
     )
 
 

@@ -12,7 +12,17 @@ from recsys_lab.serve.served_runs import ServedRun
 
 @dataclass(frozen=True)
 class ShownItem:
-    """An item in words; what the catalogue does not tell is empty, or None for numbers."""
+    """An item in words; what the catalogue does not tell is empty, or None.
+
+    Attributes:
+        item: its raw id.
+        title: as the catalogue has it.
+        brand: as the catalogue has it.
+        paths: category paths, the broadest label first.
+        price: as the catalogue has it.
+        num_pairs: number of its training pairs, where it is asked for.
+        is_cold: no training pair holds it; its scores come from side information alone.
+    """
 
     item: str
     title: str
@@ -20,6 +30,7 @@ class ShownItem:
     paths: tuple[tuple[str, ...], ...]
     price: float | None
     num_pairs: int | None
+    is_cold: bool
 
     @property
     def name(self) -> str:
@@ -74,6 +85,7 @@ def _shown(row: dict[str, Any]) -> ShownItem:
         paths=tuple(filter(None, labels)),
         price=float(price) if is_known else None,
         num_pairs=row.get("num_pairs"),
+        is_cold=row.get("seen") is False,
     )
 
 
@@ -81,4 +93,4 @@ def _completed(shown: ShownItem, by_item: dict[str, ShownItem]) -> ShownItem:
     other = by_item.get(shown.item)
     if shown.title or other is None:
         return shown
-    return replace(other, num_pairs=shown.num_pairs)
+    return replace(other, num_pairs=shown.num_pairs, is_cold=shown.is_cold)

@@ -54,8 +54,9 @@ def write_served_run(
     titles: bool = True,
     preset: str = "skipgram",
     split: str = "split-a",
+    side_info: bool = False,
 ) -> Path:
-    """A run folder with random vectors. Returns the folder."""
+    """A run folder with random vectors; with side information every item is scored."""
     number, rng = len(ids), np.random.default_rng(seed)
     pairs = training_pairs(ids)
     centers, contexts = rng.normal(size=(2, number, 6)).astype(np.float32)
@@ -81,7 +82,7 @@ def write_served_run(
         "metrics": {"test/ndcg@10/all": values["test/ndcg@10/all"]},
     }
     write_run(folder, seed, values, choices={"experiment": preset})
-    scored = np.array(ids) != UNSCORED
+    scored = (np.array(ids) != UNSCORED) | side_info
     content = Content(table, scored, tables, pl.DataFrame(columns), info)
     write_embeddings(folder / "embeddings", content)
     return folder

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -9,7 +10,15 @@ from fastapi.testclient import TestClient
 
 from recsys_lab.serve.application import build_application
 from recsys_lab.serve.exhibits import Exhibits
-from tests.serve.served_cases import ASKED, HOSTILE, IDS, IMAGE, ODD_IDS, UNSCORED
+from tests.serve.served_cases import (
+    ASKED,
+    HOSTILE,
+    IDS,
+    IMAGE,
+    ODD_IDS,
+    UNSCORED,
+    write_served_run,
+)
 
 
 class Parsed(HTMLParser):
@@ -189,6 +198,18 @@ def test_unscored_item_is_explained(client: TestClient) -> None:
     answer = client.get("/api/similar", params={"item": UNSCORED}).json()
     assert answer["neighbours"] == []
     assert answer["message"].startswith("No score")
+
+
+def test_cold_items_are_marked(tmp_path: Path) -> None:
+    run = write_served_run(tmp_path / "run", 1, side_info=True)
+    client = TestClient(build_application(Exhibits.open([run])))
+    found = page(client, item=ASKED, k=39, show="0").words
+    assert len(re.findall(r"\bcold\b", found)) == 1
+    answer = client.get("/api/similar", params={"item": ASKED, "k": 39}).json()["neighbours"]
+    assert [one["item"] for one in answer if one["is_cold"]] == [UNSCORED]
+    asked = page(client, item=UNSCORED, k=5)
+    assert "cold 0 training pairs" in asked.words
+    assert len(asked.values("tr", "data-item")) == 5  # the baselines cannot answer
 
 
 def test_answers_allow_nothing_from_elsewhere(exhibits: Exhibits) -> None:

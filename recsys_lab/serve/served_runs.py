@@ -78,6 +78,8 @@ def open_runs(paths: Sequence[Path]) -> list[ServedRun]:
         VectorsError: a folder has no embeddings, or they cannot be read.
     """
     found = [Embeddings.load(path) for path in paths]
+    for one in found:
+        len(one)  # reads the items, so that a damaged file is named at once
     owners = [e.folder.resolve() for e in found]
     runs = [read_run(path.parent if path.name == FOLDER else path) for path in owners]
     return [

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from recsys_lab.commands.app import app
 from tests.run_cases import ROOT
 from tests.run_folder_cases import metrics, write_run
-from tests.serve.served_cases import ASKED, two_runs
+from tests.serve.served_cases import ASKED, two_runs, write_served_run
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,9 @@ def test_mistakes_are_answered_by_a_sentence(tmp_path: Path, runs: list[Path]) -
     assert refusal(runs[0], "--host", "not:an:address").startswith(
         "VectorsError: cannot serve at --host not:an:address: "
     )
+    damaged = write_served_run(tmp_path / "damaged", 0) / "embeddings" / "items.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    assert f"{damaged} is not a Parquet file that can be read" in refusal(damaged.parent.parent)
     assert CliRunner().invoke(app, ["serve", str(runs[0]), "--port", "70000"]).exit_code == 2
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from recsys_lab.commands.terminal import printable
 from recsys_lab.results.latest_run import resolve_run
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.store import write_embeddings
+from tests.documented import blocks
 from tests.run_cases import ROOT
 from tests.vectors.stored import side_info_content, small_content, store
 
@@ -47,7 +49,7 @@ def test_a_list_has_its_item_its_measure_and_its_relations(run: Path) -> None:
     for line, one in zip(lines[4:], found.iter_rows(named=True), strict=True):
         assert f" {one['item']} " in line
         assert f"{one['score']:.3f}" in line
-    assert sum("also bought, bought" in line for line in lines) == 1
+    assert sum("also bought, bought together" in line for line in lines) == 1
     assert sum(line.rstrip().endswith(" -") for line in lines) == 1
 
 
@@ -151,7 +153,6 @@ def test_a_table_keeps_its_numbers_on_a_narrow_terminal(tmp_path: Path, width: i
     content, _, _ = side_info_content()
     long = content.items.with_columns(
         title=pl.lit("A very long title that does not find room in a narrow terminal " * 3),
-        brand=pl.col("brand") + " & Company of a long name",
     )
     write_embeddings(tmp_path / "embeddings", content._replace(items=long))
     for words in ((), ("--explain",)):
@@ -160,6 +161,8 @@ def test_a_table_keeps_its_numbers_on_a_narrow_terminal(tmp_path: Path, width: i
         table = out.splitlines()[2:]
         if not words or width >= 80:
             assert max(map(len, table)) <= width
+        heads = table[0].split()
+        assert len(heads) == len(set(heads))
         for one in json.loads(call(tmp_path, "0007", "--json", *words)[1])["answers"][0]["similar"]:
             line = next(line for line in table if f" {one['item']} " in line)
             for number in (one["score"], *one.get("parts", {}).values()):
@@ -225,3 +228,12 @@ def test_a_folder_of_that_name_is_meant(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "latest").mkdir()
     assert resolve_run(Path("latest")) == Path("latest")
     assert resolve_run(Path("other")) == Path("other")
+
+
+def test_the_python_of_the_page_runs(run: Path, tmp_path: Path) -> None:
+    page = ROOT / "docs" / "recommending.md"
+    (text,) = [text for _, language, text in blocks(page) if language == "python"]
+    text = text.replace('"RUN"', repr(str(run))).replace("cork bottle linrolle", "blue shoe")
+    (tmp_path / "page.py").write_text(text)
+    names = runpy.run_path(str(tmp_path / "page.py"))
+    assert names["item"] == "a b"

@@ -10,7 +10,6 @@ import polars as pl
 
 from recsys_lab.evaluation.baselines import BASELINES, TrainingData
 from recsys_lab.serve.served_runs import ServedRun
-from recsys_lab.vectors.similar import Wishes, similar_items
 from recsys_lab.vectors.store import TEXT_COLUMNS
 
 if TYPE_CHECKING:  # its module imports torch
@@ -59,8 +58,19 @@ class Source:
             not_known: leave out the items that are a training pair with it.
         """
         found = self.run.embeddings
-        wishes = Wishes(not_known=not_known and not found.pairs.is_empty())
-        return similar_items(found, np.array([row]), k, wishes)
+        allowed = found.scored.copy()
+        allowed[row] = False
+        if not_known:
+            allowed[found.known_pairs.of(row)] = False
+        rows, scores = self.run.screen.top_k(found.query(row)[0], k, allowed)
+        return self._table(row, rows, scores)
+
+    def _table(self, row: int, rows: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
+        found = self.run.embeddings
+        return found.items.select(*TEXT_COLUMNS, "seen")[rows].with_columns(
+            pl.Series("score", scores),
+            pl.Series("relation", found.relations(row, rows), dtype=pl.List(pl.String)),
+        )
 
 
 @dataclass(frozen=True)
@@ -100,10 +110,7 @@ class BaselineSource(Source):
         if not_known:
             is_asked[found.known_pairs.of(row)] = False
         rows = _best(scores, np.flatnonzero(is_asked), k)
-        return found.items.select(TEXT_COLUMNS)[rows].with_columns(
-            pl.Series("score", scores[rows]),
-            pl.Series("relation", found.relations(row, rows), dtype=pl.List(pl.String)),
-        )
+        return self._table(row, rows, scores[rows])
 
 
 def _best(scores: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:

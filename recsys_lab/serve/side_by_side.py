@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.serve.served_runs import ServedRun
 from recsys_lab.serve.shown_items import ShownItem, shown_items
 from recsys_lab.serve.sources import Source
@@ -82,9 +83,11 @@ def side_by_side(
         not_known: leave out training pairs of the item.
     """
     rows = {source.run.vocabulary: source.run.row_of(item) for source in sources}
-    answers = [
-        _answer(runs, source, rows[source.run.vocabulary], k, not_known) for source in sources
-    ]
+
+    def answer(source: Source) -> tuple[list[Entry], str]:
+        return _answer(runs, source, rows[source.run.vocabulary], k, not_known)
+
+    answers = map_in_threads(answer, sources)
     places: dict[str, dict[int, int]] = {}
     for number, (entries, _) in enumerate(answers, 1):
         for entry in entries:

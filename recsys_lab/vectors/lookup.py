@@ -134,12 +134,12 @@ def _by_kind(items: pl.DataFrame, words: list[str]) -> pl.DataFrame:
     """Row and kind of the titles that hold all words, in the order of `find_rows`."""
     titles = _titles_with(items["title"], words)
     titles = titles.with_columns(num_pairs=_num_pairs(items).gather(titles["row"]))
-    title, phrase = pl.col("title"), " ".join(words)
+    title, phrase = pl.col("title"), r"^\W*" + r"\W+".join(map(re.escape, words))
     begins = pl.all_horizontal(title.str.contains(rf"\b{re.escape(word)}") for word in words)
     whole = pl.all_horizontal(title.str.contains(rf"\b{re.escape(word)}\b") for word in words)
-    parts = title.str.extract_all(r"\w+").list.join(" ")
-    kind = pl.when(parts == phrase).then(0).when(whole).then(1).when(begins).then(2).otherwise(3)
-    kinds = titles.with_columns(kind=kind, opens=parts.str.starts_with(phrase))
+    is_phrase = title.str.contains(rf"{phrase}\W*$")
+    kind = pl.when(is_phrase).then(0).when(whole).then(1).when(begins).then(2).otherwise(3)
+    kinds = titles.with_columns(kind=kind, opens=title.str.contains(phrase))
     return kinds.sort("kind", "opens", "num_pairs", "row", descending=[False, True, True, False])
 
 

@@ -96,7 +96,7 @@ def test_values_are_escaped(client: TestClient) -> None:
     for text in texts:
         found = Parsed(text)
         assert [tag[1] for tag in found.tags if tag[0] == "script"] == [
-            {"src": "/static/page.js", "defer": None}
+            {"type": "module", "src": "/static/page.js"}
         ]
         assert {*found.values("img", "src")} == {"/static/icon.svg"}
         names = {name for _, attributes in found.tags for name in attributes}

@@ -1,6 +1,4 @@
 // Search as one types, keys, and marks across lists. The page works without it.
-"use strict";
-
 const form = document.getElementById("search");
 const input = document.getElementById("q");
 const list = document.getElementById("hits");

@@ -5,6 +5,8 @@ import sys
 import typer
 
 from recsys_lab.commands.embed import embed
+from recsys_lab.commands.export import export
+from recsys_lab.commands.import_ import import_
 from recsys_lab.commands.report import report
 from recsys_lab.commands.serve import serve
 from recsys_lab.commands.similar import similar
@@ -17,8 +19,9 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (embed, report, serve, similar):
+for command in (similar, serve, export, embed, report):
     app.command()(command)
+app.command("import")(import_)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from recsys_lab.compute.threads import choose_threads
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.optimizers import Build
 from recsys_lab.models.schedules import Schedule
-from recsys_lab.models.task import EmbeddingTask
+from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.readers.records import CatalogSource
 from recsys_lab.results.curve import Row
 from recsys_lab.results.files import write_text
@@ -36,6 +36,7 @@ from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 from recsys_lab.vectors.store import write_embeddings
 
 Metrics = dict[str, Any]
+_NOTHING_TO_RESUME = "ckpt_path goes on with a training, and a model without parameters has none"
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,9 @@ def fit(
 ) -> Fitted:
     """Train a model; the random state of the caller does not change.
 
+    A model without parameters, such as vectors of a file, is not trained: it is ready to be tested,
+    and has neither a curve nor a checkpoint.
+
     Args:
         prepared: what `prepare` returned.
         experiment: the parts.
@@ -189,6 +193,10 @@ def fit(
         warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
         seed_everything(experiment.seed, verbose=False)
         task = build_task(prepared, experiment)
+        if not has_parameters(task):
+            if resume is not None:
+                raise TrainingError(_NOTHING_TO_RESUME)
+            return Fitted(prepared, experiment, task, folder, data, measured)
         curve, best = _train(data, experiment, folder, task, resume)
     return Fitted(
         prepared,
@@ -209,9 +217,12 @@ def fit(
 
 
 def load(
-    prepared: PreparedData, experiment: Experiment, folder: str | Path, checkpoint: str | Path
+    prepared: PreparedData,
+    experiment: Experiment,
+    folder: str | Path,
+    checkpoint: str | Path | None,
 ) -> Fitted:
-    """A model with the weights of a checkpoint.
+    """A model with the weights of a checkpoint; a model without parameters has none.
 
     Raises:
         TrainingError: the checkpoint cannot be read, or belongs to other data or another model.
@@ -220,9 +231,12 @@ def load(
     measured = _identity(prepared, experiment)
     with isolate_rng():
         task = build_task(prepared, experiment)
-    stored = load_checkpoint(checkpoint)
-    task.on_load_checkpoint(stored)
-    task.load_state_dict(stored["state_dict"])
+    if has_parameters(task) and checkpoint is None:
+        raise TrainingError(f"{folder} has no best checkpoint in checkpoints/: train again")
+    if checkpoint is not None:
+        stored = load_checkpoint(checkpoint)
+        task.on_load_checkpoint(stored)
+        task.load_state_dict(stored["state_dict"])
     data = RunData(prepared.split, prepared.catalog)
     return Fitted(prepared, experiment, task, Path(folder), data, measured)
 
@@ -237,6 +251,11 @@ def build_task(prepared: PreparedData, experiment: Experiment) -> EmbeddingTask:
     return EmbeddingTask(
         net, experiment.optimizer, experiment.schedule, identity, experiment.configuration
     )
+
+
+def has_parameters(task: EmbeddingTask) -> bool:
+    """Whether there is anything to train; the only place where that is decided."""
+    return next(task.parameters(), None) is not None
 
 
 def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:

@@ -140,6 +140,12 @@ def test_titles_are_printed_as_they_are_and_harmless(tmp_path: Path) -> None:
     assert "\x1b" not in call(tmp_path / "e", "\x1b[31mnone")[2]
 
 
+def test_an_argument_of_any_bytes_is_looked_up(run: Path) -> None:
+    status, out, _ = call(run, "\udcff", "--json")
+    assert status == 1
+    assert json.loads(out)["answers"][0]["error"].startswith("no item has the id '?'")
+
+
 def test_printable_texts() -> None:
     family = "👩\u200d👩\u200d👧 naïve 日本"
     assert printable(family) == family

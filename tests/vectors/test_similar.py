@@ -186,6 +186,16 @@ def test_what_cannot_be_answered_is_a_sentence(case: tuple[Content, Embeddings])
             call()
 
 
+def test_contexts_of_ids_alone_are_named(tmp_path: Path) -> None:
+    content = many(True, True)
+    info = dict(content.info) | {"fields": ["brand"], "model": {"context_side_info": False}}
+    write_embeddings(tmp_path / "embeddings", content._replace(info=info))
+    found = Embeddings.load(tmp_path)
+    without = found.ids.filter(~found.items["scored"])[0]
+    with pytest.raises(VectorsError, match="the contexts of the model are item ids alone"):
+        found.similar(without)
+
+
 def test_a_file_from_elsewhere_has_similar_items_too(tmp_path: Path) -> None:
     vectors = pl.Series("vector", np.eye(3, dtype=np.float32) + 0.1, dtype=pl.Array(pl.Float32, 3))
     frame = pl.DataFrame({"item": ["a", "b", "c"]}).with_columns(vectors)

@@ -86,9 +86,16 @@ def open_runs(paths: Sequence[Path]) -> list[ServedRun]:
     found = [Embeddings.load(path) for path in paths]
     for one in found:
         len(one)  # reads the items, so that a damaged file is named at once
-    owners = [e.folder.resolve() for e in found]
-    runs = [read_run(path.parent if path.name == FOLDER else path) for path in owners]
+    runs = [read_run(_owner(e)) for e in found]
     return [
         ServedRun(k, name, run.folder.name, e, run.metrics or e.info.get("metrics", {}))
         for k, (name, run, e) in enumerate(zip(experiment_labels(runs), runs, found, strict=True))
     ]
+
+
+def _owner(embeddings: Embeddings) -> Path:
+    """The folder of the run; for a file from elsewhere its path without the suffix."""
+    path = embeddings.path.resolve()
+    if not embeddings.info:
+        return path.with_suffix("")
+    return path.parents[1] if path.parent.name == FOLDER else path.parent

@@ -143,6 +143,28 @@ def test_names_and_figures_come_from_the_run(exhibits: Exhibits) -> None:
     assert figures == pytest.approx([0.21, 0.22, 0.2, 0.15])
 
 
+def test_a_file_of_vectors_is_served(runs: list[Path], tmp_path: Path) -> None:
+    """Without titles, pairs and figures."""
+    vectors = np.array([[1, 0], [3, 1], [0, 2]], np.float32)
+    column = pl.Series("vector", vectors, dtype=pl.Array(pl.Float32, 2))
+    pl.DataFrame({"item": ["b", "a", "c"], "vector": column}).write_parquet(
+        tmp_path / "mine.parquet"
+    )
+    exhibits = Exhibits.open([tmp_path / "mine.parquet", runs[0]])
+    assert [source.key for source in exhibits.sources] == [
+        "0",
+        "1",
+        "adamic_adar",
+        "walk_proximity",
+    ]
+    assert (exhibits.runs[0].name, exhibits.runs[0].folder) == ("mine", "mine")
+    assert exhibits.sources[0].figures == {"NDCG@10": None, "HR@10": None}
+    found = side_by_side(exhibits.runs, exhibits.sources, "a", 5, True).lists
+    assert ids_of(found[0]) == ["b", "c"]
+    assert [entry.score for entry in found[0].entries] == [3.0, 2.0]
+    assert found[1].message == "The catalogue of this run does not hold the item."
+
+
 def test_unknown_lists_are_refused(exhibits: Exhibits) -> None:
     assert [s.key for s in exhibits.chosen(["adamic_adar", "0"])] == ["0", "adamic_adar"]
     with pytest.raises(UnknownError, match="There is no list '9'; there are 0, 1, adamic_adar"):

@@ -26,6 +26,7 @@ _TOP_LEVEL: dict[str, Any] = {
     "plugins": Sequence[str],
     "embeddings": bool,
     "vectors": str | None,
+    "projector": int,
 }
 _MISSING = "???"  # of OmegaConf: a value that has to be given
 _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
@@ -86,6 +87,8 @@ def check_configuration(cfg: DictConfig) -> dict[str, Any]:
     if not 0 <= configuration["seed"] < 2**32:
         raise ConfigurationError(f"seed must lie in 0 .. 4294967295, got {configuration['seed']}")
     _check_vectors(configuration["vectors"], configuration["model"])
+    if configuration["projector"] < 0:
+        raise ConfigurationError(f"projector must be >= 0, got {configuration['projector']}")
     import_plugins(configuration["plugins"])
     check_targets(configuration, configuration["plugins"])
     for section, passed in _SECTIONS.items():

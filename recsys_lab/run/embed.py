@@ -12,6 +12,8 @@ from recsys_lab.run.experiment import assemble
 from recsys_lab.run.fitting import load
 from recsys_lab.vectors.errors import VectorsError
 
+_SINCE = {"embeddings": True, "vectors": None, "projector": 0}  # keys that older runs do not have
+
 
 def embed(folder: str | Path) -> Path:
     """Write the embeddings of a finished run from its best checkpoint; returns their folder.
@@ -31,7 +33,7 @@ def embed(folder: str | Path) -> Path:
     checkpoints = sorted((folder / "checkpoints").glob("best*.ckpt"))
     checkpoint = checkpoints[0] if checkpoints else run.config.get("ckpt_path")
     register_resolvers()
-    stored = OmegaConf.merge({"embeddings": True, "vectors": None}, OmegaConf.load(folder / CONFIG))
+    stored = OmegaConf.merge(_SINCE, OmegaConf.load(folder / CONFIG))
     experiment = assemble(check_configuration(stored))  # type: ignore[arg-type]
     prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

@@ -141,6 +141,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         progress_bar=trainer["enable_progress_bar"],
         configuration=configuration,
         embeddings=configuration["embeddings"],
+        projector=configuration["projector"],
     )
 
 

@@ -28,12 +28,13 @@ from recsys_lab.run.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_
 from recsys_lab.run.final_test import FinalTest
 from recsys_lab.run.learning_curve import LearningCurve, net_scorer
 from recsys_lab.run.progress_bar import TrainingBar
+from recsys_lab.run.projector import write_projector
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
 from recsys_lab.run.run_embeddings import embeddings_content
 from recsys_lab.run.stop_on_signal import StopOnSignal
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
-from recsys_lab.vectors.store import write_embeddings
+from recsys_lab.vectors.store import Content, write_embeddings
 
 Metrics = dict[str, Any]
 _NOTHING_TO_RESUME = "ckpt_path goes on with a training, and a model without parameters has none"
@@ -63,6 +64,7 @@ class Experiment:
         progress_bar: whether training shows one.
         configuration: plain values, kept in checkpoints.
         embeddings: whether the test leaves the folder `embeddings/`.
+        projector: items that the test leaves for TensorBoard's projector.
     """
 
     source: CatalogSource
@@ -81,6 +83,7 @@ class Experiment:
     progress_bar: bool
     configuration: Mapping[str, Any] = field(default_factory=dict)
     embeddings: bool = True
+    projector: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,15 +135,21 @@ class Fitted:
     def test(self) -> Metrics:
         """Test the model and the baselines.
 
-        Writes `metrics.json` and, unless it is switched off, the folder `embeddings/`.
+        Writes `metrics.json` and, unless they are switched off, the folder `embeddings/` and the
+        files of TensorBoard's projector.
         """
         metrics = self.measured | self.experiment.evaluation(
             self.scorer, self.data, self.folder, self.experiment.split.seed
         )
         text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
         write_text(self.folder / "metrics.json", text)
-        if self.experiment.embeddings:
-            self.save_embeddings(metrics)
+        embeddings, projector = self.experiment.embeddings, self.experiment.projector
+        if embeddings or projector:
+            content = self._embeddings(metrics)
+            if embeddings:
+                write_embeddings(self.folder / EMBEDDINGS, content)
+            if projector:
+                write_projector(self.folder, content, projector, self.experiment.split.seed)
         return metrics
 
     def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
@@ -149,15 +158,18 @@ class Fitted:
         Args:
             metrics: of the test; they are kept beside the vectors.
         """
-        content = embeddings_content(
+        content = self._embeddings(self.measured if metrics is None else metrics)
+        write_embeddings(self.folder / EMBEDDINGS, content)
+        return self.folder / EMBEDDINGS
+
+    def _embeddings(self, metrics: Mapping[str, Any]) -> Content:
+        return embeddings_content(
             self.prepared,
             self.scorer,
             self.task.net,  # type: ignore[arg-type]
             self.experiment.configuration,
-            self.measured if metrics is None else metrics,
+            metrics,
         )
-        write_embeddings(self.folder / EMBEDDINGS, content)
-        return self.folder / EMBEDDINGS
 
     def _items(self, raw_ids: Sequence[str]) -> np.ndarray:
         return self.prepared.catalog.index(list(raw_ids))

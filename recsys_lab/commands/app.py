@@ -5,8 +5,13 @@ import sys
 import typer
 
 from recsys_lab.commands.embed import embed
+from recsys_lab.commands.export import export
+from recsys_lab.commands.import_ import import_
+from recsys_lab.commands.map import map
 from recsys_lab.commands.neighbours import neighbours
 from recsys_lab.commands.report import report
+from recsys_lab.commands.serve import serve
+from recsys_lab.commands.similar import similar
 
 app = typer.Typer(
     name="recsys-lab",
@@ -16,8 +21,9 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (embed, neighbours, report):
+for command in (similar, serve, neighbours, export, map, embed, report):
     app.command()(command)
+app.command("import")(import_)
 
 
 def main() -> None:

@@ -30,7 +30,8 @@ class SideInfoVectors(NamedTuple):
     """What the vectors of items with side information are pooled from.
 
     The center vector of an item is the weighted sum of its own vector and of the mean vector of its
-    values in each field; so is its context vector.
+    values in each field; so is its context vector. Where the score is a cosine, the weights of
+    centers are those of the vector of length one.
     """
 
     fields: list[FieldVectors]

@@ -100,6 +100,9 @@ class SkipGram(nn.Module):
             return None
         every = torch.arange(len(centers.present), device=centers.table.device)
         weights = centers.part_weights(every), contexts.part_weights(every)
+        if self.score == "cosine":  # vectors of length one are scored
+            lengths = centers.item_vectors().norm(dim=1, keepdim=True)
+            weights = weights[0] / lengths.clamp_min(1e-12), weights[1]
         used_in_contexts = contexts.value_vectors()
         fields = []
         for number, (trained, vectors) in enumerate(centers.value_vectors()):

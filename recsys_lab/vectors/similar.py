@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recsys_lab.vectors.embeddings import Embeddings
 
 _POOL, _MIN_POOL = 10, 100  # candidates of a diverse list: times k, and at least
+_LARGE = 100_000  # items; fewer are searched at once without a screen
 _FEW = 8  # queries that are read from the file one by one
 
 
@@ -117,15 +118,9 @@ def _lists(
     size = k if not wishes.diversity else max(_POOL * k, _MIN_POOL)
     size = max(1, min(size, int(allowed.sum())))
     queries = _queries(embeddings, rows)
-    if wishes.not_known:  # a mask for each item
+    if wishes.not_known or len(rows) == 1:  # a mask for each item
         parts: Iterator[tuple[np.ndarray, np.ndarray]] = (
-            top_k(
-                queries[place : place + 1],
-                embeddings.keys,
-                size,
-                _without(allowed, embeddings.known_pairs.of(row)),
-                rows[place : place + 1],
-            )
+            _list_of_one(embeddings, queries[place], size, _mask(embeddings, wishes, row, allowed))
             for place, row in enumerate(rows.tolist())
         )
     else:
@@ -139,10 +134,27 @@ def _lists(
             yield found, scores
 
 
-def _without(allowed: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _mask(embeddings: "Embeddings", wishes: Wishes, row: int, allowed: np.ndarray) -> np.ndarray:
+    """The items that may stand in the list of an item, itself left out."""
     allowed = allowed.copy()
-    allowed[rows] = False
+    allowed[row] = False
+    if wishes.not_known:
+        allowed[embeddings.known_pairs.of(row)] = False
     return allowed
+
+
+def _list_of_one(
+    embeddings: "Embeddings", query: np.ndarray, k: int, allowed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and scores, both (1, at most k); of a large catalogue through its screen.
+
+    The first list is found without, since building the screen takes longer.
+    """
+    is_first = "keys" not in vars(embeddings)
+    if len(embeddings) < _LARGE or is_first:
+        return top_k(query[None], embeddings.keys, k, allowed)
+    rows, scores = embeddings.screen.top_k(query, k, allowed)
+    return rows[None], scores[None]
 
 
 def _queries(embeddings: "Embeddings", rows: np.ndarray) -> np.ndarray:

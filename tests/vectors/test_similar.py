@@ -149,6 +149,20 @@ def test_many_lists_are_the_single_ones(case: tuple[Content, Embeddings]) -> Non
     assert embeddings.similar_many([], 4).columns == found.columns
 
 
+@pytest.mark.parametrize("options", [{}, {"not_known": True}, {"brand": "Brand 3"}])
+def test_the_screen_of_a_large_catalogue_changes_nothing(
+    case: tuple[Content, Embeddings], options: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = [case[1].similar(item, 7, **options) for item in ("i003", "i077")]
+    monkeypatch.setattr("recsys_lab.vectors.similar._LARGE", 100)
+    fresh = Embeddings.load(case[1].folder)
+    for item, frame in zip(("i003", "i077"), expected, strict=True):
+        found = fresh.similar(item, 7, **options)
+        assert found.drop("score").equals(frame.drop("score"))
+        np.testing.assert_allclose(found["score"], frame["score"], rtol=1e-5, atol=1e-5)
+    assert "screen" in vars(fresh)
+
+
 def test_a_diverse_list_is_chosen_among_the_best(case: tuple[Content, Embeddings]) -> None:
     """Of 100 candidates where k is small; in the order in which they are chosen."""
     content, embeddings = case

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks import end_to_end, evaluate, prepare, read, train, walks
+from benchmarks import add, end_to_end, evaluate, prepare, read, train, walks
 from benchmarks.harness import Comparison, Contender, show, stage_table
 from benchmarks.inputs import SIZES, Inputs
 from recsys_lab.compute.threads import usable_cores
@@ -21,6 +21,7 @@ COMMANDS: dict[str, ModuleType] = {
     "prepare": prepare,
     "evaluate": evaluate,
     "end_to_end": end_to_end,
+    "add": add,
 }
 
 

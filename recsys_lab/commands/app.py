@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from recsys_lab.commands.add import add
 from recsys_lab.commands.embed import embed
 from recsys_lab.commands.report import report
 from recsys_lab.commands.similar import similar
@@ -16,7 +17,7 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (embed, report, similar):
+for command in (add, embed, report, similar):
     app.command()(command)
 
 

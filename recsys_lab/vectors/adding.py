@@ -1,0 +1,251 @@
+"""Vectors of new items beside those of a run: from side information and from pairs."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from recsys_lab.vectors.encode import encode_items
+from recsys_lab.vectors.folding import (
+    Negatives,
+    Objective,
+    Passes,
+    Positives,
+    State,
+    regress,
+    with_column,
+)
+from recsys_lab.vectors.new_items import NewItems
+from recsys_lab.vectors.score_form import ScoreTables
+
+if TYPE_CHECKING:
+    from recsys_lab.vectors.embeddings import Embeddings
+
+PAIRS, SIDE_INFORMATION, NOTHING = "pairs", "side information", "nothing"  # a vector is made from
+_COSINE_SCALE = 5.0  # a cosine times this is a logit; a logit of 1 is too small for a pair
+
+
+class AddedItems(NamedTuple):
+    """New items n with their vectors.
+
+    Attributes:
+        tables: vectors and biases; zero where an item has none.
+        source: (n,) what each vector is made from: PAIRS, SIDE_INFORMATION or NOTHING.
+        num_pairs: (n,) pairs of each item.
+        weights: (n, 1 + F) of center and context vectors (`store.SideInfo`); None without side
+            information.
+    """
+
+    tables: ScoreTables
+    source: np.ndarray
+    num_pairs: np.ndarray
+    weights: tuple[np.ndarray, np.ndarray] | None
+
+
+class _Ends(NamedTuple):
+    """Pairs as new items see them: (E,) sorted by owner."""
+
+    owner: np.ndarray  # place of the new item
+    other: np.ndarray  # row of the other end among all N + n
+    weight: np.ndarray
+
+
+def add_items(
+    embeddings: "Embeddings",
+    new: NewItems,
+    objective: Objective | None = None,
+    passes: Passes | None = None,
+) -> AddedItems:
+    """Vectors of new items from side information and, where they have pairs, by folding in.
+
+    Folding in begins at the vector from side information, or at zero. The first half of the passes
+    takes the pairs whose other end is an item of the run. The second half also takes those among
+    new items, with the vectors that these have by then. The rows of the run stay as they are. An
+    item is left without a vector if it has neither a known value nor such a pair.
+    """
+    objective, passes = objective or Objective(), passes or Passes()
+    prior, has_vector, weights = _prior(embeddings, new)
+    every, num_known = _ends(new), len(embeddings)
+    usable = np.concatenate([embeddings.scored, np.zeros(len(new.items), bool)])
+    folding, folded = _Folding(embeddings, prior, objective, passes), np.zeros(len(usable), bool)
+    for numbers in (range(passes.count // 2), range(passes.count // 2, passes.count)):
+        kept = usable[every.other]
+        ends = _Ends(*(column[kept] for column in every))
+        folding.advance(ends, numbers)
+        folded[num_known + ends.owner] = True
+        usable[num_known:] = folded[num_known:] | has_vector
+    return _result(folding, folded[num_known:], has_vector, every, weights)
+
+
+def _prior(
+    embeddings: "Embeddings", new: NewItems
+) -> tuple[ScoreTables, np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+    """Tables from side information, which items have a score by them, and their weights."""
+    both_ways = bool(embeddings.info.get("both_ways", False))
+    if embeddings.info.get("fields"):
+        found = encode_items(embeddings, new.items)
+        return found.tables, found.scored, found.weights
+    zeros = np.zeros((len(new.items), embeddings.score_tables.keys.shape[1]), np.float32)
+    tables = ScoreTables(zeros, zeros, np.zeros(len(zeros), np.float32), both_ways)
+    return tables, np.zeros(len(zeros), bool), None
+
+
+def _ends(new: NewItems) -> _Ends:
+    """Every pair once for each new end."""
+    pairs, first = new.pairs, new.pairs.num_items - len(new.items)
+    both_new = pairs.heads >= first
+    owner = np.concatenate([pairs.tails, pairs.heads[both_new]]).astype(np.int64) - first
+    other = np.concatenate([pairs.heads, pairs.tails[both_new]]).astype(np.int64)
+    weight = np.concatenate([pairs.weights, pairs.weights[both_new]])
+    order = np.lexsort((other, owner))
+    return _Ends(owner[order], other[order], weight[order])
+
+
+class _Folding:
+    """Tables of new items on their way from side information to their pairs.
+
+    Args:
+        embeddings: of the run, whose rows are fixed.
+        prior: tables from side information, or zero.
+        objective: see `folding`.
+        passes: see `folding`.
+    """
+
+    def __init__(
+        self, embeddings: "Embeddings", prior: ScoreTables, objective: Objective, passes: Passes
+    ) -> None:
+        self.embeddings = embeddings
+        self.tables = self.prior = prior
+        self._objective, self._passes = objective, passes
+        self._known = embeddings.score_tables
+        self._degrees = _degrees(embeddings)
+        self._learns_biases = _learns_biases(embeddings)
+        self._is_cosine = embeddings.info.get("score") == "cosine"
+        weights = embeddings.pairs["weight"].to_numpy()
+        self._mean_weight = np.float32(weights.mean() if len(weights) else 1.0)
+        sides = ("queries", "keys") if prior.both_ways else ("queries",)
+        self._states = {side: State.at(self._start(side)) for side in sides}
+
+    def advance(self, ends: _Ends, numbers: range) -> None:
+        """Make passes over pairs; each table is fitted to the other one of the other ends.
+
+        Negatives are drawn as contexts, for the centers of others. So those of a context vector are
+        the centers, as often as they occur; their weight over that of the vector's pairs is K times
+        the share of the item among the negatives over its share among the pairs.
+        """
+        exponent, num_negatives = self._objective.negative_exponent, self._objective.num_negatives
+        degrees = self._degrees
+        powered = np.where(degrees > 0, degrees.clip(1) ** exponent, 0.0)
+        own = np.bincount(ends.owner, minlength=len(self.prior.bias)).clip(1.0)
+        weights = np.full(len(own), num_negatives, np.float32)
+        self._fit("queries", ends, powered, weights, numbers)
+        if self.prior.both_ways:
+            weights = num_negatives * own ** (exponent - 1) * degrees.sum() / powered.sum()
+            self._fit("keys", ends, degrees, weights.astype(np.float32), numbers)
+        self.tables = self._arranged(own_pairs=np.bincount(ends.owner, minlength=len(own)) > 0)
+
+    def _start(self, side: str) -> np.ndarray:
+        """Vectors from side information; with their biases, where the model learns them."""
+        start = getattr(self.prior, side)
+        return with_column(start, self.prior.bias) if self._learns_biases else start
+
+    def _fit(
+        self, side: str, ends: _Ends, frequencies: np.ndarray, weights: np.ndarray, numbers: range
+    ) -> None:
+        """Move the vectors of one side."""
+        fixed = "keys" if side == "queries" else "queries"
+        scale = np.float32(_COSINE_SCALE if self._is_cosine else 1.0)
+        others, place = np.unique(ends.other, return_inverse=True)
+        vectors = scale * _gather(getattr(self._known, fixed), getattr(self.tables, fixed), others)
+        offsets, bias = np.zeros(len(others), np.float32), None
+        if self._learns_biases:
+            vectors, bias = with_column(vectors, 1.0), self._known.bias
+            offsets = _gather(bias, self.tables.bias, others)
+        own = np.bincount(ends.owner, minlength=len(weights))
+        sums = np.bincount(ends.owner, ends.weight, len(weights))
+        shares = (ends.weight / sums[ends.owner]).astype(np.float32)
+        targets = ends.weight / self._mean_weight
+        regress(
+            Positives(
+                np.concatenate([[0], np.cumsum(own)]), place, shares, targets, vectors, offsets
+            ),
+            Negatives(
+                getattr(self._known, fixed), bias, scale, frequencies / frequencies.sum(), weights
+            ),
+            self._start(side),
+            self._states[side],
+            self._objective,
+            self._passes,
+            numbers,
+        )
+
+    def _arranged(self, own_pairs: np.ndarray) -> ScoreTables:
+        """The states as tables; cosines are of vectors of length one."""
+        found = [state.vectors.copy() for state in self._states.values()]
+        bias = self.prior.bias
+        if self._learns_biases:
+            found, bias = [vectors[:, :-1] for vectors in found], found[0][:, -1]
+        if self._is_cosine:
+            lengths = np.linalg.norm(found[0], axis=1, keepdims=True).clip(1e-12)
+            found[0] = np.where(own_pairs[:, None], found[0] / lengths, found[0])
+        return ScoreTables(found[0], found[-1], bias, self.prior.both_ways)
+
+
+def _result(
+    folding: _Folding,
+    folded: np.ndarray,
+    has_vector: np.ndarray,
+    ends: _Ends,
+    weights: tuple[np.ndarray, np.ndarray] | None,
+) -> AddedItems:
+    """The new items, with the popularity term that their pairs give them."""
+    tables, prior = folding.tables, folding.prior
+    num_pairs = np.bincount(ends.owner, minlength=len(folded))
+    if not _learns_biases(folding.embeddings):
+        popularity = _popularity_weight(folding.embeddings) * np.log1p(num_pairs)
+        tables = tables._replace(bias=np.where(folded, popularity, prior.bias).astype(np.float32))
+    source = np.where(folded, PAIRS, np.where(has_vector, SIDE_INFORMATION, NOTHING))
+    if weights is not None:
+        weights = _with_own(weights[0], folded), _with_own(weights[1], folded)
+    return AddedItems(tables, source, num_pairs, weights)
+
+
+def _gather(known: np.ndarray, new: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of two tables, of which one continues the other."""
+    found = known[np.minimum(rows, len(known) - 1)]
+    beyond = rows >= len(known)
+    found[beyond] = new[rows[beyond] - len(known)]
+    return found
+
+
+def _with_own(weights: np.ndarray, folded: np.ndarray) -> np.ndarray:
+    """Weights of items whose own vector is one more part, of equal weight, where it is folded in.
+
+    It is what the other parts leave of the vector of the item.
+    """
+    parts = (weights > 0).sum(1, keepdims=True)
+    mixed = weights * (parts / (1 + parts))
+    mixed[:, :1] = 1 / (1 + parts)
+    return np.where(folded[:, None], mixed, weights).astype(np.float32)
+
+
+def _degrees(embeddings: "Embeddings") -> np.ndarray:
+    """Training pairs of the items that have a vector, (N,) float64; equal if none are known."""
+    scored = embeddings.scored.astype(np.float64)
+    if "num_pairs" not in embeddings.items.columns:
+        return scored
+    degrees = embeddings.items["num_pairs"].to_numpy() * scored
+    return degrees if degrees.any() else scored
+
+
+def _learns_biases(embeddings: "Embeddings") -> bool:
+    return bool(embeddings.info.get("model", {}).get("biases", False))
+
+
+def _popularity_weight(embeddings: "Embeddings") -> float:
+    """What the logarithm of an item's pairs is multiplied by in its bias, by least squares.
+
+    The fit is exact where the bias is such a term.
+    """
+    seen = embeddings.items["seen"].to_numpy()
+    logs = np.log1p(_degrees(embeddings)[seen])
+    return float(embeddings.score_tables.bias[seen] @ logs / max(float(logs @ logs), 1e-12))

@@ -1,0 +1,58 @@
+"""The items of a catalogue that a run does not have, with their pairs."""
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from recsys_lab.catalog.pairs import ItemPairs, build_pairs
+from recsys_lab.catalog.relations import relation_masks
+from recsys_lab.readers.records import Records
+from recsys_lab.vectors.store import TEXT_COLUMNS
+
+
+class NewItems(NamedTuple):
+    """New items n and their pairs; rows 0 .. N - 1 are items of the run, new items follow.
+
+    Attributes:
+        items: n rows with TEXT_COLUMNS.
+        pairs: those with at least one new end, over N + n items.
+        relations: (P,) uint8 mask of each pair, see `PairRelations`.
+        num_known: items of the catalogue that the run has.
+    """
+
+    items: pl.DataFrame
+    pairs: ItemPairs
+    relations: np.ndarray
+    num_known: int
+
+
+def select_new(known_ids: pl.Series, records: Records, *, keep_outside: bool) -> NewItems:
+    """Compare a catalogue as read with the items of a run.
+
+    Listings between items of the run are left out: their vectors stay. Those of an item that
+    neither the run nor the selection has are left out, too.
+
+    Args:
+        known_ids: raw ids of the run's items, by row.
+        records: the catalogue as read.
+        keep_outside: whether items that are only listed are new items, too.
+    """
+    num_known = len(known_ids)
+    known = pl.DataFrame({"item": known_ids}).with_row_index("row")
+    listed = records.items.join(known, on="item", how="left", maintain_order="left")
+    is_new = listed["row"].is_null() & (keep_outside | listed["has_metadata"])
+    rows = listed["row"].cast(pl.Int64).fill_null(-1).to_numpy().copy()
+    rows[is_new.to_numpy()] = num_known + np.arange(is_new.sum())
+    sources, targets = rows[records.sources], rows[records.targets]
+    used = (sources >= 0) & (targets >= 0) & (np.maximum(sources, targets) >= num_known)
+    ends = sources[used].astype(np.int32), targets[used].astype(np.int32)
+    total = num_known + int(is_new.sum())
+    pairs = build_pairs(*ends, records.weights[used], total)
+    relations = (
+        np.zeros(len(pairs), np.uint8)
+        if records.relations is None
+        else relation_masks(*ends, records.relations[used], total)
+    )
+    items = listed.filter(is_new).select(TEXT_COLUMNS)
+    return NewItems(items, pairs, relations, len(listed) - int(listed["row"].null_count()))

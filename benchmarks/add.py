@@ -147,11 +147,12 @@ def _scorer(
 ) -> VectorScorer:
     """Scores of all items by their rows in the full catalogue."""
     rows, known = rows_without(hidden), embeddings.score_tables
-    parts = [
-        np.concatenate([getattr(known, x), getattr(added, x)])[rows] for x in known._fields[:3]
-    ]
+    tables = ScoreTables(
+        *(np.concatenate([getattr(known, x), getattr(added, x)])[rows] for x in known._fields[:3]),
+        both_ways=known.both_ways,
+    )
     scorable = np.concatenate([embeddings.scored, scored])[rows]
-    return VectorScorer(*parts, both_ways=known.both_ways, scorable=scorable)
+    return VectorScorer(*tables, scorable)
 
 
 def _figures(

@@ -141,7 +141,7 @@ def _arrange(
 ) -> EncodedItems:
     """Center and context vectors (n, D) in the form of the score."""
     info = embeddings.info
-    has_vector = weights.any(1)
+    has_vector = np.asarray(weights.any(1))
     bias = np.where(has_vector, info.get("cold_bias", 0.0), 0.0).astype(np.float32)
     both_ways = bool(info["both_ways"])
     context_weights = weights if contexts_too else np.zeros_like(weights)

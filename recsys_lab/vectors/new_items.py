@@ -43,11 +43,12 @@ def select_new(known_ids: pl.Series, records: Records, *, keep_outside: bool) ->
     listed = records.items.join(known, on="item", how="left", maintain_order="left")
     is_new = listed["row"].is_null() & (keep_outside | listed["has_metadata"])
     rows = listed["row"].cast(pl.Int64).fill_null(-1).to_numpy().copy()
-    rows[is_new.to_numpy()] = num_known + np.arange(is_new.sum())
+    num_new = int(is_new.sum())
+    rows[is_new.to_numpy()] = num_known + np.arange(num_new)
     sources, targets = rows[records.sources], rows[records.targets]
     used = (sources >= 0) & (targets >= 0) & (np.maximum(sources, targets) >= num_known)
     ends = sources[used].astype(np.int32), targets[used].astype(np.int32)
-    total = num_known + int(is_new.sum())
+    total = num_known + num_new
     pairs = build_pairs(*ends, records.weights[used], total)
     relations = (
         np.zeros(len(pairs), np.uint8)

@@ -147,12 +147,12 @@ def _scorer(
 ) -> VectorScorer:
     """Scores of all items by their rows in the full catalogue."""
     rows, known = rows_without(hidden), embeddings.score_tables
-    tables = ScoreTables(
-        *(np.concatenate([getattr(known, x), getattr(added, x)])[rows] for x in known._fields[:3]),
-        both_ways=known.both_ways,
+    queries, keys, bias = (
+        np.concatenate([getattr(known, name), getattr(added, name)])[rows]
+        for name in ("queries", "keys", "bias")
     )
     scorable = np.concatenate([embeddings.scored, scored])[rows]
-    return VectorScorer(*tables, scorable)
+    return VectorScorer(queries, keys, bias, known.both_ways, scorable)
 
 
 def _figures(

@@ -65,7 +65,7 @@ def add(run: str | Path, file: str | Path, out: str | Path | None = None) -> Add
     source = factory(section_of(configuration, "catalog"))()
     reader, keep_outside = _reader(source, str(file))
     records = reader.read()
-    new = select_new(embeddings.ids, records, keep_outside=keep_outside)
+    new = select_new(embeddings, records, keep_outside=keep_outside)
     if new.items.is_empty():
         raise VectorsError(
             f"{file} holds no new item ({records.account}): all {new.num_known:,} items that it "

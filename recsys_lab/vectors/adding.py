@@ -130,18 +130,23 @@ class _Folding:
 
         Negatives are drawn as contexts, for the centers of others. So those of a context vector are
         the centers, as often as they occur; their weight over that of the vector's pairs is K times
-        the share of the item among the negatives over its share among the pairs.
+        the share of the item among the negatives over its share among the pairs. A model of one
+        table has both roles in one vector, which takes the mean of both.
         """
         exponent, num_negatives = self._objective.negative_exponent, self._objective.num_negatives
-        degrees = self._degrees
-        powered = np.where(degrees > 0, degrees.clip(1) ** exponent, 0.0)
-        own = np.bincount(ends.owner, minlength=len(self.prior.bias)).clip(1.0)
-        weights = np.full(len(own), num_negatives, np.float32)
-        self._fit("queries", ends, powered, weights, numbers)
+        occurring = self._degrees / self._degrees.sum()
+        drawn = np.where(occurring > 0, self._degrees.clip(1) ** exponent, 0.0)
+        own = np.bincount(ends.owner, minlength=len(self.prior.bias))
+        as_context = own.clip(1) ** (exponent - 1) * self._degrees.sum() / drawn.sum()
+        drawn /= drawn.sum()
+        ones = np.ones(len(own))
         if self.prior.both_ways:
-            weights = num_negatives * own ** (exponent - 1) * degrees.sum() / powered.sum()
-            self._fit("keys", ends, degrees, weights.astype(np.float32), numbers)
-        self.tables = self._arranged(own_pairs=np.bincount(ends.owner, minlength=len(own)) > 0)
+            self._fit("queries", ends, drawn, num_negatives * ones, numbers)
+            self._fit("keys", ends, occurring, num_negatives * as_context, numbers)
+        else:
+            mean = (drawn + occurring) / 2, num_negatives * (1 + as_context) / 2
+            self._fit("queries", ends, *mean, numbers)
+        self.tables = self._arranged(own > 0)
 
     def _start(self, side: str) -> np.ndarray:
         """Vectors from side information; with their biases, where the model learns them."""
@@ -149,7 +154,7 @@ class _Folding:
         return with_column(start, self.prior.bias) if self._learns_biases else start
 
     def _fit(
-        self, side: str, ends: _Ends, frequencies: np.ndarray, weights: np.ndarray, numbers: range
+        self, side: str, ends: _Ends, chances: np.ndarray, weights: np.ndarray, numbers: range
     ) -> None:
         """Move the vectors of one side."""
         fixed = "keys" if side == "queries" else "queries"
@@ -169,7 +174,7 @@ class _Folding:
                 np.concatenate([[0], np.cumsum(own)]), place, shares, targets, vectors, offsets
             ),
             Negatives(
-                getattr(self._known, fixed), bias, scale, frequencies / frequencies.sum(), weights
+                getattr(self._known, fixed), bias, scale, chances, weights.astype(np.float32)
             ),
             self._start(side),
             self._states[side],

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from recsys_lab.compute.checks import check_at_least
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import run_blocks
 
 _BLOCK = 1024  # items whose scores with the negatives are held at a time
+_fast_jit = jit(fastmath={"reassoc", "contract", "nsz"})  # sums over dimensions may be reordered
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,8 @@ def regress(
             _step(vectors, grad, sums, np.float32(rate), indptr)
 
     count = len(state.sums)
-    run_blocks(work, [*range(0, count, _BLOCK), count] if count else [])
+    with threadpool_limits(1, user_api="blas"):  # a block has a thread of its own
+        run_blocks(work, [*range(0, count, _BLOCK), count] if count else [])
 
 
 def _draw(
@@ -188,7 +191,7 @@ def with_column(vectors: np.ndarray, values: np.ndarray | float) -> np.ndarray:
     return np.hstack([vectors, column], dtype=np.float32)
 
 
-@jit()
+@_fast_jit
 def _add_positives(
     indptr: np.ndarray,
     indices: np.ndarray,
@@ -204,18 +207,19 @@ def _add_positives(
     for row in range(len(vectors)):
         for place in range(indptr[row], indptr[row + 1]):
             other = others[indices[place]]
-            score = offsets[indices[place]]
+            score = np.float32(0)
             for d in range(len(other)):
                 score += vectors[row, d] * other[d]
+            score += offsets[indices[place]]
             if squared:
-                slope = 2 * shares[place] * (score - targets[place])
+                slope = np.float32(2) * shares[place] * (score - targets[place])
             else:
-                slope = -shares[place] / (1 + np.exp(score))
+                slope = -shares[place] / (np.float32(1) + np.exp(score))
             for d in range(len(other)):
-                grad[row, d] += np.float32(slope) * other[d]
+                grad[row, d] += slope * other[d]
 
 
-@jit()
+@_fast_jit
 def _step(
     vectors: np.ndarray, grad: np.ndarray, sums: np.ndarray, rate: float, indptr: np.ndarray
 ) -> None:
@@ -230,4 +234,4 @@ def _step(
         sums[row] += square / np.float32(dim)
         step = rate / (np.sqrt(sums[row]) + np.float32(1e-12))
         for d in range(dim):
-            vectors[row, d] -= step * grad[row, d]
+            vectors[row, d] -= np.float32(step) * grad[row, d]

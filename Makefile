@@ -1,18 +1,23 @@
 # `make help` explains the targets. Each one creates .venv and installs what it needs.
 PYTHON ?= python3
 ARGS ?=
+ITEM ?=
+RUN ?= latest
 COMPARE ?= catalog.num_items=2500 seed=0,1,2
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train test soak lint types docs check compare tensorboard bench clean
+.PHONY: help train similar test soak lint types docs check compare tensorboard bench clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
 
 train: $(BIN)/.train  ## train and evaluate; overrides go into ARGS, as in make train ARGS="seed=1"
 	$(BIN)/python train.py $(ARGS)
+
+similar: $(BIN)/.train  ## show similar items by the newest run, as in make similar ITEM="cork bottle linrolle"
+	$(BIN)/python -m recsys_lab similar $(ARGS) -- $(RUN) '$(subst ','\'',$(ITEM))'
 
 test: $(BIN)/.dev  ## run the tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)

@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 
 from recsys_lab.compute.process import prepare_process
+from recsys_lab.vectors.embeddings import Embeddings
 from tests.run_cases import ROOT
 
 PLACEHOLDERS = {"outputs/train/runs/...": "runs", "outputs/train/multiruns/...": "multiruns"}
@@ -18,8 +19,8 @@ STAYING = ("serve", "map")  # commands that go on until they are stopped: only t
 
 
 def fill(argument: str) -> str:
-    """The argument with the first folder that there is in place of `...`, or of `RUN`."""
-    if argument == "RUN":
+    """The argument with the first folder that there is in place of `...`, `RUN` or `latest`."""
+    if argument in ("RUN", "latest"):
         argument = "outputs/train/runs/..."
     for placeholder, kind in PLACEHOLDERS.items():
         if placeholder in argument:
@@ -28,7 +29,17 @@ def fill(argument: str) -> str:
     return argument
 
 
+def with_item(arguments: list[str]) -> list[str]:
+    """The arguments of `similar` with an item of the run in place of the one after the run."""
+    place = next(n for n, word in enumerate(arguments) if word in ("RUN", "latest"))
+    embeddings = Embeddings.load(fill("RUN"))
+    item = embeddings.ids.filter(embeddings.items["scored"])[0]
+    return [*arguments[: place + 1], item, *arguments[place + 2 :]]
+
+
 def call(program: str, arguments: list[str]) -> object:
+    if program == "recsys_lab" and arguments[0] == "similar":
+        arguments = with_item(arguments)
     sys.argv = [str(ROOT / program), *map(fill, arguments)]
     try:
         if program == "train.py":

@@ -40,7 +40,7 @@ def similar(
         float,
         typer.Option(
             metavar="0..1",
-            help="avoid near-duplicates: 0 orders by score alone, 0.3 is a good start",
+            help="avoid near-duplicates: 0 orders by score alone, 0.3 is a start",
         ),
     ] = 0.0,
     explain: Annotated[
@@ -62,7 +62,8 @@ def similar(
     from recsys_lab.vectors.similar import Wishes
 
     wishes = Wishes(not_known, category, brand, min_price, max_price, diverse)
-    found = answer(Embeddings.load(resolve_run(run)), items, k, wishes, explain=explain)
+    texts = [text.encode("utf-8", "replace").decode() for text in items]  # of any bytes
+    found = answer(Embeddings.load(resolve_run(run)), texts, k, wishes, explain=explain)
     if as_json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:

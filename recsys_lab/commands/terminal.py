@@ -16,7 +16,8 @@ from recsys_lab.vectors.known_pairs import relation_text
 
 Item = Mapping[str, Any]
 _DIGITS = 4  # of the largest number in a column
-_TEXT, _RELATION, _MIN_TITLE = 14, 16, 18  # widths of columns
+_TEXT, _RELATION = 14, 16  # widths of columns
+_MIN_TITLE, _LEAST_TITLE = 26, 10  # below the first, other texts are left out
 _RELATED = "in training"  # the column of relations
 _GAP = 2  # between columns
 
@@ -55,10 +56,13 @@ def print_answers(document: Mapping[str, Any]) -> None:
             sys.stderr.write(f"{printable(one['error'])}\n")
         elif one["item"]:
             out.print(_header(one["item"], document), soft_wrap=True)
-            out.print(_table(_similar_columns(one["similar"]), out.width))
+            if one["similar"]:
+                _print_table(out, _similar_columns(one["similar"]))
+            else:
+                out.print("no other item fits")
         else:
             out.print(_several(one), soft_wrap=True)
-            out.print(_table(_columns_of_items(one["choices"]), out.width))
+            _print_table(out, _columns_of_items(one["choices"]))
     if document["note"]:
         sys.stderr.write(f"{document['note']}\n")
 
@@ -87,9 +91,10 @@ def _similar_columns(similar: Sequence[Item]) -> list[Column]:
     related = [relation_text(one["relation"]) if one["seen"] else "cold" for one in similar]
     numbers = {"score": [one["score"] for one in similar]}
     columns = _columns_of_items(similar)
-    if similar and "parts" in similar[0]:
-        columns = columns[:2]
-        numbers |= {name: [one["parts"][name] for one in similar] for name in similar[0]["parts"]}
+    if "parts" in similar[0]:
+        columns = [column for column in columns if column.kind in ("id", "cut")]
+        parts = {name: [one["parts"][name] for one in similar] for name in similar[0]["parts"]}
+        numbers |= {name: values for name, values in parts.items() if any(values)}
     places = [str(place) for place in range(1, len(similar) + 1)]
     return [
         Column("", places, "number"),
@@ -114,36 +119,47 @@ def _columns_of_items(items: Sequence[Item]) -> list[Column]:
     return [column for column in columns if any(column.cells)]
 
 
-def _table(columns: Sequence[Column], width: int) -> Table:
-    """A table as wide as the terminal; only texts are cut, and on a narrow one left out."""
-    room = width - sum(_width(column) + _GAP for column in columns)  # for the title
-    shown = list(columns)
-    for name in ("category", "brand", _RELATED):
-        for column in shown:
-            if column.name == name and column.kind != "number" and room < _MIN_TITLE:
-                room += _width(column) + _GAP
-                shown = [other for other in shown if other is not column]
+def _print_table(out: Console, columns: Sequence[Column]) -> None:
+    """Print a table as wide as the terminal; only texts are cut, and on a narrow one left out."""
+    room = out.width - sum(_width(column) + _GAP for column in columns)  # for the title
+    shown, wanted = list(columns), _MIN_TITLE if any(c.kind == "cut" for c in columns) else 0
+    # texts that few items have are left out first, and relations last
+    texts = sorted((c for c in columns if c.kind == "short"), key=lambda c: sum(map(bool, c.cells)))
+    for column in [*texts, *(c for c in columns if c.kind == "folded")]:
+        if room < wanted:
+            room += _width(column) + _GAP
+            shown.remove(column)
+    longest = {column.name: _longest(column) for column in shown}
+    widths = {column.name: _width(column) for column in shown}
+    if "title" in widths:
+        widths["title"] = min(longest["title"], max(room, _LEAST_TITLE))
+        room -= widths["title"]
+    if _RELATED in widths:
+        widths[_RELATED] = min(longest[_RELATED], widths[_RELATED] + max(room, 0))
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
     for column in shown:
-        longest = max(map(cell_len, [column.name, *column.cells]))
-        is_cut, is_number = column.kind == "cut", column.kind == "number"
         table.add_column(
             column.name,
-            justify="right" if is_number else "left",
+            justify="right" if column.kind == "number" else "left",
             no_wrap=column.kind != "folded",
             overflow="ellipsis",
-            width=min(longest, max(room, _MIN_TITLE)) if is_cut else _width(column),
+            width=widths[column.name],
         )
     for row in zip(*(column.cells for column in shown), strict=True):
         table.add_row(*map(Text, row))
-    return table
+    width, out.width = out.width, max(out.width, sum(widths.values()) + _GAP * len(shown))
+    out.print(table)
+    out.width = width
+
+
+def _longest(column: Column) -> int:
+    return max(map(cell_len, [column.name, *column.cells]))
 
 
 def _width(column: Column) -> int:
     """Cells that a column takes; 0 for the one that is cut."""
-    longest = max(map(cell_len, [column.name, *column.cells]))
-    most = {"cut": 0, "short": _TEXT, "folded": _RELATION}.get(column.kind, longest)
-    return min(longest, most)
+    most = {"cut": 0, "short": _TEXT, "folded": _RELATION}
+    return min(_longest(column), most.get(column.kind, _longest(column)))
 
 
 def _category(item: Item) -> str:

@@ -9,19 +9,19 @@ import polars as pl
 
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.lookup import find_rows, not_found
+from recsys_lab.vectors.score_parts import score_parts
+from recsys_lab.vectors.similar import Wishes, similar_items
 from recsys_lab.vectors.store import FOLDER, TEXT_COLUMNS
 
 if TYPE_CHECKING:
     from recsys_lab.vectors.embeddings import Embeddings
-    from recsys_lab.vectors.similar import Wishes
-
 Plain = dict[str, Any]
 MOST_CHOICES = 20  # items that are listed to choose from
 MEASURE = "test/ndcg@10/all"
 
 
 def answer(
-    embeddings: "Embeddings", asked: Sequence[str], k: int, wishes: "Wishes", *, explain: bool
+    embeddings: "Embeddings", asked: Sequence[str], k: int, wishes: Wishes, *, explain: bool
 ) -> Plain:
     """The similar items of what is asked for: a document with these fields.
 
@@ -37,14 +37,15 @@ def answer(
     Raises:
         VectorsError: an option cannot be used.
     """
-    answers = [_resolve(embeddings, text) for text in asked]
-    places = [place for place, one in enumerate(answers) if one["error"] is None and one["item"]]
-    rows = embeddings.index([answers[place]["item"]["item"] for place in places])
-    note = None
-    for place, row, found in zip(places, rows, _lists(embeddings, rows, k, wishes), strict=True):
-        answers[place]["similar"] = _plain(found)
-        if explain:
-            note = _explain(embeddings, int(row), found, answers[place]["similar"])
+    answers, note = [], None
+    for text in asked:
+        answers.append(_empty(text))
+        row = _resolve(embeddings, answers[-1])
+        if row is not None:
+            found = similar_items(embeddings, np.array([row]), k, wishes).drop("query_item")
+            answers[-1]["similar"] = _plain(found)
+            if explain:
+                note = _explain(embeddings, row, answers[-1]["similar"])
     return {
         "run": str(embeddings.folder.parent if embeddings.folder.name == FOLDER else
                    embeddings.path),
@@ -55,47 +56,38 @@ def answer(
     }  # fmt: skip
 
 
-def _resolve(embeddings: "Embeddings", text: str) -> Plain:
-    """The item that a text names, or items to choose from, or what is wrong with it."""
-    result: Plain = {
+def _empty(text: str) -> Plain:
+    return {
         "asked": text, "item": None, "similar": [], "choices": [], "num_choices": 0, "error": None
     }  # fmt: skip
+
+
+def _resolve(embeddings: "Embeddings", one: Plain) -> int | None:
+    """The row of the item that is asked for; fills in the item, the choices or the error."""
     try:
-        rows = find_rows(embeddings.items, text)
+        rows = find_rows(embeddings.items, one["asked"])
     except VectorsError as error:
-        return result | {"error": str(error)}
-    if not len(rows):
-        return result | {"error": not_found(embeddings.items, text)}
-    columns = embeddings.items.select(*TEXT_COLUMNS, "seen")
-    if len(rows) > 1:
-        choices = _plain(columns[rows[:MOST_CHOICES]])
-        return result | {"choices": choices, "num_choices": len(rows)}
-    result["item"] = _plain(columns[rows])[0]
-    if not embeddings.scored[rows[0]]:
-        name = result["item"]["item"]
-        result["error"] = f"item {name!r} has no similar items: {embeddings.why_not(rows[0])}"
-    return result
+        one["error"] = str(error)
+        return None
+    items = _plain(embeddings.items.select(*TEXT_COLUMNS, "seen")[rows[:MOST_CHOICES]])
+    if not items:
+        one["error"] = not_found(embeddings.items, one["asked"])
+    elif len(items) > 1:
+        one |= {"choices": items, "num_choices": len(rows)}
+    else:
+        one["item"] = items[0]
+        if embeddings.scored[rows[0]]:
+            return int(rows[0])
+        name = items[0]["item"]
+        one["error"] = f"item {name!r} has no similar items: {embeddings.why_not(rows[0])}"
+    return None
 
 
-def _lists(
-    embeddings: "Embeddings", rows: np.ndarray, k: int, wishes: "Wishes"
-) -> list[pl.DataFrame]:
-    from recsys_lab.vectors.similar import similar_items
-
-    ids = embeddings.ids[rows].to_list()
-    lists = similar_items(embeddings, rows, k, wishes).partition_by("query_item", as_dict=True)
-    empty = embeddings.items.select(TEXT_COLUMNS).clear()
-    return [lists.get((name,), empty).drop("query_item", strict=False) for name in ids]
-
-
-def _explain(
-    embeddings: "Embeddings", row: int, found: pl.DataFrame, similar: list[Plain]
-) -> str | None:
+def _explain(embeddings: "Embeddings", row: int, similar: list[Plain]) -> str | None:
     """Add the parts of the scores; returns why there are none, or None."""
-    from recsys_lab.vectors.score_parts import score_parts
-
     try:
-        parts = score_parts(embeddings, row, embeddings.index(found["item"].to_list()))
+        rows = embeddings.index([one["item"] for one in similar])
+        parts = score_parts(embeddings, row, rows)
     except VectorsError as error:
         return str(error)
     for place, one in enumerate(similar):

@@ -133,6 +133,8 @@ class Embeddings:
         Raises:
             VectorsError: an id is not there.
         """
+        if len(ids) == 1 and len(found := (self.ids == ids[0]).arg_true()) == 1:
+            return found.to_numpy().astype(np.int64)  # without a table of all ids
         wanted = pl.DataFrame({"item": ids}, schema={"item": pl.String})
         rows = wanted.join(self._rows, on="item", how="left", maintain_order="left")["row"]
         if rows.null_count():
@@ -156,6 +158,11 @@ class Embeddings:
 
     def why_not(self, row: int) -> str:
         """Why the model cannot score an item, in half a sentence."""
+        if self.info.get("fields") and self.info.get("model", {}).get("context_side_info") is False:
+            return (
+                "no training pair holds it, and the contexts of the model are item ids alone "
+                "(model.context_side_info=true scores such items)"
+            )
         if self.info.get("fields"):
             return "no training pair holds it, nor any of its side information"
         return "no training pair holds it, and the model has no side information"
@@ -258,7 +265,7 @@ class Embeddings:
         Examples:
             >>> embeddings = Embeddings.load("shoes")
             >>> embeddings.similar_many(["a b", "nan"], 1).select("query_item", "item").rows()
-            [('a b', '0007'), ('nan', 'a b')]
+            [('a b', 'c'), ('nan', '0007')]
         """
         from recsys_lab.vectors.similar import Wishes, similar_items
 

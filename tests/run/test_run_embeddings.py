@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 import recsys_lab
 from recsys_lab.vectors.embeddings import Embeddings
@@ -23,6 +24,11 @@ CASES = {
     "gensim": ["experiment=gensim_word2vec"],
     "side information": ["model=skipgram_side_info"],
     "attention": ["model=skipgram_side_info", "model.pooling=attention"],
+    "cosine of side information": [
+        "model=skipgram_side_info",
+        "model.score=cosine",
+        "model.popularity_weight=0",
+    ],
     "contexts of ids": ["model=skipgram_side_info", "model.context_side_info=false"],
 }
 SMALL = ("catalog.num_items=400", "split=items")
@@ -103,6 +109,34 @@ def test_parts_of_side_information_add_up_to_the_vector(fitted: recsys_lab.Fitte
     if fitted.experiment.configuration["model"]["context_side_info"]:
         assert cold.sum() > 10  # else no cold item has a context, so none is scored
     np.testing.assert_allclose(vectors[cold], found.vectors[cold], rtol=1e-4, atol=1e-6)
+
+
+def test_parts_of_scores_are_those_of_the_model(fitted: recsys_lab.Fitted) -> None:
+    found, net = Embeddings.load(fitted.folder), fitted.task.net
+    if "fields" not in found.info:
+        return
+    item, *others = found.ids.filter(pl.Series(found.scored)).sample(40, seed=0)
+    parts = found.explain(item, others)
+    names = parts.columns[2:]
+    assert names[:4] == ["id", "brand", "category", "price"]
+    rows = found.index(others)
+    scores = fitted.scorer.score_pairs(np.repeat(found.index([item]), len(rows)), rows)
+    np.testing.assert_allclose(parts.select(names).to_numpy().sum(1), scores, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(parts["score"], scores, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        every = torch.arange(len(found))
+        own = [
+            (encoder.part_weights(every)[:, :1] * encoder.table[: len(found)]).numpy()
+            for encoder in (net.centers, net.contexts)
+        ]
+        vectors = [encoder.item_vectors().numpy() for encoder in (net.centers, net.contexts)]
+    row = found.index([item])[0]
+    if net.score == "cosine":
+        lengths = np.linalg.norm(vectors[0], axis=1)
+        expected = own[0][rows] @ vectors[0][row] / lengths[rows] / lengths[row]
+    else:
+        expected = (own[0][rows] @ vectors[1][row] + own[1][rows] @ vectors[0][row]) / 2
+    np.testing.assert_allclose(parts["id"], expected, rtol=1e-3, atol=1e-5)
 
 
 def test_a_run_of_the_command_line_leaves_them(finished: Path, tmp_path: Path) -> None:

@@ -7,7 +7,13 @@ import polars as pl
 
 from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.vectors.score_form import ScoreTables
-from recsys_lab.vectors.store import TEXT_COLUMNS, Content, write_embeddings
+from recsys_lab.vectors.store import (
+    TEXT_COLUMNS,
+    Content,
+    SideInfo,
+    as_column,
+    write_embeddings,
+)
 
 IDS = ["0007", "a b", "c", "nan", "é😀"]
 
@@ -42,3 +48,34 @@ def store(folder: Path) -> Path:
     """Write the small content as the embeddings of a run; returns the run's folder."""
     write_embeddings(folder / "embeddings", small_content())
     return folder
+
+
+def side_info_content() -> tuple[Content, np.ndarray, np.ndarray]:
+    """The small content with side information, and what items have of their own.
+
+    Brands and categories are the fields; the last item is cold, and scored by "Hats" alone.
+
+    Returns:
+        The content, and the weighted own vectors (5, 3) of centers and of contexts.
+    """
+    plain, rng = small_content(), np.random.default_rng(1)
+    labels = [("brand", "Acme"), ("brand", "Zeta"), *(("category", x) for x in ("Blue", "Hats"))]
+    labels.append(("category", "Shoes"))
+    centers, contexts = rng.normal(size=(2, 5, 3)).astype(np.float32)
+    values = pl.DataFrame(labels, schema=["field", "label"], orient="row").with_columns(
+        as_column("center", centers), as_column("context", contexts)
+    )
+    # shares of the values in the mean of their field, by item
+    brand = np.array([[1, 0], [1, 0], [0, 0], [0, 1], [0, 0]])
+    category = np.array([[0, 0, 1], [0.5, 0, 0.5], [0, 1, 0], [0, 0, 0], [0, 1, 0]])
+    weights = np.array([[3, 3, 3], [2, 4, 3], [5, 0, 5], [6, 4, 0], [0, 0, 10]], np.float32) / 10
+    own = rng.normal(size=(2, 5, 3)).astype(np.float32) * weights[:, :1]
+    sums = [
+        part + weights[:, 1:2] * (brand @ v[:2]) + weights[:, 2:] * (category @ v[2:])
+        for part, v in zip(own, (centers, contexts), strict=True)
+    ]
+    tables = ScoreTables(*(x.astype(np.float32) for x in sums), plain.tables.bias, both_ways=True)
+    info = dict(plain.info) | {"fields": ["brand", "category"], "price_edges": []}
+    side = SideInfo(values, weights, weights)
+    content = plain._replace(scored=np.ones(5, bool), tables=tables, info=info, side_info=side)
+    return content, own[0], own[1]

@@ -174,6 +174,12 @@ def _figures(
     return found
 
 
+def _folder(inputs: Inputs, catalog: str, preset: str, overrides: list[str]) -> Path:
+    """Where the runs of a model are kept."""
+    name = " ".join([preset, *overrides]).replace("/", "_")
+    return Path(inputs.folder).resolve() / "add" / Path(catalog).name.partition(".")[0] / name
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The catalogue, the model, and how items are folded in."""
     parser.add_argument("--catalog", default="", help="Amazon metadata; else that of --size")
@@ -205,8 +211,7 @@ def compare(inputs: Inputs, options: argparse.Namespace) -> list[Comparison]:
             "catalog": catalog, "overrides": words, "part": options.part, "share": options.share,
             "seed": options.seed, "passes": passes,
             "changes": {name: value for name, value in changes.items() if value is not None},
-            "folder": str(Path(inputs.folder) / "add" / Path(catalog).name.partition(".")[0]
-                          / preset),
+            "folder": str(_folder(inputs, catalog, preset, options.overrides)),
         }  # fmt: skip
         contenders = [
             Contender.project(by, "add.measure", options.threads, by=by, **arguments)

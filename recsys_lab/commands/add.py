@@ -22,13 +22,24 @@ def add(
     ] = None,
 ) -> None:
     """Give vectors to new items, from side information and pairs, without training again."""
+    from rich.console import Console
+    from rich.progress import Progress
+
     from recsys_lab.config.targets import ConfigurationError
     from recsys_lab.results.latest_run import resolve_run
     from recsys_lab.run import add as room
     from recsys_lab.vectors.errors import VectorsError
 
     try:
-        done = room.add(resolve_run(run), file, out)
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("new items", total=None)
+            done = room.add(
+                resolve_run(run),
+                file,
+                out,
+                lambda steps, total: bar.update(task, completed=steps, total=total),
+            )
     except ConfigurationError as error:
         raise VectorsError(str(error)) from error
     typer.echo(f"{file}: {done.account}", err=True)

@@ -16,7 +16,7 @@ from recsys_lab.readers.records import CatalogSource
 from recsys_lab.readers.synthetic import SyntheticSource
 from recsys_lab.results.run_folder import CONFIG
 from recsys_lab.vectors.added_folder import check_folder, write_added
-from recsys_lab.vectors.adding import add_items
+from recsys_lab.vectors.adding import Progress, add_items
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.folding import Objective
@@ -43,13 +43,19 @@ class Added(NamedTuple):
     counts: Mapping[str, int]
 
 
-def add(run: str | Path, file: str | Path, out: str | Path | None = None) -> Added:
+def add(
+    run: str | Path,
+    file: str | Path,
+    out: str | Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Added:
     """Give vectors to the new items of a file, without training.
 
     Args:
         run: folder of a run, or of its embeddings, or of embeddings that were added to.
         file: in the form of the run's catalogue.
         out: folder to write; by default `embeddings_added/NAME OF THE FILE` in the run's folder.
+        progress: called with the steps done, and all steps.
 
     Raises:
         VectorsError: there is no new item, or a folder cannot be used.
@@ -71,7 +77,7 @@ def add(run: str | Path, file: str | Path, out: str | Path | None = None) -> Add
             f"{file} holds no new item ({records.account}): all {new.num_known:,} items that it "
             f"describes are among the {len(embeddings):,} of {embeddings.folder}"
         )
-    added = add_items(embeddings, new, objective_of(configuration))
+    added = add_items(embeddings, new, objective_of(configuration), progress=progress)
     counts = write_added(embeddings, new, added, target)
     return Added(target, str(records.account), new.num_known, len(new.pairs), counts)
 

@@ -1,5 +1,6 @@
 """Vectors of new items beside those of a run: from side information and from pairs."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from recsys_lab.vectors.embeddings import Embeddings
 
 PAIRS, SIDE_INFORMATION, NOTHING = "pairs", "side information", "nothing"  # a vector is made from
+Progress = Callable[[int, int], None]  # steps done, of all
 _COSINE_SCALE = 5.0  # a cosine times this is a logit; a logit of 1 is too small for a pair
 
 
@@ -54,6 +56,7 @@ def add_items(
     new: NewItems,
     objective: Objective | None = None,
     passes: Passes | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> AddedItems:
     """Vectors of new items from side information and, where they have pairs, by folding in.
 
@@ -61,12 +64,20 @@ def add_items(
     takes the pairs whose other end is an item of the run. The second half also takes those among
     new items, with the vectors that these have by then. The rows of the run stay as they are. An
     item is left without a vector if it has neither a known value nor such a pair.
+
+    Args:
+        embeddings: of the run.
+        new: the items.
+        objective: the loss; by default that of the default configuration.
+        passes: how it is minimised.
+        progress: called with the steps done, and all steps.
     """
     objective, passes = objective or Objective(), passes or Passes()
     prior, has_vector, weights = _prior(embeddings, new)
     every, num_known = _ends(new), len(embeddings)
     usable = np.concatenate([embeddings.scored, np.zeros(len(new.items), bool)])
-    folding, folded = _Folding(embeddings, prior, objective, passes), np.zeros(len(usable), bool)
+    folding = _Folding(embeddings, prior, objective, passes, progress)
+    folded = np.zeros(len(usable), bool)
     for numbers in (range(passes.count // 2), range(passes.count // 2, passes.count)):
         kept = usable[every.other]
         ends = _Ends(*(column[kept] for column in every))
@@ -108,10 +119,16 @@ class _Folding:
         prior: tables from side information, or zero.
         objective: see `folding`.
         passes: see `folding`.
+        progress: called with the steps done, and all steps.
     """
 
     def __init__(
-        self, embeddings: "Embeddings", prior: ScoreTables, objective: Objective, passes: Passes
+        self,
+        embeddings: "Embeddings",
+        prior: ScoreTables,
+        objective: Objective,
+        passes: Passes,
+        progress: Progress,
     ) -> None:
         self.embeddings = embeddings
         self.tables = self.prior = prior
@@ -123,6 +140,7 @@ class _Folding:
         weights = embeddings.pairs["weight"].to_numpy()
         self._mean_weight = np.float32(weights.mean() if len(weights) else 1.0)
         sides = ("queries", "keys") if prior.both_ways else ("queries",)
+        self._progress, self._done = progress, 0
         self._states = {side: State.at(self._start(side)) for side in sides}
 
     def advance(self, ends: _Ends, numbers: range) -> None:
@@ -181,7 +199,13 @@ class _Folding:
             self._objective,
             self._passes,
             numbers,
+            self._tell,
         )
+
+    def _tell(self, count: int) -> None:
+        """Items that one side has been moved for; each side of each is moved in two halves."""
+        self._done += count
+        self._progress(self._done, 2 * len(self._states) * len(self.prior.bias))
 
     def _arranged(self, own_pairs: np.ndarray) -> ScoreTables:
         """The states as tables; cosines are of vectors of length one."""

@@ -10,6 +10,7 @@ which is convex in v. Row-wise Adagrad, the optimiser of training, makes a few p
 from v = p, with negatives that are drawn anew in each pass and shared by all items.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -136,6 +137,7 @@ def regress(
     objective: Objective,
     passes: Passes,
     numbers: range,
+    tell: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Make the passes of some numbers; an item without a pair does not move.
 
@@ -147,6 +149,7 @@ def regress(
         objective: what is minimised.
         passes: how.
         numbers: of the passes, within 0 .. passes.count - 1.
+        tell: called with numbers of items that are done.
     """
     squared = objective.loss == "squared"
     drawn = [_draw(negatives, passes, number) for number in numbers]
@@ -164,6 +167,7 @@ def regress(
             _add_positives(*positives._replace(indptr=indptr), vectors, grad, squared)
             rate = passes.rate * (1 - number / passes.count)
             _step(vectors, grad, sums, np.float32(rate), indptr)
+        tell(high - low)
 
     count = len(state.sums)
     with threadpool_limits(1, user_api="blas"):  # a block has a thread of its own

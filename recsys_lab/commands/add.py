@@ -43,7 +43,12 @@ def add(
     except ConfigurationError as error:
         raise VectorsError(str(error)) from error
     typer.echo(f"{file}: {done.account}", err=True)
-    made = [f"{count:,} from {source}" for source, count in done.counts.items() if count]
+    words = {"pairs": "from pairs", "side information": "from side information"}
+    made = [
+        f"{count:,} {words.get(source, 'without a vector')}"
+        for source, count in done.counts.items()
+        if count
+    ]
     typer.echo(f"{sum(done.counts.values()):,} new items: {', '.join(made)}", err=True)
     typer.echo(
         f"{done.num_known:,} items were there before, their vectors stay; "

@@ -30,7 +30,7 @@ class AddedItems(NamedTuple):
     """New items n with their vectors.
 
     Attributes:
-        tables: vectors and biases; zero where an item has none.
+        tables: vectors and biases; without meaning where an item has none.
         source: (n,) what each vector is made from: PAIRS, SIDE_INFORMATION or NOTHING.
         num_pairs: (n,) pairs of each item.
         weights: (n, 1 + F) of center and context vectors (`store.SideInfo`); None without side

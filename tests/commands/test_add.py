@@ -107,7 +107,7 @@ def test_side_information_alone(
     )  # fmt: skip
     alone = lines(tmp_path / "alone.json", NEW | {"related": {}}, {"asin": "n2"})
     assert call(monkeypatch, "add", run, alone) == 0
-    assert "1 from side information, 1 from nothing" in capsys.readouterr().err
+    assert "1 from side information, 1 without a vector" in capsys.readouterr().err
     found = Embeddings.load(run / "embeddings_added" / "alone")
     np.testing.assert_allclose(found.vectors[5], found_by_hand := [0.5, 0.5])
     np.testing.assert_allclose(found.encode(brand="A&B", categories=["X"]).vector, found_by_hand)

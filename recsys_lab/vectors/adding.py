@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from recsys_lab.vectors.encode import encode_items
 from recsys_lab.vectors.folding import (
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 PAIRS, SIDE_INFORMATION, NOTHING = "pairs", "side information", "nothing"  # a vector is made from
 Progress = Callable[[int, int], None]  # steps done, of all
-_COSINE_SCALE = 5.0  # a cosine times this is a logit; a logit of 1 is too small for a pair
 
 
 class AddedItems(NamedTuple):
@@ -136,7 +136,7 @@ class _Folding:
         self._known = embeddings.score_tables
         self._degrees = _degrees(embeddings)
         self._learns_biases = _learns_biases(embeddings)
-        self._is_cosine = embeddings.info.get("score") == "cosine"
+        self._averages = _is_scored_otherwise(embeddings)
         weights = embeddings.pairs["weight"].to_numpy()
         self._mean_weight = np.float32(weights.mean() if len(weights) else 1.0)
         sides = ("queries", "keys") if prior.both_ways else ("queries",)
@@ -146,15 +146,21 @@ class _Folding:
     def advance(self, ends: _Ends, numbers: range) -> None:
         """Make passes over pairs; each table is fitted to the other one of the other ends.
 
+        Where the score is a cosine or product of center vectors, the contexts that training fits
+        them to are not kept. The vector is then the mean of those of the other ends.
+
         Negatives are drawn as contexts, for the centers of others. So those of a context vector are
         the centers, as often as they occur; their weight over that of the vector's pairs is K times
         the share of the item among the negatives over its share among the pairs. A model of one
         table has both roles in one vector, which takes the mean of both.
         """
+        own = np.bincount(ends.owner, minlength=len(self.prior.bias))
+        if self._averages:
+            self.tables = self._averaged(ends, own)
+            return
         exponent, num_negatives = self._objective.negative_exponent, self._objective.num_negatives
         occurring = self._degrees / self._degrees.sum()
         drawn = np.where(occurring > 0, self._degrees.clip(1) ** exponent, 0.0)
-        own = np.bincount(ends.owner, minlength=len(self.prior.bias))
         as_context = own.clip(1) ** (exponent - 1) * self._degrees.sum() / drawn.sum()
         drawn /= drawn.sum()
         ones = np.ones(len(own))
@@ -164,7 +170,24 @@ class _Folding:
         else:
             mean = (drawn + occurring) / 2, num_negatives * (1 + as_context) / 2
             self._fit("queries", ends, *mean, numbers)
-        self.tables = self._arranged(own > 0)
+        self.tables = self._arranged()
+
+    def _averaged(self, ends: _Ends, own: np.ndarray) -> ScoreTables:
+        """The mean of the vectors of the other ends; side information counts as one more."""
+        others, place = np.unique(ends.other, return_inverse=True)
+        vectors = _gather(self._known.queries, self.tables.queries, others)
+        indptr = np.concatenate([[0], np.cumsum(own)])
+        weights = ends.weight / self._mean_weight
+        matrix = csr_array((weights, place, indptr), shape=(len(own), len(others)))
+        prior = self.prior.queries
+        total = prior + np.asarray(matrix @ vectors, np.float32)
+        if self.embeddings.info["score"] == "cosine":
+            scale = np.linalg.norm(total, axis=1)
+        else:
+            scale = matrix.sum(axis=1) + prior.any(axis=1)
+        mean = (total / np.maximum(scale, 1e-12)[:, None]).astype(np.float32)
+        mean = np.where(own[:, None] > 0, mean, prior)
+        return ScoreTables(mean, mean, self.prior.bias, both_ways=False)
 
     def _start(self, side: str) -> np.ndarray:
         """Vectors from side information; with their biases, where the model learns them."""
@@ -176,9 +199,8 @@ class _Folding:
     ) -> None:
         """Move the vectors of one side."""
         fixed = "keys" if side == "queries" else "queries"
-        scale = np.float32(_COSINE_SCALE if self._is_cosine else 1.0)
         others, place = np.unique(ends.other, return_inverse=True)
-        vectors = scale * _gather(getattr(self._known, fixed), getattr(self.tables, fixed), others)
+        vectors = _gather(getattr(self._known, fixed), getattr(self.tables, fixed), others)
         offsets, bias = np.zeros(len(others), np.float32), None
         if self._learns_biases:
             vectors, bias = with_column(vectors, 1.0), self._known.bias
@@ -191,9 +213,7 @@ class _Folding:
             Positives(
                 np.concatenate([[0], np.cumsum(own)]), place, shares, targets, vectors, offsets
             ),
-            Negatives(
-                getattr(self._known, fixed), bias, scale, chances, weights.astype(np.float32)
-            ),
+            Negatives(getattr(self._known, fixed), bias, chances, weights.astype(np.float32)),
             self._start(side),
             self._states[side],
             self._objective,
@@ -207,15 +227,12 @@ class _Folding:
         self._done += count
         self._progress(self._done, 2 * len(self._states) * len(self.prior.bias))
 
-    def _arranged(self, own_pairs: np.ndarray) -> ScoreTables:
-        """The states as tables; cosines are of vectors of length one."""
+    def _arranged(self) -> ScoreTables:
+        """The states as tables."""
         found = [state.vectors.copy() for state in self._states.values()]
         bias = self.prior.bias
         if self._learns_biases:
             found, bias = [vectors[:, :-1] for vectors in found], found[0][:, -1]
-        if self._is_cosine:
-            lengths = np.linalg.norm(found[0], axis=1, keepdims=True).clip(1e-12)
-            found[0] = np.where(own_pairs[:, None], found[0] / lengths, found[0])
         return ScoreTables(found[0], found[-1], bias, self.prior.both_ways)
 
 
@@ -268,6 +285,12 @@ def _degrees(embeddings: "Embeddings") -> np.ndarray:
 
 def _learns_biases(embeddings: "Embeddings") -> bool:
     return bool(embeddings.info.get("model", {}).get("biases", False))
+
+
+def _is_scored_otherwise(embeddings: "Embeddings") -> bool:
+    """Whether the score is not the product that training fits, of which one side is not kept."""
+    info = embeddings.info
+    return info["score"] == "cosine" or info.get("model", {}).get("score") == "dot"
 
 
 def _popularity_weight(embeddings: "Embeddings") -> float:

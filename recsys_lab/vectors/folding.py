@@ -93,20 +93,18 @@ class Negatives(NamedTuple):
         vectors: (N, D) float32, or (N, D - 1) with `bias`.
         bias: (N,) float32 added to the scores; None where items have no bias. With it the last
             column of the vectors that are sought is their bias.
-        scale: factor on the vectors.
         shares: (N,) float64, sum to one.
         weights: (n,) float32, K of each item.
     """
 
     vectors: np.ndarray
     bias: np.ndarray | None
-    scale: np.float32
     shares: np.ndarray
     weights: np.ndarray
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Vectors (M, D) of some rows as the regression sees them, and their offsets (M,)."""
-        vectors = self.scale * self.vectors[rows]
+        vectors = self.vectors[rows]
         if self.bias is None:
             return vectors, np.zeros(len(rows), np.float32)
         return with_column(vectors, 1.0), self.bias[rows]

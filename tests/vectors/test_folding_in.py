@@ -39,7 +39,7 @@ def one_pair(target: float, vector: float) -> Positives:
 
 
 def no_bias(vectors: np.ndarray, shares: np.ndarray, weights: np.ndarray) -> Negatives:
-    return Negatives(vectors, None, np.float32(1), shares, weights)
+    return Negatives(vectors, None, shares, weights)
 
 
 def test_a_squared_loss_by_hand() -> None:
@@ -80,7 +80,7 @@ def test_the_minimum_is_that_of_scipy(loss: str, biased: bool) -> None:
     positives = Positives(
         np.array([0, 3, 5]), indices, w.astype(f32), t.astype(f32), others.astype(f32), offsets
     )
-    negatives = Negatives(vectors, bias if biased else None, f32(1), shares, weights)
+    negatives = Negatives(vectors, bias if biased else None, shares, weights)
     found = fitted(positives, negatives, prior, objective)
     for item in range(2):
         best = minimize(value, np.zeros(3 + biased), args=(item,), tol=1e-10)
@@ -184,15 +184,23 @@ def test_biases_that_the_model_learns_are_folded_in(tmp_path: Path) -> None:
     assert added.tables.queries[0] @ vectors[1] > added.tables.queries[0] @ vectors[0]
 
 
-def test_cosines_are_of_vectors_of_length_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("score", ["cosine", "dot"])
+def test_vectors_of_other_scores_are_means(tmp_path: Path, score: str) -> None:
+    """Item 5 is paired with 0 and 1; item 6 with item 5 alone, so it gets the same vector."""
     content = small_content()
-    unit = content.tables.queries / np.linalg.norm(content.tables.queries, axis=1, keepdims=True)
-    tables = ScoreTables(unit, unit, np.zeros(5, np.float32), both_ways=False)
-    info = {"score": "cosine", "relations": []}
+    vectors = content.tables.queries
+    if score == "cosine":
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    tables = ScoreTables(vectors, vectors, np.zeros(5, np.float32), both_ways=False)
+    info = {"score": score, "relations": [], "model": {"score": score}}
     write_embeddings(tmp_path, Content(content.items, content.scored, tables, content.pairs, info))
-    added = add_items(Embeddings.load(tmp_path), new_items([(1, 5)], 2), FEW)
-    np.testing.assert_allclose(np.linalg.norm(added.tables.queries, axis=1), [1, 0], atol=1e-6)
-    assert (unit[:4] @ added.tables.queries[0]).argmax() == 1
+    added = add_items(Embeddings.load(tmp_path), new_items([(0, 5), (1, 5), (5, 6)], 3))
+    mean = (vectors[0] + vectors[1]) / 2
+    if score == "cosine":
+        mean = mean / np.linalg.norm(mean)
+    assert added.source.tolist() == ["pairs", "pairs", "nothing"]
+    np.testing.assert_allclose(added.tables.queries[0], mean, atol=1e-5)
+    np.testing.assert_allclose(added.tables.queries[1], mean, atol=1e-5)
 
 
 def test_side_information_is_where_folding_in_begins(tmp_path: Path) -> None:

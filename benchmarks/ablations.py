@@ -55,7 +55,7 @@ def side_information(prepared: PreparedData, dim: int, epochs: int) -> dict[str,
     cosines hide most of the harm.
     """
     items, split = known_items(prepared), prepared.split
-    shared = Items(items.degrees, lambda name: mistakes.share_missing(items.field(name)))
+    shared = items._replace(field=lambda name: mistakes.share_missing(items.field(name)))
     bare = torch.stack([items.field(name).offsets.diff() == 0 for name in FIELDS]).all(0)
     plain: dict[str, Any] = {
         "embedding_dim": dim,
@@ -113,7 +113,7 @@ def growing_catalogue(
     for count in copies:
         split = _repeat(prepared.split, count)
         degrees = np.bincount(split.train.ids.ravel(), minlength=split.num_items)
-        items = Items(torch.from_numpy(degrees), known_items(prepared).field)  # no field is asked
+        items = known_items(prepared)._replace(degrees=torch.from_numpy(degrees))
         build = partial(matrix_factorization, items, embedding_dim=dim, biases=False,
                         loss="logistic", popularity_weight=0.0, kernel="autograd")  # fmt: skip
         torch.manual_seed(0)

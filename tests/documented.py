@@ -160,9 +160,12 @@ def _first_value(word: str) -> str:
 
 def small(program: str, arguments: list[str]) -> list[str]:
     """The arguments with those that make the command small."""
-    if program != "train.py":
+    is_external = "model=external" in arguments or arguments[:1] == ["import"]
+    if program != "train.py" and not is_external:
         return [*arguments, *_TINY[program]]
     values = dict(SMALL)
+    if is_external:
+        del values["model.embedding_dim"]
     catalogs = [word for word in arguments if word.startswith("catalog=")]
     if not all(word in _SYNTHETIC for word in catalogs):
         del values["catalog.num_items"]

@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "catalog": {"readers"},
     "graph": set(),
     "data": {"readers", "catalog", "graph"},
-    "models": {"data.batch"},
+    "models": {"data.batch", "readers", "vectors.score_form"},  # of vectors trained elsewhere
     "evaluation": {"results.metric_names"},
     "figures": set(),
     "report": {"results", "figures"},

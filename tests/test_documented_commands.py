@@ -88,7 +88,12 @@ def distinct(calls: list[Call]) -> list[Call]:
 
     def place(call: Call) -> tuple[int, bool, bool]:
         has_placeholder = any("..." in word for word in call[1])
-        return ORDER.get(call[0], 2), has_placeholder, len(call[1]) > len(small("train.py", []))
+        reads_vectors = call[1][:1] == ["import"] or "model=external" in call[1]
+        return (
+            3 if reads_vectors else ORDER.get(call[0], 2),
+            has_placeholder,
+            len(call[1]) > len(small("train.py", [])),
+        )
 
     return sorted(once, key=place)
 

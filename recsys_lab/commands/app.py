@@ -6,6 +6,9 @@ import typer
 
 from recsys_lab.commands.add import add
 from recsys_lab.commands.embed import embed
+from recsys_lab.commands.export import export
+from recsys_lab.commands.import_ import import_
+from recsys_lab.commands.map import map
 from recsys_lab.commands.report import report
 from recsys_lab.commands.similar import similar
 
@@ -17,8 +20,9 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (add, embed, report, similar):
+for command in (similar, add, export, map, embed, report):
     app.command()(command)
+app.command("import")(import_)
 
 
 def main() -> None:

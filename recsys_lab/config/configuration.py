@@ -25,6 +25,8 @@ _TOP_LEVEL: dict[str, Any] = {
     "num_threads": int | None,
     "plugins": Sequence[str],
     "embeddings": bool,
+    "vectors": str | None,
+    "projector": int,
 }
 _MISSING = "???"  # of OmegaConf: a value that has to be given
 _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
@@ -84,6 +86,9 @@ def check_configuration(cfg: DictConfig) -> dict[str, Any]:
         _check_value(name, configuration[name], hint)
     if not 0 <= configuration["seed"] < 2**32:
         raise ConfigurationError(f"seed must lie in 0 .. 4294967295, got {configuration['seed']}")
+    _check_vectors(configuration["vectors"], configuration["model"])
+    if configuration["projector"] < 0:
+        raise ConfigurationError(f"projector must be >= 0, got {configuration['projector']}")
     import_plugins(configuration["plugins"])
     check_targets(configuration, configuration["plugins"])
     for section, passed in _SECTIONS.items():
@@ -107,6 +112,18 @@ def section_of(configuration: Mapping[str, Any], name: str) -> Any:
     for part in name.split("."):
         node = node.get(part) if isinstance(node, Mapping) else None
     return node
+
+
+def _check_vectors(vectors: str | None, model: Any) -> None:
+    """A file of vectors and the model that takes it need each other."""
+    takes_file = isinstance(model, Mapping) and "path" in model
+    if vectors is not None and not takes_file:
+        raise ConfigurationError(
+            f"vectors={vectors} is for model=external, which is not trained: add model=external, "
+            "or leave vectors= out"
+        )
+    if takes_file and model["path"] is None:
+        raise ConfigurationError("model=external needs a file of vectors: name it with vectors=")
 
 
 def _resolve(cfg: DictConfig) -> dict[str, Any]:

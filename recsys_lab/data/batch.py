@@ -9,6 +9,7 @@ Labels are not part of a batch: positives are 1 and negatives 0 inside the loss 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import polars as pl
 from torch import Tensor
 
 
@@ -60,3 +61,4 @@ class Items(NamedTuple):
 
     degrees: Tensor  # (N,) int64 training pairs of each item; 0 where it is cold
     field: Callable[[str], FieldCodes]  # side information by name
+    raw_ids: pl.Series  # (N,) as the catalogue was written

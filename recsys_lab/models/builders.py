@@ -13,10 +13,12 @@ from torch import Tensor
 from recsys_lab.data.batch import Items
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
+from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.readers.vector_files import read_vectors
 
 
 def skipgram(
@@ -119,6 +121,18 @@ def gensim_word2vec(
         score,
         _popularity(items, popularity_weight),
     )
+
+
+def external(
+    items: Items, *, path: str, ids: str | None, score: ExternalScore, popularity_weight: float
+) -> ExternalVectors:
+    """Vectors of a file; nothing is trained.
+
+    `path` and `ids` are those of `readers.vector_files.read_vectors`.
+    """
+    popularity = _popularity(items, popularity_weight)
+    found = read_vectors(path, ids, plain=score != "auto")
+    return external_vectors(found, items.raw_ids, score, popularity, path)
 
 
 def _popularity(items: Items, weight: float, *, impute_cold: bool = False) -> Tensor:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 MAX_LINE_BYTES = 10_000_000
 _BLOCK_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # in its stubs
+GZIP_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # in its stubs
 _LOG_EVERY = 5.0  # seconds
 
 
@@ -48,11 +48,11 @@ def read_blocks(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[byt
     rest = b""  # the beginning of the line that the next block continues
     too_long = False  # whether that line is beyond the limit and its bytes are thrown away
     started = logged = time.monotonic()
-    blocks = _read_blocks(path)
+    blocks = read_bytes(path)
     while True:
         try:
             block = next(blocks, None)
-        except (EOFError, _GZIP_ERROR) as error:
+        except (EOFError, GZIP_ERROR) as error:
             raise CatalogError(
                 f"{path}: the gzip data is truncated or corrupt after {count:,} records ({error}); "
                 f"fetch the file again, or keep its sound part: "
@@ -93,7 +93,14 @@ def _within(whole: bytes, max_line_bytes: int) -> Iterator[bytes | None]:
         yield line + b"\n" if len(line.removesuffix(b"\r")) <= max_line_bytes else None
 
 
-def _read_blocks(path: str) -> Iterator[bytes]:
+def read_bytes(path: str) -> Iterator[bytes]:
+    """Yield the bytes of a plain or gzip file, a megabyte at a time.
+
+    Raises:
+        CatalogError: the file cannot be opened.
+        EOFError: the gzip data is truncated.
+        GZIP_ERROR: the gzip data is corrupt.
+    """
     try:
         if Path(path).is_dir():
             raise CatalogError(f"{path} is a folder; give the path of a file in it")

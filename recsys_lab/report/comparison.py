@@ -48,6 +48,11 @@ class Entry:
         return not self.runs
 
     @property
+    def is_trained(self) -> bool:
+        """Whether its runs trained: baselines have none, and vectors of a file are only tested."""
+        return any(not run.vectors for run in self.runs)
+
+    @property
     def seeds(self) -> list[Any]:
         """Seeds of its runs."""
         return [run.seed for run in self.runs]
@@ -163,7 +168,7 @@ def _table(runs: Sequence[Run], columns: tuple[Column, ...]) -> tuple[Table, Pro
     ]
     experiments.sort(key=lambda e: -e.values[QUALITY.key].mean if QUALITY.key in e.values else 0.0)
     seeds = {str(run.seed) for run in runs}
-    for entry in experiments:
+    for entry in filter(lambda e: e.is_trained, experiments):  # else no seed changes anything
         if missing := sorted(seeds - {str(seed) for seed in entry.seeds}):
             problems.append((entry.label, f"missing: no finished run of seed {', '.join(missing)}"))
     of_scorer = tuple(column for column in columns if not column.of_run)

@@ -1,11 +1,21 @@
 """Names of baselines and experiments in tables."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from recsys_lab.results.run_folder import Run
 
-_NOT_SETTINGS = ("seed", "prepared_dir", "catalog.path", "catalog.val_path", "catalog.test_path")
+_NOT_SETTINGS = (
+    "seed",
+    "prepared_dir",
+    "catalog.path",
+    "catalog.val_path",
+    "catalog.test_path",
+    "vectors",  # model.path says it
+    "embeddings",  # what a run leaves changes no result
+)
+_USED_WITHOUT_TRAINING = ("catalog", "split", "model", "evaluation")
 _MAX_DIFFERENCES = 4
 
 
@@ -20,11 +30,13 @@ def settings(run: Run) -> dict[str, Any]:
 
     Runs with equal settings are one experiment. The hashes of split and vocabulary stand for the
     contents of the input files. A checkpoint that training was resumed from is no setting; one that
-    was only evaluated is.
+    was only evaluated is. Of a run that only tests vectors, what belongs to training is none.
     """
     flat = _flatten(run.config)
     for name in _NOT_SETTINGS:
         flat.pop(name, None)
+    if run.vectors:
+        flat = {n: v for n, v in flat.items() if n.split(".")[0] in _USED_WITHOUT_TRAINING}
     if run.config.get("train", True):
         flat.pop("ckpt_path", None)
     return flat
@@ -51,6 +63,8 @@ def experiment_labels(runs: Sequence[Run]) -> list[str]:
 
 
 def _base_label(run: Run) -> str:
+    if run.vectors:
+        return f"external: {Path(run.vectors).name}"
     if preset := run.choices.get("experiment"):
         return str(preset)
     if model := run.choices.get("model"):
@@ -62,7 +76,12 @@ def _base_label(run: Run) -> str:
 
 def _named_settings(run: Run) -> dict[str, Any]:
     """The settings, and the choice of each configuration group."""
-    choices = {n: v for n, v in run.choices.items() if v is not None and not n.startswith("hydra")}
+    unused = ("data", "optimizer", "schedule", "trainer") if run.vectors else ()
+    choices = {
+        n: v
+        for n, v in run.choices.items()
+        if v is not None and not n.startswith("hydra") and n not in unused
+    }
     return {**choices, **settings(run)}
 
 

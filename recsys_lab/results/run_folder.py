@@ -45,6 +45,11 @@ class Run:
         return self.metrics.get("seed", self.config.get("seed"))
 
     @property
+    def vectors(self) -> str:
+        """The file of the vectors that were tested without training, or an empty text."""
+        return str(self.config.get("vectors") or "")
+
+    @property
     def data(self) -> tuple[str, str]:
         """Hashes of split and vocabulary; runs with the same ones are comparable."""
         return str(self.metrics["hash/split"]), str(self.metrics["hash/vocabulary"])

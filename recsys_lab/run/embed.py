@@ -12,6 +12,8 @@ from recsys_lab.run.experiment import assemble
 from recsys_lab.run.fitting import load
 from recsys_lab.vectors.errors import VectorsError
 
+_SINCE = {"embeddings": True, "vectors": None, "projector": 0}  # keys that older runs do not have
+
 
 def embed(folder: str | Path) -> Path:
     """Write the embeddings of a finished run from its best checkpoint; returns their folder.
@@ -30,10 +32,8 @@ def embed(folder: str | Path) -> Path:
         raise VectorsError(f"{folder} is not the folder of a finished run: {run.problem}")
     checkpoints = sorted((folder / "checkpoints").glob("best*.ckpt"))
     checkpoint = checkpoints[0] if checkpoints else run.config.get("ckpt_path")
-    if not checkpoint:
-        raise VectorsError(f"{folder} has no best checkpoint in checkpoints/: train again")
     register_resolvers()
-    stored = OmegaConf.merge({"embeddings": True}, OmegaConf.load(folder / CONFIG))
+    stored = OmegaConf.merge(_SINCE, OmegaConf.load(folder / CONFIG))
     experiment = assemble(check_configuration(stored))  # type: ignore[arg-type]
     prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

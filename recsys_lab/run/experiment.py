@@ -23,14 +23,13 @@ from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
+from recsys_lab.readers.vector_files import find_vectors
 from recsys_lab.report.summary import print_summary
 from recsys_lab.run.argument_names import named, with_prefixes
+from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import Experiment, call_with, fit, load
 
 log = logging.getLogger(__name__)
-
-_PACKAGE = Path(__file__).parents[1]
-_CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
 
 _BUILT = ("catalog", "split", "model", "optimizer", "schedule", "curve", "evaluation")
 _USED_IN_FIT = ("model", "data", "data.source", "optimizer", "curve", "evaluation")
@@ -99,9 +98,9 @@ def configure(*overrides: str) -> Experiment:
         ConfigurationError: in one sentence, with the valid keys or choices.
     """
     register_resolvers()
-    if complaint := explain_overrides(overrides, _CONF):
+    if complaint := explain_overrides(overrides, CONF):
         raise ConfigurationError(complaint)
-    with initialize_config_dir(str(_CONF.resolve()), version_base="1.3"):
+    with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
         configuration = check_configuration(compose("config", overrides=list(overrides)))
     if configuration["ckpt_path"] or not configuration["train"]:
         raise ConfigurationError("ckpt_path and train belong to train.py: call fit or load")
@@ -114,6 +113,8 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
     Raises:
         ConfigurationError: an argument cannot be used.
     """
+    if configuration["vectors"] and find_vectors(configuration["vectors"]) is None:
+        raise ConfigurationError(f"vectors: there is no file {configuration['vectors']}")
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):
@@ -140,6 +141,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         progress_bar=trainer["enable_progress_bar"],
         configuration=configuration,
         embeddings=configuration["embeddings"],
+        projector=configuration["projector"],
     )
 
 

@@ -20,7 +20,7 @@ from recsys_lab.compute.threads import choose_threads
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.optimizers import Build
 from recsys_lab.models.schedules import Schedule
-from recsys_lab.models.task import EmbeddingTask
+from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.readers.records import CatalogSource
 from recsys_lab.results.curve import Row
 from recsys_lab.results.files import write_text
@@ -28,14 +28,16 @@ from recsys_lab.run.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_
 from recsys_lab.run.final_test import FinalTest
 from recsys_lab.run.learning_curve import LearningCurve, net_scorer
 from recsys_lab.run.progress_bar import TrainingBar
+from recsys_lab.run.projector import write_projector
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
 from recsys_lab.run.run_embeddings import embeddings_content
 from recsys_lab.run.stop_on_signal import StopOnSignal
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
-from recsys_lab.vectors.store import write_embeddings
+from recsys_lab.vectors.store import Content, write_embeddings
 
 Metrics = dict[str, Any]
+_NOTHING_TO_RESUME = "ckpt_path goes on with a training, and a model without parameters has none"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Experiment:
         progress_bar: whether training shows one.
         configuration: plain values, kept in checkpoints.
         embeddings: whether the test leaves the folder `embeddings/`.
+        projector: items that the test leaves for TensorBoard's projector.
     """
 
     source: CatalogSource
@@ -80,6 +83,7 @@ class Experiment:
     progress_bar: bool
     configuration: Mapping[str, Any] = field(default_factory=dict)
     embeddings: bool = True
+    projector: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,15 +135,21 @@ class Fitted:
     def test(self) -> Metrics:
         """Test the model and the baselines.
 
-        Writes `metrics.json` and, unless it is switched off, the folder `embeddings/`.
+        Writes `metrics.json` and, unless they are switched off, the folder `embeddings/` and the
+        files of TensorBoard's projector.
         """
         metrics = self.measured | self.experiment.evaluation(
             self.scorer, self.data, self.folder, self.experiment.split.seed
         )
         text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
         write_text(self.folder / "metrics.json", text)
-        if self.experiment.embeddings:
-            self.save_embeddings(metrics)
+        embeddings, projector = self.experiment.embeddings, self.experiment.projector
+        if embeddings or projector:
+            content = self._embeddings(metrics)
+            if embeddings:
+                write_embeddings(self.folder / EMBEDDINGS, content)
+            if projector:
+                write_projector(self.folder, content, projector, self.experiment.split.seed)
         return metrics
 
     def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
@@ -148,15 +158,18 @@ class Fitted:
         Args:
             metrics: of the test; they are kept beside the vectors.
         """
-        content = embeddings_content(
+        content = self._embeddings(self.measured if metrics is None else metrics)
+        write_embeddings(self.folder / EMBEDDINGS, content)
+        return self.folder / EMBEDDINGS
+
+    def _embeddings(self, metrics: Mapping[str, Any]) -> Content:
+        return embeddings_content(
             self.prepared,
             self.scorer,
             self.task.net,  # type: ignore[arg-type]
             self.experiment.configuration,
-            self.measured if metrics is None else metrics,
+            metrics,
         )
-        write_embeddings(self.folder / EMBEDDINGS, content)
-        return self.folder / EMBEDDINGS
 
     def _items(self, raw_ids: Sequence[str]) -> np.ndarray:
         return self.prepared.catalog.index(list(raw_ids))
@@ -170,6 +183,9 @@ def fit(
     resume: str | Path | None = None,
 ) -> Fitted:
     """Train a model; the random state of the caller does not change.
+
+    A model without parameters, such as vectors of a file, is not trained: it is ready to be tested,
+    and has neither a curve nor a checkpoint.
 
     Args:
         prepared: what `prepare` returned.
@@ -189,6 +205,10 @@ def fit(
         warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
         seed_everything(experiment.seed, verbose=False)
         task = build_task(prepared, experiment)
+        if not has_parameters(task):
+            if resume is not None:
+                raise TrainingError(_NOTHING_TO_RESUME)
+            return Fitted(prepared, experiment, task, folder, data, measured)
         curve, best = _train(data, experiment, folder, task, resume)
     return Fitted(
         prepared,
@@ -209,9 +229,12 @@ def fit(
 
 
 def load(
-    prepared: PreparedData, experiment: Experiment, folder: str | Path, checkpoint: str | Path
+    prepared: PreparedData,
+    experiment: Experiment,
+    folder: str | Path,
+    checkpoint: str | Path | None,
 ) -> Fitted:
-    """A model with the weights of a checkpoint.
+    """A model with the weights of a checkpoint; a model without parameters has none.
 
     Raises:
         TrainingError: the checkpoint cannot be read, or belongs to other data or another model.
@@ -220,9 +243,12 @@ def load(
     measured = _identity(prepared, experiment)
     with isolate_rng():
         task = build_task(prepared, experiment)
-    stored = load_checkpoint(checkpoint)
-    task.on_load_checkpoint(stored)
-    task.load_state_dict(stored["state_dict"])
+    if has_parameters(task) and checkpoint is None:
+        raise TrainingError(f"{folder} has no best checkpoint in checkpoints/: train again")
+    if checkpoint is not None:
+        stored = load_checkpoint(checkpoint)
+        task.on_load_checkpoint(stored)
+        task.load_state_dict(stored["state_dict"])
     data = RunData(prepared.split, prepared.catalog)
     return Fitted(prepared, experiment, task, Path(folder), data, measured)
 
@@ -237,6 +263,11 @@ def build_task(prepared: PreparedData, experiment: Experiment) -> EmbeddingTask:
     return EmbeddingTask(
         net, experiment.optimizer, experiment.schedule, identity, experiment.configuration
     )
+
+
+def has_parameters(task: EmbeddingTask) -> bool:
+    """Whether there is anything to train; the only place where that is decided."""
+    return next(task.parameters(), None) is not None
 
 
 def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:

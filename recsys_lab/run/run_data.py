@@ -66,7 +66,7 @@ def known_items(prepared: PreparedData) -> Items:
         codes = torch.from_numpy(found.codes.astype(np.int64))
         return FieldCodes(torch.from_numpy(found.offsets), codes, found.cardinality)
 
-    return Items(torch.from_numpy(degrees), field)
+    return Items(torch.from_numpy(degrees), field, prepared.catalog.raw_ids)
 
 
 def _graph(pairs: ItemPairs) -> ItemGraph:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.models.external import ExternalVectors
 from recsys_lab.models.scoring import SideInfoVectors
 from recsys_lab.models.skipgram import SkipGram
 from recsys_lab.vectors.score_form import ScoreTables
@@ -58,6 +59,7 @@ def embeddings_content(
         "facts": _some(metrics, _FACTS),
         "metrics": _some(metrics, _MEASURED),
         "parent": None,
+        "file": net.path if isinstance(net, ExternalVectors) else None,
     }
     if side_info is not None:
         info["fields"] = [field.name for field in side_info.fields]

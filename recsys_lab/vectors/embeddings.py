@@ -163,6 +163,8 @@ class Embeddings:
                 "no training pair holds it, and the contexts of the model are item ids alone "
                 "(model.context_side_info=true scores such items)"
             )
+        if path := self.info.get("file"):
+            return f"{path} has no vector for it"
         if self.info.get("fields"):
             return "no training pair holds it, nor any of its side information"
         return "no training pair holds it, and the model has no side information"

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+_ROWS = 65_536  # compared at a time
+
 
 class ScoreTables(NamedTuple):
     """The parts of the scores among N items, with the dimensions that a model has."""
@@ -61,3 +63,30 @@ def unfold(keys: np.ndarray, *, both_ways: bool, biased: bool) -> ScoreTables:
         half = dim // 2
         return ScoreTables(keys[:, half:dim], keys[:, :half], bias, both_ways)
     return ScoreTables(keys[:, :dim], keys[:, :dim], bias, both_ways)
+
+
+def recognise(queries: np.ndarray, keys: np.ndarray) -> ScoreTables | None:
+    """The parts of tables (N, E) that `fold` made, to the bit; None for other tables.
+
+    Rows of zeros, which stand for items without a score, fit every form.
+    """
+    for both_ways in (False, True):
+        for biased in (False, True):
+            rest = keys.shape[1] - 2 * biased
+            if rest < 1 or (both_ways and rest % 2):
+                continue
+            tables = unfold(keys, both_ways=both_ways, biased=biased)
+            if _are_folded(queries, keys, tables, biased):
+                return tables
+    return None
+
+
+def _are_folded(queries: np.ndarray, keys: np.ndarray, tables: ScoreTables, biased: bool) -> bool:
+    for start in range(0, len(keys), _ROWS):
+        rows = slice(start, start + _ROWS)
+        for stored, made in zip(
+            (queries, keys), fold(tables.take(rows), biased=biased), strict=True
+        ):
+            if not ((stored[rows] == made).all(1) | ~stored[rows].any(1)).all():
+                return False
+    return True

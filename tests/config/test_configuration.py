@@ -33,7 +33,8 @@ def configuration(*overrides: str) -> DictConfig:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes_and_binds(choice: str) -> None:
-    needed = ["catalog.path=somewhere"] if choice.split("=")[1] in ("amazon", "edges") else []
+    files = dict.fromkeys(("amazon", "edges"), "catalog.path") | {"external": "vectors"}
+    needed = [f"{files[name]}=somewhere" for name in files if name == choice.split("=")[1]]
     check_configuration(configuration(choice, *needed))
 
 

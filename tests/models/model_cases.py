@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -102,7 +103,8 @@ def field(values: list[list[int]], cardinality: int) -> FieldCodes:
 
 
 def items_with(fields: dict[str, FieldCodes], degrees: list[int]) -> Items:
-    return Items(torch.tensor(degrees), fields.__getitem__)
+    ids = pl.Series([f"i{k}" for k in range(len(degrees))])
+    return Items(torch.tensor(degrees), fields.__getitem__, ids)
 
 
 def softmax(values: list[float]) -> list[float]:

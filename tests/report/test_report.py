@@ -249,3 +249,34 @@ def test_metrics_and_baselines_that_the_report_does_not_list_are_shown(tmp_path,
     text = (written_by_main(tmp_path, capsys) / "comparison.md").read_text(encoding="utf-8")
     assert "| MAP@10 |" in text
     assert "| HR@10 less My &lt;own> | NDCG@10 less Adamic-Adar |" in text
+
+
+def test_vectors_of_a_file_stand_in_the_table_without_a_time(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path / f"a{seed}", seed, metrics(seed))
+    values = metrics(0, 0.3)
+    untrained = {k: v for k, v in values.items() if not k.startswith("fit/")}
+    for number, name in enumerate(["glove.txt", "word2vec.bin"]):
+        folder = write_run(tmp_path / f"b{number}", 0, untrained, path=f"/somewhere/{name}")
+        config = folder / ".hydra" / "config.yaml"
+        config.write_text(config.read_text() + f"vectors: /somewhere/{name}\nembeddings: true\n")
+        (folder / "curve.csv").unlink()
+    comparison = comparison_of(tmp_path)
+    (table,) = comparison.tables
+    assert [entry.label for entry in table.experiments] == [
+        "external: glove.txt", "external: word2vec.bin", "skipgram on pairs"
+    ]  # fmt: skip
+    assert comparison.problems == []  # the other seed is not missing: nothing was trained
+    first, _, trained = table.experiments
+    seconds = next(column for column in table.columns if column.key == "fit/seconds")
+    assert (first.write(seconds)[0], trained.write(seconds)[0]) == ("–", "10.5")
+    assert (first.is_trained, trained.is_trained) == (False, True)
+
+
+def test_switches_that_older_runs_do_not_have_make_no_other_experiment(tmp_path):
+    write_run(tmp_path / "older", 0, metrics(0))
+    folder = write_run(tmp_path / "newer", 1, metrics(1))
+    config = folder / ".hydra" / "config.yaml"
+    config.write_text(config.read_text() + "vectors: null\nembeddings: true\n")
+    (table,) = comparison_of(tmp_path).tables
+    assert [entry.seeds for entry in table.experiments] == [[0, 1]]

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from recsys_lab.evaluation.scorers import VectorScorer
-from recsys_lab.vectors.score_form import ScoreTables, fold, folded_dimension, unfold
+from recsys_lab.vectors.score_form import (
+    ScoreTables,
+    fold,
+    folded_dimension,
+    recognise,
+    unfold,
+)
 
 CASES = [(both_ways, biased) for both_ways in (False, True) for biased in (False, True)]
 
@@ -35,6 +41,21 @@ def test_unfolding_gives_the_parts_back(both_ways: bool, biased: bool) -> None:
     found = unfold(fold(given, biased=biased)[1], both_ways=both_ways, biased=biased)
     for part, expected in zip(found, given, strict=True):
         np.testing.assert_array_equal(part, expected)
+
+
+@pytest.mark.parametrize(("both_ways", "biased"), CASES)
+def test_folded_tables_are_recognised(both_ways: bool, biased: bool) -> None:
+    given = tables(both_ways=both_ways, biased=biased)
+    query, key = fold(given, biased=biased)
+    query[3] = key[3] = 0  # an item without a score
+    found = recognise(query, key)
+    assert found is not None
+    assert (found.both_ways, found.biased) == (both_ways, biased)
+    kept = np.arange(40) != 3
+    for part, expected in zip(found[:3], given[:3], strict=True):
+        np.testing.assert_array_equal(part[kept], expected[kept])
+    query[0, 0] += 1e-6
+    assert recognise(query, key) is None
 
 
 def test_two_items_by_hand() -> None:

@@ -1,0 +1,49 @@
+"""`recsys-lab export RUN --format F --out FILE`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="folder of a run", show_default=False)],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="word2vec, word2vec-binary, npy, safetensors or faiss",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="the file to write", show_default=False)],
+    which: Annotated[
+        str | None,
+        typer.Option(
+            help="write this table alone: vector, query or key  [default: what the score needs]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write the embeddings of a run for other programs."""
+    from typing import Any
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from recsys_lab.vectors import export as room
+    from recsys_lab.vectors.embeddings import Embeddings
+
+    embeddings = Embeddings.load(run)
+    chosen: dict[str, Any] = {"form": form, "which": which}
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("writing", total=room.num_rows(embeddings, **chosen))
+        done = room.export(
+            embeddings, out=out, advance=lambda rows: bar.advance(task, rows), **chosen
+        )
+    console.print(f"{done.num_items:,} items; {done.left_out:,} without a score are left out")
+    if done.note:
+        console.print(f"note: {done.note}")
+    for path in done.files:
+        typer.echo(path)

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import OmegaConf
-
-from recsys_lab.config.configuration import check_configuration, register_resolvers, section_of
+from recsys_lab.config.configuration import section_of
 from recsys_lab.config.targets import ConfigurationError, factory
 from recsys_lab.readers.amazon import AmazonSource
 from recsys_lab.readers.edges import EdgeSource
 from recsys_lab.readers.records import CatalogSource
 from recsys_lab.readers.synthetic import SyntheticSource
 from recsys_lab.results.run_folder import CONFIG
+from recsys_lab.run.embed import stored_configuration
 from recsys_lab.vectors.added_folder import check_folder, write_added
 from recsys_lab.vectors.adding import Progress, add_items
 from recsys_lab.vectors.embeddings import Embeddings
@@ -67,7 +66,7 @@ def add(
     name = Path(file).name.partition(".")[0] or "items"
     target = folder / FOLDER / name if out is None else Path(out)
     check_folder(embeddings, target)
-    configuration = _configuration(folder)
+    configuration = stored_configuration(folder)
     source = factory(section_of(configuration, "catalog"))()
     reader, keep_outside = _reader(source, str(file))
     records = reader.read()
@@ -106,12 +105,6 @@ def _run_folder(embeddings: Embeddings) -> Path:
             "folder of a run"
         )
     return Path(os.path.normpath(folder.parent))
-
-
-def _configuration(folder: Path) -> dict[str, Any]:
-    register_resolvers()
-    stored = OmegaConf.merge({"embeddings": True}, OmegaConf.load(folder / CONFIG))
-    return check_configuration(stored)  # type: ignore[arg-type]
 
 
 def _reader(source: CatalogSource, file: str) -> tuple[CatalogSource, bool]:

@@ -181,7 +181,7 @@ class _Folding:
         matrix = csr_array((weights, place, indptr), shape=(len(own), len(others)))
         prior = self.prior.queries
         total = prior + np.asarray(matrix @ vectors, np.float32)
-        if self.embeddings.info["score"] == "cosine":
+        if self.embeddings.info.get("score") == "cosine":
             scale = np.linalg.norm(total, axis=1)
         else:
             scale = matrix.sum(axis=1) + prior.any(axis=1)
@@ -290,7 +290,7 @@ def _learns_biases(embeddings: "Embeddings") -> bool:
 def _is_scored_otherwise(embeddings: "Embeddings") -> bool:
     """Whether the score is not the product that training fits, of which one side is not kept."""
     info = embeddings.info
-    return info["score"] == "cosine" or info.get("model", {}).get("score") == "dot"
+    return info.get("score") == "cosine" or info.get("model", {}).get("score") == "dot"
 
 
 def _popularity_weight(embeddings: "Embeddings") -> float:

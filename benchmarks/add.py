@@ -11,7 +11,7 @@ them or of the full training.
 
 import argparse
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -81,14 +81,14 @@ def without(prepared: PreparedData, hidden: np.ndarray) -> PreparedData:
         return HeldOut(pairs(part.pairs), negatives)
 
     split = prepared.split
-    return Remaining(
-        ItemCatalog(prepared.catalog.items.filter(pl.Series(~hidden))),
-        Split(pairs(split.train), held(split.val), held(split.test)),
-        prepared.num_pairs,
-        f"{prepared.vocabulary_hash} without {hidden.sum()}",
-        f"{prepared.split_hash} without {hidden.sum()}",
-        prepared.catalog_folder,
-    )
+    changed = {
+        "catalog": ItemCatalog(prepared.catalog.items.filter(pl.Series(~hidden))),
+        "split": Split(pairs(split.train), held(split.val), held(split.test)),
+        "vocabulary_hash": f"{prepared.vocabulary_hash} without {hidden.sum()}",
+        "split_hash": f"{prepared.split_hash} without {hidden.sum()}",
+    }
+    names = [field.name for field in fields(prepared)]
+    return Remaining(**{name: getattr(prepared, name) for name in names} | changed)
 
 
 def hidden_items(prepared: PreparedData, hidden: np.ndarray, *, with_pairs: bool) -> NewItems:

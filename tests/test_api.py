@@ -118,7 +118,10 @@ Path("pairs.tsv").write_text(
     "".join(f"i{k}\\ti{(k + step) % 200}\\n" for k in range(200) for step in (1, 2, 3))
 )
 experiment = recsys_lab.Experiment(
-    source=recsys_lab.EdgeSource("pairs.tsv", None, None, 0.0),
+    source=recsys_lab.EdgeSource(
+        "pairs.tsv", val_path=None, test_path=None, max_bad_fraction=0.0, columns={},
+        separator=None, comment=None, repeats="once", undirected=False,
+    ),
     split=recsys_lab.SplitOptions("pairs", 0.1, 0.1, ("uniform",), 0),
     prepared_dir=Path("prepared"),
     model=partial(matrix_factorization, embedding_dim=8, biases=False, loss="logistic", l2=0.0,

@@ -31,10 +31,17 @@ ALLOWED: dict[str, set[str]] = {
         "readers", "catalog", "graph", "data", "models", "evaluation", "results", "report",
         "figures", "config", "vectors",
     },
-    "commands": {"readers", "config", "models.task", "report", "results", "run", "vectors"},
+    "serve": {"vectors", "graph", "evaluation", "results", "report.names"},
+    "commands": {
+        "readers", "config", "models.task", "report", "results", "run", "vectors", "serve",
+    },
 }  # fmt: skip
-NO_TORCH = {"readers", "catalog", "graph", "results", "report", "figures", "vectors", "commands"}
-NO_HYDRA = {"readers", "catalog", "graph", "data", "models", "evaluation", "figures", "vectors"}
+NO_TORCH = {
+    "readers", "catalog", "graph", "results", "report", "figures", "vectors", "serve", "commands",
+}  # fmt: skip
+NO_HYDRA = {
+    "readers", "catalog", "graph", "data", "models", "evaluation", "figures", "vectors", "serve",
+}  # fmt: skip
 
 
 def room_of(path: Path) -> str:

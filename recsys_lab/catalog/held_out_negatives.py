@@ -43,6 +43,10 @@ def _mark_first(sorted_keys: np.ndarray, places: np.ndarray) -> np.ndarray:
     return mask
 
 
+class TooFewNegativesError(CatalogError):
+    """A protocol of negatives cannot be drawn for these pairs."""
+
+
 def uniform_negatives(
     count: int,
     candidates: np.ndarray,
@@ -63,7 +67,7 @@ def uniform_negatives(
         (M, 2) int32.
 
     Raises:
-        CatalogError: there are not that many such pairs.
+        TooFewNegativesError: there are not that many such pairs.
     """
     known = _KnownPairs(known_keys, num_items)
     total = len(candidates) * (len(candidates) - 1) // 2
@@ -72,7 +76,7 @@ def uniform_negatives(
         keys = pair_keys(candidates[rows], candidates[columns], num_items)
         keys = np.sort(keys[~known.contain(keys)])
         if len(keys) < count:
-            raise CatalogError(
+            raise TooFewNegativesError(
                 f"{count:,} uniform negatives are needed and only {len(keys):,} pairs of the "
                 f"{len(candidates):,} items are not known pairs: hold out fewer pairs with "
                 "val_fraction= and test_fraction="
@@ -108,7 +112,7 @@ def degree_matched_negatives(
         (P, 2) int32: every item occurs in as many negatives as positives.
 
     Raises:
-        CatalogError: no such arrangement was found.
+        TooFewNegativesError: no such arrangement was found.
     """
     turned = rng.random(len(positives)) < 0.5
     heads = np.where(turned, positives[:, 1], positives[:, 0])
@@ -127,7 +131,7 @@ def degree_matched_negatives(
         swapped = _swap_tails(heads, tails, bad, (known, drawn), num_items, rng)
         keys[swapped] = pair_keys(heads[swapped], tails[swapped], num_items)
         misplaced[swapped] = (heads[swapped] == tails[swapped]) | known.contain(keys[swapped])
-    raise CatalogError(
+    raise TooFewNegativesError(
         f"{int(bad.sum()):,} of {len(positives):,} degree-matched negatives could not be placed: a "
         "few items take part in most pairs; leave the protocol out with "
         "negatives=[uniform], or use a larger catalogue"

@@ -87,7 +87,8 @@ def build_pairs(
     is_first[1:] = (heads[1:] != heads[:-1]) | (tails[1:] != tails[:-1])
     first = np.flatnonzero(is_first)
     summed = np.add.reduceat(ordered, first, dtype=np.float64) if len(first) else ordered
-    return ItemPairs(heads[first], tails[first], summed.astype(np.float32), num_items)
+    with np.errstate(over="ignore"):  # whoever stores the pairs looks at it
+        return ItemPairs(heads[first], tails[first], summed.astype(np.float32), num_items)
 
 
 _UNORDERED, _UNSORTED, _OUTSIDE = 1, 2, 3

@@ -27,13 +27,14 @@ from recsys_lab.catalog.pairs import ItemPairs, build_pairs
 from recsys_lab.catalog.relations import PairRelations, relation_masks
 from recsys_lab.catalog.split import HeldOut, Split, SplitOptions, given_split, split_pairs
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.records import CatalogSource, LabelledPairs
+from recsys_lab.readers.opening import find_files
+from recsys_lab.readers.records import CatalogSource, LabelledPairs, Records
 
 log = logging.getLogger(__name__)
 
 # Raise it when the same files and options give other items, pairs, splits or negatives, or when
 # these are stored in another way: prepared data of an earlier format is then built again.
-FORMAT = 2
+FORMAT = 3
 
 Arrays = dict[str, np.ndarray]
 _PAIR_FIELDS = ("heads", "tails", "weights")
@@ -49,6 +50,7 @@ class PreparedData:
     vocabulary_hash: str
     split_hash: str
     catalog_folder: Path
+    understood: dict[str, str]  # how each input file was read, by its role
 
     @cached_property
     def relations(self) -> PairRelations:
@@ -70,14 +72,18 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: str | Path) ->
     Raises:
         CatalogError: the catalogue cannot be used.
     """
-    inputs = {role: _hash_file(path) for role, path in source.files.items()}
+    source = _spooled(source, Path(folder))
+    inputs = {role: _hash_input(path) for role, path in source.files.items()}
     kind = f"{type(source).__module__}.{type(source).__qualname__}"
     key = _key(FORMAT, kind, _plain(source), inputs)
     catalog_folder = _obtain(
         Path(folder, "catalogs", key), lambda part: _write_catalog(source, part)
     )
     items = pl.read_parquet(catalog_folder / "items.parquet")
-    log.info(json.loads((catalog_folder / "manifest.json").read_text())["account"])
+    manifest = json.loads((catalog_folder / "manifest.json").read_text())
+    for role, understood in manifest["understood"].items():
+        log.info("%s: %s", role, understood)
+    log.info(manifest["account"])
     arrays = _load(catalog_folder / "pairs.npz")
     pairs = _pairs(arrays, "pairs", items.height)
 
@@ -95,7 +101,13 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: str | Path) ->
     vocabulary_hash = _hash_texts(items["item"])
     split_hash = _hash_arrays(_split_arrays(split), vocabulary_hash)
     return PreparedData(
-        ItemCatalog(items), split, len(pairs), vocabulary_hash, split_hash, catalog_folder
+        ItemCatalog(items),
+        split,
+        len(pairs),
+        vocabulary_hash,
+        split_hash,
+        catalog_folder,
+        manifest["understood"],
     )
 
 
@@ -111,9 +123,11 @@ def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
     pairs = build_pairs(records.sources, records.targets, records.weights, records.items.height)
     if len(pairs) == 0:
         raise CatalogError(
-            f"the catalogue of {records.items.height:,} items has no pairs: {records.account}; "
-            "relax the filters, or keep items outside the catalogue"
+            records.why_no_pairs
+            or f"the catalogue of {records.items.height:,} items has no pairs: {records.account}; "
+            "give a file whose lines name two items"
         )
+    _check_sums(records, pairs)
     records.items.write_parquet(part / "items.parquet", compression="zstd", compression_level=1)
     arrays = {f"pairs/{name}": getattr(pairs, name) for name in _PAIR_FIELDS}
     arrays["pairs/relations"] = (
@@ -131,7 +145,20 @@ def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
         "account": account,
         "counts": vars(records.account),
         "relations": records.relation_names,
+        "understood": records.understood,
     }
+
+
+def _check_sums(records: Records, pairs: ItemPairs) -> None:
+    """Refuse weights whose sum is beyond float32."""
+    if len(wrong := np.flatnonzero(~np.isfinite(pairs.weights))):
+        one, other = (
+            records.items["item"][int(ids[wrong[0]])] for ids in (pairs.heads, pairs.tails)
+        )
+        raise CatalogError(
+            f"the weights of the pair {one!r} and {other!r} sum to more than a 32-bit number holds "
+            f"(3.4e38), as do those of {len(wrong) - 1:,} other pairs: scale the weights down"
+        )
 
 
 def _obtain(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
@@ -222,6 +249,35 @@ def _plain(options: Any) -> Any:
 
 def _key(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _spooled(source: CatalogSource, folder: Path) -> CatalogSource:
+    """The source with pipes, which can be read once only, replaced by files of their contents."""
+    pipes = {}
+    for path in source.files.values():
+        place = Path(path)
+        if place.is_fifo() or place.is_char_device():
+            (folder / "pipes").mkdir(parents=True, exist_ok=True)
+            with (
+                tempfile.NamedTemporaryFile(dir=folder / "pipes", delete=False) as file,
+                place.open("rb") as pipe,
+            ):
+                shutil.copyfileobj(pipe, file)
+            final = folder / "pipes" / _hash_file(file.name)[:20]
+            Path(file.name).replace(final)
+            pipes[path] = str(final)
+    changes = {
+        name: pipes[value]
+        for name, value in vars(source).items()
+        if isinstance(value, str) and value in pipes
+    }
+    return dataclasses.replace(source, **changes) if changes else source  # type: ignore[type-var]
+
+
+def _hash_input(path: str) -> str:
+    """Hash of the contents of the files that a path names, in their order."""
+    hashes = [_hash_file(file) for file in find_files(path)]
+    return hashes[0] if len(hashes) == 1 else _key(hashes)
 
 
 def _hash_file(path: str | Path) -> str:

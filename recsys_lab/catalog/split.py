@@ -6,7 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from recsys_lab.catalog.held_out_negatives import degree_matched_negatives, uniform_negatives
+from recsys_lab.catalog.held_out_negatives import (
+    TooFewNegativesError,
+    degree_matched_negatives,
+    uniform_negatives,
+)
 from recsys_lab.catalog.pairs import ItemPairs, pair_keys
 from recsys_lab.compute.checks import check_at_least
 from recsys_lab.compute.ordering import sort_pairs
@@ -181,13 +185,32 @@ def _with_negatives(
     known = Split(train, HeldOut(held["val"], {}), HeldOut(held["test"], {})).known
     rng = np.random.default_rng([options.seed, 1])
     negatives = {name: dict(given[name]) for name in held}
-    if "uniform" in options.negatives:
-        sizes = [len(held["val"]), len(held["test"])]
-        drawn = uniform_negatives(sum(sizes), known.items, known.keys, train.num_items, rng)
-        negatives["val"]["uniform"], negatives["test"]["uniform"] = np.split(drawn, sizes[:1])
-    if "degree_matched" in options.negatives:
+    problems = []
+    for protocol in ("uniform", "degree_matched"):
+        if protocol not in options.negatives:
+            continue
+        try:
+            drawn = _draw_negatives(protocol, held, known, rng)
+        except TooFewNegativesError as error:
+            problems.append(str(error))
+            log.warning("no %s negatives, their columns stay empty: %s", protocol, error)
+            continue
         for name in held:
-            negatives[name]["degree_matched"] = degree_matched_negatives(
-                held[name].ids, known.keys, train.num_items, rng
-            )
+            negatives[name][protocol] = drawn[name]
+    if not all(negatives.values()):
+        raise CatalogError(problems[0])
     return Split(train, *(HeldOut(held[name], negatives[name]) for name in ("val", "test")))
+
+
+def _draw_negatives(
+    protocol: str, held: dict[str, ItemPairs], known: ItemPairs, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Negatives (P, 2) of the held-out parts by one protocol."""
+    if protocol == "uniform":
+        sizes = [len(held["val"]), len(held["test"])]
+        drawn = uniform_negatives(sum(sizes), known.items, known.keys, known.num_items, rng)
+        return dict(zip(("val", "test"), np.split(drawn, sizes[:1]), strict=True))
+    return {
+        name: degree_matched_negatives(part.ids, known.keys, known.num_items, rng)
+        for name, part in held.items()
+    }

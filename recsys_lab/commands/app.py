@@ -10,6 +10,7 @@ from recsys_lab.commands.export import export
 from recsys_lab.commands.import_ import import_
 from recsys_lab.commands.map import map
 from recsys_lab.commands.report import report
+from recsys_lab.commands.serve import serve
 from recsys_lab.commands.similar import similar
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (similar, add, export, map, embed, report):
+for command in (similar, add, serve, export, map, embed, report):
     app.command()(command)
 app.command("import")(import_)
 

@@ -20,6 +20,7 @@ _TOP_LEVEL: dict[str, Any] = {
     "seed": int,
     "train": bool,
     "ckpt_path": str | None,
+    "resume_with_changes": bool,
     "monitor": str,
     "prepared_dir": str,
     "num_threads": int | None,

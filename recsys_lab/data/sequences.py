@@ -5,17 +5,21 @@ import json
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import polars as pl
 
 from recsys_lab.catalog.catalog import ItemCatalog
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.catalog.split import Split
+from recsys_lab.compute.checks import check_at_least, check_choice
+from recsys_lab.data.held_out_cuts import cut_sequences, find_cuts
 from recsys_lab.graph.counter import permute_range, stream_key
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.node2vec import estimated_frequencies, node2vec_walks
 from recsys_lab.graph.walks import expected_frequencies, num_walks, random_walks
+from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.sequence_rows import read_sequences
 from recsys_lab.results.files import atomic_path, write_text
 
 log = logging.getLogger(__name__)
@@ -154,40 +158,79 @@ def stored_walks(
 
 
 def sequence_file(
-    catalog: ItemCatalog, path: str, max_length: int, *, seed: int
+    catalog: ItemCatalog,
+    split: Split,
+    path: str,
+    max_length: int,
+    *,
+    window: int,
+    subsample_threshold: float,
+    held_out: Literal["cut", "keep"],
+    seed: int,
 ) -> StoredSequences:
     """Ready-made sequences, such as sessions, cut into rows of at most `max_length` places.
 
     Args:
         catalog: gives raw ids their item ids.
-        path: a .npy table (S, L) of item ids with -1 as padding; or text with one sequence in a
-            line, raw ids separated by tabs, or by spaces if the file has no tab. Raw ids that the
-            catalogue does not know are left out and counted.
+        split: its held-out pairs are kept out of training.
+        path: a .npy table (S, L) of item ids with -1 as padding; or sequences of raw ids, in the
+            forms of `readers.sequence_rows`. Raw ids that the catalogue does not know are left out
+            and counted.
         max_length: longest row.
+        window: distance up to which training sees two places together.
+        subsample_threshold: of the data module; above 0, places that are left out bring others
+            together, so that a whole row counts as one window.
+        held_out: "cut" cuts sequences between the two items of a validation or test pair, where
+            they stand within the window; "keep" trains on such pairs, with a warning, so that the
+            results say nothing about new pairs.
         seed: of the order of the rows in each epoch.
 
     Raises:
         ValueError: the file cannot be read or holds no sequence of two known items.
     """
     check_at_least(2, max_length=max_length)
+    check_choice(("cut", "keep"), held_out=held_out)
     file = Path(path)
     if file.suffix == ".npy":
         table = _cut(_load_array(file), max_length)
     else:
-        table = _read_text(file, catalog, max_length)
+        table = _read_rows(path, catalog, max_length)
+    StoredSequences(table, len(catalog), seed=seed)  # checks the table
+    reach = window if subsample_threshold == 0 else max_length
+    table = _without_held_out(table, split, reach, held_out, path)
     return StoredSequences(table, len(catalog), seed=seed)
 
 
-def _read_text(path: Path, catalog: ItemCatalog, max_length: int) -> np.ndarray:
+def _without_held_out(
+    table: np.ndarray, split: Split, reach: int, held_out: str, path: str
+) -> np.ndarray:
+    keys = np.sort(np.concatenate([part.pairs.keys for part in (split.val, split.test)]))
+    begins, met = find_cuts(table, keys, split.num_items, reach)
+    if not met:
+        return table
+    if held_out == "keep":
+        log.warning(
+            "%s: %s times two items of a validation or test pair stand within %d places, and are "
+            "trained on (held_out=keep): the results say nothing about new pairs",
+            path, f"{met:,}", reach,
+        )  # fmt: skip
+        return table
+    log.info(
+        "%s: %s times two items of a validation or test pair stand within %d places; sequences are "
+        "cut there, at %s places",
+        path, f"{met:,}", reach, f"{int(begins.sum()):,}",
+    )  # fmt: skip
+    return cut_sequences(table, begins)
+
+
+def _read_rows(path: str, catalog: ItemCatalog, max_length: int) -> np.ndarray:
     """Sequences of raw ids as rows (S, L) of item ids, int32, -1 for padding."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"path: cannot read {path} ({error})") from error
-    separator = "\t" if any("\t" in line for line in lines) else " "
-    table = pl.DataFrame({"line": np.arange(len(lines)), "item": pl.Series(lines, dtype=pl.String)})
-    table = table.with_columns(pl.col("item").str.split(separator)).explode("item")
-    table = table.filter(pl.col("item") != "")
+        found = read_sequences(path)
+    except CatalogError as error:
+        raise ValueError(f"path: {error}") from error
+    log.info("%s: %s", path, found.said)
+    table = pl.DataFrame({"line": found.sequence, "item": found.items})
     known = catalog.raw_ids.to_frame().with_row_index("id")
     joined = table.join(known, on="item", how="left", maintain_order="left")
     unknown = joined["id"].null_count()
@@ -198,7 +241,10 @@ def _read_text(path: Path, catalog: ItemCatalog, max_length: int) -> np.ndarray:
     joined = joined.with_columns(row=pl.struct("line", pl.col("place") // max_length).rank("dense"))
     rows, items = joined["row"].to_numpy().astype(np.int64) - 1, joined["id"].to_numpy()
     if len(rows) == 0 or np.bincount(rows).max() < 2:
-        raise ValueError(f"path: {path} has no sequence of two known items")
+        raise ValueError(
+            f"path: {path} has no sequence of two known items ({found.said}; the catalogue has ids "
+            f"such as {catalog.raw_ids[0]!r})"
+        )
     out = np.full((rows.max() + 1, max_length), -1, np.int32)
     out[rows, joined["place"].to_numpy() % max_length] = items
     return out

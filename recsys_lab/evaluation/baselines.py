@@ -7,7 +7,7 @@ missing one. No N x N matrix and no power of the whole graph is ever formed.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -21,7 +21,9 @@ from recsys_lab.evaluation.baseline_kernels import (
     walk_rows,
 )
 from recsys_lab.evaluation.content import ContentSimilarity
-from recsys_lab.evaluation.scorers import Scorer
+
+if TYPE_CHECKING:  # it stands beside the scorer of vectors, which imports torch
+    from recsys_lab.evaluation.scorers import Scorer
 
 
 class Popularity:
@@ -167,12 +169,12 @@ class Baseline(NamedTuple):
             most have a "cold" end, or never.
     """
 
-    build: Callable[[TrainingData], Scorer | None]
+    build: "Callable[[TrainingData], Scorer | None]"
     label: str = ""
     compared: Literal["seen", "cold", "never"] = "never"
 
 
-def _content(data: TrainingData) -> Scorer | None:
+def _content(data: TrainingData) -> "Scorer | None":
     return ContentSimilarity(data.labels) if data.labels.nnz else None
 
 

@@ -16,7 +16,7 @@ from recsys_lab.models.scoring import ScoreVectors
 from recsys_lab.models.updates import Updater, choose_updater
 
 SCHEMA_VERSION = 1
-_KEY = "recsys_lab"
+KEY = "recsys_lab"  # of what a checkpoint says of itself
 
 
 class EmbeddingNet(Protocol):
@@ -152,7 +152,7 @@ class EmbeddingTask(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put in what the weights belong to."""
-        checkpoint[_KEY] = {
+        checkpoint[KEY] = {
             "schema": SCHEMA_VERSION,
             "identity": self._identity,
             "config": self._config,
@@ -164,7 +164,7 @@ class EmbeddingTask(LightningModule):
         Raises:
             TrainingError: naming both.
         """
-        stored = checkpoint.get(_KEY, {})
+        stored = checkpoint.get(KEY, {})
         if stored.get("schema") != SCHEMA_VERSION:
             raise TrainingError(
                 f"the checkpoint has schema {stored.get('schema')}, this version reads "

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from recsys_lab.readers.cells import show
+
 
 class CatalogError(ValueError):
     """The catalogue cannot be used; the message names the value, the place and the remedy."""
@@ -36,7 +38,13 @@ class ReadAccount:
             self.dropped[reason] += count
 
     def refuse_bad(
-        self, path: str, reasons: Iterable[str], max_fraction: float, first_bad: int
+        self,
+        path: str,
+        reasons: Iterable[str],
+        max_fraction: float,
+        first_bad: int,
+        first_text: str = "",
+        form: str = "",
     ) -> None:
         """Refuse a file with too many bad lines.
 
@@ -45,6 +53,8 @@ class ReadAccount:
             reasons: the reasons for dropping a line that make it bad.
             max_fraction: largest tolerated fraction of the lines that are not blank.
             first_bad: number of the first bad line, from 1.
+            first_text: that line.
+            form: what was understood of the file.
 
         Raises:
             CatalogError: the fraction is exceeded.
@@ -54,10 +64,12 @@ class ReadAccount:
         fraction = bad / max(1, self.lines - self.dropped["blank"])
         if fraction > max_fraction:
             listed = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
+            quoted = f" {show(first_text)}" if first_text else ""
+            understood = f"; read as {form}" if form else ""
             raise CatalogError(
                 f"{path}: {bad:,} of {self.lines:,} lines are bad ({listed}), a fraction of "
-                f"{fraction:.3g} beyond {max_fraction:g}; the first is line {first_bad:,}; repair "
-                f"the file or allow more with max_bad_fraction="
+                f"{fraction:.3g} beyond {max_fraction:g}; the first is line {first_bad:,}{quoted}"
+                f"{understood}; {_remedy(counts)} or allow more with max_bad_fraction="
             )
 
     def refuse_empty(self, path: str, remedies: Mapping[str, str]) -> None:
@@ -85,3 +97,9 @@ class ReadAccount:
             notes = ", ".join(f"{count:,} {note}" for note, count in sorted(self.notes.items()))
             text += f" (of the kept: {notes})"
         return text
+
+
+def _remedy(bad: Mapping[str, int]) -> str:
+    if max(bad, key=lambda reason: bad[reason]) == "not UTF-8":
+        return "convert it, if it is Latin-1, with iconv -f LATIN1 -t UTF-8 FILE > NEW,"
+    return "repair the file"

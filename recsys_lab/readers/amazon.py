@@ -12,7 +12,9 @@ import numpy as np
 from recsys_lab.compute.checks import check_choice
 from recsys_lab.compute.parallel import map_in_order
 from recsys_lab.readers.account import CatalogError, ReadAccount
+from recsys_lab.readers.amazon_layouts import read_records
 from recsys_lab.readers.amazon_records import (
+    PARENT_IDS,
     RELATIONS,
     Decoded,
     Record,
@@ -21,7 +23,6 @@ from recsys_lab.readers.amazon_records import (
 from recsys_lab.readers.fields import read_brand, read_categories, read_price, read_title
 from recsys_lab.readers.ids import IdCodes, rank_ids
 from recsys_lab.readers.items import ItemBuffer, complete_items
-from recsys_lab.readers.lines import read_blocks
 from recsys_lab.readers.listings import ListingBuffer
 from recsys_lab.readers.options import check_count, check_fraction, check_weights
 from recsys_lab.readers.records import Records
@@ -83,7 +84,7 @@ class AmazonSource:
             return None if block is None else decode_lines(block, reading.looked_at)
 
         with _garbage_uncollected():
-            for decoded in map_in_order(decode, read_blocks(self.path)):
+            for decoded in map_in_order(decode, read_records(self.path)):
                 reading.take_block(decoded)
         return _finish(self, reading)
 
@@ -161,7 +162,7 @@ class _Reading:
         self.items.extend(
             codes.tolist(),
             titles,
-            [read_brand(record.brand, notes) for record in records],
+            [read_brand(record.brand or record.store, notes) for record in records],
             [read_categories(record.categories, record.category) for record in records],
             [read_price(record.price, notes) for record in records],
         )
@@ -221,4 +222,18 @@ def _finish(source: AmazonSource, reading: _Reading) -> Records:
         account,
         relations=relations,
         relation_names=tuple(RELATIONS),
+        why_no_pairs="" if len(sources) else f"{source.path}: {_why_no_listings(account)}",
+    )
+
+
+def _why_no_listings(account: ReadAccount) -> str:
+    if account.notes[PARENT_IDS] == account.kept:
+        return (
+            "this is the 2023 form: ids are parent_asin and bought_together is null everywhere, so "
+            "it has no pairs; take the files of 2014 or 2018, or give pairs with catalog=edges"
+        )
+    count = f"{account.kept:,}"
+    return (
+        f"no record lists another item (related is null or absent in {count} of {count}, or its "
+        f"relations weigh 0): take a file with {', '.join(RELATIONS)} ({account})"
     )

@@ -9,6 +9,7 @@ Any other list is parsed by orjson.
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Annotated, Any
@@ -26,6 +27,8 @@ RELATIONS = {  # name in the files of 2014, below `related`: name in those of 20
     "bought_together": "bought_together",
     "buy_after_viewing": "buy_after_viewing",
 }
+
+PARENT_IDS = "records with the id of the parent"  # the form of 2023
 
 _NUMBERS = {name: number for number, name in enumerate(RELATIONS)}
 _Id = Annotated[str, msgspec.Meta(min_length=1)]
@@ -47,6 +50,7 @@ class Record(msgspec.Struct, gc=False):
     asin: _Id
     title: str | None = None
     brand: str | None = None
+    store: str | None = None  # the brand in the form of 2023
     categories: list[list[str]] | None = None  # the form of 2014: paths
     category: list[str] | None = None  # the form of 2018: one path
     price: float | str | None = None
@@ -159,10 +163,17 @@ class _Lists:
     def _add(self, place: int, name: str, targets: object, notes: list[str]) -> None:
         if not targets:
             return
+        if isinstance(targets, str) and targets.lstrip()[:1] == "[":
+            with suppress(ValueError):
+                targets = parse_line(targets.encode())
+                notes.append("lists written as text")
         if not isinstance(targets, list):
             notes.append(f"{name} of a wrong type")
             return
-        usable = [t.encode() for t in targets if isinstance(t, str) and t]
+        found = [_id_of(x) if isinstance(x, dict) else _usable_id(x) for x in targets]
+        usable = [item.encode() for item in found if item]
+        if len(usable) > sum(isinstance(x, str) and x != "" for x in targets):
+            notes.append("lists of numbers or objects in place of ids")
         notes += ["listings without an id"] * (len(targets) - len(usable))
         self._lists.append(np.array([[place, _NUMBERS[name], len(usable)]], np.int32))
         self._targets += usable
@@ -184,16 +195,32 @@ def _parse(line: bytes) -> dict[str, Any] | str:
         return "malformed"
     if not isinstance(value, dict):
         return "not an object"
-    item = value.get("asin")
-    return value if isinstance(item, str) and item else "no id"
+    return value if _id_of(value) else "no id"
+
+
+def _id_of(value: dict[str, Any]) -> str:
+    """The id of a record: `asin`, or in the form of 2023 `parent_asin`."""
+    return _usable_id(value.get("asin")) or _usable_id(value.get("parent_asin"))
+
+
+def _usable_id(item: object) -> str:
+    """The text of an id, which may be a whole number; else empty."""
+    if isinstance(item, int) and not isinstance(item, bool):
+        return str(item)
+    return item if isinstance(item, str) else ""
 
 
 def _usable_record(value: dict[str, Any], notes: list[str]) -> Record:
     """What is usable of an object beside its lists."""
+    if not value.get("asin"):
+        notes.append(PARENT_IDS)
+    elif not isinstance(value["asin"], str):
+        notes.append("ids written as numbers")
     return Record(
-        asin=value["asin"],
+        asin=_id_of(value),
         title=_usable_text(value, "title", notes),
         brand=_usable_text(value, "brand", notes),
+        store=_usable_text(value, "store", notes),
         categories=_usable_paths(value.get("categories"), value.get("category"), notes),
         price=_usable_price(value.get("price"), notes),
     )
@@ -220,6 +247,8 @@ def _usable_paths(paths: object, flat: object, notes: list[str]) -> list[list[st
         if paths is not None:
             notes.append("categories of a wrong type")
         paths = [] if flat is None else [flat]
+    if paths and all(isinstance(label, str) for label in paths):
+        paths = [paths]  # the form of 2023
     usable = []
     for path in paths:
         if not isinstance(path, list):

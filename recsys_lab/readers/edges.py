@@ -1,46 +1,44 @@
 """Edge lists: item, item and a weight on each line; evaluation pairs in files beside it.
 
-The form of a file is told by its first thousand lines that are not blank:
-
-- Separator: the first of tab, comma and space that occurs in at least half of them. Between
-  spaces, several count as one; between commas, a field may be quoted as in CSV (on one line).
-- Columns: two or three, whichever more lines have. Other lines are dropped.
-- Header: the first line, if its third column is no number while most others' are, or if its first
-  two are usual names (HEADER_NAMES) and a number does not follow. Equal lines further down are
-  headers too.
-
-Ids are text, exactly as written; only the values are stripped of white space.
+`table_form` says how the form of a file is told. Ids are text as written, but for white space where
+that belongs to the form of the file; the values are stripped of it.
 """
 
-import csv
+import logging
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 
+from recsys_lab.compute.checks import check_choice
 from recsys_lab.readers.account import CatalogError, ReadAccount
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
 from recsys_lab.readers.items import complete_items
-from recsys_lab.readers.lines import read_batches
+from recsys_lab.readers.like_ids import like_ids
 from recsys_lab.readers.options import check_fraction
 from recsys_lab.readers.records import LabelledPairs, Records
+from recsys_lab.readers.table_form import FormOptions
+from recsys_lab.readers.table_reader import TableReader
 
-_NAMES = (
-    "item1 item2 item_1 item_2 item_a item_b item_id1 item_id2 source target src dst "
-    "id1 id2 node1 node2 product1 product2 asin1 asin2"
-)
-HEADER_NAMES = frozenset(_NAMES.split())
+log = logging.getLogger(__name__)
+
 BAD_REASONS = (
+    "not UTF-8",
     "malformed",
     "too long",
     "wrong number of columns",
     "no id",
     "value not a number",
     "label not 0 or 1",
+    "weight not finite",
+    "weight not positive",
 )
-_SAMPLE = 1000
-_BOM = "\ufeff"
+_MANY_REPEATS = 0.02  # of the lines; more get a warning
+_MAX_RELATIONS = 8  # that a mask of pairs holds
+_LABELS = {"1": 1.0, "0": 0.0, "-1": 0.0, "true": 1.0, "false": 0.0}
 
 
 @dataclass
@@ -48,12 +46,14 @@ class Edges:
     """The edges of one file, with ids as codes.
 
     Attributes:
-        tables: source and target (codes), and value (weight or label), batch by batch.
+        tables: source and target (codes), value (weight or label) and type, batch by batch.
         first_bad: number of the first bad line, from 1; 0 for none.
+        first_bad_text: that line.
     """
 
     tables: list[pl.DataFrame] = field(default_factory=list)
     first_bad: int = 0
+    first_bad_text: str = ""
 
     def table(self) -> pl.DataFrame:
         """All batches as one."""
@@ -61,39 +61,41 @@ class Edges:
 
 
 @dataclass(frozen=True)
-class _Form:
-    """How the lines of one file are written."""
-
-    separator: str
-    columns: int
-    header: str | None  # the text of the header line
-
-
-@dataclass(frozen=True)
 class EdgeSource:
-    """An edge list, plain or gzip: item, item and, where it matters, a weight above 0 (else 1).
+    """An edge list: item, item and, where it matters, a weight above 0 (else 1).
 
-    The docstring of the module says how separator and header are told. A line that repeats source,
-    target and weight of another counts once; lines of one pair with different weights all stay, to
-    be summed as relations are. The evaluation files carry a label, 0 or 1, in the third column,
-    and their items join the vocabulary. No item has side information.
+    Lines of one pair are summed, whichever item is first; `repeats` says what becomes of a line
+    that repeats another. The evaluation files carry a label in the third column (1 or true, else
+    0, -1 or false), and their items join the vocabulary. No item has side information.
 
     Attributes:
-        path: the training edges.
+        path: the training edges: a file, a folder of parts, or a pattern.
         val_path: labelled pairs for validation, given together with test_path or not at all.
         test_path: labelled pairs for the test.
         max_bad_fraction: largest tolerated fraction of the non-blank lines of each file that
             cannot be understood.
+        columns: name or place (from 1) of the columns source, target, weight and type.
+        separator: tab, comma, semicolon, bar, space or `::`; None tells it from the file.
+        comment: beginning of lines that are comments, wherever they stand; None tells it.
+        repeats: "once" takes lines with equal items and weight as one, "sum" sums their weights.
+        undirected: whether a line with source and target exchanged repeats another, too.
     """
 
     path: str
     val_path: str | None
     test_path: str | None
     max_bad_fraction: float
+    columns: Mapping[str, str | int | None]
+    separator: str | None
+    comment: str | None
+    repeats: Literal["once", "sum"]
+    undirected: bool
 
     def __post_init__(self) -> None:
         """Check every option."""
         check_fraction("max_bad_fraction", self.max_bad_fraction)
+        check_choice(("once", "sum"), repeats=self.repeats)
+        self._form_options  # noqa: B018 - checks itself
         if (self.val_path is None) != (self.test_path is None):
             missing = "val_path" if self.val_path is None else "test_path"
             raise CatalogError(
@@ -116,32 +118,119 @@ class EdgeSource:
         codes = IdCodes()
         accounts: dict[str, ReadAccount] = {}
         tables: dict[str, pl.DataFrame] = {}
+        understood: dict[str, str] = {}
         for role, path in self.files.items():
             accounts[role] = account = ReadAccount()
-            edges = read_edges(path, codes, account, labelled=role != "edges")
-            account.refuse_bad(path, BAD_REASONS, self.max_bad_fraction, edges.first_bad)
+            reader = TableReader(path, self._form_options)
+            edges = read_edges(reader, codes, account, labelled=role != "edges")
+            said = "" if reader.form is None else reader.form.said
+            account.refuse_bad(
+                path,
+                BAD_REASONS,
+                self.max_bad_fraction,
+                edges.first_bad,
+                edges.first_bad_text,
+                said,
+            )
             account.refuse_empty(path, {})
+            understood[role] = said
+            for warning in () if reader.form is None else reader.form.warnings:
+                log.warning("%s: %s", path, warning)
             tables[role] = edges.table()
         ranks = rank_ids(codes, np.ones(len(codes), bool))
-        columns = {role: _distinct(tables.pop(role), ranks, accounts[role]) for role in accounts}
-        sources, targets, weights = columns.pop("edges")
+        for warning in like_ids(ranks.ids):
+            log.warning("%s: %s", self.path, warning)
+        given = {
+            role: self._labelled(role, tables.pop(role), ranks, accounts[role])
+            for role in list(tables)
+            if role != "edges"
+        }
+        rows, names = self._rows(tables.pop("edges"), ranks, accounts["edges"])
         return Records(
             items=complete_items(ranks.ids),
-            sources=sources,
-            targets=targets,
-            weights=weights.astype(np.float32),
+            sources=rows.sources,
+            targets=rows.targets,
+            weights=rows.values.astype(np.float32),
             account=_join(accounts),
-            given={
-                role: LabelledPairs(heads, tails, labels > 0)
-                for role, (heads, tails, labels) in columns.items()
-            },
+            given=given,
+            relations=rows.types if names else None,
+            relation_names=names,
+            understood=understood,
         )
 
+    @property
+    def _form_options(self) -> FormOptions:
+        said = {role: name for role, name in self.columns.items() if name is not None}
+        return FormOptions(said, self.separator, self.comment)
 
-def _distinct(
-    table: pl.DataFrame, ranks: Ranks, account: ReadAccount
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sources, targets (rows of the vocabulary) and values, sorted, each line once; each (E,).
+    def _rows(
+        self, table: pl.DataFrame, ranks: Ranks, account: ReadAccount
+    ) -> tuple["_Rows", tuple[str, ...]]:
+        """The training edges, and the names of their relations."""
+        names = tuple(table["type"].drop_nulls().unique().sort())
+        if len(names) > _MAX_RELATIONS:
+            log.warning(
+                "%s: %d values in the column of the type, which are not kept: at most %d are",
+                self.path, len(names), _MAX_RELATIONS,
+            )  # fmt: skip
+            names = ()
+        rows = _sorted_rows(table, ranks, names)
+        _warn_if_bipartite(self.path, rows)
+        repeated = rows.repeats(undirected=self.undirected)
+        count = int(repeated.sum())
+        if self.repeats == "once":
+            account.note("repeated lines", count)
+            rows = rows.take(~repeated)
+        if count > _MANY_REPEATS * len(repeated):
+            log.warning(
+                "%s: %s of %s lines repeat another: they are %s; repeats=%s would change that",
+                self.path, f"{count:,}", f"{len(repeated):,}",
+                *(("counted once", "sum") if self.repeats == "once" else ("summed", "once")),
+            )  # fmt: skip
+        return rows, names
+
+    def _labelled(
+        self, role: str, table: pl.DataFrame, ranks: Ranks, account: ReadAccount
+    ) -> LabelledPairs:
+        rows = _sorted_rows(table, ranks, ())
+        repeated = rows.repeats(undirected=False)
+        account.note("repeated lines", int(repeated.sum()))
+        rows = rows.take(~repeated)
+        if not (rows.values > 0).any():
+            raise CatalogError(
+                f"{self.files[role]} has no pair with label 1: give positive pairs, too, or leave "
+                "val_path and test_path out to have pairs held out"
+            )
+        return LabelledPairs(rows.sources, rows.targets, rows.values > 0)
+
+
+class _Rows(NamedTuple):
+    """Edges in ascending order, as arrays (E,)."""
+
+    sources: np.ndarray  # int32
+    targets: np.ndarray  # int32
+    values: np.ndarray  # float64
+    types: np.ndarray  # int8, -1 for none
+
+    def take(self, chosen: np.ndarray) -> "_Rows":
+        return _Rows(*(column[chosen] for column in self))
+
+    def repeats(self, *, undirected: bool) -> np.ndarray:
+        """Mask (E,) of the edges that repeat an earlier one."""
+        columns = self
+        if undirected:
+            low, high = np.minimum(*self[:2]), np.maximum(*self[:2])
+            order = np.lexsort((self.types, self.values, high, low))
+            columns = _Rows(low, high, self.values, self.types).take(order)
+        repeated = np.zeros(len(self.sources), bool)
+        repeated[1:] = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
+        if undirected:
+            repeated[order] = repeated.copy()
+        return repeated
+
+
+def _sorted_rows(table: pl.DataFrame, ranks: Ranks, names: Sequence[str]) -> _Rows:
+    """Rows of the vocabulary, and values, sorted.
 
     Both ends are packed into one number to sort by; hashing the lines takes four times the memory.
     """
@@ -149,13 +238,30 @@ def _distinct(
     key <<= 31
     key |= ranks.of_code[table["target"].to_numpy()]
     values = table["value"].to_numpy()
-    order = np.lexsort((values, key))
-    key, values = key[order], values[order]
-    is_new = np.ones(len(key), bool)
-    is_new[1:] = (key[1:] != key[:-1]) | (values[1:] != values[:-1])
-    account.note("repeated lines", len(key) - int(is_new.sum()))
-    key, values = key[is_new], values[is_new]
-    return (key >> 31).astype(np.int32), (key & (2**31 - 1)).astype(np.int32), values
+    types = np.full(len(key), -1, np.int8)
+    for number, name in enumerate(names):
+        types[(table["type"] == name).fill_null(False).to_numpy()] = number
+    order = np.lexsort((types, values, key)) if names else np.lexsort((values, key))
+    key = key[order]
+    return _Rows(
+        (key >> 31).astype(np.int32),
+        (key & (2**31 - 1)).astype(np.int32),
+        values[order],
+        types[order],
+    )
+
+
+def _warn_if_bipartite(path: str, rows: _Rows) -> None:
+    size = 1 + max(int(rows.sources.max(initial=0)), int(rows.targets.max(initial=0)))
+    is_source, is_target = np.zeros(size, bool), np.zeros(size, bool)
+    is_source[rows.sources] = is_target[rows.targets] = True
+    one_side = min(is_source.sum(), is_target.sum())
+    if one_side > 1 and not (is_source & is_target).any():
+        log.warning(
+            "%s: the graph is bipartite (no source is ever a target): are these users and items? "
+            "Users would be embedded as items",
+            path,
+        )
 
 
 def _join(accounts: dict[str, ReadAccount]) -> ReadAccount:
@@ -170,29 +276,25 @@ def _join(accounts: dict[str, ReadAccount]) -> ReadAccount:
     return joint
 
 
-def read_edges(path: str, codes: IdCodes, account: ReadAccount, labelled: bool) -> Edges:
+def read_edges(reader: TableReader, codes: IdCodes, account: ReadAccount, labelled: bool) -> Edges:
     """Read one file; every line is kept or counted in the account.
 
     Args:
-        path: plain or gzip.
+        reader: of the file.
         codes: codes of the raw ids, which grow.
         account: counts lines, kept and dropped.
-        labelled: whether the third column is a label, 0 or 1, rather than a weight.
+        labelled: whether the third column is a label rather than a weight.
     """
     edges = Edges()
-    form: _Form | None = None
-    for batch in read_batches(path):
-        lines = pl.Series("line", batch, dtype=pl.Binary)
-        text = _decode(lines).str.strip_prefix(_BOM)
-        if form is None:
-            known = text.drop_nulls()
-            sample = known.filter(known.str.strip_chars() != "").head(_SAMPLE).to_list()
-            form = _detect(sample) if sample else None
-        frame = _take_apart(lines, text, form, labelled)
+    for rows in reader.batches():
+        weighted = reader.form is not None and "weight" in reader.form.roles
+        frame = _with_values(rows, labelled=labelled, weighted=weighted)
         account.dropped.update(dict(frame["reason"].drop_nulls().value_counts().iter_rows()))
         if not edges.first_bad:
             where = frame["reason"].is_in(BAD_REASONS).fill_null(False).arg_true()
-            edges.first_bad = account.lines + int(where[0]) + 1 if len(where) else 0
+            if len(where):
+                edges.first_bad = account.lines + int(where[0]) + 1
+                edges.first_bad_text = frame["text"][int(where[0])] or ""
         kept = frame.filter(pl.col("reason").is_null())
         edges.tables.append(
             pl.DataFrame(
@@ -200,6 +302,7 @@ def read_edges(path: str, codes: IdCodes, account: ReadAccount, labelled: bool) 
                     "source": codes.encode(kept["source"]),
                     "target": codes.encode(kept["target"]),
                     "value": kept["value"],
+                    "type": kept["type"],
                 }
             )
         )
@@ -208,105 +311,25 @@ def read_edges(path: str, codes: IdCodes, account: ReadAccount, labelled: bool) 
     return edges
 
 
-def _decode(lines: pl.Series) -> pl.Series:
-    """The lines as text; null where a line is no UTF-8."""
-    try:
-        return lines.cast(pl.String)
-    except pl.exceptions.ComputeError:  # somewhere in the batch: look at each line
-        decoded = [None if line is None else _decode_line(line) for line in lines]
-        return pl.Series(lines.name, decoded, dtype=pl.String)
-
-
-def _decode_line(line: bytes) -> str | None:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _detect(sample: list[str]) -> _Form:
-    """The form of a file whose first lines these are."""
-    counts = {sep: sum(sep in line for line in sample) for sep in "\t, "}
-    separator = next((sep for sep, n in counts.items() if 2 * n >= len(sample)), "\t")
-    rows = [_split(line, separator) or [] for line in sample]
-    widths = Counter(len(row) for row in rows)
-    columns = 3 if widths[3] >= widths[2] else 2
-    first, others = rows[0], [row for row in rows[1:] if len(row) == 3]
-    weighted = len(first) == 3 and _is_number(first[2])
-    named = len(first) >= 2 and all(cell.strip().lower() in HEADER_NAMES for cell in first[:2])
-    numbers = sum(_is_number(row[2]) for row in others)
-    headed = len(first) == 3 and 2 * numbers > len(others)
-    return _Form(separator, columns, sample[0] if (named or headed) and not weighted else None)
-
-
-def _split(line: str, separator: str) -> list[str] | None:
-    """The fields of one line; None where its quotes do not match."""
-    if separator == " ":
-        return line.split()
-    if separator == "," and '"' in line:
-        try:
-            return next(csv.reader([line], strict=True), [])
-        except csv.Error:
-            return None
-    return line.split(separator)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _take_apart(
-    lines: pl.Series, text: pl.Series, form: _Form | None, labelled: bool
-) -> pl.DataFrame:
-    """Source, target, value, and the reason for which a line is dropped (null: it is kept)."""
-    form = form or _Form("\t", 3, None)
-    fields = _fields(text, form)
-    frame = pl.DataFrame({"line": lines, "text": text, "fields": fields}).with_columns(
-        source=pl.col("fields").list.get(0, null_on_oob=True),
-        target=pl.col("fields").list.get(1, null_on_oob=True),
-        cell=pl.col("fields").list.get(2, null_on_oob=True).str.strip_chars(),
-    )
-    value = pl.lit(1.0) if form.columns == 2 else pl.col("cell").cast(pl.Float64, strict=False)
-    frame = frame.with_columns(value=value)
-    ids = (pl.col("source"), pl.col("target"))
-    columns = 3 if labelled else form.columns
-    single = pl.col("value").cast(pl.Float32)  # what the records hold: 1e300 is infinite there
-    checks: list[tuple[str, pl.Expr]] = [
-        ("too long", pl.col("line").is_null()),
-        ("malformed", pl.col("text").is_null() | pl.col("text").str.contains("\0", literal=True)),
-        ("blank", pl.col("text").str.strip_chars() == ""),
-        ("header", pl.lit(form.header is not None) & (pl.col("text") == (form.header or ""))),
-        ("malformed", pl.col("fields").is_null()),
-        ("wrong number of columns", pl.col("fields").list.len() != columns),
-        ("no id", (ids[0] == "") | (ids[1] == "")),
-    ]
+def _with_values(rows: pl.DataFrame, *, labelled: bool, weighted: bool) -> pl.DataFrame:
+    """The rows with a value, and the reason for which one cannot be used (null: it is kept)."""
     if labelled:
-        checks.append(("label not 0 or 1", ~pl.col("value").is_in([0.0, 1.0]).fill_null(False)))
+        lower = pl.col("cell").str.to_lowercase()
+        value = lower.replace_strict(_LABELS, default=None, return_dtype=pl.Float64)
+        value = value.fill_null(lower.cast(pl.Float64, strict=False))
     else:
-        checks += [
+        value = pl.col("cell").cast(pl.Float64, strict=False) if weighted else pl.lit(1.0)
+    frame = rows.with_columns(value=value)
+    single = pl.col("value").cast(pl.Float32)  # what the records hold: 1e300 is infinite there
+    checks = (
+        [("label not 0 or 1", ~pl.col("value").is_in([0.0, 1.0]).fill_null(False))]
+        if labelled
+        else [
             ("value not a number", pl.col("value").is_null()),
             ("weight not finite", ~single.is_finite()),
             ("weight not positive", single <= 0),
         ]
-    checks.append(("self-pair", ids[0] == ids[1]))
-    reason = pl.coalesce(pl.when(test).then(pl.lit(name)) for name, test in checks)
-    return frame.select("source", "target", "value", reason=reason)
-
-
-def _fields(text: pl.Series, form: _Form) -> pl.Series:
-    """The fields of every line; null where there are none."""
-    if form.separator == " ":
-        text = text.str.replace_all(r"\s+", " ").str.strip_chars()
-    fields = text.str.split(form.separator)
-    if form.separator == ",":
-        quoted = text.str.contains('"', literal=True).fill_null(False).arg_true()
-        if len(quoted):
-            rows = [_split(line, ",") for line in text.gather(quoted)]
-            rows_of = np.arange(len(text))
-            rows_of[quoted.to_numpy()] = len(text) + np.arange(len(rows))
-            fields = pl.concat([fields, pl.Series(rows, dtype=pl.List(pl.String))]).gather(rows_of)
-    return fields
+    )
+    checks.append(("self-pair", pl.col("source") == pl.col("target")))
+    reasons = [pl.when(test).then(pl.lit(name)) for name, test in checks]
+    return frame.with_columns(reason=pl.coalesce("reason", *reasons))

@@ -18,6 +18,8 @@ _NO_MAKER = (
 )
 NO_MAKER = frozenset(_NO_MAKER.split("|"))
 
+_BY = re.compile(r"by\s*\n\s*")
+
 _MAX_ESCAPES = 8  # times that text may have been escaped, one over the other
 _MAX_PRICE_TEXT = 40  # longer text is no price but page source
 _AMOUNT = r"\$?\s*([0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)"
@@ -39,8 +41,14 @@ def read_title(text: str | None) -> str | None:
 
 
 def read_brand(text: str | None, notes: list[str]) -> str | None:
-    """The brand in plain text; None for the names of NO_MAKER, in any case."""
+    """The brand in plain text; None for the names of NO_MAKER, in any case.
+
+    Pages of 2018 write "by", a line end and the brand.
+    """
     brand = clean_text(text) if text else None
+    if brand and (behind := _BY.match(brand)):
+        notes.append("brands behind 'by'")
+        brand = brand[behind.end() :]
     if brand and brand.lower() in NO_MAKER:
         notes.append("brands that name no maker")
         return None

@@ -1,22 +1,17 @@
-"""Lines of a plain or gzip file in bounded memory, with errors that name the file."""
+"""Lines of plain or packed files in bounded memory, with errors that name the file."""
 
 import logging
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-from isal import isal_zlib
 
 from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.opening import DamagedFileError, find_files, read_bytes
 
 log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 10_000_000
-_BLOCK_BYTES = 1 << 20
-_GZIP_MAGIC = b"\x1f\x8b"
-GZIP_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # in its stubs
 _LOG_EVERY = 5.0  # seconds
 
 
@@ -37,26 +32,26 @@ def read_blocks(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[byt
     r"""Yield the lines of a file, about a megabyte of whole lines at a time.
 
     Lines end with `\n` or `\r\n`; a last line without an end is given one. In the place of a line
-    beyond `max_line_bytes` comes None, and it is never held as a whole. The first
-    bytes tell whether the file is gzip, not its name.
+    beyond `max_line_bytes` comes None, and it is never held as a whole. `opening` says which files
+    a path names, and how they are unpacked.
 
     Raises:
-        CatalogError: the file cannot be opened, is empty, or is a truncated or corrupt gzip; the
+        CatalogError: the file cannot be opened, is empty, or is truncated or corrupt; the
             message names the file and how many records were read until then.
     """
     count = 0
     rest = b""  # the beginning of the line that the next block continues
     too_long = False  # whether that line is beyond the limit and its bytes are thrown away
     started = logged = time.monotonic()
-    blocks = read_bytes(path)
+    blocks = _blocks_of_files(path)
     while True:
         try:
             block = next(blocks, None)
-        except (EOFError, GZIP_ERROR) as error:
+        except DamagedFileError as error:
             raise CatalogError(
-                f"{path}: the gzip data is truncated or corrupt after {count:,} records ({error}); "
-                f"fetch the file again, or keep its sound part: "
-                f"gzip -dc FILE | head -n {count} | gzip > NEW"
+                f"{path}: the {error.kind} data is truncated or corrupt after {count:,} records "
+                f"({error}); fetch the file again, or keep its sound part: "
+                f"{error.unpack} FILE | head -n {count} | gzip > NEW"
             ) from error
         if block is None:
             break
@@ -83,6 +78,25 @@ def read_blocks(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[byt
         raise CatalogError(f"{path} is empty; give a file with at least one record")
 
 
+def read_chunks(path: str) -> Iterator[bytes]:
+    """Yield the bytes of a file as they come, about a megabyte at a time, whatever its lines.
+
+    Raises:
+        CatalogError: as of `read_blocks`.
+    """
+    is_empty = True
+    try:
+        for block in _blocks_of_files(path):
+            is_empty = is_empty and not block
+            yield block
+    except DamagedFileError as error:
+        raise CatalogError(
+            f"{path}: the {error.kind} data is truncated or corrupt ({error}); fetch the file again"
+        ) from error
+    if is_empty:
+        raise CatalogError(f"{path} is empty; give a file with at least one record")
+
+
 def _within(whole: bytes, max_line_bytes: int) -> Iterator[bytes | None]:
     """A block of whole lines, with None in place of those beyond the limit."""
     if len(whole) <= max_line_bytes:
@@ -93,48 +107,18 @@ def _within(whole: bytes, max_line_bytes: int) -> Iterator[bytes | None]:
         yield line + b"\n" if len(line.removesuffix(b"\r")) <= max_line_bytes else None
 
 
-def read_bytes(path: str) -> Iterator[bytes]:
-    """Yield the bytes of a plain or gzip file, a megabyte at a time.
+def _blocks_of_files(path: str) -> Iterator[bytes]:
+    r"""Blocks of all files of a path, each with an end of its last line; `\r` alone ends lines too.
 
-    Raises:
-        CatalogError: the file cannot be opened.
-        EOFError: the gzip data is truncated.
-        GZIP_ERROR: the gzip data is corrupt.
+    The latter only in files without any other end of a line in their first block.
     """
-    try:
-        if Path(path).is_dir():
-            raise CatalogError(f"{path} is a folder; give the path of a file in it")
-        with open(path, "rb") as file:
-            gzipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-            file.seek(0)
-            if gzipped:
-                yield from _decompress(file)
-            else:
-                while block := file.read(_BLOCK_BYTES):
-                    yield block
-    except FileNotFoundError as error:
-        raise CatalogError(f"{path} does not exist; give the path of the catalogue") from error
-    except (OSError, ValueError) as error:
-        if isinstance(error, CatalogError):
-            raise
-        raise CatalogError(f"{path} cannot be read ({error}); repair it or give another") from error
-
-
-def _decompress(file: BinaryIO) -> Iterator[bytes]:
-    """Blocks of a gzip file of one or several members; zeros may pad its end.
-
-    A decompressor of its own, since `igzip.open` loses up to a block of sound data when the file
-    breaks off, and with it the count of the records that can be rescued.
-    """
-    data = file.read(_BLOCK_BYTES)
-    while data:
-        member = isal_zlib.decompressobj(wbits=16 + isal_zlib.MAX_WBITS)
-        while not member.eof:
-            if block := member.decompress(data, _BLOCK_BYTES):
-                yield block
-            data = member.unconsumed_tail
-            if not data and len(block) < _BLOCK_BYTES and not member.eof:
-                data = file.read(_BLOCK_BYTES)
-                if not data:
-                    raise EOFError("the file ends in the middle")
-        data = (member.unused_data or file.read(_BLOCK_BYTES)).lstrip(b"\0")
+    for name in find_files(path):
+        last, only_returns = b"", None  # the block that is held back, so that an end can be added
+        for block in read_bytes(name):
+            if only_returns is None:
+                only_returns = b"\n" not in block and b"\r" in block[:-1]
+            if last:
+                yield last
+            last = block.replace(b"\r", b"\n") if only_returns else block
+        if last:
+            yield last if last.endswith(b"\n") else last + b"\n"

@@ -42,6 +42,8 @@ class Records:
         relations: (E,) int8, place of each listing's relation in `relation_names`; None where the
             source knows one kind of listing only.
         relation_names: names of the relations, at most eight.
+        understood: how each file was read, by its role.
+        why_no_pairs: where there are no listings, the reason, for the user.
     """
 
     items: pl.DataFrame
@@ -52,6 +54,8 @@ class Records:
     given: dict[str, LabelledPairs] = field(default_factory=dict)
     relations: np.ndarray | None = None
     relation_names: tuple[str, ...] = ()
+    understood: dict[str, str] = field(default_factory=dict)
+    why_no_pairs: str = ""
 
 
 class CatalogSource(Protocol):

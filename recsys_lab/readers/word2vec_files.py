@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.readers.item_vectors import VectorFileError
-from recsys_lab.readers.lines import GZIP_ERROR, read_blocks, read_bytes
+from recsys_lab.readers.lines import read_blocks
+from recsys_lab.readers.opening import DamagedFileError, read_bytes
 
 _SAMPLE = 1 << 16  # bytes that tell what a file is
 _MAX_ID = 1 << 16  # bytes
@@ -170,7 +171,7 @@ def _decoded(path: str, raw: bytes, place: str) -> str:
 def _bytes_of(path: str) -> Iterator[bytes]:
     try:
         yield from read_bytes(path)
-    except (EOFError, GZIP_ERROR) as error:
+    except DamagedFileError as error:
         raise VectorFileError(
-            f"{path}: the gzip data is truncated or corrupt ({error}): fetch the file again"
+            f"{path}: the {error.kind} data is truncated or corrupt ({error}): fetch the file again"
         ) from error

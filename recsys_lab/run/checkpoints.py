@@ -1,6 +1,8 @@
 """Checkpoints on disk: written atomically, read without running code from them."""
 
 import os
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,9 +12,12 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from recsys_lab.models.task import TrainingError
+from recsys_lab.models.task import KEY, TrainingError
 from recsys_lab.results.files import atomic_path
 
+_NEEDED = (KEY, "state_dict", "optimizer_states", "loops", "callbacks", "epoch", "global_step")
+_FIXED = ("seed", "data", "model", "optimizer")
+_FREE = ("optimizer.lr", ".num_workers", ".path")
 _PIECE = 16 * 2**20  # bytes
 
 
@@ -79,17 +84,73 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     """Read a local checkpoint of plain values and tensors.
 
     Raises:
-        TrainingError: there is no such file, it is broken, or it holds other objects.
+        TrainingError: there is no such file, it is damaged, or it holds other objects.
     """
     if not Path(path).is_file():
         raise TrainingError(f"ckpt_path: there is no file {path}")
+    if reason := find_damage(path):
+        raise TrainingError(f"ckpt_path: {path} is damaged ({reason}){_another(Path(path))}")
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # a broken archive raises almost anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(
-            f"ckpt_path: {path} is not a whole and safe checkpoint ({reason})"
+            f"ckpt_path: {path} is not a whole and safe checkpoint ({reason}){_another(Path(path))}"
         ) from error
+
+
+def find_damage(path: str | Path) -> str:
+    """What is wrong with the bytes of a checkpoint, empty if they are those that were written.
+
+    `torch.save` writes checksums into its archive, and `torch.load` does not look at them.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wrong = archive.testzip()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        return str(error)
+    return f"the checksum of {wrong} is wrong" if wrong else ""
+
+
+def _another(path: Path) -> str:
+    """A sentence with the newest sound checkpoint beside a damaged one."""
+    others = sorted(path.parent.glob("*.ckpt"), key=lambda p: p.stat().st_mtime, reverse=True)
+    sound = next((x for x in others if not path.samefile(x) and not find_damage(x)), None)
+    return f": take {sound}" if sound else ": train again"
+
+
+def check_resumable(
+    stored: Mapping[str, Any], path: str | Path, configuration: Mapping[str, Any]
+) -> None:
+    """Refuse to go on from a checkpoint that lacks parts, or from that of another experiment.
+
+    What may differ is what changes nothing of the steps before: the rate, the schedule, the number
+    of epochs, threads, the curve and the test.
+
+    Raises:
+        TrainingError: naming what is missing, or the first option that differs.
+    """
+    absent = [name for name in _NEEDED if name not in stored]
+    if absent:
+        raise TrainingError(
+            f"ckpt_path: {path} lacks {', '.join(absent)}, so training cannot go on from it"
+        )
+    before = stored[KEY].get("config") or {}
+    for name in _FIXED if before and configuration else ():
+        old, new = (_flat(values.get(name), name) for values in (before, configuration))
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key) and not key.endswith(_FREE):
+                raise TrainingError(
+                    f"ckpt_path: the checkpoint was trained with {key}={old.get(key)}, this run "
+                    f"has {key}={new.get(key)}: repeat it, or say resume_with_changes=true"
+                )
+
+
+def _flat(values: Any, name: str) -> dict[str, Any]:
+    """Values by their whole names, such as data.source.p."""
+    if not isinstance(values, Mapping):
+        return {name: values}
+    return {k: v for key, value in values.items() for k, v in _flat(value, f"{name}.{key}").items()}
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -13,7 +13,12 @@ from recsys_lab.run.experiment import assemble
 from recsys_lab.run.fitting import load
 from recsys_lab.vectors.errors import VectorsError
 
-_SINCE = {"embeddings": True, "vectors": None, "projector": 0}  # keys that older runs do not have
+_SINCE = {  # keys that older runs do not have
+    "embeddings": True,
+    "vectors": None,
+    "projector": 0,
+    "resume_with_changes": False,
+}
 
 
 def embed(folder: str | Path) -> Path:

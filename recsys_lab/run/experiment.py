@@ -77,7 +77,8 @@ def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:
         prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     with named(_arguments(configuration, *_USED_IN_FIT)):
         if train:
-            fitted = fit(prepared, experiment, folder, resume=checkpoint)
+            changes = configuration["resume_with_changes"]
+            fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=changes)
         else:
             fitted = load(prepared, experiment, folder, checkpoint)
         metrics = fitted.test()

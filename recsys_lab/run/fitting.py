@@ -24,7 +24,12 @@ from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.readers.records import CatalogSource
 from recsys_lab.results.curve import Row
 from recsys_lab.results.files import write_text
-from recsys_lab.run.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_checkpoint
+from recsys_lab.run.checkpoints import (
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    check_resumable,
+    load_checkpoint,
+)
 from recsys_lab.run.final_test import FinalTest
 from recsys_lab.run.learning_curve import LearningCurve, net_scorer
 from recsys_lab.run.progress_bar import TrainingBar
@@ -181,6 +186,7 @@ def fit(
     folder: str | Path,
     *,
     resume: str | Path | None = None,
+    with_changes: bool = False,
 ) -> Fitted:
     """Train a model; the random state of the caller does not change.
 
@@ -192,6 +198,7 @@ def fit(
         experiment: the parts.
         folder: run folder, for the curve, the figures and the checkpoints.
         resume: a checkpoint to go on from.
+        with_changes: whether it may be one of other options, such as another batch size.
 
     Raises:
         ValueError: an argument cannot be used.
@@ -209,6 +216,9 @@ def fit(
             if resume is not None:
                 raise TrainingError(_NOTHING_TO_RESUME)
             return Fitted(prepared, experiment, task, folder, data, measured)
+        if resume is not None:
+            configuration = {} if with_changes else experiment.configuration
+            check_resumable(load_checkpoint(resume), resume, configuration)
         curve, best = _train(data, experiment, folder, task, resume)
     return Fitted(
         prepared,
@@ -287,6 +297,7 @@ def _identity(prepared: PreparedData, experiment: Experiment) -> Metrics:
     return {
         "data/num_items": len(prepared.catalog),
         "data/num_pairs": prepared.num_pairs,
+        **{f"data/read_as/{role}": said for role, said in prepared.understood.items()},
         "seed": experiment.seed,
         "hash/split": prepared.split_hash,
         "hash/vocabulary": prepared.vocabulary_hash,

@@ -16,7 +16,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopOnSignal(Callback):
     """On SIGINT or SIGTERM, finish the batch, write a checkpoint and exit with 128 + signal.
 
-    A second signal ends the process at once.
+    On the last batch of an epoch the epoch is finished, too: its end chooses the best checkpoint
+    and writes the last one, and a state between the two is neither in the epoch nor behind it. A
+    second signal ends the process at once.
 
     Args:
         path: where the checkpoint goes.
@@ -40,16 +42,25 @@ class StopOnSignal(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop here if a signal has come."""
-        if self._received is not None:
+        """Stop here if a signal has come, unless the epoch is at its end."""
+        if self._received is not None and batch_idx + 1 < trainer.num_training_batches:
             trainer.save_checkpoint(self._path)
-            log.warning(
-                "stopped by %s at step %d; go on with ckpt_path=%s",
-                signal.Signals(self._received).name,
-                trainer.global_step,
-                self._path,
-            )
-            raise SystemExit(128 + self._received)
+            self._leave(trainer)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop here if a signal has come at the end of the epoch before, which wrote its own."""
+        if self._received is not None and self._path.is_file():
+            self._leave(trainer)
+
+    def _leave(self, trainer: Trainer) -> None:
+        assert self._received is not None  # noqa: S101 - narrows the type
+        log.warning(
+            "stopped by %s at step %d; go on with ckpt_path=%s",
+            signal.Signals(self._received).name,
+            trainer.global_step,
+            self._path,
+        )
+        raise SystemExit(128 + self._received)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop here if a signal has come after the last batch."""

@@ -38,11 +38,33 @@ def find_rows(items: pl.DataFrame, text: str) -> np.ndarray:
         raise VectorsError(f"name an item by its id or by words of its title, got {text!r}")
     if not has_titles(items):
         raise VectorsError(
-            f"there is no item {text!r}{_hint(text, items['item'])}, and the items have no titles: "
+            f"there is no item {text!r}{_hint(items, text)}, and the items have no titles: "
             "name an item by its id"
         )
-    titles = _titles_with(items["title"], words)
-    return _best_kind(titles.with_columns(num_pairs=_num_pairs(items).gather(titles["row"])), words)
+    found = _by_kind(items, words)
+    return found.filter(pl.col("kind") == pl.col("kind").min())["row"].to_numpy().astype(np.int64)
+
+
+def search_rows(items: pl.DataFrame, text: str, limit: int) -> np.ndarray:
+    """Rows (n,) for a list of hits while a text is typed: at most `limit`, the best first.
+
+    The item whose id is the text comes first, then every title with all words, in the order of
+    `find_rows`, then the items whose ids begin with the text.
+    """
+    ids = items["item"]
+    rows = [ids.eq(text).arg_true()]
+    if (words := split_words(text)) and has_titles(items):
+        rows.append(_by_kind(items, words)["row"].head(limit + 1))
+    if text:
+        rows.append(ids.str.starts_with(text).arg_true().head(limit + 1))
+    return pl.concat(rows).unique(maintain_order=True).head(limit).to_numpy().astype(np.int64)
+
+
+def near_ids(items: pl.DataFrame, text: str) -> list[str]:
+    """Ids that differ from a text by a letter or two, or in upper and lower case."""
+    ids, text = items["item"], text.strip()
+    near = [text.upper(), text.lower(), *_alike(text, ids)]
+    return ids.filter(ids.is_in(near)).head(_NEAR).to_list()
 
 
 def has_titles(items: pl.DataFrame) -> bool:
@@ -64,7 +86,7 @@ def fold_titles(titles: pl.Series) -> pl.Series:
 
 def not_found(items: pl.DataFrame, text: str) -> str:
     """A sentence about a text that names no item, with near ids or near words of titles."""
-    hint = _hint(text, items["item"])
+    hint = _hint(items, text)
     if not hint and has_titles(items):
         unknown = [w for w in split_words(text) if not len(_titles_with(items["title"], [w]))]
         near = filter(None, (" or ".join(_near_words(items["title"], w)) for w in unknown))
@@ -72,11 +94,8 @@ def not_found(items: pl.DataFrame, text: str) -> str:
     return f"no item has the id {text!r} or a title with these words{hint}"
 
 
-def _hint(text: str, ids: pl.Series) -> str:
-    """Ids that differ from a text by a letter or two."""
-    text = text.strip()
-    near = [text.upper(), text.lower(), *_alike(text, ids)]
-    found = ids.filter(ids.is_in(near)).head(_NEAR).to_list()
+def _hint(items: pl.DataFrame, text: str) -> str:
+    found = near_ids(items, text)
     return f" (did you mean {' or '.join(found)}?)" if found else ""
 
 
@@ -111,17 +130,17 @@ def _titles_with(titles: pl.Series, words: list[str]) -> pl.DataFrame:
     return pl.concat([simple, other]).sort("row")
 
 
-def _best_kind(titles: pl.DataFrame, words: list[str]) -> np.ndarray:
-    """Rows of the first kind of title that there is, see `find_rows`."""
-    title, phrase = pl.col("title"), " ".join(words)
+def _by_kind(items: pl.DataFrame, words: list[str]) -> pl.DataFrame:
+    """Row and kind of the titles that hold all words, in the order of `find_rows`."""
+    titles = _titles_with(items["title"], words)
+    titles = titles.with_columns(num_pairs=_num_pairs(items).gather(titles["row"]))
+    title, phrase = pl.col("title"), r"^\W*" + r"\W+".join(map(re.escape, words))
     begins = pl.all_horizontal(title.str.contains(rf"\b{re.escape(word)}") for word in words)
     whole = pl.all_horizontal(title.str.contains(rf"\b{re.escape(word)}\b") for word in words)
-    parts = title.str.extract_all(r"\w+").list.join(" ")
-    kind = pl.when(parts == phrase).then(0).when(whole).then(1).when(begins).then(2).otherwise(3)
-    kinds = titles.with_columns(kind=kind, opens=parts.str.starts_with(phrase))
-    best = kinds.filter(pl.col("kind") == pl.col("kind").min())
-    order = best.sort("opens", "num_pairs", "row", descending=[True, True, False])
-    return order["row"].to_numpy().astype(np.int64)
+    is_phrase = title.str.contains(rf"{phrase}\W*$")
+    kind = pl.when(is_phrase).then(0).when(whole).then(1).when(begins).then(2).otherwise(3)
+    kinds = titles.with_columns(kind=kind, opens=title.str.contains(phrase))
+    return kinds.sort("kind", "opens", "num_pairs", "row", descending=[False, True, True, False])
 
 
 def _num_pairs(items: pl.DataFrame) -> pl.Series:

@@ -19,6 +19,7 @@ from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.amazon import AmazonSource
 from recsys_lab.readers.edges import EdgeSource
 from recsys_lab.readers.synthetic import SyntheticSource, write_synthetic
+from tests.readers.edge_cases import edge_source
 from tests.run_cases import ROOT
 
 WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
@@ -137,7 +138,7 @@ RECORDS = (
 )  # fmt: skip
 # FORMAT, and what it prepares. When the values change, raise FORMAT and update both.
 FINGERPRINTS = (
-    2,
+    3,
     {
         "records": "36fb8bf6830988f7",
         "edges": "de29625fc08b8ab5",
@@ -177,7 +178,7 @@ def formatted(folder: Path) -> dict[str, str]:
     cases = {
         "records": (amazon(lines), uniform),
         "edges": (
-            EdgeSource(*map(str, edges.values()), 0.0),
+            edge_source(*map(str, edges.values())),
             replace(OPTIONS, negatives=("uniform",)),
         ),
         "planted": (PLANTED, OPTIONS),
@@ -213,10 +214,9 @@ def test_the_kind_of_a_source_has_a_place_of_its_own(tmp_path: Path) -> None:
     kind = dataclasses.dataclass(frozen=True)(type("EdgeSource", (EdgeSource,), {}))
     path = tmp_path / "a.tsv"
     path.write_text("".join(f"i{k}\ti{(k + 1) % 40}\n" for k in range(40)))
-    for source in (EdgeSource, kind):
-        prepare(
-            source(str(path), None, None, 0.0), replace(OPTIONS, negatives=("uniform",)), tmp_path
-        )
+    plain = edge_source(str(path))
+    for source in (plain, kind(**vars(plain))):
+        prepare(source, replace(OPTIONS, negatives=("uniform",)), tmp_path)
     assert len(list((tmp_path / "catalogs").iterdir())) == 2
 
 
@@ -234,7 +234,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
 def test_a_failing_reader_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('{"asin": "A"}\n')
-    with pytest.raises(CatalogError, match="has no pairs"):
+    with pytest.raises(CatalogError, match="no record lists another item"):
         prepare(amazon(path), OPTIONS, tmp_path / "prepared")
     assert not list((tmp_path / "prepared").glob("catalogs/*"))
     assert not list((tmp_path / "prepared").glob("catalogs/.*"))
@@ -251,7 +251,7 @@ def test_given_pairs_come_through(tmp_path: Path) -> None:
     train.write_text("".join(f"i{k},i{k + 1}\n" for k in range(60)))
     val.write_text("".join(f"i{k},i{k + 2},1\ni{k},i{k + 9},0\n" for k in range(10)))
     test.write_text("".join(f"i{k},i{k + 3},1\ni{k},i{k + 11},0\n" for k in range(12)))
-    source = EdgeSource(str(train), str(val), str(test), 0.01)
+    source = edge_source(str(train), str(val), str(test), max_bad_fraction=0.01)
     data: PreparedData = prepare(source, OPTIONS, tmp_path / "prepared")
     assert (len(data.split.train), len(data.split.val.pairs), len(data.split.test.pairs)) == (
         60,

@@ -54,7 +54,10 @@ def stored(planted: PreparedData, path: Path, seed: int = 0, **changes: object) 
 
 
 def from_file(planted: PreparedData, path: Path, max_length: int = 6) -> StoredSequences:
-    return sequence_file(planted.catalog, str(path), max_length, seed=0)
+    return sequence_file(
+        planted.catalog, planted.split, str(path), max_length,
+        window=2, subsample_threshold=0.0, held_out="keep", seed=0,
+    )  # fmt: skip
 
 
 def sequences(

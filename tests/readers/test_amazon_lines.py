@@ -83,7 +83,7 @@ def test_wrong_types_are_noted_and_ignored(read):
     wrong = {"title": 1, "brand": ["x"], "categories": "x", "price": {}, "related": [1]}
     mixed = {"categories": [["x", 1], "y"], "related": {"also_bought": ["b", 1, None, [], ""]}}
     records = read({"asin": "a"} | wrong, {"asin": "c", "related": {"also_bought": "b"}} | mixed)
-    assert records.items["item"].to_list() == ["a", "b", "c"]
+    assert records.items["item"].to_list() == ["1", "a", "b", "c"]
     assert fields(records, "c")["categories"] == [["x"]]
     assert records.account.kept == 2
     assert records.account.notes == {
@@ -92,13 +92,14 @@ def test_wrong_types_are_noted_and_ignored(read):
         "categories of a wrong type": 3,
         "price not understood": 1,
         "related of a wrong type": 1,
-        "listings without an id": 4,
+        "listings without an id": 3,
+        "lists of numbers or objects in place of ids": 1,
     }
 
 
 def test_every_bad_line_is_counted(read, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("recsys_lab.readers.lines._BLOCK_BYTES", 50)
+    monkeypatch.setattr("recsys_lab.readers.opening.BLOCK_BYTES", 50)
     records = read(
         b"\xef\xbb\xbf{'asin': 'a'}\r",
         b"",
@@ -117,8 +118,9 @@ def test_every_bad_line_is_counted(read, tmp_path, monkeypatch):
         {"asin": ["a"]},
     )
     assert not (tmp_path / "X").exists()
-    assert records.account.kept == 1
-    dropped = {"blank": 2, "malformed": 5, "not an object": 2, "no id": 5}
+    assert records.account.kept == 2
+    assert records.account.notes == {"ids written as numbers": 1}
+    dropped = {"blank": 2, "malformed": 5, "not an object": 2, "no id": 4}
     assert records.account.dropped == dropped
 
 
@@ -134,7 +136,7 @@ def test_threads_and_blocks_change_nothing(read, monkeypatch, threads):
     lines = [{"asin": f"{k % 70}", "title": f"{k}", "also_buy": [f"{k + 1}"]} for k in range(90)]
     expected = read(*lines, b"{")
     monkeypatch.setattr("recsys_lab.compute.threads._chosen", threads)
-    monkeypatch.setattr("recsys_lab.readers.lines._BLOCK_BYTES", 100)
+    monkeypatch.setattr("recsys_lab.readers.opening.BLOCK_BYTES", 100)
     records = read(*lines, b"{")
     assert records.items.equals(expected.items)
     assert listings(records) == listings(expected)

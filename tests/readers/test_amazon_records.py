@@ -71,12 +71,12 @@ def test_a_record_by_hand(write, end):
 LINES = {  # line: id and ids under also_bought, or why it is dropped
     b"{'asin': 'a', 'asin': 'b'}": ("b", []),
     b"{'asin': 5, 'asin': 'b'}": ("b", []),
-    b"{'asin': 'a', 'asin': 5}": "no id",
+    b"{'asin': 'a', 'asin': 5}": ("5", []),
     b"{'asin': 'a', 'as\\x69n': 'b'}": ("b", []),
     b'{"asin": "a", "\\u0061sin": "b"}': ("b", []),
     b"{'asin': 'a', 'related': {'also_bought': ['b'], 'also_bought': ['c']}}": ("a", ["c"]),
     b"{'asin': 'a', 'related': {'also_bought': ['b']}, 'related': None}": ("a", []),
-    b"{'asin': 'a', 'related': {'also_bought': ['b', 1]}}": ("a", ["b"]),
+    b"{'asin': 'a', 'related': {'also_bought': ['b', 1, True, 1.5]}}": ("a", ["b", "1"]),
     b"{'asin': 'a', 'related': {'also_bought': ['b', '']}}": ("a", ["b"]),
     b"{'asin': 'a', 'related': {'also_bought': [['b'], 'c', {'d': 'e'}]}}": ("a", ["c"]),
     b"{'asin': 'a', 'related': {'also_bought': None, 'also_viewed': 1}}": ("a", []),
@@ -97,7 +97,13 @@ LINES = {  # line: id and ids under also_bought, or why it is dropped
     b"{'asin': 'a\\tb'}": ("a\tb", []),
     b"{'asin': 'exactly 16 bytes'}": ("exactly 16 bytes", []),
     b"{'asin': ''}": "no id",
-    b"{'asin': 5}": "no id",
+    b"{'asin': 5}": ("5", []),
+    b"{'asin': 5.5}": "no id",
+    b"{'asin': True}": "no id",
+    b"{'asin': {'asin': 'a'}}": "no id",
+    b"{'parent_asin': 'p', 'also_buy': ['b']}": ("p", ["b"]),
+    b"{'asin': 'a', 'also_buy': '[1, \"b\"]'}": ("a", ["1", "b"]),
+    b"{'asin': 'a', 'also_buy': [{'asin': 'b'}, {'title': 'c'}]}": ("a", ["b"]),
     b"{}": "no id",
     b"{'asin': 'a', 'x': 01}": "malformed",
     b"{'asin': 'a', 'x': 1.}": "malformed",
@@ -186,7 +192,7 @@ def usable_lists(record):
     for name, name_2018 in RELATIONS.items():
         for targets in (related.get(name), record.get(name_2018)):
             if isinstance(targets, list):
-                usable = [t for t in targets if isinstance(t, str) and t]
+                usable = [str(t) for t in targets if type(t) in (str, int) and t != ""]
                 yield from [(name, usable)] if usable else []
 
 

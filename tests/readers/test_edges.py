@@ -6,20 +6,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.edges import BAD_REASONS, EdgeSource
+from recsys_lab.readers.edges import BAD_REASONS
 from recsys_lab.readers.records import ITEM_SCHEMA
+from tests.readers.edge_cases import edge_source
 
 
 @pytest.fixture
 def read(tmp_path):
-    def read(content, val=None, test=None, max_bad_fraction=1.0):
+    def read(content, val=None, test=None, max_bad_fraction=1.0, **options):
         paths = []
         for name, text in (("edges", content), ("val", val), ("test", test)):
             path = tmp_path / name
             if text is not None:
                 path.write_bytes(text if isinstance(text, bytes) else text.encode())
             paths.append(None if text is None else str(path))
-        records = EdgeSource(*paths, max_bad_fraction=max_bad_fraction).read()
+        records = edge_source(*paths, max_bad_fraction=max_bad_fraction, **options).read()
         assert records.account.lines == records.account.kept + records.account.dropped.total()
         return records
 
@@ -85,11 +86,12 @@ def test_every_dropped_line_is_counted(read):
         "self-pair": 1,
         "wrong number of columns": 2,
         "no id": 2,
-        "malformed": 3,
+        "malformed": 2,
+        "not UTF-8": 1,
         "blank": 1,
         "too long": 1,
     }
-    with pytest.raises(CatalogError, match=r"10 of 20 lines are bad .*the first is line 8"):
+    with pytest.raises(CatalogError, match=r"16 of 20 lines are bad .*the first is line 2"):
         read(content, max_bad_fraction=0.5)
 
 
@@ -143,13 +145,13 @@ def test_evaluation_pairs(read):
 
 def test_options_are_checked():
     with pytest.raises(CatalogError, match=r"test_path is not set"):
-        EdgeSource("edges", "val", None, 0.0)
+        edge_source("edges", "val", None)
     with pytest.raises(CatalogError, match=r"val_path is not set"):
-        EdgeSource("edges", None, "test", 0.0)
+        edge_source("edges", None, "test")
     with pytest.raises(CatalogError, match=r"max_bad_fraction"):
-        EdgeSource("edges", None, None, -0.1)
-    assert EdgeSource("e", "v", "t", 0.0).files == {"edges": "e", "val": "v", "test": "t"}
-    assert EdgeSource("e", None, None, 0.0).files == {"edges": "e"}
+        edge_source("edges", max_bad_fraction=-0.1)
+    assert edge_source("e", "v", "t").files == {"edges": "e", "val": "v", "test": "t"}
+    assert edge_source("e").files == {"edges": "e"}
 
 
 def test_nothing_left_is_refused(read):

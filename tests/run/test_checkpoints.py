@@ -1,5 +1,6 @@
 import os
 import pickle
+import random
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,12 @@ from pytorch_lightning import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from recsys_lab.models.task import TrainingError
-from recsys_lab.run.checkpoints import AtomicCheckpointIO, BestCheckpoint, load_checkpoint
+from recsys_lab.run.checkpoints import (
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    check_resumable,
+    load_checkpoint,
+)
 
 
 class Payload:
@@ -44,7 +50,7 @@ def test_a_payload_is_refused_and_does_not_run(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="not a whole and safe checkpoint"):
         load_checkpoint(path)
     path.write_bytes(pickle.dumps(Payload(harm)))
-    with pytest.raises(TrainingError, match="not a whole and safe checkpoint"):
+    with pytest.raises(TrainingError, match="is damaged"):
         AtomicCheckpointIO().load_checkpoint(path, weights_only=False)
     assert not harm.exists()
 
@@ -59,6 +65,60 @@ def test_a_broken_file_is_named(tmp_path: Path, keep: float) -> None:
         load_checkpoint(path)
     with pytest.raises(TrainingError, match="there is no file"):
         load_checkpoint(tmp_path / "none.ckpt")
+
+
+def test_no_flipped_bit_and_no_zeroed_page_is_loaded(tmp_path: Path) -> None:
+    path, weights = tmp_path / "a.ckpt", torch.arange(5000.0)
+    AtomicCheckpointIO().save_checkpoint({"weights": weights}, path)
+    content, rng = path.read_bytes(), random.Random(0)
+    refused = 0
+    for _ in range(200):
+        place, damaged = rng.randrange(len(content)), bytearray(content)
+        if rng.random() < 0.5:
+            damaged[place] ^= 1 << rng.randrange(8)
+        else:
+            damaged[place : place + 4096] = bytes(len(damaged[place : place + 4096]))
+        path.write_bytes(damaged)
+        try:
+            assert torch.equal(load_checkpoint(path)["weights"], weights)  # padding was hit
+        except TrainingError:
+            refused += 1
+    assert refused > 150
+
+
+def test_a_damaged_checkpoint_names_a_sound_one(tmp_path: Path) -> None:
+    for name in ("best", "last"):
+        AtomicCheckpointIO().save_checkpoint(
+            {"weights": torch.ones(999)}, tmp_path / f"{name}.ckpt"
+        )
+    last = tmp_path / "last.ckpt"
+    last.write_bytes(last.read_bytes().replace(b"\0\0\x80?", b"\0\0\0\0", 9))
+    with pytest.raises(TrainingError, match=r"last\.ckpt is damaged .*: take .*best\.ckpt"):
+        load_checkpoint(last)
+    (tmp_path / "best.ckpt").unlink()
+    with pytest.raises(TrainingError, match=r"last\.ckpt is damaged .*: train again"):
+        load_checkpoint(last)
+
+
+def test_what_a_run_goes_on_from_is_whole_and_of_the_same_experiment() -> None:
+    config = {"seed": 0, "data": {"window": 1, "num_workers": 1}, "optimizer": {"lr": 0.1}}
+    whole = {name: {} for name in ("state_dict", "optimizer_states", "loops", "callbacks", "epoch")}
+    whole |= {"global_step": 1, "recsys_lab": {"config": config}}
+    check_resumable(whole, "a.ckpt", config)
+    check_resumable(whole, "a.ckpt", {})  # parts by hand have no configuration
+    free = {"seed": 0, "data": {"window": 1, "num_workers": 2}, "optimizer": {"lr": 0.2}}
+    check_resumable(whole, "a.ckpt", free | {"curve": {"max_pairs": 1}})
+    for name in whole:
+        partial = {key: value for key, value in whole.items() if key != name}
+        with pytest.raises(TrainingError, match=rf"a\.ckpt lacks {name}, so training cannot go on"):
+            check_resumable(partial, "a.ckpt", config)
+    for changed, key in (
+        (config | {"seed": 1}, "seed=0, this run has seed=1"),
+        (config | {"data": {"window": 2}}, "data.window=1, this run has data.window=2"),
+        (config | {"optimizer": {"lr": 0.1, "eps": 1}}, "optimizer.eps=None"),
+    ):
+        with pytest.raises(TrainingError, match=f"{key}.*resume_with_changes=true"):
+            check_resumable(whole, "a.ckpt", changed)
 
 
 def test_a_failed_write_leaves_what_stood_there(

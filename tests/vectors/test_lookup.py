@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.lookup import find_rows, not_found
+from recsys_lab.vectors.lookup import find_rows, near_ids, not_found, search_rows
 
 TITLES = {
     "B1": "Abbey Road",
@@ -103,3 +103,25 @@ def test_a_catalogue_without_titles_says_so(title: pl.Expr) -> None:
 )
 def test_near_names_are_offered(text: str, hint: str) -> None:
     assert re.search(hint, not_found(items(), text)), not_found(items(), text)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("road", 9, ["road", "B2", "B1", "B5", "B6"]),  # the id, then every kind of title
+        ("road", 3, ["road", "B2", "B1"]),
+        ("C", 9, ["B6", "B4", "C2", "B3", "C1", "C3"]),  # Beyoncé and AC/DC hold it; C3 is an id
+        ("nothing", 9, []),
+        ("", 9, []),
+    ],
+)
+def test_hits_while_typing(text: str, limit: int, expected: list[str]) -> None:
+    table = items()
+    assert table["item"][search_rows(table, text, limit)].to_list() == expected
+
+
+def test_ids_alone_are_searched_by_their_beginning() -> None:
+    table = items().with_columns(title=pl.lit(None, pl.String))
+    assert table["item"][search_rows(table, "C", 9)].to_list() == ["C1", "C2", "C3"]
+    assert near_ids(table, "b1 ") == ["B1"]
+    assert near_ids(table, "zzz") == []

@@ -40,7 +40,7 @@ def test_an_absent_library_is_named_with_its_remedy(monkeypatch):
 
 
 def test_groups_of_directions_stay_together():
-    pytest.importorskip("umap", reason="the extra `explore` is not installed")
+    pytest.importorskip("umap.umap_", reason="the extra `explore` is not installed")
     vectors, group = groups(4, 40)
     place = project(vectors, 3)
     assert place.shape == (160, 2)
@@ -55,7 +55,7 @@ def test_groups_of_directions_stay_together():
 
 @pytest.mark.parametrize("num_items", [3, 4, 16, 17])
 def test_few_items_are_placed(num_items):
-    pytest.importorskip("umap", reason="the extra `explore` is not installed")
+    pytest.importorskip("umap.umap_", reason="the extra `explore` is not installed")
     vectors, _ = groups(1, num_items)
     vectors[0] = 0  # no direction at all
     assert np.isfinite(project(vectors, 0)).all()

@@ -1,0 +1,43 @@
+"""Cells of one line of a table, and lines as they are shown in messages."""
+
+import csv
+import re
+
+_NUMBER = re.compile(
+    r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf(inity)?)|true|false", re.IGNORECASE
+)
+_COMMA_NUMBER = re.compile(r"[-+]?\d+,\d+")
+
+
+def split_line(line: str, separator: str, *, quoted: bool) -> list[str] | None:
+    """The cells of one line; None where its quotes do not match.
+
+    Args:
+        line: the line; between spaces several count as one, and those around are left out.
+        separator: of the cells.
+        quoted: whether cells may be quoted as in CSV; only between separators of one character.
+    """
+    if quoted and '"' in line and len(separator) == 1:
+        text = re.sub(r"\s+", " ", line.strip()) if separator == " " else line
+        try:
+            return next(csv.reader([text], delimiter=separator, strict=True), [])
+        except csv.Error:
+            return None
+    return line.split() if separator == " " else line.split(separator)
+
+
+def is_number(cell: str, *, decimal_comma: bool = False) -> bool:
+    """Whether a cell is a number, `nan` included, or a label such as `True`."""
+    cell = cell.strip()
+    return _NUMBER.fullmatch(cell) is not None or (decimal_comma and has_decimal_comma(cell))
+
+
+def has_decimal_comma(cell: str) -> bool:
+    """Whether a cell is a number such as `7,5`."""
+    return _COMMA_NUMBER.fullmatch(cell.strip()) is not None
+
+
+def show(text: str, most: int = 80) -> str:
+    """Text from a file for a message: in quotes, cut, and what is not printable escaped."""
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"'{plain[:most]}{'...' if len(plain) > most else ''}'"

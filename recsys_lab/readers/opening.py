@@ -1,0 +1,225 @@
+"""The bytes of input files: found by their name, unpacked, in UTF-8.
+
+The first bytes tell how a file is packed, not its name. What is not read is named, with the command
+that converts it.
+"""
+
+import bz2
+import codecs
+import glob
+import lzma
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+from isal import isal_zlib
+
+from recsys_lab.readers.account import CatalogError
+
+BLOCK_BYTES = 1 << 20
+_ZSTD_BYTES = 1 << 14  # packed; a block of them is at most some hundred times as long
+_UNPACKERS: dict[bytes, tuple[str, Callable[[BinaryIO], Iterator[bytes]]]]  # by first bytes, below
+_REFUSED = {  # first bytes -> what the file is, and what to do
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it with 7z x FILE"),
+    b"Rar!\x1a\x07": ("a rar archive", "unpack it with unrar x FILE"),
+    b"PAR1": ("a Parquet file", "use catalog=edges, or write its rows as JSON lines"),
+    b"\x89HDF\r\n": ("an HDF5 file", "write its table as CSV"),
+    b"SQLite format 3\0": ("an SQLite database", "write its table as CSV"),
+}
+_TAR_PLACE = slice(257, 262)  # "ustar" in the header of the first member
+_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_REMOTE = ("http://", "https://", "ftp://", "s3://", "gs://", "hf://", "file://")
+
+
+class DamagedFileError(Exception):
+    """A packed file is truncated or corrupt; `kind` is its format, `unpack` unpacks it."""
+
+    def __init__(self, kind: str, unpack: str, reason: object) -> None:
+        super().__init__(str(reason))
+        self.kind = kind
+        self.unpack = unpack
+
+
+def find_files(path: str) -> list[str]:
+    """The files that a path names: a file, a folder of parts, or a pattern with `*`.
+
+    In a folder, files whose names begin with `_` or `.` are left out, as Spark's `_SUCCESS`.
+
+    Raises:
+        CatalogError: there are none, or the path is an address.
+    """
+    if path.startswith(_REMOTE):
+        raise CatalogError(f"{path} is an address: download the file, and give its path")
+    place = Path(path).expanduser()
+    if place.is_dir():
+        inside = sorted(x for x in place.iterdir() if x.is_file() and x.name[0] not in "._")
+        if not inside:
+            raise CatalogError(f"{path} is a folder without files; give the path of a file")
+        if len({_kind_of_name(x.name) for x in inside}) > 1:
+            names = ", ".join(x.name for x in inside[:3])
+            raise CatalogError(
+                f"{path} is a folder of files of several kinds ({names}, ...); give the path of a "
+                f"file in it, or a pattern such as '{path}/*{inside[0].suffix}'"
+            )
+        return [str(x) for x in inside]
+    if not place.exists() and glob.has_magic(path):
+        found = sorted(x for x in glob.glob(str(place)) if Path(x).is_file())
+        if found:
+            return found
+        raise CatalogError(f"{path} matches no file; give the path of the catalogue")
+    if not place.exists():
+        raise CatalogError(f"{path} does not exist; give the path of the catalogue")
+    return [str(place)]
+
+
+def _kind_of_name(name: str) -> str:
+    """The endings of a name, without the numbers of parts: `part-00001.csv.gz` gives `.csv.gz`."""
+    return "".join(x for x in Path(name).suffixes if not x[1:].isdigit())
+
+
+def read_bytes(path: str) -> Iterator[bytes]:
+    """Blocks of one file, unpacked, as UTF-8 where a mark says that it is UTF-16.
+
+    Raises:
+        CatalogError: the file cannot be opened, or its format is not read.
+        DamagedFileError: its packing is damaged.
+    """
+    blocks = _unpacked(path)
+    first = next(blocks, b"")
+    if first[_TAR_PLACE] == b"ustar":
+        raise CatalogError(f"{path} is a tar archive: unpack it with tar xf, and give a file of it")
+    encoding = _UTF16.get(first[:2])
+    if encoding is None:
+        if first:
+            yield first
+        yield from blocks
+        return
+    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+    yield decoder.decode(first[2:]).encode()
+    for block in blocks:
+        yield decoder.decode(block).encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
+def _unpacked(path: str) -> Iterator[bytes]:
+    try:
+        with open(path, "rb") as file:
+            start = file.peek(16)[:16]
+            for magic, (what, remedy) in _REFUSED.items():
+                if start.startswith(magic):
+                    raise CatalogError(f"{path} is {what}, which is not read here: {remedy}")
+            for magic, (kind, unpack) in _UNPACKERS.items():
+                if start.startswith(magic):
+                    yield from _checked(kind, unpack(file))
+                    return
+            while block := file.read(BLOCK_BYTES):
+                yield block
+    except (OSError, ValueError) as error:
+        if isinstance(error, CatalogError):
+            raise
+        raise CatalogError(f"{path} cannot be read ({error}); repair it or give another") from error
+
+
+_COMMANDS = {"gzip": "gzip -dc", "bz2": "bzip2 -dc", "xz": "xz -dc", "zstd": "zstd -dc"}
+_DAMAGE: tuple[type[Exception], ...] = (  # type: ignore[assignment]  # isal's stubs
+    EOFError,
+    lzma.LZMAError,
+    zstandard.ZstdError,
+    zipfile.BadZipFile,
+    isal_zlib.error,
+)
+
+
+def _checked(kind: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from blocks
+    except _DAMAGE as error:
+        raise DamagedFileError(kind, _COMMANDS.get(kind, "unzip -p"), error) from error
+    except OSError as error:
+        if kind != "bz2" or error.errno is not None:
+            raise
+        raise DamagedFileError(kind, _COMMANDS[kind], error) from error  # "Invalid data stream"
+
+
+def _gzip(file: BinaryIO) -> Iterator[bytes]:
+    """Blocks of a gzip file of one or several members; zeros may pad its end.
+
+    A decompressor of its own, since `igzip.open` loses up to a block of sound data when the file
+    breaks off, and with it the count of the records that can be rescued.
+    """
+    data = file.read(BLOCK_BYTES)
+    while data:
+        member = isal_zlib.decompressobj(wbits=16 + isal_zlib.MAX_WBITS)
+        while not member.eof:
+            if block := member.decompress(data, BLOCK_BYTES):
+                yield block
+            data = member.unconsumed_tail
+            if not data and len(block) < BLOCK_BYTES and not member.eof:
+                data = file.read(BLOCK_BYTES)
+                if not data:
+                    raise EOFError("the file ends in the middle")
+        data = (member.unused_data or file.read(BLOCK_BYTES)).lstrip(b"\0")
+
+
+def _by(open_file: Callable[[BinaryIO], BinaryIO]) -> Callable[[BinaryIO], Iterator[bytes]]:
+    """Blocks of what a library opens as a file."""
+
+    def blocks(file: BinaryIO) -> Iterator[bytes]:
+        with open_file(file) as unpacked:
+            while block := unpacked.read(BLOCK_BYTES):
+                yield block
+
+    return blocks
+
+
+def _zstd(file: BinaryIO) -> Iterator[bytes]:
+    """Blocks of a file of one or several frames.
+
+    The library's own reader of streams takes a truncated file for a complete one.
+    """
+    data = file.read(_ZSTD_BYTES)
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        while not frame.eof:
+            if block := frame.decompress(data):
+                yield block
+            data = frame.unused_data if frame.eof else file.read(_ZSTD_BYTES)
+            if not data and not frame.eof:
+                raise EOFError("the file ends in the middle")
+        data = data or file.read(_ZSTD_BYTES)
+
+
+def _zip(file: BinaryIO) -> Iterator[bytes]:
+    """The files of an archive one after the other, in the order of their names."""
+    with zipfile.ZipFile(file) as archive:
+        if "[Content_Types].xml" in archive.namelist():
+            raise CatalogError(f"{archive.filename} is a spreadsheet: save its table as CSV")
+        hidden = ("__MACOSX/", ".", "_")
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        names = sorted(name for name in names if not name.startswith(hidden))
+        if len({_kind_of_name(name) for name in names}) > 1:
+            raise CatalogError(
+                f"{archive.filename} holds files of several kinds ({', '.join(names[:3])}): unpack "
+                "it with unzip, and give the path of one"
+            )
+        for name in names:
+            if archive.getinfo(name).flag_bits & 1:
+                raise CatalogError(f"{archive.filename} is encrypted: unpack it with unzip")
+            last = b"\n"
+            with archive.open(name) as member:
+                while block := member.read(BLOCK_BYTES):
+                    yield block
+                    last = block[-1:]
+            if last != b"\n":
+                yield b"\n"
+
+
+_UNPACKERS = {
+    b"\x1f\x8b": ("gzip", _gzip),
+    **{b"BZh%d1AY&SY" % n: ("bz2", _by(bz2.open)) for n in range(1, 10)},  # type: ignore[arg-type]
+    b"\xfd7zXZ\0": ("xz", _by(lzma.open)),  # type: ignore[arg-type]
+    b"(\xb5/\xfd": ("zstd", _zstd),
+    b"PK\x03\x04": ("zip", _zip),
+}

@@ -1,0 +1,1 @@
+"""A page in the browser: neighbours of an item by several models and baselines, side by side."""

@@ -1,0 +1,19 @@
+"""Lists of edges with the options that the configuration gives."""
+
+from typing import Any
+
+from recsys_lab.readers.edges import EdgeSource
+
+
+def edge_source(
+    path: str, val_path: str | None = None, test_path: str | None = None, **options: Any
+) -> EdgeSource:
+    defaults = {
+        "max_bad_fraction": 0.0,
+        "columns": {},
+        "separator": None,
+        "comment": None,
+        "repeats": "once",
+        "undirected": False,
+    }
+    return EdgeSource(path, val_path, test_path, **(defaults | options))

@@ -1,0 +1,175 @@
+"""The lists and where they agree, against brute force on the files of the runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys_lab.serve.exhibits import Exhibits, UnknownError
+from recsys_lab.serve.side_by_side import NeighbourList, side_by_side
+from tests.serve.served_cases import ASKED, IDS, NUM_ITEMS, UNSCORED, write_served_run
+
+
+def adjacency(run: Path) -> np.ndarray:
+    pairs = pl.read_parquet(run / "embeddings" / "pairs.parquet")
+    matrix = np.zeros((NUM_ITEMS, NUM_ITEMS))
+    matrix[pairs["head"], pairs["tail"]] = pairs["weight"]
+    return matrix + matrix.T
+
+
+def model_scores(run: Path) -> np.ndarray:
+    table = pl.read_parquet(run / "embeddings" / "items.parquet")
+    scores = table["query"].to_numpy() @ table["key"].to_numpy().T
+    scores[:, ~table["scored"].to_numpy()] = np.nan
+    return scores
+
+
+def adamic_adar(run: Path) -> np.ndarray:
+    linked = adjacency(run) > 0
+    degree = linked.sum(0)
+    value = np.where(degree > 1, 1 / np.log(np.maximum(degree, 2)), 0)
+    return np.asarray(linked * value) @ linked.T
+
+
+def walk_proximity(run: Path) -> np.ndarray:
+    weights = adjacency(run)
+    step = weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
+    reach = step + step @ step + step @ step @ step
+    return np.asarray(reach + reach.T)
+
+
+def best(scores: np.ndarray, row: int, k: int, left_out: np.ndarray) -> np.ndarray:
+    values = np.delete(scores[row], [row, *left_out])
+    values = values[~np.isnan(values) & (values != 0)]
+    return np.sort(values)[::-1][:k]
+
+
+def ids_of(found: NeighbourList) -> list[str]:
+    return [entry.shown.item for entry in found.entries]
+
+
+@pytest.mark.parametrize("not_known", [False, True])
+@pytest.mark.parametrize(
+    ("place", "run", "scores"),
+    [(0, 0, model_scores), (1, 1, model_scores), (2, 0, adamic_adar), (3, 0, walk_proximity)],
+)
+def test_a_list_holds_the_items_with_the_best_scores(
+    exhibits: Exhibits,
+    runs: list[Path],
+    place: int,
+    run: int,
+    scores: Callable[[Path], np.ndarray],
+    not_known: bool,
+) -> None:
+    for row in (IDS.index(ASKED), 7, 11):
+        found = side_by_side(exhibits.runs, exhibits.sources, IDS[row], 8, not_known).lists[place]
+        known = np.flatnonzero(adjacency(runs[run])[row]) if not_known else np.empty(0, int)
+        values = scores(runs[run])
+        others = [IDS.index(item) for item in ids_of(found)]
+        assert not {*others} & {row, *known}
+        assert values[row, others] == pytest.approx(best(values, row, 8, known), rel=1e-4)
+        assert [entry.score for entry in found.entries] == pytest.approx(values[row, others], 1e-4)
+        assert [entry.rank for entry in found.entries] == list(range(1, len(others) + 1))
+        assert len({*others}) == len(others) > 4
+
+
+def test_agreement_is_what_the_lists_have_in_common(exhibits: Exhibits) -> None:
+    found = side_by_side(exhibits.runs, exhibits.sources, ASKED, 10, False)
+    lists = {one.number: ids_of(one) for one in found.lists}
+    assert list(lists) == [1, 2, 3, 4]
+    for one in found.lists:
+        others = {n: len({*lists[one.number]} & {*lists[n]}) for n in lists if n != one.number}
+        assert one.common == others
+        for entry in one.entries:
+            item = entry.shown.item
+            places = {n: ids.index(item) + 1 for n, ids in lists.items() if item in ids}
+            assert entry.places == places
+    held = [sum(item in ids for ids in lists.values()) for item in set().union(*lists.values())]
+    assert found.agreement is not None
+    assert found.agreement.in_all == held.count(4)
+    assert found.agreement.in_one == held.count(1)
+    assert found.agreement.in_several == held.count(2) + held.count(3)
+    assert held.count(4) > 0 < held.count(1)  # the case shows both
+
+
+def test_relations_are_those_of_training(exhibits: Exhibits, runs: list[Path]) -> None:
+    names, seen = ["also_bought", "bought_together"], set()
+    for row in range(4):
+        linked = adjacency(runs[0])[row] > 0
+        for found in side_by_side(exhibits.runs, exhibits.sources, IDS[row], 39, False).lists:
+            for entry in found.entries:
+                other = IDS.index(entry.shown.item)
+                mask = (row + other) // 4 % 4
+                wanted = [name for bit, name in enumerate(names) if mask >> bit & 1]
+                assert entry.relations == (wanted if linked[other] else None)
+                seen.add(str(entry.relations))
+    assert len(seen) == 5
+
+
+def test_an_item_without_score_is_answered_by_a_sentence(exhibits: Exhibits) -> None:
+    found = side_by_side(exhibits.runs, exhibits.sources, UNSCORED, 10, False)
+    assert [one.entries for one in found.lists] == [[]] * 4
+    assert found.agreement is None
+    assert found.lists[0].message.startswith("No score: no training pair holds it")
+    assert found.lists[2].message == "No training pair holds this item."
+
+
+def test_catalogues_may_overlap(runs: list[Path], tmp_path: Path) -> None:
+    """Items are matched by their ids; titles come from where there are some."""
+    fewer = [item for item in IDS if item != "item03"]
+    other = write_served_run(tmp_path / "other", 3, fewer, titles=False, split="split-b")
+    exhibits = Exhibits.open([other, runs[0]])
+    assert [source.key for source in exhibits.sources] == [
+        "0", "1", "adamic_adar-0", "walk_proximity-0", "adamic_adar-1", "walk_proximity-1",
+    ]  # fmt: skip
+    found = side_by_side(exhibits.runs, exhibits.sources, ASKED, 10, False)
+    titles = {e.shown.item: e.shown.title for one in found.lists for e in one.entries}
+    row = IDS.index("item20")
+    assert found.lists[0].entries
+    assert exhibits.item("item20").title == f"Blue lamp number {row}"
+    assert all(titles[item] for item in titles if IDS.index(item) % 7)
+    absent = side_by_side(exhibits.runs, exhibits.sources, "item03", 10, False)
+    assert absent.lists[0].message == "The catalogue of this run does not hold the item."
+    assert absent.lists[1].entries
+
+
+def test_names_and_figures_come_from_the_run(exhibits: Exhibits) -> None:
+    assert [source.name for source in exhibits.sources] == [
+        "skipgram", "mf_pairs", "Adamic-Adar", "walk proximity",
+    ]  # fmt: skip
+    figures = [source.figures["NDCG@10"] for source in exhibits.sources]
+    assert figures == pytest.approx([0.21, 0.22, 0.2, 0.15])
+
+
+def test_a_file_of_vectors_is_served(runs: list[Path], tmp_path: Path) -> None:
+    """Without titles, pairs and figures."""
+    vectors = np.array([[1, 0], [3, 1], [0, 2]], np.float32)
+    column = pl.Series("vector", vectors, dtype=pl.Array(pl.Float32, 2))
+    pl.DataFrame({"item": ["b", "a", "c"], "vector": column}).write_parquet(
+        tmp_path / "mine.parquet"
+    )
+    exhibits = Exhibits.open([tmp_path / "mine.parquet", runs[0]])
+    assert [source.key for source in exhibits.sources] == [
+        "0",
+        "1",
+        "adamic_adar",
+        "walk_proximity",
+    ]
+    assert (exhibits.runs[0].name, exhibits.runs[0].folder) == ("mine", "mine")
+    assert exhibits.sources[0].figures == {"NDCG@10": None, "HR@10": None}
+    found = side_by_side(exhibits.runs, exhibits.sources, "a", 5, True).lists
+    assert ids_of(found[0]) == ["b", "c"]
+    assert [entry.score for entry in found[0].entries] == [3.0, 2.0]
+    assert found[1].message == "The catalogue of this run does not hold the item."
+
+
+def test_unknown_lists_are_refused(exhibits: Exhibits) -> None:
+    assert [s.key for s in exhibits.chosen(["adamic_adar", "0"])] == ["0", "adamic_adar"]
+    with pytest.raises(UnknownError, match="There is no list '9'; there are 0, 1, adamic_adar"):
+        exhibits.chosen(["9"])
+    with pytest.raises(UnknownError, match="There is no run 2; there are 0 to 1"):
+        exhibits.of_run(2, "model")
+    with pytest.raises(UnknownError, match="There is no 'x' of run 1; there are model, adamic_ad"):
+        exhibits.of_run(1, "x")

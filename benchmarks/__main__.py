@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks import end_to_end, evaluate, neighbours, prepare, read, train, walks
+from benchmarks import add, end_to_end, evaluate, neighbours, prepare, read, train, walks
 from benchmarks.harness import Comparison, Contender, show, stage_table
 from benchmarks.inputs import SIZES, Inputs
 from recsys_lab.compute.threads import usable_cores
@@ -22,6 +22,7 @@ COMMANDS: dict[str, ModuleType] = {
     "evaluate": evaluate,
     "neighbours": neighbours,
     "end_to_end": end_to_end,
+    "add": add,
 }
 
 

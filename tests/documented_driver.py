@@ -31,7 +31,7 @@ def fill(argument: str) -> str:
 
 def with_item(arguments: list[str]) -> list[str]:
     """The arguments of `similar` with an item of the run in place of the one after the run."""
-    place = next(n for n, word in enumerate(arguments) if word in ("RUN", "latest"))
+    place = next((n for n, word in enumerate(arguments) if word in ("RUN", "latest")), 1)
     embeddings = Embeddings.load(fill("RUN"))
     item = embeddings.ids.filter(embeddings.items["scored"])[0]
     return [*arguments[: place + 1], item, *arguments[place + 2 :]]

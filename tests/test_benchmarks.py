@@ -26,6 +26,8 @@ COMMANDS = {
     "train": ["--only", "fused", "naive", "gensim", "--rates", "0.1", "--alphas", "0.05",
               "--epochs", "1"],
     "end_to_end": ["--overrides", "evaluation.replicates=2"],
+    "add": ["--only", "full", "with pairs", "--overrides", "trainer.max_epochs=1",
+            "model.embedding_dim=16"],
 }  # fmt: skip
 
 

@@ -48,6 +48,7 @@ def stage(tmp_path: Path) -> Path:
     """A folder with the files that the commands name."""
     for name in ("meta_Beauty.json.gz", "FILE"):
         write_synthetic(str(tmp_path / name), 300, 0)
+    write_synthetic(str(tmp_path / "new_items.json.gz"), 320, 0)
     edges = [(a, a + step) for a in range(200) for step in (1, 2, 3, 5, 8)]
     lines = [f"i{a:03d},i{b:03d}" for a, b in edges]
     for name in ("train.csv", "a, b.csv"):

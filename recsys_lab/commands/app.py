@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from recsys_lab.commands.add import add
 from recsys_lab.commands.embed import embed
 from recsys_lab.commands.export import export
 from recsys_lab.commands.import_ import import_
@@ -21,7 +22,7 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (similar, serve, neighbours, export, map, embed, report):
+for command in (similar, serve, map, neighbours, add, export, embed, report):
     app.command()(command)
 app.command("import")(import_)
 

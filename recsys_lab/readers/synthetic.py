@@ -61,7 +61,7 @@ class SyntheticSource:
     def __post_init__(self) -> None:
         """Check every option."""
         _check(self.num_items, self.seed, self.list_scale)
-        self._reader("unwritten")
+        self.reader("unwritten")
 
     @property
     def files(self) -> dict[str, str]:
@@ -73,9 +73,10 @@ class SyntheticSource:
         with tempfile.TemporaryDirectory(prefix="recsys_lab_") as folder:
             path = str(Path(folder) / "synthetic.json.gz")
             write_synthetic(path, self.num_items, self.seed, self.list_scale)
-            return self._reader(path).read()
+            return self.reader(path).read()
 
-    def _reader(self, path: str) -> AmazonSource:
+    def reader(self, path: str) -> AmazonSource:
+        """What reads a file as this catalogue is read."""
         return AmazonSource(
             path=path,
             relation_weights=self.relation_weights,

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -37,9 +38,18 @@ def embed(folder: str | Path) -> Path:
         raise VectorsError(f"{folder} is not the folder of a finished run: {run.problem}")
     checkpoints = sorted((folder / "checkpoints").glob("best*.ckpt"))
     checkpoint = checkpoints[0] if checkpoints else run.config.get("ckpt_path")
-    register_resolvers()
-    stored = OmegaConf.merge(_SINCE, OmegaConf.load(folder / CONFIG))
-    experiment = assemble(check_configuration(stored))  # type: ignore[arg-type]
+    experiment = assemble(stored_configuration(folder))
     prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     return load(prepared, experiment, folder, checkpoint).save_embeddings(metrics)
+
+
+def stored_configuration(folder: Path) -> dict[str, Any]:
+    """The configuration of a run, of an earlier version, too; checked.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    register_resolvers()
+    stored = OmegaConf.merge(_SINCE, OmegaConf.load(folder / CONFIG))
+    return check_configuration(stored)  # type: ignore[arg-type]

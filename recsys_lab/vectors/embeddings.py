@@ -29,6 +29,7 @@ from recsys_lab.vectors.store import (
 )
 
 if TYPE_CHECKING:
+    from recsys_lab.vectors.encode import EncodedItem
     from recsys_lab.vectors.known_pairs import KnownPairs
     from recsys_lab.vectors.screen import KeyScreen
 
@@ -282,6 +283,34 @@ class Embeddings:
 
         wishes = Wishes(not_known=not_known, diversity=diversity)
         return similar_items(self, self.index(items), k, wishes)
+
+    def encode(
+        self,
+        *,
+        brand: str | None = None,
+        categories: Sequence[Sequence[str]] | Sequence[str] | None = None,
+        price: float | str | None = None,
+        title: str | None = None,
+    ) -> "EncodedItem":
+        """The vectors of an item that the run does not have, from its side information.
+
+        They are those that the model gives to a cold item with these values. Values are cleaned as
+        those of a catalogue. Values that training never met are left out, with a warning, and named
+        in the result. `search.top_k` finds neighbours with the query.
+
+        Args:
+            brand: the maker.
+            categories: paths of labels, the broadest first, or one path.
+            price: in dollars; a number or text such as "$9.99".
+            title: the title.
+
+        Raises:
+            VectorsError: the model has no side information or was not trained on a given field, or
+                training met none of the values.
+        """
+        from recsys_lab.vectors.encode import encode_item
+
+        return encode_item(self, brand=brand, categories=categories, price=price, title=title)
 
     def find(self, text: str) -> pl.DataFrame:
         """The items that an id or words of a title name, the best first (`lookup.find_rows`).

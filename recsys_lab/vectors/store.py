@@ -7,6 +7,7 @@
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,13 @@ VECTOR_COLUMNS = ("vector", "query", "key")
 WEIGHT_COLUMNS = ("center_weights", "context_weights")
 
 _ROWS = 8192  # of a row group: one row is read without the others
+_PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "row_group_size": _ROWS,
+    "statistics": False,
+    "maintain_order": True,
+}
 
 
 class SideInfo(NamedTuple):
@@ -160,11 +168,24 @@ def _sink(table: tuple[pl.Schema, Callable[[], Iterator[pl.DataFrame]]], path: P
         for frame in frames():
             yield frame if with_columns is None else frame.select(with_columns)
 
-    register_io_source(source, schema=schema).sink_parquet(
-        path,
-        compression="zstd",
-        compression_level=1,
-        row_group_size=_ROWS,
-        statistics=False,
-        maintain_order=True,
-    )
+    register_io_source(source, schema=schema).sink_parquet(path, **_PARQUET)
+
+
+def extend_embeddings(folder: Path, parent: Path, content: Content) -> None:
+    """Write a folder atomically that holds the items of another one and, behind them, new ones.
+
+    Args:
+        folder: it is written.
+        parent: the other one; its rows of items and its values are taken as they are.
+        content: of the new items; its pairs and info are those of the whole folder.
+    """
+    with atomic_folder(folder) as part:
+        _sink(_item_frames(content), part / "new")
+        both = [pl.scan_parquet(parent / ITEMS), pl.scan_parquet(part / "new")]
+        pl.concat(both, how="diagonal_relaxed").sink_parquet(part / ITEMS, **_PARQUET)
+        (part / "new").unlink()
+        content.pairs.write_parquet(part / PAIRS, compression="zstd", compression_level=1)
+        if (parent / VALUES).is_file():
+            shutil.copyfile(parent / VALUES, part / VALUES)
+        text = json.dumps(dict(content.info), indent=2, sort_keys=True, allow_nan=False)
+        (part / INFO).write_text(text, encoding="utf-8")

@@ -1,0 +1,58 @@
+"""`recsys-lab add RUN FILE`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def add(
+    run: Annotated[
+        Path, typer.Argument(help="folder of a run, or of its embeddings", show_default=False)
+    ],
+    file: Annotated[
+        Path,
+        typer.Argument(help="new items, in the form of the run's catalogue", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="folder to write; default: embeddings_added/FILE in the run", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Give vectors to new items, from side information and pairs, without training again."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from recsys_lab.config.targets import ConfigurationError
+    from recsys_lab.results.latest_run import resolve_run
+    from recsys_lab.run import add as room
+    from recsys_lab.vectors.errors import VectorsError
+
+    try:
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("new items", total=None)
+            done = room.add(
+                resolve_run(run),
+                file,
+                out,
+                lambda steps, total: bar.update(task, completed=steps, total=total),
+            )
+    except ConfigurationError as error:
+        raise VectorsError(str(error)) from error
+    typer.echo(f"{file}: {done.account}", err=True)
+    words = {"pairs": "from pairs", "side information": "from side information"}
+    made = [
+        f"{count:,} {words.get(source, 'without a vector')}"
+        for source, count in done.counts.items()
+        if count
+    ]
+    typer.echo(f"{sum(done.counts.values()):,} new items: {', '.join(made)}", err=True)
+    typer.echo(
+        f"{done.num_known:,} items were there before, their vectors stay; "
+        f"{done.num_pairs:,} new pairs",
+        err=True,
+    )
+    typer.echo(done.folder)

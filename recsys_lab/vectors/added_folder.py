@@ -1,0 +1,86 @@
+"""The folder of embeddings that holds the items of a run and new ones."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from recsys_lab.vectors.adding import NOTHING, PAIRS, SIDE_INFORMATION, AddedItems
+from recsys_lab.vectors.errors import VectorsError
+from recsys_lab.vectors.new_items import NewItems
+from recsys_lab.vectors.store import INFO, Content, SideInfo, extend_embeddings
+
+if TYPE_CHECKING:
+    from recsys_lab.vectors.embeddings import Embeddings
+
+COLUMN = "added"  # what the vector of an added item is made from; null for items of the run
+
+
+def write_added(
+    embeddings: "Embeddings", new: NewItems, added: AddedItems, folder: Path
+) -> dict[str, int]:
+    """Write the items of a run and the new ones behind them; returns how many have which source.
+
+    An added item is `seen` if it was folded in by its pairs.
+
+    Raises:
+        VectorsError: the folder holds the embeddings that are added to, or something else.
+    """
+    check_folder(embeddings, folder)
+    is_folded = added.source == PAIRS
+    items = new.items.with_columns(
+        num_pairs=pl.Series(added.num_pairs.astype(np.int32)),
+        seen=pl.Series(is_folded),
+        added=pl.Series(added.source, dtype=pl.String),
+    )
+    pairs = pl.DataFrame(
+        {
+            "head": new.pairs.heads,
+            "tail": new.pairs.tails,
+            "weight": new.pairs.weights,
+            "relations": new.relations,
+        }
+    )
+    counts = {
+        name: int((added.source == name).sum()) for name in (PAIRS, SIDE_INFORMATION, NOTHING)
+    }
+    side_info = None
+    if added.weights is not None:
+        side_info = SideInfo(embeddings.values, *added.weights)
+    content = Content(
+        items,
+        added.source != NOTHING,
+        added.tables,
+        pl.concat([embeddings.pairs, pairs]).sort("head", "tail"),
+        _info(embeddings, counts, folder),
+        side_info,
+    )
+    extend_embeddings(folder, embeddings.folder, content)
+    return counts
+
+
+def check_folder(embeddings: "Embeddings", folder: Path) -> None:
+    """Refuse a folder that must not be written over."""
+    if folder.resolve() == embeddings.folder.resolve():
+        raise VectorsError(f"{folder} holds the embeddings that are added to: choose another --out")
+    if folder.exists() and not (folder / INFO).is_file():
+        raise VectorsError(f"{folder} exists and holds no embeddings: choose another --out")
+
+
+def _info(embeddings: "Embeddings", counts: dict[str, int], folder: Path) -> dict[str, Any]:
+    """What the folder says of itself; how the run was measured stays with its parent."""
+    parent = {
+        "folder": os.path.relpath(embeddings.folder.resolve(), folder.resolve()),
+        "num_items": len(embeddings),
+        "metrics": embeddings.info.get("metrics", {}),
+    }
+    scored = embeddings.info["num_scored"] + counts[PAIRS] + counts[SIDE_INFORMATION]
+    return dict(embeddings.info) | {
+        "parent": parent,
+        "metrics": {},
+        "added": counts,
+        "num_items": len(embeddings) + sum(counts.values()),
+        "num_scored": scored,
+    }

@@ -180,7 +180,9 @@ def _obtain(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
     try:
         manifest = write(part)
         manifest["files"] = {path.name: _hash_file(path) for path in sorted(part.iterdir())}
+        manifest["digest"] = _key(manifest)
         (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
+        part.chmod(0o777 & ~_umask())  # other users of a shared folder may read it
         for path in part.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -197,11 +199,20 @@ def _obtain(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
     return final
 
 
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def _is_sound(folder: Path) -> bool:
-    files = json.loads((folder / "manifest.json").read_text())["files"]
+    """Whether the folder, its manifest included, is as it was written."""
     try:
-        return all(_hash_file(folder / name) == digest for name, digest in files.items())
-    except CatalogError:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        digest = manifest.pop("digest")
+        files = manifest["files"].items()
+        return digest == _key(manifest) and all(_hash_file(folder / n) == h for n, h in files)
+    except (CatalogError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 

@@ -1,6 +1,7 @@
 """Checks of the composed configuration, before any data is read: keys, types and targets."""
 
 import difflib
+import math
 import secrets
 import types
 from collections.abc import Iterable, Mapping, Sequence
@@ -181,7 +182,8 @@ def _matches(value: Any, hint: Any) -> bool:
     if hint is None or hint is type(None):
         return value is None
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint in (str, bool):
@@ -201,7 +203,7 @@ def _describe(hint: Any) -> str:
         return " or ".join(dict.fromkeys(_describe(argument) for argument in arguments))
     if hint is type(None):
         return "null"
-    names = {int: "an integer", float: "a number", str: "text", bool: "true or false"}
+    names = {int: "an integer", float: "a finite number", str: "text", bool: "true or false"}
     if hint in names:
         return names[hint]
     if origin is not None and issubclass(origin, Mapping):

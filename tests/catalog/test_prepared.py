@@ -265,3 +265,30 @@ def test_given_pairs_come_through(tmp_path: Path) -> None:
     }
     again = prepare(source, OPTIONS, tmp_path / "prepared")
     assert again.split_hash == data.split_hash
+
+
+@pytest.mark.parametrize("kind", ["catalogs", "splits"])
+def test_a_damaged_manifest_heals(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = prepare(PLANTED, OPTIONS, tmp_path)
+    path = next((tmp_path / kind).glob("*/manifest.json"))
+    content = path.read_text()
+    damages = ["", "{", "[]", "null", "1", "{}", '{"files": 1}', content[:-9], "\x00" * 9]
+    damages += [content.replace('"files"', '"filez"'), content.replace("0", "1", 1)]
+    for damage in damages:
+        caplog.clear()
+        path.write_text(damage)
+        assert prepare(PLANTED, OPTIONS, tmp_path).split_hash == whole.split_hash
+        assert "is damaged, built again" in caplog.text, damage[:20]
+        assert path.read_text() == content
+
+
+def test_other_users_may_read_what_is_prepared(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        prepare(PLANTED, OPTIONS, tmp_path)
+    finally:
+        os.umask(before)
+    for folder in (*tmp_path.glob("catalogs/*"), *tmp_path.glob("splits/*")):
+        assert folder.stat().st_mode & 0o777 == 0o755

@@ -53,7 +53,7 @@ def test_every_target_exists_and_takes_what_is_set(path: Path) -> None:
         ("model.embedding_dim=abc", "model.embedding_dim must be an integer, got 'abc'"),
         ("model.embedding_dim=1.5", "model.embedding_dim must be an integer, got 1.5"),
         ("seed=true", "seed must be an integer, got True"),
-        ("optimizer.lr=abc", "optimizer.lr must be a number, got 'abc'"),
+        ("optimizer.lr=abc", "optimizer.lr must be a finite number, got 'abc'"),
         ("model.score=euclid", "must be cosine or dot or center_context, got 'euclid'"),
         ("split.negatives=[popular]", "split.negatives must be a list"),
         ("train=1", "train must be true or false, got 1"),
@@ -69,6 +69,8 @@ def test_every_target_exists_and_takes_what_is_set(path: Path) -> None:
         ("+data.seed=2", "unknown key 'data.seed'"),
         ("~model.score", "model.score is needed"),
         ("model._target_=os.system", "model._target_ must be one of this project's"),
+        ("schedule.final=nan", "schedule.final must be a finite number, got nan"),
+        ("model.l2=inf", "model.l2 must be a finite number"),
         ("catalog.relation_weights.also_bought=much", "catalog.relation_weights must be"),
     ],
 )

@@ -83,6 +83,7 @@ class SequenceDataModule(_BatchDataModule):
         walks = 1 if walks_per_batch is None else walks_per_batch
         check_at_least(1, num_negatives=num_negatives, num_shared=num_shared, walks_per_batch=walks)
         check_at_least(2 if negatives == "in_batch" else 1, walks_per_group=walks_per_group)
+        check_at_least(0, num_workers=num_workers)
         self._seed = seed
         self.source = source
         self.frequencies = frequencies = source.frequencies
@@ -174,6 +175,7 @@ class PairDataModule(_BatchDataModule):
     ) -> None:
         super().__init__()
         check_at_least(1, batch_size=batch_size, num_negatives=num_negatives)
+        check_at_least(0, num_workers=num_workers)
         self._seed = seed
         train = split.train
         self._ends = train.ids.astype(np.int64)

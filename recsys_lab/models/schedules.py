@@ -7,6 +7,8 @@ current epoch. A formula of the step is right after a resume, too.
 import math
 from collections.abc import Callable
 
+from recsys_lab.compute.checks import check_at_least
+
 Schedule = Callable[[float, float], float]
 
 
@@ -17,6 +19,7 @@ def constant(progress: float, epoch_progress: float) -> float:
 
 def linear(progress: float, epoch_progress: float, *, final: float) -> float:
     """A straight line from the base rate to `final` times it, as word2vec does."""
+    check_at_least(0, final=final)
     return 1.0 - (1.0 - final) * progress
 
 
@@ -25,6 +28,7 @@ def cosine(progress: float, epoch_progress: float, *, final: float) -> float:
 
     Loshchilov and Hutter, SGDR (ICLR 2017), equation 5, without restarts.
     """
+    check_at_least(0, final=final)
     return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 

@@ -28,6 +28,7 @@ from recsys_lab.report.summary import print_summary
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import Experiment, call_with, fit, load
+from recsys_lab.run.rehearsal import rehearse
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,9 @@ def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:
         raise ConfigurationError(f"ckpt_path: there is no file {checkpoint}")
     experiment = assemble(configuration)
     choose_threads(experiment.num_threads)  # of reading, too
+    if train:
+        with named(_arguments(configuration, *_USED_IN_FIT, "schedule", "trainer")):
+            rehearse(experiment, configuration)
     with named(_arguments(configuration, "catalog", "split")):
         prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     with named(_arguments(configuration, *_USED_IN_FIT)):

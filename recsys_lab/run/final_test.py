@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recsys_lab.compute.checks import check_at_least
 from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.evaluation.baselines import BASELINES, TrainingData
 from recsys_lab.evaluation.intervals import (
@@ -46,6 +47,7 @@ class FinalTest:
     replicates: int
 
     def __post_init__(self) -> None:
+        check_at_least(1, max_scores=self.max_scores)
         if self.replicates < 0 or self.replicates == 1:
             raise ValueError(f"replicates must be 0 or >= 2, got {self.replicates}")
         if not self.ks or min(self.ks) < 1:

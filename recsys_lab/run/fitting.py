@@ -263,6 +263,13 @@ def load(
     return Fitted(prepared, experiment, task, Path(folder), data, measured)
 
 
+def check_monitor(monitor: str, curve: LearningCurve) -> None:
+    """Refuse a monitored metric that the curve does not have."""
+    known = [name for name in curve.columns if name.startswith("val/")]
+    if monitor not in known:
+        raise ValueError(f"monitor must be one of {', '.join(known)}, got {monitor}")
+
+
 def build_task(prepared: PreparedData, experiment: Experiment) -> EmbeddingTask:
     """The LightningModule of an experiment, untrained."""
     identity = {
@@ -315,9 +322,7 @@ def _train(
     """Train, then load the best checkpoint into the task; returns the curve and the best metric."""
     module, pairs = build_data(data, experiment), data.evaluation_pairs("val")
     curve = experiment.curve(pairs=pairs, folder=folder, seed=experiment.split.seed)
-    known = [name for name in curve.columns if name.startswith("val/")]
-    if experiment.monitor not in known:
-        raise ValueError(f"monitor must be one of {', '.join(known)}, got {experiment.monitor}")
+    check_monitor(experiment.monitor, curve)
     best = BestCheckpoint(folder / "checkpoints", experiment.monitor)
     logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
     callbacks: list[Callback] = [curve, best, StopOnSignal(folder / "checkpoints" / "last.ckpt")]

@@ -1,0 +1,64 @@
+"""Mistakes of range and of combination show before any data is read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from recsys_lab.config.configuration import check_configuration, register_resolvers
+from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.run.experiment import assemble
+from recsys_lab.run.rehearsal import rehearse
+from tests.run_cases import ROOT
+
+PRESETS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
+
+
+def rehearsed(*words: str) -> None:
+    register_resolvers()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        configuration: dict[str, Any] = check_configuration(compose("config", overrides=[*words]))
+    rehearse(assemble(configuration), configuration)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_passes(preset: str) -> None:
+    rehearsed(f"experiment={preset}")
+
+
+def test_what_reads_other_files_passes(tmp_path: Path) -> None:
+    rehearsed("data/source=stored_walks", "data.source.path=nowhere.npy")
+    rehearsed("data/source=sequence_file", "data.source.path=nowhere")
+    (tmp_path / "vectors.txt").touch()
+    rehearsed("model=external", f"vectors={tmp_path}/vectors.txt")
+    rehearsed("monitor=val/auc/given/all", "catalog=edges", "catalog.path=nowhere")
+    rehearsed("model=skipgram_side_info", "model.fields=[category_7,brand]")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("data.window=0", "window must be >= 1, got 0"),
+        ("data.source.walk_length=1", "walk_length must be >= 2, got 1"),
+        ("data.num_workers=-1", "num_workers must be >= 0, got -1"),
+        ("data=pairs data.batch_size=0", "batch_size must be >= 1, got 0"),
+        ("model.embedding_dim=-4", "embedding_dim must be >= 1, got -4"),
+        ("model=mf model.l2=-1", "l2 must be >= 0, got -1"),
+        ("curve.every_n_batches=0", "every_n_batches must be >= 1, got 0"),
+        ("evaluation.max_scores=-1", "max_scores must be >= 1, got -1"),
+        ("schedule.final=-1", "final must be >= 0, got -1"),
+        ("trainer.max_epochs=-3", "max_epochs must be"),
+        ("+trainer.gradient_clip_val=1.0", "gradient_clip_val is not supported, got 1.0"),
+        ("monitor=val/nothing", "monitor must be one of val/auc/uniform/all, .*, got val/nothing"),
+    ],
+)
+def test_a_mistake_is_named(words: str, message: str) -> None:
+    with pytest.raises((ValueError, ConfigurationError), match=message):
+        rehearsed(*words.split())
+
+
+def test_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rehearsed("experiment=skipgram")
+    assert not list(tmp_path.iterdir())

@@ -126,7 +126,7 @@ def test_another_seed_gives_others_on_the_same_split(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["catalog=amazon", "catalog.path=nowhere.json.gz"], "cannot read nowhere.json.gz"),
+        (["catalog=amazon", "catalog.path=nowhere.json.gz"], "nowhere.json.gz does not exist"),
         (["data.window=0"], "window must be >= 1, got 0"),
         (["trainer.accelerator=tpu"], "trainer.accelerator=tpu"),
         (["monitor=val/foo"], "monitor must be one of val/auc/uniform/all"),

@@ -8,7 +8,8 @@ import typer
 
 def add(
     run: Annotated[
-        Path, typer.Argument(help="folder of a run, or of its embeddings", show_default=False)
+        Path,
+        typer.Argument(help="folder of a run, or of its embeddings, or latest", show_default=False),
     ],
     file: Annotated[
         Path,
@@ -18,6 +19,13 @@ def add(
         Path | None,
         typer.Option(
             help="folder to write; default: embeddings_added/FILE in the run", show_default=False
+        ),
+    ] = None,
+    max_bad_fraction: Annotated[
+        float | None,
+        typer.Option(
+            help="largest share of lines that cannot be used; default: that of the run",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -39,9 +47,11 @@ def add(
                 file,
                 out,
                 lambda steps, total: bar.update(task, completed=steps, total=total),
+                max_bad_fraction,
             )
-    except ConfigurationError as error:
-        raise VectorsError(str(error)) from error
+    except (ConfigurationError, ValueError) as error:
+        remedy = str(error).replace("max_bad_fraction=", "--max-bad-fraction")
+        raise VectorsError(remedy) from error
     typer.echo(f"{file}: {done.account}", err=True)
     words = {"pairs": "from pairs", "side information": "from side information"}
     made = [

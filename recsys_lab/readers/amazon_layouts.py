@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 
 from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.readers import opening
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.lines import read_blocks, read_chunks
 from recsys_lab.readers.literals import parse_line
@@ -52,10 +53,10 @@ def read_records(path: str) -> Iterator[bytes | None]:
                 isinstance(x, dict) for x in record.values()
             )
             return _objects(again, 1) if nested and record else read_blocks(path)
-        is_begun = line in (b"{", b"[") or line.endswith((b"{", b"[", b",")) or b"\n" not in first
+        is_begun = line == b"{" or (b"\n" not in first and len(first) >= opening.BLOCK_BYTES)
         if is_begun and _OF_IDS.match(first):
             return _objects(again, 1)
-        # A damaged first record is one bad line; the beginning of a pretty-printed one is short.
+        # Pretty-printed JSON begins with a brace alone; another first line is one bad record.
         return _objects(again, 0) if is_begun else read_blocks(path)
     header = line[:_MOST_HEADER].decode(errors="replace").replace('"', "").split(",")
     if set(_IDS) & {name.strip() for name in header}:

@@ -25,6 +25,7 @@ _RANKS = {  # name -> role, and how sure it is: of two names of one role the fir
 _SECOND_IDS = frozenset({"item", "item_id", "asin", "product", "product_id", "itemid", "movieid"})
 _INDEX_NAMES = frozenset({"", "unnamed: 0", "index", "id", "rowid", "row"})
 _FEWEST_ROWS = 10  # that a header is told by the form of
+_FEWEST_ALIKE = 2  # the same, where all have one form
 _MOST_TYPES = 8
 
 
@@ -83,10 +84,15 @@ def find_columns(sample: Sample, said: Mapping[str, str | int]) -> Columns:
     shift = num_columns - len(header) if header is not None else 0  # row names of R
     named = [""] * shift + [_plain(cell) for cell in header or []]
     used = [k for k in range(num_columns) if any(row[k].strip() for row in data)] or [0, 1]
-    roles = _by_user(sample, said, named, num_columns) or _by_name(named, data)
+    by_user = _by_user(sample, said, named, num_columns)
     warnings: list[str] = []
-    if roles is None:
-        roles = _by_place(sample, used, named, data, warnings)
+    if "source" in by_user:
+        roles = by_user
+    else:
+        others = [place for place in used if place not in by_user.values()]
+        roles = _by_name(named, data) or _by_place(sample, others, named, data, warnings)
+        roles = {role: place for role, place in roles.items() if place not in by_user.values()}
+        roles |= by_user
     found = Columns(num_columns, roles, None if header is None else sample.lines[0])
     found.warnings = warnings
     _look_at_cells(found, data)
@@ -115,21 +121,26 @@ def _find_header(
     place = said.get("weight", 3)
     weight = place - 1 if isinstance(place, int) and 0 < place <= len(first) else 2
     value = first[weight] if len(first) > weight else ""
-    if is_number(value):
+    if is_number(value, decimal_comma=True):
         return None
     if _roles_of(names):
         return first
-    numbers = sum(is_number(row[weight]) for row in others) if num_columns > weight else 0
+    cells = [row[weight] for row in others if num_columns > weight]
+    numbers = sum(is_number(cell, decimal_comma=True) for cell in cells)
     if value and 2 * numbers > len(others):
         return first
     return first if _differs_in_form(first, others) else None
 
 
 def _differs_in_form(first: list[str], others: list[list[str]]) -> bool:
-    """Whether the first two cells have another form than all below, and occur nowhere else."""
-    if len(others) < _FEWEST_ROWS:
-        return False
+    """Whether the first two cells have another form than all below, and occur nowhere else.
+
+    Of few rows only if all below have one form.
+    """
     below = {cell for row in others for cell in row[:2]}
+    forms = {_form(cell) for cell in below}
+    if len(others) < _FEWEST_ROWS and not (len(others) >= _FEWEST_ALIKE and len(forms) == 1):
+        return False
     return all(
         cell not in below and _form(cell) not in {_form(row[k]) for row in others}
         for k, cell in enumerate(first[:2])
@@ -169,10 +180,8 @@ def _point(cell: str) -> str:
 
 def _by_user(
     sample: Sample, said: Mapping[str, str | int], named: Sequence[str], num_columns: int
-) -> dict[str, int] | None:
-    if not said:
-        return None
-    roles = {}
+) -> dict[str, int]:
+    roles: dict[str, int] = {}
     for role, name in said.items():
         if isinstance(name, int) or (name.isdecimal() and name not in named):
             place = int(name) - 1

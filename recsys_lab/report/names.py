@@ -13,7 +13,18 @@ _NOT_SETTINGS = (
     "catalog.val_path",
     "catalog.test_path",
     "vectors",  # model.path says it
-    "embeddings",  # what a run leaves changes no result
+    "embeddings",  # what a run leaves and shows changes no result
+    "projector",
+    "trainer.enable_progress_bar",
+    "resume_with_changes",
+    "catalog.columns.source",  # the hashes of the data stand for how a list of edges is read
+    "catalog.columns.target",
+    "catalog.columns.weight",
+    "catalog.columns.type",
+    "catalog.separator",
+    "catalog.comment",
+    "catalog.repeats",
+    "catalog.undirected",
 )
 _USED_WITHOUT_TRAINING = ("catalog", "split", "model", "evaluation")
 _MAX_DIFFERENCES = 4

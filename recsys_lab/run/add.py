@@ -47,6 +47,7 @@ def add(
     file: str | Path,
     out: str | Path | None = None,
     progress: Progress = lambda done, total: None,
+    max_bad_fraction: float | None = None,
 ) -> Added:
     """Give vectors to the new items of a file, without training.
 
@@ -55,6 +56,7 @@ def add(
         file: in the form of the run's catalogue.
         out: folder to write; by default `embeddings_added/NAME OF THE FILE` in the run's folder.
         progress: called with the steps done, and all steps.
+        max_bad_fraction: largest share of lines that cannot be used; None takes that of the run.
 
     Raises:
         VectorsError: there is no new item, or a folder cannot be used.
@@ -69,6 +71,8 @@ def add(
     configuration = stored_configuration(folder)
     source = factory(section_of(configuration, "catalog"))()
     reader, keep_outside = _reader(source, str(file))
+    if max_bad_fraction is not None:
+        reader = dataclasses.replace(reader, max_bad_fraction=max_bad_fraction)  # type: ignore[type-var]
     records = reader.read()
     new = select_new(embeddings, records, keep_outside=keep_outside)
     if new.items.is_empty():

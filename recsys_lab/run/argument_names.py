@@ -39,7 +39,7 @@ def with_prefixes(message: str, sections: Sections) -> str:
     underscored = _one_of(name for name in section_of if "_" in name)
     alone = r"(?<![\w./'\"-])"  # neither prefixed, nor quoted, nor a part of a path
     return re.sub(
-        rf"^{every}(?![\w/-])(?!\.\w+:)|{alone}{every}(?==[^=]|=$)|{alone}{underscored}(?![\w./'\"-])",
+        rf"^{every}(?![\w/-])(?!\.\w+:)|{alone}{every}(?=(?:\.\w+)*=[^=]|=$)|{alone}{underscored}(?![\w./'\"-])",
         lambda found: f"{section_of[found[0]]}.{found[0]}",
         message,
     )

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from recsys_lab.catalog.prepared import prepare
 from recsys_lab.config.configuration import check_configuration, register_resolvers
 from recsys_lab.results.run_folder import CONFIG, read_run
+from recsys_lab.run.command_line import CONF
 from recsys_lab.run.experiment import assemble
 from recsys_lab.run.fitting import load
 from recsys_lab.vectors.errors import VectorsError
@@ -52,4 +53,13 @@ def stored_configuration(folder: Path) -> dict[str, Any]:
     """
     register_resolvers()
     stored = OmegaConf.merge(_SINCE, OmegaConf.load(folder / CONFIG))
+    for section in ("catalog", "data.source"):  # options that came later, with their defaults
+        node = OmegaConf.select(stored, section)
+        for path in sorted(CONF.joinpath(*section.split(".")).glob("*.yaml")):
+            default = OmegaConf.to_container(OmegaConf.load(path))
+            assert isinstance(default, dict)  # noqa: S101 - narrows the type
+            if node is not None and default.get("_target_") == node.get("_target_"):
+                default.pop("defaults", None)
+                OmegaConf.update(stored, section, OmegaConf.merge(default, node), merge=False)
+                break
     return check_configuration(stored)  # type: ignore[arg-type]

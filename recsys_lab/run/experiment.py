@@ -58,7 +58,8 @@ def run(cfg: DictConfig) -> float | None:
             raise ConfigurationError(str(error)) from error
         raise SystemExit(1) from error
     except KeyboardInterrupt:
-        log.error("interrupted")
+        last = Path(HydraConfig.get().runtime.output_dir, "checkpoints", "last.ckpt")
+        log.error("interrupted%s", f"; go on with ckpt_path={last}" if last.is_file() else "")
         raise SystemExit(128 + signal.SIGINT) from None
 
 
@@ -88,6 +89,8 @@ def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:
         metrics = fitted.test()
     print_summary(metrics)
     log.info("run folder: %s", folder)
+    if experiment.embeddings:
+        log.info("similar items: python -m recsys_lab similar %s ITEM", folder)
     return fitted.best
 
 

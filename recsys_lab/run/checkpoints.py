@@ -1,5 +1,6 @@
 """Checkpoints on disk: written atomically, read without running code from them."""
 
+import logging
 import os
 import zipfile
 from collections.abc import Mapping
@@ -17,7 +18,10 @@ from recsys_lab.results.files import atomic_path
 
 _NEEDED = (KEY, "state_dict", "optimizer_states", "loops", "callbacks", "epoch", "global_step")
 _FIXED = ("seed", "data", "model", "optimizer")
+_SHOWN = (".enable_progress_bar", ".accelerator", ".devices")
 _FREE = ("optimizer.lr", ".num_workers", ".path")
+log = logging.getLogger(__name__)
+
 _PIECE = 16 * 2**20  # bytes
 
 
@@ -144,6 +148,28 @@ def check_resumable(
                     f"ckpt_path: the checkpoint was trained with {key}={old.get(key)}, this run "
                     f"has {key}={new.get(key)}: repeat it, or say resume_with_changes=true"
                 )
+
+    _tell_of_others(before, configuration, path)
+
+
+def _tell_of_others(before: Mapping[str, Any], now: Mapping[str, Any], path: str | Path) -> None:
+    """A warning that lists what else differs and changes the steps that follow."""
+    if not (before and now):
+        return
+    changed = []
+    for name in ("optimizer", "schedule", "trainer"):
+        old, new = (_flat(values.get(name), name) for values in (before, now))
+        changed += [
+            f"{key}={old.get(key)} is {new.get(key)} now"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key) and not key.endswith(_SHOWN)
+        ]
+    if changed:
+        log.warning(
+            "%s was trained with other options, and training goes on with those of this run: %s",
+            path,
+            "; ".join(changed),
+        )
 
 
 def _flat(values: Any, name: str) -> dict[str, Any]:

@@ -59,7 +59,10 @@ def run(cfg: DictConfig) -> float | None:
         raise SystemExit(1) from error
     except KeyboardInterrupt:
         last = Path(HydraConfig.get().runtime.output_dir, "checkpoints", "last.ckpt")
-        log.error("interrupted%s", f"; go on with ckpt_path={last}" if last.is_file() else "")
+        log.error(
+            "interrupted%s",
+            f"; go on with the options of this run and ckpt_path={last}" if last.is_file() else "",
+        )
         raise SystemExit(128 + signal.SIGINT) from None
 
 

@@ -84,7 +84,7 @@ def _several(one: Mapping[str, Any]) -> str:
     """The sentence above items to choose from."""
     count, shown = one["num_choices"], len(one["choices"])
     more = "" if shown == count else f", the first {shown}"
-    return f"{count:,} titles have the words {printable(one['asked'])!r}: name one by its id{more}"
+    return f"{count:,} titles fit {printable(one['asked'])!r} best: name one by its id{more}"
 
 
 def _similar_columns(similar: Sequence[Item]) -> list[Column]:

@@ -102,7 +102,7 @@ def test_the_document_has_what_the_table_has(run: Path) -> None:
 def test_the_exit_status_tells_choices_from_errors(run: Path) -> None:
     status, out, err = call(run, "red")
     assert (status, err) == (3, "")
-    assert out.startswith("2 titles have the words 'red': name one by its id\n")
+    assert out.startswith("2 titles fit 'red' best: name one by its id\n")
     assert "Red shoe" in out
     assert "Red hat" in out
     assert call(run, "blue SHOE")[0] == 0

@@ -7,15 +7,18 @@ import typer
 
 
 def embed(
-    run: Annotated[Path, typer.Argument(help="folder of a finished run", show_default=False)],
+    run: Annotated[
+        Path, typer.Argument(help="folder of a finished run, or latest", show_default=False)
+    ],
 ) -> None:
     """Write the embeddings of a run that has none, from its best checkpoint."""
     from recsys_lab.config.targets import ConfigurationError
     from recsys_lab.models.task import TrainingError
+    from recsys_lab.results.latest_run import resolve_run
     from recsys_lab.run import embed as room
     from recsys_lab.vectors.errors import VectorsError
 
     try:
-        typer.echo(room.embed(run))
+        typer.echo(room.embed(resolve_run(run)))
     except (ConfigurationError, TrainingError) as error:
         raise VectorsError(str(error)) from error

@@ -7,7 +7,7 @@ import typer
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="folder of a run", show_default=False)],
+    run: Annotated[Path, typer.Argument(help="folder of a run, or latest", show_default=False)],
     form: Annotated[
         str,
         typer.Option(
@@ -31,10 +31,11 @@ def export(
     from rich.console import Console
     from rich.progress import Progress
 
+    from recsys_lab.results.latest_run import resolve_run
     from recsys_lab.vectors import export as room
     from recsys_lab.vectors.embeddings import Embeddings
 
-    embeddings = Embeddings.load(run)
+    embeddings = Embeddings.load(resolve_run(run))
     chosen: dict[str, Any] = {"form": form, "which": which}
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -7,7 +7,7 @@ import typer
 
 
 def neighbours(
-    run: Annotated[Path, typer.Argument(help="folder of a run", show_default=False)],
+    run: Annotated[Path, typer.Argument(help="folder of a run, or latest", show_default=False)],
     out: Annotated[
         Path, typer.Option(help="the Parquet file to write", metavar="FILE", show_default=False)
     ],
@@ -31,6 +31,7 @@ def neighbours(
     from rich.console import Console
     from rich.progress import Progress
 
+    from recsys_lab.results.latest_run import resolve_run
     from recsys_lab.vectors.embeddings import Embeddings
     from recsys_lab.vectors.neighbours import SearchOptions, write_neighbours
 
@@ -46,7 +47,7 @@ def neighbours(
                 typer.echo(f"{done:,} of {total:,} items", err=True)
 
         options = SearchOptions(exact, min_recall, probes)
-        written = write_neighbours(Embeddings.load(run), out, k, options, show)
+        written = write_neighbours(Embeddings.load(resolve_run(run)), out, k, options, show)
     typer.echo(
         f"{written.num_rows:,} neighbours of {written.num_items:,} items; "
         f"{written.num_unscored:,} cannot be scored and have none",

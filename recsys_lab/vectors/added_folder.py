@@ -77,7 +77,10 @@ def _info(embeddings: "Embeddings", counts: dict[str, int], folder: Path) -> dic
         "metrics": embeddings.info.get("metrics", {}),
     }
     scored = embeddings.info["num_scored"] + counts[PAIRS] + counts[SIDE_INFORMATION]
+    # hashes say which runs have the same items and pairs
+    facts = embeddings.info.get("facts", {})
     return dict(embeddings.info) | {
+        "facts": {name: value for name, value in facts.items() if not name.startswith("hash/")},
         "parent": parent,
         "metrics": {},
         "added": counts,

@@ -26,6 +26,7 @@ from recsys_lab.vectors.store import (
     WEIGHT_COLUMNS,
     read_column,
     read_info,
+    reading,
 )
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ class Embeddings:
     def items(self) -> pl.DataFrame:
         """A row for each item: item, title, brand, categories, price, num_pairs, seen, scored."""
         wanted = [c for c in self._columns if c not in (*VECTOR_COLUMNS, *WEIGHT_COLUMNS)]
-        items = pl.read_parquet(self.path, columns=wanted).rechunk()  # rows are taken quicker
+        with reading(self.path):
+            items = pl.read_parquet(self.path, columns=wanted).rechunk()  # rows are taken quicker
         absent = [name for name in TEXT_COLUMNS if name not in items.columns]
         items = items.with_columns(pl.lit(None).alias(name) for name in absent)
         for name in ("seen", "scored"):
@@ -175,12 +177,10 @@ class Embeddings:
     @cached_property
     def pairs(self) -> pl.DataFrame:
         """The training pairs: head, tail (row numbers), weight, relations; may be empty."""
-        path = self.folder / PAIRS
-        return (
-            pl.read_parquet(path)
-            if self.info and path.is_file()
-            else pl.DataFrame({}, _EMPTY_PAIRS)
-        )
+        if not self.info:
+            return pl.DataFrame({}, _EMPTY_PAIRS)
+        with reading(self.folder / PAIRS):
+            return pl.read_parquet(self.folder / PAIRS)
 
     def relations(self, row: int, others: np.ndarray) -> list[list[str] | None]:
         """How other items (n,) are related to an item in training.
@@ -203,7 +203,8 @@ class Embeddings:
         path = self.folder / VALUES
         if not (self.info and path.is_file()):
             raise VectorsError(f"the model of {self.folder} has no side information")
-        return pl.read_parquet(path)
+        with reading(path):
+            return pl.read_parquet(path)
 
     @cached_property
     def part_weights(self) -> tuple[np.ndarray, np.ndarray]:
@@ -346,19 +347,15 @@ class Embeddings:
         column = "queries" if name == "query" else "vectors"
         if column in self.__dict__:  # cached
             return np.asarray(getattr(self, column)[row : row + 1])
-        return pl.scan_parquet(self.path).select(name).slice(row, 1).collect()[name].to_numpy()
+        with reading(self.path):
+            return pl.scan_parquet(self.path).select(name).slice(row, 1).collect()[name].to_numpy()
 
     # -- private -------------------------------------------------------------------------------
 
     @cached_property
     def _columns(self) -> list[str]:
-        try:
+        with reading(self.path):
             return list(pl.read_parquet_schema(self.path))
-        except (OSError, pl.exceptions.PolarsError) as error:
-            reason = str(error).splitlines()[0]
-            raise VectorsError(
-                f"{self.path} is not a Parquet file that can be read: {reason}"
-            ) from error
 
     def _check_scored(self, row: int) -> None:
         if not self.scored[row]:
@@ -382,5 +379,10 @@ class Embeddings:
 
 def _absent(path: Path) -> str:
     if any((path / name).is_dir() for name in ("checkpoints", ".hydra")):
+        if not (path / "metrics.json").is_file():
+            return (
+                f"{path} has no embeddings, since its run did not finish: repeat its command with "
+                f"ckpt_path={path / 'checkpoints' / 'last.ckpt'}, or name another run"
+            )
         return f"{path} has no embeddings: write them with python -m recsys_lab embed {path}"
     return f"{path} is not the folder of a run: name a folder such as outputs/train/runs/..."

@@ -19,7 +19,7 @@ from recsys_lab.vectors.search import NO_ROW, top_k
 
 EXACT_ITEMS = 100_000  # up to here exact search takes less than a minute on two cores
 SCHEMA = {"item": pl.String, "neighbour": pl.String, "rank": pl.Int32, "score": pl.Float32}
-_BLOCK = 32_768  # items of a part
+_BLOCK, _PLACES = 32_768, 2**24  # items of a part, and places of its lists, at the most
 _MANIFEST, _PLAN = "manifest.json", "plan.npz"
 
 log = logging.getLogger(__name__)
@@ -95,10 +95,11 @@ def write_neighbours(
     if out.is_dir():
         raise VectorsError(f"{out} is a folder: name a file, such as {out / 'neighbours.parquet'}")
     rows = np.flatnonzero(embeddings.scored)
+    k = min(k, max(1, len(rows) - 1))  # there are no more neighbours
     parts = _Parts(out, _identity(embeddings, k, options))
     if parts.resume():
         log.info("going on after %s parts of an earlier start", len(parts.done()))
-    blocks = [(parts.path(n), block) for n, block in _blocks(rows)]
+    blocks = [(parts.path(n), block) for n, block in _blocks(rows, k)]
     if any(not path.exists() for path, _ in blocks):
         search, done = open_search(embeddings, k, options, parts), 0
         for path, block in blocks:
@@ -202,12 +203,17 @@ def _identity(embeddings: Embeddings, k: int, options: SearchOptions) -> dict[st
     state = embeddings.path.stat()
     chosen = asdict(options) if options.uses_index(len(embeddings)) else {"exact": True}
     file = {"path": str(embeddings.path.resolve()), "size": state.st_size}
-    return {"k": k, "block": _BLOCK, "file": file | {"modified": state.st_mtime_ns}} | chosen
+    return {"k": k, "block": _block(k), "file": file | {"modified": state.st_mtime_ns}} | chosen
 
 
-def _blocks(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    for number, start in enumerate(range(0, len(rows), _BLOCK)):
-        yield number, rows[start : start + _BLOCK]
+def _block(k: int) -> int:
+    """Items of a part: long lists take memory too."""
+    return max(1, min(_BLOCK, _PLACES // k))
+
+
+def _blocks(rows: np.ndarray, k: int) -> Iterator[tuple[int, np.ndarray]]:
+    for number, start in enumerate(range(0, len(rows), _block(k))):
+        yield number, rows[start : start + _block(k)]
 
 
 def _frame(

@@ -238,6 +238,17 @@ def test_the_folder_holds_old_rows_as_they_were_and_new_ones(run: Embeddings) ->
     assert found.similar("new0", 1)["item"].to_list()
 
 
+def test_items_without_any_bias_are_added_to_a_run_with_biases(run: Embeddings) -> None:
+    """Their vectors have the dimensions of the others, and zeros in those of the biases."""
+    new, folder = new_items([(5, 6)], 2), run.folder.parent / "more"
+    write_added(run, new, add_items(run, new), folder)
+    found = Embeddings.load(folder)
+    for name in ("vectors", "queries", "keys"):
+        np.testing.assert_array_equal(getattr(found, name)[:5], getattr(run, name))
+        assert not getattr(found, name)[5:].any()
+    assert found.scored.tolist() == run.scored.tolist() + [False] * 2
+
+
 def test_adding_twice(run: Embeddings) -> None:
     first = new_items([(0, 5)], 1)
     write_added(run, first, add_items(run, first), run.folder.parent / "one")

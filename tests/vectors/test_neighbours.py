@@ -87,6 +87,20 @@ def test_index_and_exact_search_write_the_same_form(
     assert seen == [(done, 600) for done in range(100, 700, 100)]
 
 
+def test_lists_are_no_longer_than_there_are_items(
+    random_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory follows the number of items, not the length that is asked for."""
+    monkeypatch.setattr(room, "_PLACES", 5990)  # of ten lists
+    parts: list[tuple[int, int]] = []
+    found, out = Embeddings.load(random_file), tmp_path / "all"
+    write_neighbours(found, out, 10**12, progress=lambda *done: parts.append(done))
+    table, wanted = pl.read_parquet(out), all_lists(found, 599)
+    assert table["item"].equals(wanted["item"])
+    np.testing.assert_allclose(table["score"], wanted["score"], atol=1e-5)
+    assert parts == [(done, 600) for done in range(10, 610, 10)]
+
+
 STARTED = """
 import sys, time
 from pathlib import Path

@@ -24,6 +24,7 @@ from recsys_lab.vectors.store import (
     VALUES,
     VECTOR_COLUMNS,
     WEIGHT_COLUMNS,
+    check_columns,
     read_column,
     read_info,
     reading,
@@ -72,7 +73,7 @@ class Embeddings:
             raise VectorsError(f"there is no run folder and no file {path}")
         described = path.name == ITEMS and (path.parent / INFO).is_file()
         found = cls(path, read_info(path.parent) if described else {})
-        found._check_columns()
+        check_columns(path, found._columns)
         return found
 
     def __len__(self) -> int:
@@ -353,19 +354,13 @@ class Embeddings:
     # -- private -------------------------------------------------------------------------------
 
     @cached_property
-    def _columns(self) -> list[str]:
+    def _columns(self) -> dict[str, pl.DataType]:
         with reading(self.path):
-            return list(pl.read_parquet_schema(self.path))
+            return pl.read_parquet_schema(self.path)
 
     def _check_scored(self, row: int) -> None:
         if not self.scored[row]:
             raise VectorsError(f"item {self.ids[int(row)]!r} has no score: {self.why_not(row)}")
-
-    def _check_columns(self) -> None:
-        if "item" not in self._columns or not {"vector", "query"} & set(self._columns):
-            raise VectorsError(
-                f"{self.path} needs the columns item and vector, it has {', '.join(self._columns)}"
-            )
 
     @cached_property
     def _rows(self) -> pl.DataFrame:

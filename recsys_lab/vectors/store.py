@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.results.files import atomic_folder
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.score_form import ScoreTables, fold, folded_dimension
@@ -132,12 +133,31 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
+def check_columns(path: Path, columns: Mapping[str, pl.DataType]) -> None:
+    """Refuse a file from elsewhere that lacks a column, or has one of another type."""
+    if "item" not in columns or not {"vector", "query"} & set(columns):
+        raise VectorsError(f"{path} needs the columns item and vector, it has {', '.join(columns)}")
+    for name, kind in columns.items():
+        if not _is_usable(name, kind):
+            wanted = ITEM_SCHEMA.get(name, "Array(Float32)")
+            raise VectorsError(f"{path}: the column {name} is {kind}, not {wanted}: convert it")
+
+
+def _is_usable(name: str, kind: pl.DataType) -> bool:
+    """Whether a column has the type that its name promises; others are not read."""
+    if name in VECTOR_COLUMNS:
+        return isinstance(kind, pl.Array) and kind.inner.is_float()
+    if name not in TEXT_COLUMNS or kind == ITEM_SCHEMA[name]:
+        return True
+    return (name != "item" and kind == pl.Null) or (name == "price" and kind.is_numeric())
+
+
 def read_column(path: Path, name: str) -> np.ndarray:
     """A column of fixed-size lists as an array (N, D)."""
     with reading(path):
         column = pl.read_parquet(path, columns=[name])[name]
     shape = (len(column), column.dtype.shape[0])  # type: ignore[attr-defined]
-    return np.ascontiguousarray(column.rechunk().to_numpy()).reshape(shape)
+    return np.ascontiguousarray(column.rechunk().to_numpy(), np.float32).reshape(shape)
 
 
 def _item_frames(

@@ -13,7 +13,7 @@ import recsys_lab
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.export import export
-from recsys_lab.vectors.store import write_embeddings
+from recsys_lab.vectors.store import as_column, write_embeddings
 from tests.vectors.stored import IDS, small_content, store
 
 
@@ -147,6 +147,27 @@ def test_a_file_from_elsewhere_has_plain_vectors(tmp_path: Path) -> None:
     assert found.score("a", "b") == 0
     assert found.pairs.is_empty()
     assert found.relations(0, np.array([1])) == [None]
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"item": [1, 2]}, "the column item is Int64, not String: convert it"),
+        ({"vector": [[1.0], [2.0]]}, r"the column vector is List\(Float64\), not Array\(Float32\)"),
+        ({"title": [1, 2]}, "the column title is Int64, not String"),
+        (
+            {"categories": ["a", "b"]},
+            r"the column categories is String, not List\(List\(String\)\)",
+        ),
+    ],
+)
+def test_columns_of_other_types_are_refused(tmp_path: Path, columns: dict, complaint: str) -> None:
+    usable = {"item": ["a", "b"], "vector": as_column("vector", np.eye(2)), "price": [1, 2]}
+    pl.DataFrame(usable).write_parquet(tmp_path / "good.parquet")
+    assert Embeddings.load(tmp_path / "good.parquet").similar("a", 1)["price"].to_list() == [2]
+    pl.DataFrame(usable | columns).write_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(VectorsError, match=complaint):
+        Embeddings.load(tmp_path / "bad.parquet")
 
 
 def test_a_write_that_fails_leaves_the_old_folder(

@@ -270,3 +270,16 @@ def test_folders_that_must_stay_are_refused(run: Embeddings) -> None:
         write_added(run, new, added, run.folder)
     with pytest.raises(VectorsError, match="exists and holds no embeddings"):
         write_added(run, new, added, run.folder.parent)
+    other = store(run.folder.parent / "other") / "embeddings"
+    with pytest.raises(VectorsError, match="holds the embeddings of a run"):
+        write_added(run, new, added, other)
+    one, two = (run.folder.parent / name for name in ("one", "two"))
+    write_added(run, new, added, one)
+    write_added(run, new, added, one)  # the same again
+    later = new._replace(items=new.items.with_columns(item=pl.lit("later")))
+    of_one = Embeddings.load(one)
+    later = later._replace(pairs=build_pairs(*np.array([[0], [6]], np.int32), np.ones(1), 7))
+    write_added(of_one, later, add_items(of_one, later), two)
+    for folder in (run.folder, one):
+        with pytest.raises(VectorsError, match="holds the embeddings that are added to"):
+            write_added(Embeddings.load(two), new, added, folder)

@@ -89,7 +89,8 @@ def write_neighbours(
         progress: called with the number of items done, and of all.
 
     Raises:
-        VectorsError: the recall of the index is too small, or an argument cannot be used.
+        VectorsError: the recall of the index is too small, an argument cannot be used, or another
+            process writes the file.
     """
     check_list_length(k)
     if out.is_dir():
@@ -104,10 +105,13 @@ def write_neighbours(
         search, done = open_search(embeddings, k, options, parts), 0
         for path, block in blocks:
             if not path.exists():
+                lists = _frame(embeddings, block, *search(block))
+                parts.check()
                 with atomic_path(path) as part:
-                    _frame(embeddings, block, *search(block)).write_parquet(part)
+                    lists.write_parquet(part)
             done += len(block)
             progress(done, len(rows))
+    parts.check()
     parts.join([path for path, _ in blocks])
     num_rows = pl.scan_parquet(out).select(pl.len()).collect().item()
     return Written(len(rows), len(embeddings) - len(rows), num_rows)
@@ -159,15 +163,27 @@ class _Parts:
 
     def resume(self) -> bool:
         """Whether parts of the same lists are there; those of other lists are removed."""
-        manifest = self.folder / _MANIFEST
-        try:
-            if json.loads(manifest.read_text(encoding="utf-8")) == self.identity:
-                return True
-        except (OSError, ValueError):
-            pass
+        if self._is_there():
+            return True
         shutil.rmtree(self.folder, ignore_errors=True)
-        write_text(manifest, json.dumps(self.identity, sort_keys=True))
+        write_text(self.folder / _MANIFEST, json.dumps(self.identity, sort_keys=True))
         return False
+
+    def check(self) -> None:
+        """Refuse to go on in a folder that another process has removed or taken over."""
+        if not self._is_there():
+            raise VectorsError(
+                f"another process writes {self.out}, too: start again when it has finished, or "
+                "name another file"
+            )
+
+    def _is_there(self) -> bool:
+        """Whether the folder holds parts of these lists."""
+        try:
+            found = json.loads((self.folder / _MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(found == self.identity)
 
     def path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.parquet"

@@ -10,7 +10,9 @@ import pytest
 from recsys_lab.catalog.pairs import build_pairs
 from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.serve.exhibits import Exhibits, UnknownError
+from recsys_lab.serve.json_form import neighbours_of
 from recsys_lab.serve.side_by_side import NeighbourList, side_by_side
+from recsys_lab.serve.view import Question
 from recsys_lab.vectors.added_folder import write_added
 from recsys_lab.vectors.adding import add_items
 from recsys_lab.vectors.embeddings import Embeddings
@@ -170,6 +172,16 @@ def test_a_file_of_vectors_is_served(runs: list[Path], tmp_path: Path) -> None:
     assert ids_of(found[0]) == ["b", "c"]
     assert [entry.score for entry in found[0].entries] == [3.0, 2.0]
     assert found[1].message == "The catalogue of this run does not hold the item."
+
+
+def test_an_item_alone_has_a_message_on_the_page_and_in_json(tmp_path: Path) -> None:
+    column = pl.Series("vector", np.ones((1, 2), np.float32), dtype=pl.Array(pl.Float32, 2))
+    pl.DataFrame({"item": ["alone"], "vector": column}).write_parquet(tmp_path / "one.parquet")
+    exhibits = Exhibits.open([tmp_path / "one.parquet"])
+    (shown,) = side_by_side(exhibits.runs, exhibits.sources, "alone", 5, False).lists
+    answer = neighbours_of(exhibits, Question(item="alone"))
+    assert (shown.entries, answer.neighbours) == ([], [])
+    assert shown.message == answer.message == "There is no other item with a score."
 
 
 @pytest.mark.parametrize("added_first", [False, True])

@@ -142,6 +142,22 @@ def test_a_start_after_a_kill_ends_with_the_same_file(
     assert pl.read_parquet(out).equals(pl.read_parquet(tmp_path / "whole.parquet"))
 
 
+@pytest.mark.parametrize("other", [6, 3])
+def test_two_starts_at_once_do_not_mix(
+    random_file: Path, indexed: None, tmp_path: Path, other: int
+) -> None:
+    out, found, exact = tmp_path / "n.parquet", Embeddings.load(random_file), SearchOptions(True)
+
+    def start_another(done: int, total: int) -> None:
+        if done == 200:
+            write_neighbours(found, out, other, exact)
+
+    with pytest.raises(VectorsError, match=r"another process writes .*n\.parquet, too"):
+        write_neighbours(found, out, 6, exact, start_another)
+    assert_same_table(pl.read_parquet(out), all_lists(found, other))
+    assert [path.name for path in tmp_path.iterdir()] == ["n.parquet"]
+
+
 def test_parts_of_other_lists_are_not_used(
     random_file: Path, indexed: None, tmp_path: Path
 ) -> None:

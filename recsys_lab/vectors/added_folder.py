@@ -11,12 +11,17 @@ import polars as pl
 from recsys_lab.vectors.adding import NOTHING, PAIRS, SIDE_INFORMATION, AddedItems
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.new_items import NewItems
-from recsys_lab.vectors.store import INFO, Content, SideInfo, extend_embeddings, read_info
+from recsys_lab.vectors.store import (
+    ADDED_COLUMN,
+    INFO,
+    Content,
+    SideInfo,
+    extend_embeddings,
+    read_info,
+)
 
 if TYPE_CHECKING:
     from recsys_lab.vectors.embeddings import Embeddings
-
-COLUMN = "added"  # what the vector of an added item is made from; null for items of the run
 
 
 def write_added(
@@ -32,9 +37,9 @@ def write_added(
     check_folder(embeddings, folder)
     is_folded = added.source == PAIRS
     items = new.items.with_columns(
-        num_pairs=pl.Series(added.num_pairs.astype(np.int32)),
-        seen=pl.Series(is_folded),
-        added=pl.Series(added.source, dtype=pl.String),
+        pl.Series("num_pairs", added.num_pairs.astype(np.int32)),
+        pl.Series("seen", is_folded),
+        pl.Series(ADDED_COLUMN, added.source, dtype=pl.String),
     )
     pairs = pl.DataFrame(
         {

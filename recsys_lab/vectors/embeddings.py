@@ -16,6 +16,7 @@ from recsys_lab.vectors.lookup import find_rows
 from recsys_lab.vectors.score_form import ScoreTables, unfold
 from recsys_lab.vectors.score_parts import score_parts
 from recsys_lab.vectors.store import (
+    ADDED_COLUMN,
     FOLDER,
     INFO,
     ITEMS,
@@ -167,6 +168,9 @@ class Embeddings:
                 "no training pair holds it, and the contexts of the model are item ids alone "
                 "(model.context_side_info=true scores such items)"
             )
+        if ADDED_COLUMN in self.items.columns and self.items[ADDED_COLUMN][int(row)]:
+            known = " and no side information that training met" if self.info.get("fields") else ""
+            return f"it was added with no pair with an item that has a vector{known}"
         if path := self.info.get("file"):
             return f"{path} has no vector for it"
         if self.info.get("fields"):

@@ -28,6 +28,7 @@ ITEMS, PAIRS, VALUES, INFO = "items.parquet", "pairs.parquet", "values.parquet",
 TEXT_COLUMNS = ("item", "title", "brand", "categories", "price")
 VECTOR_COLUMNS = ("vector", "query", "key")
 WEIGHT_COLUMNS = ("center_weights", "context_weights")
+ADDED_COLUMN = "added"  # what the vector of an added item is made from; null for items of the run
 
 _ROWS = 8192  # of a row group: one row is read without the others
 _PARQUET: dict[str, Any] = {

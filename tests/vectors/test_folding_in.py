@@ -247,6 +247,8 @@ def test_items_without_any_bias_are_added_to_a_run_with_biases(run: Embeddings) 
         np.testing.assert_array_equal(getattr(found, name)[:5], getattr(run, name))
         assert not getattr(found, name)[5:].any()
     assert found.scored.tolist() == run.scored.tolist() + [False] * 2
+    with pytest.raises(VectorsError, match="added with no pair with an item that has a vector"):
+        found.similar("new0")  # though it has a pair
 
 
 def test_adding_twice(run: Embeddings) -> None:

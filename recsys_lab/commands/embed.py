@@ -7,7 +7,9 @@ import typer
 
 
 def embed(
-    run: Annotated[Path, typer.Argument(help="folder of a finished run", show_default=False)],
+    run: Annotated[
+        Path, typer.Argument(help="folder of a finished run, or latest", show_default=False)
+    ],
 ) -> None:
     """Write the embeddings of a run that has none, from its best checkpoint."""
     from recsys_lab.config.targets import ConfigurationError

@@ -7,7 +7,7 @@ import typer
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="folder of a run", show_default=False)],
+    run: Annotated[Path, typer.Argument(help="folder of a run, or latest", show_default=False)],
     form: Annotated[
         str,
         typer.Option(

@@ -22,5 +22,5 @@ def import_(
     """Test vectors that were trained elsewhere: a run folder without training."""
     from recsys_lab.run.command_line import train
 
-    quoted = str(file).replace("'", r"\'")
+    quoted = str(file).replace("'", r"\'").replace("${", r"\${")  # a path, no interpolation
     train([*(overrides or []), "model=external", f"vectors='{quoted}'"])

@@ -7,7 +7,7 @@ import typer
 
 
 def neighbours(
-    run: Annotated[Path, typer.Argument(help="folder of a run", show_default=False)],
+    run: Annotated[Path, typer.Argument(help="folder of a run, or latest", show_default=False)],
     out: Annotated[
         Path, typer.Option(help="the Parquet file to write", metavar="FILE", show_default=False)
     ],

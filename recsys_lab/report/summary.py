@@ -113,7 +113,7 @@ def _title(metrics: Metrics) -> str:
     if _is_cold(metrics):
         text += f",\n{counts['one_cold']:,} with one cold end, {counts['both_cold']:,} with two"
     if metrics.get(f"test/{_COVERAGE}") == 0.0:
-        text += "\nthis model cannot score any of them: it has no vectors of cold items"
+        text += "\nthis model cannot score any of them: it has no vectors of their items"
     elif (share := metrics.get(f"test/{_COVERAGE}", 1.0)) != 1.0 and not _is_cold(metrics):
         text += f"\n{share:.2%} of them scored by this model; the others rank last"
     ranked = metrics.get("count/test/query_items/ranked")

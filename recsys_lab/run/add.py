@@ -14,7 +14,7 @@ from recsys_lab.readers.records import CatalogSource
 from recsys_lab.readers.synthetic import SyntheticSource
 from recsys_lab.results.run_folder import CONFIG
 from recsys_lab.run.embed import stored_configuration
-from recsys_lab.vectors.added_folder import check_folder, write_added
+from recsys_lab.vectors.added_folder import check_folder, lineage, write_added
 from recsys_lab.vectors.adding import Progress, add_items
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
@@ -99,10 +99,7 @@ def objective_of(configuration: Mapping[str, Any]) -> Objective:
 
 def _run_folder(embeddings: Embeddings) -> Path:
     """The run that embeddings come from, by way of their parents."""
-    folder, parent = embeddings.folder, embeddings.info.get("parent")
-    while parent:
-        folder = folder / parent["folder"]
-        parent = Embeddings.load(folder).info.get("parent")
+    *_, folder = lineage(embeddings)
     if not (folder.parent / CONFIG).is_file():
         raise VectorsError(
             f"{folder.parent} has no {CONFIG}, which says how the catalogue is read: name the "

@@ -34,6 +34,10 @@ def embed(folder: str | Path) -> Path:
         TrainingError: the checkpoint does not belong to this catalogue or model.
     """
     folder = Path(folder)
+    if not (folder / CONFIG).is_file():
+        raise VectorsError(
+            f"{folder} is not the folder of a run: name a folder such as outputs/train/runs/..."
+        )
     run = read_run(folder)
     if run.problem:
         raise VectorsError(f"{folder} is not the folder of a finished run: {run.problem}")

@@ -90,8 +90,7 @@ def neighbours_of(exhibits: Exhibits, asked: Question) -> SimilarItems:
     row = source.run.row_of(asked.item)
     if row is None:
         raise UnknownError(f"Run {asked.run} does not hold the item {asked.item!r}.")
-    message = source.why_not(row)
-    found = [] if message else neighbours(exhibits.runs, source, row, asked.k, asked.hide_known)
+    found, message = neighbours(exhibits.runs, source, row, asked.k, asked.hide_known)
     return SimilarItems(
         item=asked.item,
         run=asked.run,

@@ -85,7 +85,11 @@ def side_by_side(
     rows = {source.run.vocabulary: source.run.row_of(item) for source in sources}
 
     def answer(source: Source) -> tuple[list[Entry], str]:
-        return _answer(runs, source, rows[source.run.vocabulary], k, not_known)
+        source.run.load()
+        row = rows[source.run.vocabulary]
+        if row is None:
+            return [], "The catalogue of this run does not hold the item."
+        return neighbours(runs, source, row, k, not_known)
 
     answers = map_in_threads(answer, sources)
     places: dict[str, dict[int, int]] = {}
@@ -107,27 +111,18 @@ def side_by_side(
 
 def neighbours(
     runs: Sequence[ServedRun], source: Source, row: int, k: int, not_known: bool
-) -> list[Entry]:
-    """The neighbours of a row by one source; `places` stay empty."""
+) -> tuple[list[Entry], str]:
+    """The neighbours of a row by one source, or why there are none; `places` stay empty."""
+    if message := source.why_not(row):
+        return [], message
     table = source.nearest(row, k, not_known)
     answers = zip(
         shown_items(runs, source.run, table), table["score"], table["relation"], strict=True
     )
-    return [
+    entries = [
         Entry(rank, shown, score, None if relations is None else relations.to_list(), {})
         for rank, (shown, score, relations) in enumerate(answers, 1)
     ]
-
-
-def _answer(
-    runs: Sequence[ServedRun], source: Source, row: int | None, k: int, not_known: bool
-) -> tuple[list[Entry], str]:
-    source.run.load()
-    if row is None:
-        return [], "The catalogue of this run does not hold the item."
-    if message := source.why_not(row):
-        return [], message
-    entries = neighbours(runs, source, row, k, not_known)
     return entries, "" if entries else "There is no other item with a score."
 
 

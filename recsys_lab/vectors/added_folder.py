@@ -1,6 +1,7 @@
 """The folder of embeddings that holds the items of a run and new ones."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,17 @@ import polars as pl
 from recsys_lab.vectors.adding import NOTHING, PAIRS, SIDE_INFORMATION, AddedItems
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.new_items import NewItems
-from recsys_lab.vectors.store import INFO, Content, SideInfo, extend_embeddings
+from recsys_lab.vectors.store import (
+    ADDED_COLUMN,
+    INFO,
+    Content,
+    SideInfo,
+    extend_embeddings,
+    read_info,
+)
 
 if TYPE_CHECKING:
     from recsys_lab.vectors.embeddings import Embeddings
-
-COLUMN = "added"  # what the vector of an added item is made from; null for items of the run
 
 
 def write_added(
@@ -31,9 +37,9 @@ def write_added(
     check_folder(embeddings, folder)
     is_folded = added.source == PAIRS
     items = new.items.with_columns(
-        num_pairs=pl.Series(added.num_pairs.astype(np.int32)),
-        seen=pl.Series(is_folded),
-        added=pl.Series(added.source, dtype=pl.String),
+        pl.Series("num_pairs", added.num_pairs.astype(np.int32)),
+        pl.Series("seen", is_folded),
+        pl.Series(ADDED_COLUMN, added.source, dtype=pl.String),
     )
     pairs = pl.DataFrame(
         {
@@ -63,10 +69,24 @@ def write_added(
 
 def check_folder(embeddings: "Embeddings", folder: Path) -> None:
     """Refuse a folder that must not be written over."""
-    if folder.resolve() == embeddings.folder.resolve():
+    if folder.resolve() in [x.resolve() for x in lineage(embeddings)]:
         raise VectorsError(f"{folder} holds the embeddings that are added to: choose another --out")
-    if folder.exists() and not (folder / INFO).is_file():
+    if not folder.exists():
+        return
+    if not (folder / INFO).is_file():
         raise VectorsError(f"{folder} exists and holds no embeddings: choose another --out")
+    if not read_info(folder).get("parent"):
+        raise VectorsError(f"{folder} holds the embeddings of a run: choose another --out")
+
+
+def lineage(embeddings: "Embeddings") -> Iterator[Path]:
+    """The folder of embeddings, that of those which were added to, and so on to that of a run."""
+    folder, info = embeddings.folder, embeddings.info
+    yield folder
+    while parent := info.get("parent"):
+        folder = folder / parent["folder"]
+        info = read_info(folder)
+        yield folder
 
 
 def _info(embeddings: "Embeddings", counts: dict[str, int], folder: Path) -> dict[str, Any]:
@@ -77,7 +97,10 @@ def _info(embeddings: "Embeddings", counts: dict[str, int], folder: Path) -> dic
         "metrics": embeddings.info.get("metrics", {}),
     }
     scored = embeddings.info["num_scored"] + counts[PAIRS] + counts[SIDE_INFORMATION]
+    # hashes say which runs have the same items and pairs
+    facts = embeddings.info.get("facts", {})
     return dict(embeddings.info) | {
+        "facts": {name: value for name, value in facts.items() if not name.startswith("hash/")},
         "parent": parent,
         "metrics": {},
         "added": counts,

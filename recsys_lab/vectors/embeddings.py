@@ -16,6 +16,7 @@ from recsys_lab.vectors.lookup import find_rows
 from recsys_lab.vectors.score_form import ScoreTables, unfold
 from recsys_lab.vectors.score_parts import score_parts
 from recsys_lab.vectors.store import (
+    ADDED_COLUMN,
     FOLDER,
     INFO,
     ITEMS,
@@ -24,8 +25,10 @@ from recsys_lab.vectors.store import (
     VALUES,
     VECTOR_COLUMNS,
     WEIGHT_COLUMNS,
+    check_columns,
     read_column,
     read_info,
+    reading,
 )
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ class Embeddings:
             raise VectorsError(f"there is no run folder and no file {path}")
         described = path.name == ITEMS and (path.parent / INFO).is_file()
         found = cls(path, read_info(path.parent) if described else {})
-        found._check_columns()
+        check_columns(path, found._columns)
         return found
 
     def __len__(self) -> int:
@@ -89,7 +92,8 @@ class Embeddings:
     def items(self) -> pl.DataFrame:
         """A row for each item: item, title, brand, categories, price, num_pairs, seen, scored."""
         wanted = [c for c in self._columns if c not in (*VECTOR_COLUMNS, *WEIGHT_COLUMNS)]
-        items = pl.read_parquet(self.path, columns=wanted).rechunk()  # rows are taken quicker
+        with reading(self.path):
+            items = pl.read_parquet(self.path, columns=wanted).rechunk()  # rows are taken quicker
         absent = [name for name in TEXT_COLUMNS if name not in items.columns]
         items = items.with_columns(pl.lit(None).alias(name) for name in absent)
         for name in ("seen", "scored"):
@@ -164,6 +168,9 @@ class Embeddings:
                 "no training pair holds it, and the contexts of the model are item ids alone "
                 "(model.context_side_info=true scores such items)"
             )
+        if ADDED_COLUMN in self.items.columns and self.items[ADDED_COLUMN][int(row)]:
+            known = " and no side information that training met" if self.info.get("fields") else ""
+            return f"it was added with no pair with an item that has a vector{known}"
         if path := self.info.get("file"):
             return f"{path} has no vector for it"
         if self.info.get("fields"):
@@ -175,12 +182,10 @@ class Embeddings:
     @cached_property
     def pairs(self) -> pl.DataFrame:
         """The training pairs: head, tail (row numbers), weight, relations; may be empty."""
-        path = self.folder / PAIRS
-        return (
-            pl.read_parquet(path)
-            if self.info and path.is_file()
-            else pl.DataFrame({}, _EMPTY_PAIRS)
-        )
+        if not self.info:
+            return pl.DataFrame({}, _EMPTY_PAIRS)
+        with reading(self.folder / PAIRS):
+            return pl.read_parquet(self.folder / PAIRS)
 
     def relations(self, row: int, others: np.ndarray) -> list[list[str] | None]:
         """How other items (n,) are related to an item in training.
@@ -203,7 +208,8 @@ class Embeddings:
         path = self.folder / VALUES
         if not (self.info and path.is_file()):
             raise VectorsError(f"the model of {self.folder} has no side information")
-        return pl.read_parquet(path)
+        with reading(path):
+            return pl.read_parquet(path)
 
     @cached_property
     def part_weights(self) -> tuple[np.ndarray, np.ndarray]:
@@ -346,29 +352,19 @@ class Embeddings:
         column = "queries" if name == "query" else "vectors"
         if column in self.__dict__:  # cached
             return np.asarray(getattr(self, column)[row : row + 1])
-        return pl.scan_parquet(self.path).select(name).slice(row, 1).collect()[name].to_numpy()
+        with reading(self.path):
+            return pl.scan_parquet(self.path).select(name).slice(row, 1).collect()[name].to_numpy()
 
     # -- private -------------------------------------------------------------------------------
 
     @cached_property
-    def _columns(self) -> list[str]:
-        try:
-            return list(pl.read_parquet_schema(self.path))
-        except (OSError, pl.exceptions.PolarsError) as error:
-            reason = str(error).splitlines()[0]
-            raise VectorsError(
-                f"{self.path} is not a Parquet file that can be read: {reason}"
-            ) from error
+    def _columns(self) -> dict[str, pl.DataType]:
+        with reading(self.path):
+            return pl.read_parquet_schema(self.path)
 
     def _check_scored(self, row: int) -> None:
         if not self.scored[row]:
             raise VectorsError(f"item {self.ids[int(row)]!r} has no score: {self.why_not(row)}")
-
-    def _check_columns(self) -> None:
-        if "item" not in self._columns or not {"vector", "query"} & set(self._columns):
-            raise VectorsError(
-                f"{self.path} needs the columns item and vector, it has {', '.join(self._columns)}"
-            )
 
     @cached_property
     def _rows(self) -> pl.DataFrame:
@@ -382,5 +378,10 @@ class Embeddings:
 
 def _absent(path: Path) -> str:
     if any((path / name).is_dir() for name in ("checkpoints", ".hydra")):
+        if not (path / "metrics.json").is_file():
+            return (
+                f"{path} has no embeddings, since its run did not finish: repeat its command with "
+                f"ckpt_path={path / 'checkpoints' / 'last.ckpt'}, or name another run"
+            )
         return f"{path} has no embeddings: write them with python -m recsys_lab embed {path}"
     return f"{path} is not the folder of a run: name a folder such as outputs/train/runs/..."

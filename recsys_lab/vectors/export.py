@@ -27,7 +27,7 @@ from recsys_lab.readers.vector_files import ids_beside
 from recsys_lab.results.files import atomic_path
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.store import VECTOR_COLUMNS
+from recsys_lab.vectors.store import VECTOR_COLUMNS, reading
 
 Format = Literal["word2vec", "word2vec-binary", "npy", "safetensors", "faiss"]
 Table = Literal["vector", "query", "key"]
@@ -132,9 +132,10 @@ class _Source:
     path: Path
 
     def __post_init__(self) -> None:
-        self.schema = pl.read_parquet_schema(self.path)
-        known: list[str] = [name for name in ("item", "scored") if name in self.schema]
-        frame = pl.read_parquet(self.path, columns=known)
+        with reading(self.path):
+            self.schema = pl.read_parquet_schema(self.path)
+            known: list[str] = [name for name in ("item", "scored") if name in self.schema]
+            frame = pl.read_parquet(self.path, columns=known)
         self.num_rows = frame.height
         self.scored = "scored" in frame.columns and not frame["scored"].all()
         self.ids = frame.filter("scored")["item"] if self.scored else frame["item"]
@@ -160,7 +161,8 @@ class _Source:
         wanted = ["item", column, *(["scored"] if self.scored else [])]
         scan = pl.scan_parquet(self.path).select(wanted)
         for start in range(0, self.num_rows, _ROWS):
-            frame = scan.slice(start, _ROWS).collect()
+            with reading(self.path):
+                frame = scan.slice(start, _ROWS).collect()
             frame = frame.filter("scored") if self.scored else frame
             vectors = frame[column].rechunk().to_numpy().reshape(frame.height, dim)
             yield frame["item"], np.ascontiguousarray(vectors, "<f4")

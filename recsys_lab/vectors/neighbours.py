@@ -19,7 +19,7 @@ from recsys_lab.vectors.search import NO_ROW, top_k
 
 EXACT_ITEMS = 100_000  # up to here exact search takes less than a minute on two cores
 SCHEMA = {"item": pl.String, "neighbour": pl.String, "rank": pl.Int32, "score": pl.Float32}
-_BLOCK = 32_768  # items of a part
+_BLOCK, _PLACES = 32_768, 2**24  # items of a part, and places of its lists, at the most
 _MANIFEST, _PLAN = "manifest.json", "plan.npz"
 
 log = logging.getLogger(__name__)
@@ -89,24 +89,29 @@ def write_neighbours(
         progress: called with the number of items done, and of all.
 
     Raises:
-        VectorsError: the recall of the index is too small, or an argument cannot be used.
+        VectorsError: the recall of the index is too small, an argument cannot be used, or another
+            process writes the file.
     """
     check_list_length(k)
     if out.is_dir():
         raise VectorsError(f"{out} is a folder: name a file, such as {out / 'neighbours.parquet'}")
     rows = np.flatnonzero(embeddings.scored)
+    k = min(k, max(1, len(rows) - 1))  # there are no more neighbours
     parts = _Parts(out, _identity(embeddings, k, options))
     if parts.resume():
         log.info("going on after %s parts of an earlier start", len(parts.done()))
-    blocks = [(parts.path(n), block) for n, block in _blocks(rows)]
+    blocks = [(parts.path(n), block) for n, block in _blocks(rows, k)]
     if any(not path.exists() for path, _ in blocks):
         search, done = open_search(embeddings, k, options, parts), 0
         for path, block in blocks:
             if not path.exists():
+                lists = _frame(embeddings, block, *search(block))
+                parts.check()
                 with atomic_path(path) as part:
-                    _frame(embeddings, block, *search(block)).write_parquet(part)
+                    lists.write_parquet(part)
             done += len(block)
             progress(done, len(rows))
+    parts.check()
     parts.join([path for path, _ in blocks])
     num_rows = pl.scan_parquet(out).select(pl.len()).collect().item()
     return Written(len(rows), len(embeddings) - len(rows), num_rows)
@@ -158,15 +163,27 @@ class _Parts:
 
     def resume(self) -> bool:
         """Whether parts of the same lists are there; those of other lists are removed."""
-        manifest = self.folder / _MANIFEST
-        try:
-            if json.loads(manifest.read_text(encoding="utf-8")) == self.identity:
-                return True
-        except (OSError, ValueError):
-            pass
+        if self._is_there():
+            return True
         shutil.rmtree(self.folder, ignore_errors=True)
-        write_text(manifest, json.dumps(self.identity, sort_keys=True))
+        write_text(self.folder / _MANIFEST, json.dumps(self.identity, sort_keys=True))
         return False
+
+    def check(self) -> None:
+        """Refuse to go on in a folder that another process has removed or taken over."""
+        if not self._is_there():
+            raise VectorsError(
+                f"another process writes {self.out}, too: start again when it has finished, or "
+                "name another file"
+            )
+
+    def _is_there(self) -> bool:
+        """Whether the folder holds parts of these lists."""
+        try:
+            found = json.loads((self.folder / _MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(found == self.identity)
 
     def path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.parquet"
@@ -202,12 +219,17 @@ def _identity(embeddings: Embeddings, k: int, options: SearchOptions) -> dict[st
     state = embeddings.path.stat()
     chosen = asdict(options) if options.uses_index(len(embeddings)) else {"exact": True}
     file = {"path": str(embeddings.path.resolve()), "size": state.st_size}
-    return {"k": k, "block": _BLOCK, "file": file | {"modified": state.st_mtime_ns}} | chosen
+    return {"k": k, "block": _block(k), "file": file | {"modified": state.st_mtime_ns}} | chosen
 
 
-def _blocks(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    for number, start in enumerate(range(0, len(rows), _BLOCK)):
-        yield number, rows[start : start + _BLOCK]
+def _block(k: int) -> int:
+    """Items of a part: long lists take memory too."""
+    return max(1, min(_BLOCK, _PLACES // k))
+
+
+def _blocks(rows: np.ndarray, k: int) -> Iterator[tuple[int, np.ndarray]]:
+    for number, start in enumerate(range(0, len(rows), _block(k))):
+        yield number, rows[start : start + _block(k)]
 
 
 def _frame(

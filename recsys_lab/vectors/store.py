@@ -9,6 +9,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.results.files import atomic_folder
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.score_form import ScoreTables, fold, folded_dimension
@@ -26,6 +28,7 @@ ITEMS, PAIRS, VALUES, INFO = "items.parquet", "pairs.parquet", "values.parquet",
 TEXT_COLUMNS = ("item", "title", "brand", "categories", "price")
 VECTOR_COLUMNS = ("vector", "query", "key")
 WEIGHT_COLUMNS = ("center_weights", "context_weights")
+ADDED_COLUMN = "added"  # what the vector of an added item is made from; null for items of the run
 
 _ROWS = 8192  # of a row group: one row is read without the others
 _PARQUET: dict[str, Any] = {
@@ -86,7 +89,7 @@ def write_embeddings(folder: Path, content: Content) -> None:
         "biased": tables.biased,
     }
     with atomic_folder(folder) as part:
-        _sink(_item_frames(content), part / ITEMS)
+        _sink(_item_frames(content, tables.biased), part / ITEMS)
         content.pairs.write_parquet(part / PAIRS, compression="zstd", compression_level=1)
         if content.side_info is not None:
             content.side_info.values.write_parquet(part / VALUES)
@@ -119,17 +122,51 @@ def as_column(name: str, vectors: np.ndarray) -> pl.Series:
     return pl.Series(name, vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Reads of a Parquet file; one that is absent or damaged is a `VectorsError`."""
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).partition("\n")[0]
+        raise VectorsError(
+            f"{path} is not a Parquet file that can be read ({reason}): write it again"
+        ) from error
+
+
+def check_columns(path: Path, columns: Mapping[str, pl.DataType]) -> None:
+    """Refuse a file from elsewhere that lacks a column, or has one of another type."""
+    if "item" not in columns or not {"vector", "query"} & set(columns):
+        raise VectorsError(f"{path} needs the columns item and vector, it has {', '.join(columns)}")
+    for name, kind in columns.items():
+        if not _is_usable(name, kind):
+            wanted = ITEM_SCHEMA.get(name, "Array(Float32)")
+            raise VectorsError(f"{path}: the column {name} is {kind}, not {wanted}: convert it")
+
+
+def _is_usable(name: str, kind: pl.DataType) -> bool:
+    """Whether a column has the type that its name promises; others are not read."""
+    if name in VECTOR_COLUMNS:
+        return isinstance(kind, pl.Array) and kind.inner.is_float()
+    if name not in TEXT_COLUMNS or kind == ITEM_SCHEMA[name]:
+        return True
+    return (name != "item" and kind == pl.Null) or (name == "price" and kind.is_numeric())
+
+
 def read_column(path: Path, name: str) -> np.ndarray:
     """A column of fixed-size lists as an array (N, D)."""
-    column = pl.read_parquet(path, columns=[name])[name]
+    with reading(path):
+        column = pl.read_parquet(path, columns=[name])[name]
     shape = (len(column), column.dtype.shape[0])  # type: ignore[attr-defined]
-    return np.ascontiguousarray(column.rechunk().to_numpy()).reshape(shape)
+    return np.ascontiguousarray(column.rechunk().to_numpy(), np.float32).reshape(shape)
 
 
-def _item_frames(content: Content) -> tuple[pl.Schema, Callable[[], Iterator[pl.DataFrame]]]:
+def _item_frames(
+    content: Content, biased: bool
+) -> tuple[pl.Schema, Callable[[], Iterator[pl.DataFrame]]]:
     """Schema and pieces of the table of items."""
     tables, side = content.tables, content.side_info
-    dim, biased = tables.queries.shape[1], tables.biased
+    dim = tables.queries.shape[1]
     long = folded_dimension(dim, both_ways=tables.both_ways, biased=biased)
     schema = dict(content.items.schema) | {"scored": pl.Boolean()}
     for name, width in zip(VECTOR_COLUMNS, (dim, long, long), strict=True):
@@ -180,7 +217,9 @@ def extend_embeddings(folder: Path, parent: Path, content: Content) -> None:
         content: of the new items; its pairs and info are those of the whole folder.
     """
     with atomic_folder(folder) as part:
-        _sink(_item_frames(content), part / "new")
+        # with the dimensions of the parent, also where all biases of the new items are zero
+        biased = bool(content.info.get("biased"))
+        _sink(_item_frames(content, biased), part / "new")
         both = [pl.scan_parquet(parent / ITEMS), pl.scan_parquet(part / "new")]
         pl.concat(both, how="diagonal_relaxed").sink_parquet(part / ITEMS, **_PARQUET)
         (part / "new").unlink()

@@ -32,7 +32,7 @@ def test_an_export_is_imported_and_compared(
     capsys: pytest.CaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    out = tmp_path / "a, b's.safetensors"
+    out = tmp_path / "a, b's ${x}.safetensors"
     done = CliRunner().invoke(app, ["export", str(finished), "--format", "safetensors",
                                     "--out", str(out)])  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -63,7 +63,7 @@ def test_an_export_is_imported_and_compared(
     assert "2 of 2 runs in 1 tables" in printed
     assert "not compared" not in printed
     page = (tmp_path / "runs" / "comparison" / "comparison.md").read_text()
-    row = next(line for line in page.splitlines() if "external: a, b's.safetensors" in line)
+    row = next(line for line in page.splitlines() if "external: a, b's ${x}.safetensors" in line)
     assert "–" in row  # seconds of training
 
 

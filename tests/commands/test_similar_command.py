@@ -212,7 +212,9 @@ def command(*words: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     )
 
 
-def test_the_newest_run_and_sentences_with_exit_status_one(tmp_path: Path) -> None:
+def test_the_newest_run_and_sentences_with_exit_status_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = command("latest", "0007", folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(b"there is no finished run in outputs/train/runs: train one")
@@ -225,6 +227,10 @@ def test_the_newest_run_and_sentences_with_exit_status_one(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)  # UTF-8 whatever the locale
     assert document["run"] == "outputs/train/runs/a_second"
+    monkeypatch.chdir(tmp_path)
+    for words in (["export", "--format", "npy"], ["neighbours"]):  # as every command of a run
+        called = CliRunner().invoke(app, [*words, "latest", "--out", "written.npy"])
+        assert called.exit_code == 0, called.output
     done = command("latest", "0007", "--k", "0", folder=tmp_path)
     assert (done.returncode, done.stderr) == (1, b"k must be >= 1, got 0\n")
 

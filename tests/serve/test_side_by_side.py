@@ -7,8 +7,17 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys_lab.catalog.pairs import build_pairs
+from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.serve.exhibits import Exhibits, UnknownError
+from recsys_lab.serve.json_form import neighbours_of
 from recsys_lab.serve.side_by_side import NeighbourList, side_by_side
+from recsys_lab.serve.view import Question
+from recsys_lab.vectors.added_folder import write_added
+from recsys_lab.vectors.adding import add_items
+from recsys_lab.vectors.embeddings import Embeddings
+from recsys_lab.vectors.new_items import NewItems
+from recsys_lab.vectors.store import TEXT_COLUMNS
 from tests.serve.served_cases import ASKED, IDS, NUM_ITEMS, UNSCORED, write_served_run
 
 
@@ -163,6 +172,40 @@ def test_a_file_of_vectors_is_served(runs: list[Path], tmp_path: Path) -> None:
     assert ids_of(found[0]) == ["b", "c"]
     assert [entry.score for entry in found[0].entries] == [3.0, 2.0]
     assert found[1].message == "The catalogue of this run does not hold the item."
+
+
+def test_an_item_alone_has_a_message_on_the_page_and_in_json(tmp_path: Path) -> None:
+    column = pl.Series("vector", np.ones((1, 2), np.float32), dtype=pl.Array(pl.Float32, 2))
+    pl.DataFrame({"item": ["alone"], "vector": column}).write_parquet(tmp_path / "one.parquet")
+    exhibits = Exhibits.open([tmp_path / "one.parquet"])
+    (shown,) = side_by_side(exhibits.runs, exhibits.sources, "alone", 5, False).lists
+    answer = neighbours_of(exhibits, Question(item="alone"))
+    assert (shown.entries, answer.neighbours) == ([], [])
+    assert shown.message == answer.message == "There is no other item with a score."
+
+
+@pytest.mark.parametrize("added_first", [False, True])
+def test_added_items_are_served_beside_their_run(
+    runs: list[Path], tmp_path: Path, added_first: bool
+) -> None:
+    """The folder has items that the run does not have, in rows beyond those of the run."""
+    run = Embeddings.load(runs[0])
+    schema = {name: ITEM_SCHEMA[name] for name in TEXT_COLUMNS}
+    items = pl.DataFrame({"item": ["new"]}).with_columns(
+        pl.lit(None, kind).alias(name) for name, kind in schema.items() if name != "item"
+    )
+    ends, weights = np.array([[0, NUM_ITEMS]], np.int32), np.ones(1, np.float32)
+    pairs = build_pairs(ends[:, 0], ends[:, 1], weights, NUM_ITEMS + 1)
+    new = NewItems(items, pairs, np.zeros(1, np.uint8), 1)
+    write_added(run, new, add_items(run, new), tmp_path / "more")
+    served = [tmp_path / "more", runs[0]] if added_first else [runs[0], tmp_path / "more"]
+    exhibits = Exhibits.open(served)
+    assert exhibits.item("new").num_pairs == 1
+    lists = side_by_side(exhibits.runs, exhibits.sources, "new", 5, False).lists
+    of_more, of_run = lists[:2] if added_first else lists[1::-1]
+    assert of_run.message == "The catalogue of this run does not hold the item."
+    wanted = Embeddings.load(tmp_path / "more").similar("new", 5)
+    assert ids_of(of_more) == wanted["item"].to_list()
 
 
 def test_unknown_lists_are_refused(exhibits: Exhibits) -> None:

@@ -1,6 +1,7 @@
 """Embeddings on disk: what is written comes back, and what is absent is named."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 import recsys_lab
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.store import write_embeddings
+from recsys_lab.vectors.export import export
+from recsys_lab.vectors.store import as_column, write_embeddings
 from tests.vectors.stored import IDS, small_content, store
 
 
@@ -84,6 +86,9 @@ def test_what_is_absent_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(VectorsError, match="is not the folder of a run"):
         Embeddings.load(tmp_path)
     (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(VectorsError, match=r"did not finish: .* ckpt_path=.*/last\.ckpt"):
+        Embeddings.load(tmp_path)
+    (tmp_path / "metrics.json").write_text("{}")
     with pytest.raises(VectorsError, match="write them with python -m recsys_lab embed"):
         Embeddings.load(tmp_path)
     (tmp_path / "x.parquet").write_text("no Parquet")
@@ -92,6 +97,31 @@ def test_what_is_absent_is_a_sentence(tmp_path: Path) -> None:
     pl.DataFrame({"item": ["a"], "price": [1.0]}).write_parquet(tmp_path / "y.parquet")
     with pytest.raises(VectorsError, match="needs the columns item and vector, it has item, price"):
         Embeddings.load(tmp_path / "y.parquet")
+
+
+def test_files_that_are_damaged_or_absent_are_sentences(tmp_path: Path) -> None:
+    folder = store(tmp_path) / "embeddings"
+    whole = (folder / "items.parquet").read_bytes()
+    pairs = (folder / "pairs.parquet").read_bytes()
+    (folder / "pairs.parquet").unlink()  # not to be read as a run without pairs
+    with pytest.raises(
+        VectorsError, match=r"pairs\.parquet is not a Parquet file .* write it again"
+    ):
+        Embeddings.load(tmp_path).similar("c")
+    (folder / "pairs.parquet").write_bytes(pairs)
+    (folder / "items.parquet").write_bytes(
+        whole[:4] + bytes(len(whole) // 2) + whole[len(whole) // 2 + 4 :]
+    )
+    damaged = Embeddings.load(tmp_path)
+    reads: list[Callable[[], object]] = [
+        lambda: damaged.items,
+        lambda: damaged.keys,
+        lambda: damaged.query(0),
+        lambda: export(damaged, "npy", tmp_path / "x.npy"),
+    ]
+    for read in reads:
+        with pytest.raises(VectorsError, match=r"items\.parquet is not a Parquet file"):
+            read()
 
 
 def test_a_later_format_and_a_damaged_description_are_refused(tmp_path: Path) -> None:
@@ -117,6 +147,27 @@ def test_a_file_from_elsewhere_has_plain_vectors(tmp_path: Path) -> None:
     assert found.score("a", "b") == 0
     assert found.pairs.is_empty()
     assert found.relations(0, np.array([1])) == [None]
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"item": [1, 2]}, "the column item is Int64, not String: convert it"),
+        ({"vector": [[1.0], [2.0]]}, r"the column vector is List\(Float64\), not Array\(Float32\)"),
+        ({"title": [1, 2]}, "the column title is Int64, not String"),
+        (
+            {"categories": ["a", "b"]},
+            r"the column categories is String, not List\(List\(String\)\)",
+        ),
+    ],
+)
+def test_columns_of_other_types_are_refused(tmp_path: Path, columns: dict, complaint: str) -> None:
+    usable = {"item": ["a", "b"], "vector": as_column("vector", np.eye(2)), "price": [1, 2]}
+    pl.DataFrame(usable).write_parquet(tmp_path / "good.parquet")
+    assert Embeddings.load(tmp_path / "good.parquet").similar("a", 1)["price"].to_list() == [2]
+    pl.DataFrame(usable | columns).write_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(VectorsError, match=complaint):
+        Embeddings.load(tmp_path / "bad.parquet")
 
 
 def test_a_write_that_fails_leaves_the_old_folder(

@@ -238,6 +238,19 @@ def test_the_folder_holds_old_rows_as_they_were_and_new_ones(run: Embeddings) ->
     assert found.similar("new0", 1)["item"].to_list()
 
 
+def test_items_without_any_bias_are_added_to_a_run_with_biases(run: Embeddings) -> None:
+    """Their vectors have the dimensions of the others, and zeros in those of the biases."""
+    new, folder = new_items([(5, 6)], 2), run.folder.parent / "more"
+    write_added(run, new, add_items(run, new), folder)
+    found = Embeddings.load(folder)
+    for name in ("vectors", "queries", "keys"):
+        np.testing.assert_array_equal(getattr(found, name)[:5], getattr(run, name))
+        assert not getattr(found, name)[5:].any()
+    assert found.scored.tolist() == run.scored.tolist() + [False] * 2
+    with pytest.raises(VectorsError, match="added with no pair with an item that has a vector"):
+        found.similar("new0")  # though it has a pair
+
+
 def test_adding_twice(run: Embeddings) -> None:
     first = new_items([(0, 5)], 1)
     write_added(run, first, add_items(run, first), run.folder.parent / "one")
@@ -259,3 +272,16 @@ def test_folders_that_must_stay_are_refused(run: Embeddings) -> None:
         write_added(run, new, added, run.folder)
     with pytest.raises(VectorsError, match="exists and holds no embeddings"):
         write_added(run, new, added, run.folder.parent)
+    other = store(run.folder.parent / "other") / "embeddings"
+    with pytest.raises(VectorsError, match="holds the embeddings of a run"):
+        write_added(run, new, added, other)
+    one, two = (run.folder.parent / name for name in ("one", "two"))
+    write_added(run, new, added, one)
+    write_added(run, new, added, one)  # the same again
+    later = new._replace(items=new.items.with_columns(item=pl.lit("later")))
+    of_one = Embeddings.load(one)
+    later = later._replace(pairs=build_pairs(*np.array([[0], [6]], np.int32), np.ones(1), 7))
+    write_added(of_one, later, add_items(of_one, later), two)
+    for folder in (run.folder, one):
+        with pytest.raises(VectorsError, match="holds the embeddings that are added to"):
+            write_added(Embeddings.load(two), new, added, folder)

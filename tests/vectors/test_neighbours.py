@@ -87,6 +87,20 @@ def test_index_and_exact_search_write_the_same_form(
     assert seen == [(done, 600) for done in range(100, 700, 100)]
 
 
+def test_lists_are_no_longer_than_there_are_items(
+    random_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory follows the number of items, not the length that is asked for."""
+    monkeypatch.setattr(room, "_PLACES", 5990)  # of ten lists
+    parts: list[tuple[int, int]] = []
+    found, out = Embeddings.load(random_file), tmp_path / "all"
+    write_neighbours(found, out, 10**12, progress=lambda *done: parts.append(done))
+    table, wanted = pl.read_parquet(out), all_lists(found, 599)
+    assert table["item"].equals(wanted["item"])
+    np.testing.assert_allclose(table["score"], wanted["score"], atol=1e-5)
+    assert parts == [(done, 600) for done in range(10, 610, 10)]
+
+
 STARTED = """
 import sys, time
 from pathlib import Path
@@ -126,6 +140,22 @@ def test_a_start_after_a_kill_ends_with_the_same_file(
     assert not parts.exists()
     write_neighbours(found, tmp_path / "whole.parquet", 6, options)
     assert pl.read_parquet(out).equals(pl.read_parquet(tmp_path / "whole.parquet"))
+
+
+@pytest.mark.parametrize("other", [6, 3])
+def test_two_starts_at_once_do_not_mix(
+    random_file: Path, indexed: None, tmp_path: Path, other: int
+) -> None:
+    out, found, exact = tmp_path / "n.parquet", Embeddings.load(random_file), SearchOptions(True)
+
+    def start_another(done: int, total: int) -> None:
+        if done == 200:
+            write_neighbours(found, out, other, exact)
+
+    with pytest.raises(VectorsError, match=r"another process writes .*n\.parquet, too"):
+        write_neighbours(found, out, 6, exact, start_another)
+    assert_same_table(pl.read_parquet(out), all_lists(found, other))
+    assert [path.name for path in tmp_path.iterdir()] == ["n.parquet"]
 
 
 def test_parts_of_other_lists_are_not_used(

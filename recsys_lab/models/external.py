@@ -137,7 +137,9 @@ def _matches(ids: pl.Series, raw_ids: pl.Series, path: str) -> tuple[np.ndarray,
             f"none of the {len(ids):,} ids of {path} is an item of this catalogue: the file has "
             f"{ids[0]!r}, the catalogue {raw_ids[0]!r}; give the catalogue of these vectors"
         )
-    log.info(
+    few = 2 * len(both) < min(len(ids), len(raw_ids))
+    log.log(
+        logging.WARNING if few else logging.INFO,
         "%s: vectors of %d of %d items of the catalogue, and %d of ids that are not in it",
         path,
         len(both),

@@ -26,6 +26,7 @@ from recsys_lab.vectors.store import (
     VECTOR_COLUMNS,
     WEIGHT_COLUMNS,
     check_columns,
+    check_ids,
     read_column,
     read_info,
     reading,
@@ -99,6 +100,8 @@ class Embeddings:
         for name in ("seen", "scored"):
             if name not in items.columns:
                 items = items.with_columns(pl.lit(True).alias(name))
+        if not self.info:
+            check_ids(self.path, items["item"])
         return items
 
     @property
@@ -109,17 +112,17 @@ class Embeddings:
     @cached_property
     def vectors(self) -> np.ndarray:
         """Item vectors (N, D) float32."""
-        return read_column(self.path, "vector" if "vector" in self._columns else "query")
+        return self._read("vector" if "vector" in self._columns else "query")
 
     @cached_property
     def queries(self) -> np.ndarray:
         """Vectors (N, E) float32 to search with."""
-        return read_column(self.path, "query") if "query" in self._columns else self.vectors
+        return self._read("query") if "query" in self._columns else self.vectors
 
     @cached_property
     def keys(self) -> np.ndarray:
         """Vectors (N, E) float32 to search in."""
-        return read_column(self.path, "key") if "key" in self._columns else self.vectors
+        return self._read("key") if "key" in self._columns else self.vectors
 
     @cached_property
     def scored(self) -> np.ndarray:
@@ -361,6 +364,15 @@ class Embeddings:
     def _columns(self) -> dict[str, pl.DataType]:
         with reading(self.path):
             return pl.read_parquet_schema(self.path)
+
+    def _read(self, name: str) -> np.ndarray:
+        vectors = read_column(self.path, name)
+        if not self.info and not np.isfinite(vectors).all():
+            raise VectorsError(
+                f"{self.path}: the column {name} holds NaN or infinite values; write it again "
+                "without them"
+            )
+        return vectors
 
     def _check_scored(self, row: int) -> None:
         if not self.scored[row]:

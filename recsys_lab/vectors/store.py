@@ -134,6 +134,22 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
+def check_ids(path: Path, ids: pl.Series) -> None:
+    """Refuse a file from elsewhere in which a row has no id, or that of another row.
+
+    Raises:
+        VectorsError: naming how many there are.
+    """
+    if ids.null_count():
+        raise VectorsError(f"{path}: {ids.null_count():,} rows have no id in column item")
+    if repeated := int(ids.is_duplicated().sum()):
+        first = ids.filter(ids.is_duplicated())[0]
+        raise VectorsError(
+            f"{path}: {repeated:,} rows share their id with another, such as {first!r}; keep one "
+            "of each"
+        )
+
+
 def check_columns(path: Path, columns: Mapping[str, pl.DataType]) -> None:
     """Refuse a file from elsewhere that lacks a column, or has one of another type."""
     if "item" not in columns or not {"vector", "query"} & set(columns):

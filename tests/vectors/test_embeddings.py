@@ -179,3 +179,23 @@ def test_a_write_that_fails_leaves_the_old_folder(
         write_embeddings(tmp_path / "embeddings", broken)
     assert [path.name for path in tmp_path.iterdir()] == ["embeddings"]
     assert len(Embeddings.load(tmp_path)) == 5
+
+
+def test_rows_of_a_file_from_elsewhere_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "v.parquet"
+
+    def write(ids: list[str | None], vectors: np.ndarray) -> Embeddings:
+        column = pl.Series("vector", vectors, dtype=pl.Array(pl.Float32, 2))
+        pl.DataFrame({"item": ids}).with_columns(column).write_parquet(path)
+        return Embeddings.load(path)
+
+    sound = np.ones((3, 2), np.float32)
+    assert write(["a", "b", "c"], sound).score("a", "b") == 2
+    with pytest.raises(VectorsError, match="2 rows share their id with another, such as 'a'"):
+        write(["a", "b", "a"], sound).similar("b")
+    with pytest.raises(VectorsError, match="1 rows have no id"):
+        write(["a", None, "b"], sound).similar("b")
+    broken = sound.copy()
+    broken[1, 1] = np.nan
+    with pytest.raises(VectorsError, match="the column vector holds NaN or infinite values"):
+        write(["a", "b", "c"], broken).similar("a")

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     page = write_comparison(comparison, options.out or options.folders[0] / "comparison")
     finished = sum(len(e.runs) for table in comparison.tables for e in table.experiments)
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(f"{finished} of {len(found)} runs in {len(comparison.tables)} tables")
+    console.print(f"{finished} of {len(found)} runs in {_tables(len(comparison.tables))}")
     for name, reason in comparison.problems:
         console.print(f"not compared: {name}: {reason}")
     console.print(str(page))
@@ -51,6 +51,10 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     write_pages(comparison, pictures, folder)
     write_text(folder / "comparison.csv", to_csv(comparison))
     return folder / "comparison.html"
+
+
+def _tables(count: int) -> str:
+    return "1 table" if count == 1 else f"{count} tables"
 
 
 def _refuse(sentence: str) -> int:

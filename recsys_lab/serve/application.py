@@ -65,8 +65,8 @@ def _add_pages(app: FastAPI, exhibits: Exhibits, pages: Pages) -> None:
         if not view.q.strip():
             return pages.start(view)
         hits = exhibits.search(view.q, view.k if view.k > 20 else 20)
-        if [hit.item for hit in hits] == [view.q]:
-            return RedirectResponse(view.link(item=view.q, q=""), 303)
+        if len(hits) == 1:
+            return RedirectResponse(view.link(item=hits[0].item, q=""), 303)
         return pages.hits(view, hits)
 
 

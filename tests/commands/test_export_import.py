@@ -60,7 +60,7 @@ def test_an_export_is_imported_and_compared(
     shutil.copytree(finished, tmp_path / "runs" / "trained")
     assert report([str(tmp_path / "runs")]) == 0
     printed = capsys.readouterr().out
-    assert "2 of 2 runs in 1 tables" in printed
+    assert "2 of 2 runs in 1 table" in printed
     assert "not compared" not in printed
     page = (tmp_path / "runs" / "comparison" / "comparison.md").read_text()
     row = next(line for line in page.splitlines() if "external: a, b's ${x}.safetensors" in line)

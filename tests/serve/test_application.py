@@ -179,6 +179,9 @@ def test_search(client: TestClient) -> None:
     assert client.get("/api/search?q=zebra").json() == []
     exact = client.get("/", params={"q": "nan", "k": 3}, follow_redirects=False)
     assert (exact.status_code, exact.headers["location"]) == (303, "/?item=nan&k=3")
+    (only,) = client.get("/api/search", params={"q": "number 33"}).json()
+    alone = client.get("/", params={"q": "number 33"}, follow_redirects=False)
+    assert (alone.status_code, alone.headers["location"]) == (303, f"/?item={only['item']}")
     several = page(client, q="blue lamp", k=3)
     assert len([x for x in several.values("a", "href") if x.startswith("/?item=")]) == 20
     assert client.get("/?q=zebra").status_code == 404

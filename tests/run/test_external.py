@@ -67,9 +67,9 @@ def measured(metrics: dict) -> dict:
     ("model", "form"),
     [
         ("center_context", "parquet"),
-        ("center_context", "safetensors"),
+        pytest.param("center_context", "safetensors", marks=pytest.mark.soak),
         ("cosine", "word2vec"),
-        ("mf_bias", "npy"),
+        pytest.param("mf_bias", "npy", marks=pytest.mark.soak),
         ("cold", "safetensors"),
     ],
 )

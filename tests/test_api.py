@@ -141,7 +141,8 @@ experiment = recsys_lab.Experiment(
 )
 prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
 fitted = recsys_lab.fit(prepared, experiment, "run")
-print(len(fitted.vectors(["i3"])[0]), sorted(fitted.test())[0])
+metrics = fitted.test()
+print(len(fitted.vectors(["i3"])[0]), sorted(metrics)[0], metrics["data/read_as/edges"])
 """
 
 
@@ -152,6 +153,8 @@ def test_parts_by_hand_need_no_configuration_and_no_hydra(tmp_path: Path) -> Non
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("8 baseline/adamic_adar")
+    assert "tab, 2 columns, no header" in done.stdout
+    assert "first edge 'i0' - 'i1'" in done.stdout
 
 
 def test_mistakes_are_named_by_the_key() -> None:

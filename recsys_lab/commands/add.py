@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
+from recsys_lab.commands.run_argument import RunFolder
+
 
 def add(
-    run: Annotated[
-        Path,
-        typer.Argument(help="folder of a run, or of its embeddings, or latest", show_default=False),
-    ],
+    run: RunFolder,
     file: Annotated[
         Path,
         typer.Argument(help="new items, in the form of the run's catalogue", show_default=False),

@@ -1,15 +1,12 @@
 """`recsys-lab embed RUN`."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
+
+from recsys_lab.commands.run_argument import RunFolder
 
 
 def embed(
-    run: Annotated[
-        Path, typer.Argument(help="folder of a finished run, or latest", show_default=False)
-    ],
+    run: RunFolder,
 ) -> None:
     """Write the embeddings of a run that has none, from its best checkpoint."""
     from recsys_lab.config.targets import ConfigurationError

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from recsys_lab.commands.run_argument import RunFolder
+
 
 def export(
-    run: Annotated[Path, typer.Argument(help="folder of a run, or latest", show_default=False)],
+    run: RunFolder,
     form: Annotated[
         str,
         typer.Option(

@@ -1,10 +1,11 @@
 """`recsys-lab map RUN`."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from recsys_lab.commands.run_argument import RunFolder
 
 
 class Color(StrEnum):
@@ -17,13 +18,7 @@ class Color(StrEnum):
 
 
 def map(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            help="folder of a run, its embeddings, or latest: the newest run in outputs/train/runs",
-            show_default=False,
-        ),
-    ],
+    run: RunFolder,
     color: Annotated[Color, typer.Option(help="what colours the items")] = Color.CATEGORY,
     sample: Annotated[int, typer.Option(min=3, help="the largest number of items")] = 200_000,
     seed: Annotated[int, typer.Option(min=0, help="of the sample and the projection")] = 0,

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from recsys_lab.commands.run_argument import RunFolder
+
 
 def neighbours(
-    run: Annotated[Path, typer.Argument(help="folder of a run, or latest", show_default=False)],
+    run: RunFolder,
     out: Annotated[
         Path, typer.Option(help="the Parquet file to write", metavar="FILE", show_default=False)
     ],

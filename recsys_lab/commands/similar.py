@@ -1,19 +1,14 @@
 """`recsys-lab similar RUN ITEM...`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from recsys_lab.commands.run_argument import RunFolder
+
 
 def similar(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            help="folder of a run, its embeddings, or latest: the newest run in outputs/train/runs",
-            show_default=False,
-        ),
-    ],
+    run: RunFolder,
     items: Annotated[
         list[str],
         typer.Argument(

@@ -12,7 +12,8 @@ ROLES = ("source", "target", "weight", "type")
 _NAMES = {
     "source": "source src from fromid from_id from_node fromnodeid start start_id source_id "
     "head i item item1 item_1 item_a item_id item_id1 item_id_1 id1 id_1 node1 node_1 "
-    "product1 product_1 asin asin1 asin_1 user user_id userid query query_id left",
+    "product product_id itemid movieid product1 product_1 asin asin1 asin_1 user user_id userid "
+    "query query_id left",
     "target": "target dst dest destination to toid to_id to_node tonodeid end end_id target_id "
     "tail j item2 item_2 item_b item_id2 item_id_2 related related_item related_item_id "
     "related_id id2 id_2 node2 node_2 product2 product_2 asin2 asin_2 neighbor neighbour right",

@@ -37,6 +37,10 @@ READ = {
         lines(NAMED, "{},LIKES,{},2", first=":START_ID(Item),:TYPE,:END_ID,weight:float\n"),
         NAMED[0], 2,
     ),
+    "ratings": (
+        lines(NUMBERS, "u{},i{},3,13000", first="userId,movieId,rating,timestamp\n"),
+        ("u0", "i3"), 3,
+    ),
     "Gephi": (
         lines(NAMED, "{},{},Undirected,{n},,4.0", first="Source,Target,Type,Id,Label,Weight\n"),
         NAMED[0], 4,
@@ -71,6 +75,8 @@ def test_forms_that_are_read(tmp_path: Path, name: str) -> None:
     path.write_text(text)
     records = edge_source(str(path)).read()
     rows = NAMED if isinstance(first[0], str) else NUMBERS
+    if name == "ratings":
+        rows = [(f"u{a}", f"i{b}") for a, b in NUMBERS]
     ids = records.items["item"].to_list()
     found = {(ids[s], ids[t]) for s, t in zip(records.sources, records.targets, strict=True)}
     assert found == {(str(a), str(b)) for a, b in rows if a != b}

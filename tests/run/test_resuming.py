@@ -52,6 +52,20 @@ def test_a_checkpoint_of_another_split_is_refused(finished: Path) -> None:
     assert "belongs to other data" in done.stdout
 
 
+def test_a_checkpoint_of_other_options_is_refused_unless_it_is_meant(finished: Path) -> None:
+    last = finished / "checkpoints" / "last.ckpt"
+    words = ["data.window=4", "trainer.max_epochs=4", f"ckpt_path={last}"]
+    done = train(finished.parent / "other", *words)
+    assert done.returncode == 1
+    assert "this run has data.window=4: repeat it" in done.stdout
+    assert "resume_with_changes=true" in done.stdout
+    done = train(finished.parent / "meant", *words, "resume_with_changes=true")
+    assert done.returncode == 0, done.stdout
+    assert int(rows(finished.parent / "meant")[-1]["epoch"]) == 3
+    longer = train(finished.parent / "longer", "trainer.max_epochs=4", f"ckpt_path={last}")
+    assert "trainer.max_epochs=3 is 4 now" in longer.stdout
+
+
 LONGER = ["trainer.max_epochs=8", "catalog.num_items=900"]
 
 

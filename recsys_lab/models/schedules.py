@@ -7,7 +7,8 @@ current epoch. A formula of the step is right after a resume, too.
 import math
 from collections.abc import Callable
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Share
 
 Schedule = Callable[[float, float], float]
 
@@ -17,21 +18,22 @@ def constant(progress: float, epoch_progress: float) -> float:
     return 1.0
 
 
-def linear(progress: float, epoch_progress: float, *, final: float) -> float:
+@checked
+def linear(progress: float, epoch_progress: float, *, final: Share) -> float:
     """A straight line from the base rate to `final` times it, as word2vec does."""
-    check_at_least(0, final=final)
     return 1.0 - (1.0 - final) * progress
 
 
-def cosine(progress: float, epoch_progress: float, *, final: float) -> float:
+@checked
+def cosine(progress: float, epoch_progress: float, *, final: Share) -> float:
     """Half a cosine wave from the base rate to `final` times it.
 
     Loshchilov and Hutter, SGDR (ICLR 2017), equation 5, without restarts.
     """
-    check_at_least(0, final=final)
     return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-def cosine_restarts(progress: float, epoch_progress: float, *, final: float) -> float:
+@checked
+def cosine_restarts(progress: float, epoch_progress: float, *, final: Share) -> float:
     """The same wave in every epoch, with a warm restart at its start: the article's schedule."""
     return cosine(epoch_progress, epoch_progress, final=final)

@@ -11,7 +11,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Count, NumScores
 from recsys_lab.data.batch import Batch
 from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
@@ -63,19 +64,18 @@ class LearningCurve(Callback):
         seed: seed of the samples.
     """
 
+    @checked
     def __init__(
         self,
         pairs: EvaluationPairs,
         folder: Path,
         *,
-        every_n_batches: int,
-        max_pairs: int,
-        ranking_queries: int,
-        max_scores: float,
+        every_n_batches: Count,
+        max_pairs: Count,
+        ranking_queries: Count,
+        max_scores: NumScores,
         seed: int,
     ) -> None:
-        check_at_least(1, every_n_batches=every_n_batches, max_pairs=max_pairs)
-        check_at_least(1, ranking_queries=ranking_queries, max_scores=max_scores)
         self._pairs = pairs
         self._items, self._sample = sample_pairs(pairs, max_pairs, seed)
         self._folder = folder

@@ -6,11 +6,35 @@ current epoch. A formula of the step is right after a resume, too.
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Share
 
 Schedule = Callable[[float, float], float]
+
+
+class Plan(NamedTuple):
+    """The limits of a training, of which the first to be reached ends it.
+
+    Attributes:
+        max_epochs: -1 or None is no limit.
+        max_steps: -1 is no limit.
+    """
+
+    max_epochs: int | None
+    max_steps: int = -1
+
+    def progress(self, epochs: float, steps: int) -> float:
+        """Share of the planned steps that are taken, in [0, 1]; 0 without a limit.
+
+        Args:
+            epochs: passed so far, with the share of the current one.
+            steps: taken so far.
+        """
+        by_epochs = epochs / self.max_epochs if (self.max_epochs or -1) > 0 else 0.0
+        by_steps = steps / self.max_steps if self.max_steps > 0 else 0.0
+        return min(max(by_epochs, by_steps), 1.0)
 
 
 def constant(progress: float, epoch_progress: float) -> float:

@@ -13,7 +13,7 @@ SOURCES = sorted((ROOT / "recsys_lab").rglob("*.py"))
 # `results.files`, is for anyone. Models and evaluation do not know each other: a model gives plain
 # vectors (`models.scoring`), `evaluation.scorers` has the one formula that scores pairs of them,
 # and `run` passes the vectors on. Evaluation takes the names of slices and metrics from `results`.
-ANYONE = {"compute", "results.files"}
+ANYONE = {"compute", "results.files", "results.part_files"}
 ALLOWED: dict[str, set[str]] = {
     "compute": set(),
     "results": set(),

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from recsys_lab.catalog.split import HeldOut, Split, SplitOptions, given_split, 
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import CatalogSource, LabelledPairs, Records
+from recsys_lab.results.part_files import clear_left, part_folder
 
 log = logging.getLogger(__name__)
 
@@ -171,38 +171,35 @@ def _obtain(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
         shutil.rmtree(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".part", dir=final.parent))
+        clear_left(final.parent)
+        with part_folder(final) as part:
+            _fill(part, write)
+            _publish(part, final)
     except OSError as error:
         raise CatalogError(
-            f"cannot write prepared data to {final.parent} ({error.strerror}): choose another "
-            "folder with prepared_dir="
+            f"cannot write prepared data to {final.parent} ({error.strerror or error}): choose "
+            "another folder with prepared_dir="
         ) from error
-    try:
-        manifest = write(part)
-        manifest["files"] = {path.name: _hash_file(path) for path in sorted(part.iterdir())}
-        manifest["digest"] = _key(manifest)
-        (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
-        part.chmod(0o777 & ~_umask())  # other users of a shared folder may read it
-        for path in part.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        try:
-            part.rename(final)
-        except OSError:  # another process was faster with the same contents
-            if not (final / "manifest.json").exists():
-                raise
-    except OSError as error:
-        raise CatalogError(f"cannot write prepared data to {part}: {error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     log.info("prepared data written: %s", final)
     return final
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _fill(part: Path, write: Callable[[Path], dict[str, Any]]) -> None:
+    manifest = write(part)
+    manifest["files"] = {path.name: _hash_file(path) for path in sorted(part.iterdir())}
+    manifest["digest"] = _key(manifest)
+    (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
+    for path in part.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _publish(part: Path, final: Path) -> None:
+    try:
+        part.rename(final)
+    except OSError:  # another process was faster with the same contents
+        if not (final / "manifest.json").exists():
+            raise
 
 
 def _is_sound(folder: Path) -> bool:

@@ -1,11 +1,11 @@
 """Files that are complete or absent."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
+
+from recsys_lab.results.part_files import moved_aside, part_file, part_folder
 
 
 @contextmanager
@@ -16,14 +16,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     the block leaves the target as it was and removes the partial file. Missing folders are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
-    try:
+    with part_file(path) as part:
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -33,25 +30,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Its files, not those of folders within, are synced before it is renamed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part, former = (
-        path.with_name(f".{path.name}.{uuid4().hex[:12]}.{kind}") for kind in ("part", "former")
-    )
-    part.mkdir()
-    try:
+    with part_folder(path) as part:
         yield part
         for file_path in part.iterdir():
             with file_path.open("rb") as file:
                 os.fsync(file.fileno())
         if path.exists():
-            path.rename(former)
-        part.rename(path)
-    except BaseException:
-        if former.exists() and not path.exists():
-            former.rename(path)
-        raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)
+            with moved_aside(path):
+                part.rename(path)
+        else:
+            part.rename(path)
 
 
 def write_text(path: Path, text: str) -> None:

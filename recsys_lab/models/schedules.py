@@ -32,7 +32,7 @@ class Plan(NamedTuple):
             epochs: passed so far, with the share of the current one.
             steps: taken so far.
         """
-        by_epochs = epochs / self.max_epochs if (self.max_epochs or -1) > 0 else 0.0
+        by_epochs = epochs / self.max_epochs if self.max_epochs and self.max_epochs > 0 else 0.0
         by_steps = steps / self.max_steps if self.max_steps > 0 else 0.0
         return min(max(by_epochs, by_steps), 1.0)
 

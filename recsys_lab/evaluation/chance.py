@@ -41,7 +41,7 @@ def random_order(ranking: RankingResult, pairs: EvaluationPairs) -> Metrics:
 
 def compare_with_chance(
     scorer: Scorer, pairs: EvaluationPairs, max_scores: float, seed: int
-) -> Metrics:
+) -> dict[str, float | str | None]:
     """Measures on a sample of the pairs with 95 % intervals, beside the values of chance.
 
     The measures are AUC-ROC by negative protocol, of the seen pairs where most are, and NDCG@10.
@@ -66,15 +66,15 @@ def compare_with_chance(
         for protocol in sample.negatives
         if part in scores_by_slice(sample, scores, protocol)
     }
-    chance: Metrics = dict.fromkeys(statistics, 0.5)
+    chance = dict.fromkeys(statistics, 0.5)
     if len(pairs.positives):
         most = min(_MAX_QUERIES * pairs.num_items, max_scores)
         ranking = evaluate_ranking(scorer, pairs, (10,), most, seed)
         name = f"{RANKING_MEASURE}/all"
         statistics[name] = ranking_statistic(ranking, RANKING_MEASURE)
-        chance[name] = random_order(ranking, pairs)[name]
+        chance[name] = float(random_order(ranking, pairs)[name] or 0.0)
     found = bootstrap_intervals(statistics, pairs.num_items, _REPLICATES, seed)
-    row: Metrics = {}
+    row: dict[str, float | str | None] = {}
     for name, interval in found.items():
         row |= {f"{name}/{bound}": getattr(interval, bound) for bound in ("value", "low", "high")}
         row[f"{name}/chance"] = chance[name]

@@ -34,7 +34,7 @@ def same(folder: Path, whole: Path) -> None:
             assert torch.equal(found["state_dict"][key], weights), key
     found, expected = (Embeddings.load(x) for x in (folder, whole))
     assert (found.vectors == expected.vectors).all()
-    assert not [path for path in folder.rglob("*.part")]
+    assert not list(folder.rglob("*.part"))
 
 
 def start(folder: Path) -> subprocess.Popen:

@@ -116,6 +116,8 @@ def interruptible() -> Iterator[None]:
 def lead() -> None:
     """Let workers that this process starts end with it."""
     os.environ[_PARENT] = str(os.getpid())
+    # joblib's tracker cleans up behind them, and would warn of what it finds
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
 
 
 def is_worker() -> bool:

@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -305,6 +306,8 @@ def test_the_umask_says_who_may_read_what_is_prepared(
 
 def _prepare_as_nobody(folder: Path, answer: Connection) -> None:
     """What `prepare` does for the user nobody, in a process of its own."""
+    with TemporaryDirectory() as own:
+        prepare(PLANTED, OPTIONS, Path(own))  # loads what nobody may not
     os.setuid(65534)
     try:
         answer.send(prepare(PLANTED, OPTIONS, folder).split_hash)

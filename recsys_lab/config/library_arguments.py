@@ -30,19 +30,14 @@ _TRAINER: dict[str, Any] = {
     "devices": Any,  # this one and the next are compared with 1
     "num_nodes": Any,
     "strategy": Literal["auto"],
-    "precision": None,  # None: the type that the signature has
-    "fast_dev_run": bool | Count,
+    "precision": Literal["32-true", "bf16-mixed", 32],
     "max_epochs": Literal[-1] | Count | None,
     "min_epochs": Count | None,
     "max_steps": Literal[-1] | Count,
     "min_steps": Count | None,
-    "max_time": None,
+    "max_time": Any,  # this one and what is not here are checked in `trainer_arguments`
     "limit_train_batches": Count | _PositiveShare | None,
-    "gradient_clip_val": float | None,  # refused with the reason
     "enable_progress_bar": bool,
-    "deterministic": None,
-    "benchmark": None,
-    "detect_anomaly": None,
     "profiler": Any,
 }
 

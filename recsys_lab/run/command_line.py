@@ -1,5 +1,7 @@
 """What `python train.py WORDS` does, for every command that trains."""
 
+import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +10,7 @@ import hydra
 from omegaconf import DictConfig
 
 from recsys_lab.compute.process import prepare_process
+from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
 from recsys_lab.config.configuration import register_resolvers
 from recsys_lab.config.overrides import explain_overrides
 
@@ -18,9 +21,16 @@ CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_di
 @hydra.main(version_base="1.3", config_path=str(CONF.resolve()), config_name="config")
 def _main(cfg: DictConfig) -> float | None:
     """Run the experiment that the configuration describes; returns the monitored metric."""
+    follow()
     from recsys_lab.run.experiment import run  # late, so that a typo is answered at once
 
-    return run(cfg)
+    try:
+        return run(cfg)
+    except SystemExit as stop:
+        if is_worker():  # whose pool would go on to the next job
+            logging.shutdown()
+            os._exit(stop.code if isinstance(stop.code, int) else 1)
+        raise
 
 
 def train(words: Sequence[str]) -> None:
@@ -29,12 +39,11 @@ def train(words: Sequence[str]) -> None:
     Raises:
         SystemExit: it cannot be composed, or the run failed; the message is printed.
     """
+    exit_at_once()
+    lead()
     prepare_process()
     register_resolvers()
     if complaint := explain_overrides(words, CONF):
         sys.exit(complaint)
     sys.argv = [sys.argv[0], *words]  # where Hydra reads them
-    try:
-        _main()
-    except KeyboardInterrupt:  # before the experiment has begun
-        sys.exit(130)
+    _main()

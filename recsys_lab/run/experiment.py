@@ -1,10 +1,8 @@
 """From the configuration to the parts of an experiment, and the run of the command line."""
 
 import logging
-import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -16,6 +14,7 @@ from pytorch_lightning import LightningDataModule, Trainer
 
 from recsys_lab.catalog.prepared import prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
+from recsys_lab.compute.signals import Interrupted, interruptible
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.config.configuration import check_configuration, register_resolvers, section_of
 from recsys_lab.config.overrides import explain_overrides
@@ -47,27 +46,25 @@ def run(cfg: DictConfig) -> float | None:
     """
     for library in ("pytorch_lightning", "gensim"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, _terminate)
     KERNEL_CACHE.clear_others()
+    folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        return _run(check_configuration(cfg), Path(HydraConfig.get().runtime.output_dir))
+        with interruptible():
+            return _run(check_configuration(cfg), folder)
     except (ConfigurationError, TrainingError, MisconfigurationException, ValueError) as error:
         log.error("%s", error)
         log.debug("where it was raised:", exc_info=error)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise ConfigurationError(str(error)) from error
         raise SystemExit(1) from error
-    except KeyboardInterrupt:
-        last = Path(HydraConfig.get().runtime.output_dir, "checkpoints", "last.ckpt")
+    except Interrupted as stop:
+        last = folder / "checkpoints" / "last.ckpt"
         log.error(
-            "interrupted%s",
+            "interrupted by %s%s",
+            stop.name,
             f"; go on with the options of this run and ckpt_path={last}" if last.is_file() else "",
         )
-        raise SystemExit(128 + signal.SIGINT) from None
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+        raise
 
 
 def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:

@@ -17,6 +17,8 @@ from recsys_lab.catalog.split import HeldOut, Split
 from recsys_lab.config.configuration import section_of
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.optimizers import build_optimizers
+from recsys_lab.models.schedules import Plan, check_plan
+from recsys_lab.models.updates import check_precision
 from recsys_lab.readers.items import complete_items
 from recsys_lab.run.fitting import Experiment, build_data, check_monitor
 from recsys_lab.run.run_data import RunData
@@ -48,14 +50,11 @@ def rehearse(experiment: Experiment, configuration: Mapping[str, Any]) -> None:
     trainer = experiment.trainer(
         callbacks=[], logger=False, plugins=[], default_root_dir=Path(), enable_checkpointing=False
     )
-    if trainer.gradient_clip_val is not None:
-        raise ValueError(
-            f"gradient_clip_val is not supported, got {trainer.gradient_clip_val}: the rows of a "
-            "batch are updated in place; lower lr= instead"
-        )
+    check_plan(Plan(trainer.max_epochs, trainer.max_steps), experiment.schedule)
     if configuration["vectors"] is None:
         net = experiment.model(items=_items(data))
         build_optimizers(experiment.optimizer, net)
+        check_precision(net, trainer.precision)
     if not targets["data.source"].endswith(_FILES):
         build_data(data, experiment)
 

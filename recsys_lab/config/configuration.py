@@ -65,8 +65,7 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 
 
 def check_configuration(cfg: DictConfig) -> dict[str, Any]:
-    """Resolve the configuration, import its plugins, and check names, types with
-    their ranges, and targets.
+    """Resolve the configuration, import its plugins, and check names, types, ranges and targets.
 
     Every section is bound to the signature of its target.
 

@@ -5,6 +5,7 @@ loop of Lightning, for instance, since the learning curve is drawn by a callback
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Interval
@@ -47,6 +48,7 @@ _TRAINER: dict[str, Any] = {
 }
 
 
+@cache
 def used_arguments(target: str) -> Mapping[str, Any]:
     """The arguments of a target that can be set, with their types and ranges; Any for no type."""
     parameters, constructor = parameters_of(target)

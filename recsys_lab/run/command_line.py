@@ -9,7 +9,8 @@ from omegaconf import DictConfig
 
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.config.configuration import register_resolvers
-from recsys_lab.config.overrides import explain_overrides
+from recsys_lab.config.overrides import compose_jobs
+from recsys_lab.config.targets import ConfigurationError
 
 _PACKAGE = Path(__file__).parents[1]
 CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
@@ -31,10 +32,16 @@ def train(words: Sequence[str]) -> None:
     """
     prepare_process()
     register_resolvers()
-    if complaint := explain_overrides(words, CONF):
-        sys.exit(complaint)
-    sys.argv = [sys.argv[0], *words]  # where Hydra reads them
     try:
+        if (jobs := compose_jobs(words, CONF)) is not None:
+            from recsys_lab.run.job_checks import (
+                check_jobs,
+            )  # late, so that a typo is answered at once
+
+            check_jobs(jobs)
+        sys.argv = [sys.argv[0], *words]  # where Hydra reads them
         _main()
+    except ConfigurationError as error:
+        sys.exit(str(error))
     except KeyboardInterrupt:  # before the experiment has begun
         sys.exit(130)

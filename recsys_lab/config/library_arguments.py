@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Interval
 
-from recsys_lab.compute.ranges import Count, Epsilon, LearningRate, Positive, Share
+from recsys_lab.compute.ranges import Count, Duration, Epsilon, LearningRate, Positive, Share
 from recsys_lab.config.targets import parameters_of
 
 _Decay = Annotated[float, Interval(ge=0, lt=1)]
@@ -21,9 +21,8 @@ _OPTIMIZER: dict[str, Any] = {
     "betas": tuple[_Decay, _Decay],
     "lr_decay": Share,
     "initial_accumulator_value": Literal[0] | Positive,
-    "momentum": Annotated[float, Ge(0)],  # this one and the next three are refused with the reason
+    "momentum": Annotated[float, Ge(0)],  # this one and the next two are refused with the reason
     "weight_decay": Annotated[float, Ge(0)],
-    "nesterov": bool,
     "maximize": bool,
 }
 _TRAINER: dict[str, Any] = {
@@ -37,14 +36,14 @@ _TRAINER: dict[str, Any] = {
     "min_epochs": Count | None,
     "max_steps": Literal[-1] | Count,
     "min_steps": Count | None,
-    "max_time": None,
+    "max_time": Duration | None,
     "limit_train_batches": Count | _PositiveShare | None,
     "gradient_clip_val": float | None,  # refused with the reason
     "enable_progress_bar": bool,
     "deterministic": None,
     "benchmark": None,
     "detect_anomaly": None,
-    "profiler": Any,
+    "profiler": Literal["simple", "advanced", "pytorch"] | None,  # or a section
 }
 
 

@@ -26,7 +26,7 @@ from recsys_lab.report.summary import print_summary
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import Experiment, call_with, fit, load
-from recsys_lab.run.input_files import check_input_files
+from recsys_lab.run.input_files import check_files
 from recsys_lab.run.rehearsal import rehearse
 
 log = logging.getLogger(__name__)
@@ -103,9 +103,7 @@ def check_run(configuration: Mapping[str, Any]) -> Experiment:
     train, checkpoint = configuration["train"], configuration["ckpt_path"]
     if not train and not checkpoint:
         raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
-    if checkpoint and not Path(checkpoint).is_file():
-        raise ConfigurationError(f"ckpt_path: there is no file {checkpoint}")
-    check_input_files(configuration)
+    check_files(configuration)
     experiment = assemble(configuration)
     if train:
         with named(_arguments(configuration, *_USED_IN_FIT, "schedule", "trainer")):

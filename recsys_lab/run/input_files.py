@@ -1,4 +1,4 @@
-"""Input files of a run, looked for before anything is read."""
+"""Files that a configuration names, looked for before anything is read."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,35 +10,37 @@ from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.vector_files import find_vectors
 
-_OWN = "recsys_lab."
 _READ = {  # target -> its arguments that name files to be read
-    "AmazonSource": ("path",),
-    "EdgeSource": ("path", "val_path", "test_path"),
-    "sequence_file": ("path",),
-    "external": ("ids",),
+    "recsys_lab.readers.amazon.AmazonSource": ("path",),
+    "recsys_lab.readers.edges.EdgeSource": ("path", "val_path", "test_path"),
+    "recsys_lab.data.sequences.sequence_file": ("path",),
+    "recsys_lab.models.builders.external": ("ids",),
 }
 
 
-def check_input_files(configuration: Mapping[str, Any]) -> None:
-    """Refuse a configuration whose input files do not exist, or whose files cannot be written.
+def check_files(configuration: Mapping[str, Any]) -> None:
+    """Refuse a configuration that names files to be read which do not exist.
 
     Raises:
         ConfigurationError: naming the key.
     """
-    vectors = configuration["vectors"]
-    if vectors and find_vectors(vectors) is None:
-        raise ConfigurationError(f"vectors: there is no file {vectors}")
     for section in ("catalog", "data.source", "model"):
         node = section_of(configuration, section) or {}
-        target = str(node.get("_target_", ""))
-        if not target.startswith(_OWN):
-            continue
-        name = target.rpartition(".")[2]
-        for key in _READ.get(name, ()):
+        target = str(node.get("_target_"))
+        for key in _READ.get(target, ()):
             if node.get(key) is not None:
                 _find(f"{section}.{key}", node[key])
-        if name == "stored_walks":
-            _check_stored(f"{section}.path", Path(node["path"]))
+    checkpoint = configuration["ckpt_path"]
+    if checkpoint and not _there("ckpt_path", checkpoint).is_file():
+        raise ConfigurationError(f"ckpt_path: there is no file {checkpoint}")
+    if configuration["vectors"] is not None:
+        for key, path in (("vectors", configuration["vectors"]), ("model.path", node["path"])):
+            _there(key, path)
+            if find_vectors(path) is None:
+                raise ConfigurationError(f"{key}: there is no file {path}")
+    folder = _there("prepared_dir", configuration["prepared_dir"])
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"prepared_dir: {folder} is a file, not a folder")
 
 
 def _find(key: str, path: str) -> None:
@@ -48,9 +50,12 @@ def _find(key: str, path: str) -> None:
         raise ConfigurationError(f"{key}: {error}") from error
 
 
-def _check_stored(key: str, path: Path) -> None:
-    """A file of walks is there, or can be written."""
-    if path.suffix != ".npy":
-        raise ConfigurationError(f"{key} must end in .npy, got {path}")
-    if path.is_dir():
-        raise ConfigurationError(f"{key}: {path} is a folder, not a file")
+def _there(key: str, path: str) -> Path:
+    """A path that the file system can look up."""
+    try:
+        Path(path).exists()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{key}: cannot look for {path[:60]}...: {error.strerror}"
+        ) from error
+    return Path(path)

@@ -12,7 +12,8 @@ from omegaconf import DictConfig
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
 from recsys_lab.config.configuration import register_resolvers
-from recsys_lab.config.overrides import explain_overrides
+from recsys_lab.config.overrides import compose_jobs
+from recsys_lab.config.targets import ConfigurationError
 
 _PACKAGE = Path(__file__).parents[1]
 CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
@@ -43,7 +44,12 @@ def train(words: Sequence[str]) -> None:
     lead()
     prepare_process()
     register_resolvers()
-    if complaint := explain_overrides(words, CONF):
-        sys.exit(complaint)
+    try:
+        if (jobs := compose_jobs(words, CONF)) is not None:
+            from recsys_lab.run.job_checks import check_jobs  # late, so that a typo is quick
+
+            check_jobs(jobs)
+    except ConfigurationError as error:
+        sys.exit(str(error))
     sys.argv = [sys.argv[0], *words]  # where Hydra reads them
     _main()

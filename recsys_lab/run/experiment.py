@@ -25,6 +25,7 @@ from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.readers.vector_files import find_vectors
 from recsys_lab.report.summary import print_summary
+from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import Experiment, call_with, fit, load
@@ -49,13 +50,21 @@ def run(cfg: DictConfig) -> float | None:
         logging.getLogger(library).setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _terminate)
     KERNEL_CACHE.clear_others()
+    folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        return _run(check_configuration(cfg), Path(HydraConfig.get().runtime.output_dir))
-    except (ConfigurationError, TrainingError, MisconfigurationException, ValueError) as error:
-        log.error("%s", error)
+        return _run(check_configuration(cfg), folder)
+    except (
+        ConfigurationError,
+        TrainingError,
+        MisconfigurationException,
+        ValueError,
+        OSError,
+    ) as error:
+        message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
+        log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise ConfigurationError(str(error)) from error
+            raise ConfigurationError(message) from error
         raise SystemExit(1) from error
     except KeyboardInterrupt:
         last = Path(HydraConfig.get().runtime.output_dir, "checkpoints", "last.ckpt")
@@ -64,6 +73,16 @@ def run(cfg: DictConfig) -> float | None:
             f"; go on with the options of this run and ckpt_path={last}" if last.is_file() else "",
         )
         raise SystemExit(128 + signal.SIGINT) from None
+
+
+def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
+    """The sentence of an error of the system, with the options that name other places."""
+    key = "hydra.sweep.dir=" if HydraConfig.get().mode == RunMode.MULTIRUN else "hydra.run.dir="
+    message = explain(error, {folder: key, Path(cfg.prepared_dir): "prepared_dir="})
+    last = folder / "checkpoints" / "last.ckpt"
+    if last.is_file() and not (folder / "metrics.json").is_file():
+        message += f"; go on with the options of this run and ckpt_path={last}"
+    return message
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -89,8 +108,11 @@ def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:
             fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=changes)
         else:
             fitted = load(prepared, experiment, folder, checkpoint)
-        metrics = fitted.test()
-    print_summary(metrics)
+        metrics = fitted.measure()
+    try:
+        fitted.save(metrics)
+    finally:
+        print_summary(metrics)  # also where nothing can be written any more
     log.info("run folder: %s", folder)
     if experiment.embeddings:
         log.info("similar items: python -m recsys_lab similar %s ITEM", folder)

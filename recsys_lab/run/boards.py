@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightning_fabric.loggers.logger import _DummyExperiment as Nothing
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
@@ -60,11 +61,17 @@ class BoardLogger(TensorBoardLogger):
         self._attempt(lambda: super(BoardLogger, self).finalize(status))
 
     @property
+    def experiment(self) -> Any:
+        """TensorBoard's writer; one that does nothing where no events can be written."""
+        self._attempt(lambda: self._board)
+        return Nothing() if self._is_broken else self._board
+
+    @property
     def _board(self) -> SummaryWriter:
-        board: SummaryWriter = self.experiment
+        board: SummaryWriter = super().experiment
         return board
 
-    def _attempt(self, write: Callable[[], None]) -> None:
+    def _attempt(self, write: Callable[[], object]) -> None:
         if self._is_broken:
             return
         try:

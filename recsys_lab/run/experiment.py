@@ -80,7 +80,9 @@ def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
     key = "hydra.sweep.dir=" if HydraConfig.get().mode == RunMode.MULTIRUN else "hydra.run.dir="
     message = explain(error, {folder: key, Path(cfg.prepared_dir): "prepared_dir="})
     last = folder / "checkpoints" / "last.ckpt"
-    if last.is_file() and not (folder / "metrics.json").is_file():
+    if (folder / "metrics.json").is_file():
+        message += f"; then python -m recsys_lab embed {folder} completes the run"
+    elif last.is_file():
         message += f"; go on with the options of this run and ckpt_path={last}"
     return message
 

@@ -169,8 +169,8 @@ class Fitted:
             self._save_vectors(metrics)
         except WriteError as error:
             failed.append(error)
-        for error in failed[1:]:
-            log.error("%s", error)
+        for other in failed[1:]:
+            log.error("%s", other)
         if failed:
             raise failed[0]
 

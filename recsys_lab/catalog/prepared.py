@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from recsys_lab.catalog.split import HeldOut, Split, SplitOptions, given_split, 
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import CatalogSource, LabelledPairs, Records
+from recsys_lab.results.part_files import clear_left, part_file, part_folder
 from recsys_lab.results.write_errors import writing
 
 log = logging.getLogger(__name__)
@@ -170,8 +170,10 @@ def _obtain(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
         return final
     with writing(final):
         final.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".part", dir=final.parent))
-        _fill(part, final, write)
+        clear_left(final.parent)
+        with part_folder(final) as part:
+            _fill(part, write)
+            _publish(part, final)
     log.info("prepared data written: %s", final)
     return final
 
@@ -199,30 +201,22 @@ def _has_sound(final: Path) -> bool:
     return False
 
 
-def _fill(part: Path, final: Path, write: Callable[[Path], dict[str, Any]]) -> None:
-    """Write the parts of a folder and rename it when it is complete."""
+def _fill(part: Path, write: Callable[[Path], dict[str, Any]]) -> None:
+    manifest = write(part)
+    manifest["files"] = {path.name: _hash_file(path) for path in sorted(part.iterdir())}
+    manifest["digest"] = _key(manifest)
+    (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
+    for path in part.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _publish(part: Path, final: Path) -> None:
     try:
-        manifest = write(part)
-        manifest["files"] = {path.name: _hash_file(path) for path in sorted(part.iterdir())}
-        manifest["digest"] = _key(manifest)
-        (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
-        part.chmod(0o777 & ~_umask())  # other users of a shared folder may read it
-        for path in part.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        try:
-            part.rename(final)
-        except OSError:  # another process was faster with the same contents
-            if not (final / "manifest.json").exists():
-                raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        part.rename(final)
+    except OSError:  # another process was faster with the same contents
+        if not (final / "manifest.json").exists():
+            raise
 
 
 def _is_sound(folder: Path) -> bool:
@@ -301,14 +295,11 @@ def _spool(pipe: Path, folder: Path) -> str:
     """A file in a folder with the contents of a pipe, which is read once."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False)
-        try:
-            with file, pipe.open("rb") as contents:
+        with part_file(folder / pipe.name) as part:
+            with part.open("wb") as file, pipe.open("rb") as contents:
                 shutil.copyfileobj(contents, file)
-            final = folder / _hash_file(file.name)[:20]
-            Path(file.name).replace(final)
-        finally:
-            Path(file.name).unlink(missing_ok=True)
+            final = folder / _hash_file(part)[:20]
+            part.replace(final)
     return str(final)
 
 

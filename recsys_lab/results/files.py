@@ -2,12 +2,11 @@
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
+from recsys_lab.results.part_files import moved_aside, part_file, part_folder
 from recsys_lab.results.write_errors import writing
 
 
@@ -21,17 +20,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: the path cannot be written.
     """
-    part = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
-    try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part_file(path) as part:
             yield part
             with part.open("rb") as file:
                 os.fsync(file.fileno())
             part.replace(path)
-    finally:
-        with suppress(OSError):
-            part.unlink()
 
 
 @contextmanager
@@ -43,29 +38,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: the folder cannot be written, or there is a file of its name.
     """
-    part, former = (
-        path.with_name(f".{path.name}.{uuid4().hex[:12]}.{kind}") for kind in ("part", "former")
-    )
-    try:
-        with writing(path):
-            if path.exists() and not path.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.mkdir()
+    with writing(path):
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part_folder(path) as part:
             yield part
             for file_path in part.iterdir():
                 with file_path.open("rb") as file:
                     os.fsync(file.fileno())
             if path.exists():
-                path.rename(former)
-            part.rename(path)
-    except BaseException:
-        if former.exists() and not path.exists():
-            former.rename(path)
-        raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)
+                with moved_aside(path):
+                    part.rename(path)
+            else:
+                part.rename(path)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -35,7 +35,7 @@ class RunLog(logging.FileHandler):
         if not self._is_broken:
             super().flush()
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - name of the library
+    def handleError(self, record: logging.LogRecord) -> None:
         """Say what cannot be written; errors of the record itself are shown as usual."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):

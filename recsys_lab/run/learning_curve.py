@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Count, NumScores
 from recsys_lab.data.batch import Batch
 from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
@@ -63,19 +64,18 @@ class LearningCurve(Callback):
         seed: seed of the samples.
     """
 
+    @checked
     def __init__(
         self,
         pairs: EvaluationPairs,
         folder: Path,
         *,
-        every_n_batches: int,
-        max_pairs: int,
-        ranking_queries: int,
-        max_scores: float,
+        every_n_batches: Count,
+        max_pairs: Count,
+        ranking_queries: Count,
+        max_scores: NumScores,
         seed: int,
     ) -> None:
-        check_at_least(1, every_n_batches=every_n_batches, max_pairs=max_pairs)
-        check_at_least(1, ranking_queries=ranking_queries, max_scores=max_scores)
         self._pairs = pairs
         self._items, self._sample = sample_pairs(pairs, max_pairs, seed)
         self._folder = folder
@@ -140,18 +140,41 @@ class LearningCurve(Callback):
         self.items_trained += batch.num_trained
         self._losses.append(outputs["mean_loss"])
         num_batches = int(trainer.num_training_batches)
-        every, last = points_every(self._every, num_batches), batch_idx + 1 == num_batches
-        if (batch_idx + 1) % every == 0 or last:
-            self._add_point(trainer, pl_module, batch_idx, with_ranking=last)
-        if self._unwritten is not None and not last:
+        if (batch_idx + 1) % points_every(self._every, num_batches) == 0:
+            self._add_point(trainer, pl_module)
+        if self._unwritten is not None and not trainer.should_stop and batch_idx + 1 < num_batches:
             try:
                 trainer.save_checkpoint(self._folder / "checkpoints" / "last.ckpt")
             except WriteError as error:
                 log.error("%s", error)
             raise self._unwritten
 
+    def on_train_epoch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: EmbeddingTask
+    ) -> None:
+        """End the epoch, which a limit may have cut short, with a point that has the ranking."""
+        if self._losses:
+            self._add_point(trainer, pl_module)
+        began = time.perf_counter()
+        ranking = self._rank(pl_module)
+        self.rows[-1].update(ranking)
+        try:
+            self._file.rewrite()
+            self._unwritten = None
+        except WriteError as error:
+            self._unwritten = error
+        for name, value in self.rows[-1].items():
+            if name.startswith("val/") and value is not None:
+                pl_module.log(name, float(value), logger=False)  # for checkpoints to monitor
+        self._log(trainer, {"step": trainer.global_step} | ranking)
+        self._own_seconds += time.perf_counter() - began
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop if the row of the last epoch is not in the file: its checkpoints are written."""
+        """Stop if the file lacks rows of the last epoch, whose checkpoints are written.
+
+        Raises:
+            WriteError: it cannot be written.
+        """
         if self._unwritten is not None:
             raise self._unwritten
 
@@ -184,9 +207,7 @@ class LearningCurve(Callback):
 
     # -- points --------------------------------------------------------------------------------
 
-    def _add_point(
-        self, trainer: Trainer, task: EmbeddingTask, batch_idx: int, *, with_ranking: bool
-    ) -> None:
+    def _add_point(self, trainer: Trainer, task: EmbeddingTask) -> None:
         # Waits for the device, so do it rarely.
         loss = float(torch.stack([loss.cpu() for loss in self._losses]).mean())
         task.check_finite(loss)
@@ -199,18 +220,13 @@ class LearningCurve(Callback):
             "items": self.items_trained,
             "seconds": round(seconds, 4),
             "train/loss": loss,
-            "train/lr": task.learning_rate(batch_idx),
+            "train/lr": task.rate,
             "train/items_per_second": self._speed(seconds),
         }
         scorer = net_scorer(task, self._pairs.seen, self._items)
         for name, value in evaluate_auc(scorer, self._sample).items():
             if f"val/{name}" in self.columns:
                 row[f"val/{name}"] = value
-        if with_ranking:
-            row |= self._rank(task)
-            for name, value in row.items():
-                if name.startswith("val/") and value is not None:
-                    task.log(name, float(value), logger=False)  # for checkpoints to monitor
         try:
             self._file.append(row)
         except WriteError as error:

@@ -21,6 +21,7 @@ _REASONS = {  # error -> why a path is refused, and what to do about it
     errno.EACCES: ("permission is denied", "have its owner permit you to write there"),
     errno.EPERM: ("the operation is not permitted", "have its owner permit you to write there"),
     errno.ENAMETOOLONG: ("its name is too long", "shorten it"),
+    errno.EEXIST: ("a file has this name", "move that file away"),
     errno.EISDIR: ("a folder has this name", "move that folder away"),
     errno.ENOENT: ("its folder is missing", "make it"),
     errno.EIO: ("its disk reports an error", "look after that disk"),
@@ -96,7 +97,7 @@ def explain(error: OSError, options: Options | None = None) -> str:
         return f"cannot {verb} a file: {reason if code != errno.ENOENT else said}; {remedy}"
     path = Path(os.fsdecode(name))
     barrier = _barrier(path)
-    if code in _NO_FOLDER:
+    if code in _NO_FOLDER and not path.name.startswith("."):
         reason, remedy = f"{barrier} is a file, not a folder", "move that file away"
     elif code in (errno.EACCES, errno.EPERM) and barrier != path:
         reason += f" in {barrier}"

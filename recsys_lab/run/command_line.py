@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
 from recsys_lab.config.configuration import register_resolvers
 from recsys_lab.config.overrides import compose_jobs
-from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.results.run_log import explain_folder
 
 _PACKAGE = Path(__file__).parents[1]
 CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
@@ -49,7 +51,11 @@ def train(words: Sequence[str]) -> None:
             from recsys_lab.run.job_checks import check_jobs  # late, so that a typo is quick
 
             check_jobs(jobs)
-    except ConfigurationError as error:
-        sys.exit(str(error))
-    sys.argv = [sys.argv[0], *words]  # where Hydra reads them
-    _main()
+        sys.argv = [sys.argv[0], *words]  # where Hydra reads them
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
+        _main()
+    except CompactHydraException as error:  # printed as Hydra does
+        cause = error.__cause__
+        sys.exit(f"{error}\n{cause}" if isinstance(cause, OmegaConfBaseException) else str(error))
+    except OSError as error:  # of the run folder and of the files that Hydra writes there
+        sys.exit(explain_folder(error))

@@ -22,6 +22,7 @@ from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
+from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import Experiment, call_with, fit, load
@@ -49,11 +50,18 @@ def run(cfg: DictConfig) -> float | None:
     try:
         with interruptible():
             return _run(check_configuration(cfg), folder)
-    except (ConfigurationError, TrainingError, MisconfigurationException, ValueError) as error:
-        log.error("%s", error)
+    except (
+        ConfigurationError,
+        TrainingError,
+        MisconfigurationException,
+        ValueError,
+        OSError,
+    ) as error:
+        message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
+        log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise ConfigurationError(str(error)) from error
+            raise ConfigurationError(message) from error
         raise SystemExit(1) from error
     except Interrupted as stop:
         last = folder / "checkpoints" / "last.ckpt"
@@ -63,6 +71,18 @@ def run(cfg: DictConfig) -> float | None:
             f"; go on with the options of this run and ckpt_path={last}" if last.is_file() else "",
         )
         raise
+
+
+def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
+    """The sentence of an error of the system, with the options that name other places."""
+    key = "hydra.sweep.dir=" if HydraConfig.get().mode == RunMode.MULTIRUN else "hydra.run.dir="
+    message = explain(error, {folder: key, Path(cfg.prepared_dir): "prepared_dir="})
+    last = folder / "checkpoints" / "last.ckpt"
+    if (folder / "metrics.json").is_file():
+        message += f"; then python -m recsys_lab embed {folder} completes the run"
+    elif last.is_file():
+        message += f"; go on with the options of this run and ckpt_path={last}"
+    return message
 
 
 def quieten_libraries() -> None:
@@ -83,8 +103,11 @@ def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:
             fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=changes)
         else:
             fitted = load(prepared, experiment, folder, checkpoint)
-        metrics = fitted.test()
-    print_summary(metrics)
+        metrics = fitted.measure()
+    try:
+        fitted.save(metrics)
+    finally:
+        print_summary(metrics)  # also where nothing can be written any more
     log.info("run folder: %s", folder)
     if experiment.embeddings:
         log.info("similar items: python -m recsys_lab similar %s ITEM", folder)

@@ -1,13 +1,14 @@
 """The test at the end of a run: the model and every baseline, with intervals and differences."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
 from recsys_lab.compute.parallel import map_in_threads
+from recsys_lab.compute.ranges import CutOffs, NumScores, Replicates
 from recsys_lab.evaluation.baselines import BASELINES, TrainingData
 from recsys_lab.evaluation.chance import compare_with_chance, random_order
 from recsys_lab.evaluation.intervals import (
@@ -35,6 +36,7 @@ _SHARE_OF_CHANCE = 0.2  # of the candidates within the first k; more than that g
 _COUNTS = ("pairs/", "queries/", "query_items/")
 
 
+@checked
 @dataclass(frozen=True)
 class FinalTest:
     """The full protocol on the test pairs, for the model and for every baseline.
@@ -45,16 +47,9 @@ class FinalTest:
         replicates: of the bootstrap over items behind the intervals; 0 leaves them out.
     """
 
-    ks: Sequence[int]
-    max_scores: float
-    replicates: int
-
-    def __post_init__(self) -> None:
-        check_at_least(1, max_scores=self.max_scores)
-        if self.replicates < 0 or self.replicates == 1:
-            raise ValueError(f"replicates must be 0 or >= 2, got {self.replicates}")
-        if not self.ks or min(self.ks) < 1:
-            raise ValueError(f"ks must be cut-offs >= 1, got {list(self.ks)}")
+    ks: CutOffs
+    max_scores: NumScores
+    replicates: Literal[0] | Replicates
 
     def __call__(self, scorer: Scorer, data: RunData, folder: Path, seed: int) -> Metrics:
         """Test a model; writes precision and recall into the run folder.

@@ -37,6 +37,7 @@ from recsys_lab.run.projector import write_projector
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
 from recsys_lab.run.run_embeddings import embeddings_content
+from recsys_lab.run.step_limit import StepLimit
 from recsys_lab.run.stop_on_signal import StopOnSignal
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 from recsys_lab.vectors.store import Content, write_embeddings
@@ -325,7 +326,8 @@ def _train(
     check_monitor(experiment.monitor, curve)
     best = BestCheckpoint(folder / "checkpoints", experiment.monitor)
     logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
-    callbacks: list[Callback] = [curve, best, StopOnSignal(folder / "checkpoints" / "last.ckpt")]
+    stop = StopOnSignal(folder / "checkpoints" / "last.ckpt")
+    callbacks: list[Callback] = [StepLimit(), curve, best, stop]
     if experiment.progress_bar:
         callbacks.append(TrainingBar(curve))
     trainer = experiment.trainer(

@@ -42,8 +42,9 @@ class StopOnSignal(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop here if a signal has come, unless the epoch is at its end."""
-        if self._received is not None and batch_idx + 1 < trainer.num_training_batches:
+        """Stop here if a signal has come, unless the epoch ends here."""
+        ends = trainer.should_stop or batch_idx + 1 == trainer.num_training_batches
+        if self._received is not None and not ends:
             trainer.save_checkpoint(self._path)
             self._leave(trainer)
 

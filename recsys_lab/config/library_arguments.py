@@ -5,6 +5,7 @@ loop of Lightning, for instance, since the learning curve is drawn by a callback
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Interval
@@ -20,9 +21,8 @@ _OPTIMIZER: dict[str, Any] = {
     "betas": tuple[_Decay, _Decay],
     "lr_decay": Share,
     "initial_accumulator_value": Literal[0] | Positive,
-    "momentum": Annotated[float, Ge(0)],  # this one and the next three are refused with the reason
+    "momentum": Annotated[float, Ge(0)],  # this one and the next two are refused with the reason
     "weight_decay": Annotated[float, Ge(0)],
-    "nesterov": bool,
     "maximize": bool,
 }
 _TRAINER: dict[str, Any] = {
@@ -42,6 +42,7 @@ _TRAINER: dict[str, Any] = {
 }
 
 
+@cache
 def used_arguments(target: str) -> Mapping[str, Any]:
     """The arguments of a target that can be set, with their types and ranges; Any for no type."""
     parameters, constructor = parameters_of(target)

@@ -23,7 +23,7 @@ FUSED_NEEDS = (
     "kernel=auto"
 )
 
-_FLOAT32 = "32-true"  # of Lightning's precisions
+FLOAT32 = "32-true"  # of Lightning's precisions
 WORDS = {  # for the log
     "net": "the model's own library, in float32 (kernel=net)",
     "fused": "compiled kernels, in float32 (kernel=fused)",
@@ -83,7 +83,7 @@ def choose_updater(
     optimizer: torch.optim.Optimizer,
     frequencies: np.ndarray,
     set_gradients: Callable[[Tensor], None],
-    precision: str = _FLOAT32,
+    precision: str = FLOAT32,
 ) -> Updater:
     """Choose what updates the weights; the only place where that is decided.
 
@@ -103,7 +103,7 @@ def choose_updater(
         net.begin(frequencies)
         return Updater("net", net.update)
     kernel: Kernel = getattr(net, "kernel", "autograd")
-    form = None if kernel == "autograd" or precision != _FLOAT32 else _form_of(net)
+    form = None if kernel == "autograd" or precision != FLOAT32 else _form_of(net)
     plain = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters())
     if form and plain and takes_tables(optimizer) and _is_tables(form):
         fused = FusedTables(form, optimizer)
@@ -133,7 +133,7 @@ def check_precision(net: nn.Module, precision: str) -> None:
     Raises:
         ValueError: naming the precision and what to do.
     """
-    if precision == _FLOAT32:
+    if precision == FLOAT32:
         return
     if precision != "bf16-mixed":
         raise ValueError(f"precision={precision} is not supported: take 32-true or bf16-mixed")

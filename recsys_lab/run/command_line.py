@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
 from recsys_lab.config.configuration import register_resolvers
-from recsys_lab.config.overrides import explain_overrides
+from recsys_lab.config.overrides import compose_jobs
+from recsys_lab.results.run_log import explain_folder
 
 _PACKAGE = Path(__file__).parents[1]
 CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
@@ -43,7 +46,16 @@ def train(words: Sequence[str]) -> None:
     lead()
     prepare_process()
     register_resolvers()
-    if complaint := explain_overrides(words, CONF):
-        sys.exit(complaint)
-    sys.argv = [sys.argv[0], *words]  # where Hydra reads them
-    _main()
+    try:
+        if (jobs := compose_jobs(words, CONF)) is not None:
+            from recsys_lab.run.job_checks import check_jobs  # late, so that a typo is quick
+
+            check_jobs(jobs)
+        sys.argv = [sys.argv[0], *words]  # where Hydra reads them
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
+        _main()
+    except CompactHydraException as error:  # printed as Hydra does
+        cause = error.__cause__
+        sys.exit(f"{error}\n{cause}" if isinstance(cause, OmegaConfBaseException) else str(error))
+    except OSError as error:  # of the run folder and of the files that Hydra writes there
+        sys.exit(explain_folder(error))

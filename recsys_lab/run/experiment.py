@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -17,16 +16,17 @@ from recsys_lab.compute.kernel_cache import KERNEL_CACHE
 from recsys_lab.compute.signals import Interrupted, interruptible
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.config.configuration import check_configuration, register_resolvers, section_of
-from recsys_lab.config.overrides import explain_overrides
+from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
-from recsys_lab.readers.vector_files import find_vectors
 from recsys_lab.report.summary import print_summary
+from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import Experiment, call_with, fit, load
+from recsys_lab.run.input_files import check_files
 from recsys_lab.run.rehearsal import rehearse
 
 log = logging.getLogger(__name__)
@@ -44,18 +44,24 @@ def run(cfg: DictConfig) -> float | None:
         SystemExit: a single run failed by such an error.
         ConfigurationError: a job of a sweep did; the jobs after it still run.
     """
-    for library in ("pytorch_lightning", "gensim"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    quieten_libraries()
     KERNEL_CACHE.clear_others()
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         with interruptible():
             return _run(check_configuration(cfg), folder)
-    except (ConfigurationError, TrainingError, MisconfigurationException, ValueError) as error:
-        log.error("%s", error)
+    except (
+        ConfigurationError,
+        TrainingError,
+        MisconfigurationException,
+        ValueError,
+        OSError,
+    ) as error:
+        message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
+        log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise ConfigurationError(str(error)) from error
+            raise ConfigurationError(message) from error
         raise SystemExit(1) from error
     except Interrupted as stop:
         last = folder / "checkpoints" / "last.ckpt"
@@ -67,17 +73,28 @@ def run(cfg: DictConfig) -> float | None:
         raise
 
 
+def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
+    """The sentence of an error of the system, with the options that name other places."""
+    key = "hydra.sweep.dir=" if HydraConfig.get().mode == RunMode.MULTIRUN else "hydra.run.dir="
+    message = explain(error, {folder: key, Path(cfg.prepared_dir): "prepared_dir="})
+    last = folder / "checkpoints" / "last.ckpt"
+    if (folder / "metrics.json").is_file():
+        message += f"; then python -m recsys_lab embed {folder} completes the run"
+    elif last.is_file():
+        message += f"; go on with the options of this run and ckpt_path={last}"
+    return message
+
+
+def quieten_libraries() -> None:
+    """Let the libraries log warnings alone."""
+    for library in ("pytorch_lightning", "gensim"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
 def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:
     train, checkpoint = configuration["train"], configuration["ckpt_path"]
-    if not train and not checkpoint:
-        raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
-    if checkpoint and not Path(checkpoint).is_file():
-        raise ConfigurationError(f"ckpt_path: there is no file {checkpoint}")
-    experiment = assemble(configuration)
+    experiment = check_run(configuration)
     choose_threads(experiment.num_threads)  # of reading, too
-    if train:
-        with named(_arguments(configuration, *_USED_IN_FIT, "schedule", "trainer")):
-            rehearse(experiment, configuration)
     with named(_arguments(configuration, "catalog", "split")):
         prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     with named(_arguments(configuration, *_USED_IN_FIT)):
@@ -86,12 +103,32 @@ def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:
             fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=changes)
         else:
             fitted = load(prepared, experiment, folder, checkpoint)
-        metrics = fitted.test()
-    print_summary(metrics)
+        metrics = fitted.measure()
+    try:
+        fitted.save(metrics)
+    finally:
+        print_summary(metrics)  # also where nothing can be written any more
     log.info("run folder: %s", folder)
     if experiment.embeddings:
         log.info("similar items: python -m recsys_lab similar %s ITEM", folder)
     return fitted.best
+
+
+def check_run(configuration: Mapping[str, Any]) -> Experiment:
+    """The parts of a run, checked as far as that is possible without its data.
+
+    Raises:
+        ConfigurationError: naming the key.
+    """
+    train, checkpoint = configuration["train"], configuration["ckpt_path"]
+    if not train and not checkpoint:
+        raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
+    check_files(configuration)
+    experiment = assemble(configuration)
+    if train:
+        with named(_arguments(configuration, *_USED_IN_FIT, "schedule", "trainer")):
+            rehearse(experiment, configuration)
+    return experiment
 
 
 def configure(*overrides: str) -> Experiment:
@@ -106,10 +143,11 @@ def configure(*overrides: str) -> Experiment:
         ConfigurationError: in one sentence, with the valid keys or choices.
     """
     register_resolvers()
-    if complaint := explain_overrides(overrides, CONF):
-        raise ConfigurationError(complaint)
-    with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
-        configuration = check_configuration(compose("config", overrides=list(overrides)))
+    jobs = compose_jobs(overrides, CONF)
+    if jobs is None or len(jobs) != 1:
+        raise ConfigurationError("configure takes the overrides of one run, without options")
+    [(_, cfg)] = jobs
+    configuration = check_configuration(cfg)
     if configuration["ckpt_path"] or not configuration["train"]:
         raise ConfigurationError("ckpt_path and train belong to train.py: call fit or load")
     return assemble(configuration)
@@ -121,8 +159,6 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
     Raises:
         ConfigurationError: an argument cannot be used.
     """
-    if configuration["vectors"] and find_vectors(configuration["vectors"]) is None:
-        raise ConfigurationError(f"vectors: there is no file {configuration['vectors']}")
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):

@@ -1,6 +1,7 @@
 """Fit a model to prepared data, and test it: what `train.py` and a notebook both call."""
 
 import json
+import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import nn
 
@@ -24,6 +24,8 @@ from recsys_lab.models.task import EmbeddingTask, TrainingError
 from recsys_lab.readers.records import CatalogSource
 from recsys_lab.results.curve import Row
 from recsys_lab.results.files import write_text
+from recsys_lab.results.write_errors import WriteError, may_fail
+from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
     BestCheckpoint,
@@ -41,6 +43,8 @@ from recsys_lab.run.step_limit import StepLimit
 from recsys_lab.run.stop_on_signal import StopOnSignal
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 from recsys_lab.vectors.store import Content, write_embeddings
+
+log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
 _NOTHING_TO_RESUME = "ckpt_path goes on with a training, and a model without parameters has none"
@@ -139,24 +143,49 @@ class Fitted:
         return self.scorer.score_pairs(self._items(heads), self._items(tails))
 
     def test(self) -> Metrics:
-        """Test the model and the baselines.
+        """Test the model and the baselines, and save what was found: `measure` and `save`."""
+        metrics = self.measure()
+        self.save(metrics)
+        return metrics
 
-        Writes `metrics.json` and, unless they are switched off, the folder `embeddings/` and the
-        files of TensorBoard's projector.
-        """
-        metrics = self.measured | self.experiment.evaluation(
+    def measure(self) -> Metrics:
+        """Test the model and the baselines; precision and recall go into the run folder."""
+        return self.measured | self.experiment.evaluation(
             self.scorer, self.data, self.folder, self.experiment.split.seed
         )
+
+    def save(self, metrics: Metrics) -> None:
+        """Write `metrics.json` and, unless they are switched off, `embeddings/` and the projector.
+
+        Raises:
+            WriteError: one of them cannot be written; the others are.
+        """
         text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
-        write_text(self.folder / "metrics.json", text)
+        failed = []
+        try:
+            write_text(self.folder / "metrics.json", text)
+        except WriteError as error:
+            failed.append(error)
+        try:
+            self._save_vectors(metrics)
+        except WriteError as error:
+            failed.append(error)
+        for other in failed[1:]:
+            log.error("%s", other)
+        if failed:
+            raise failed[0]
+
+    def _save_vectors(self, metrics: Metrics) -> None:
+        """Write the folder `embeddings/` and the projector, unless they are switched off."""
         embeddings, projector = self.experiment.embeddings, self.experiment.projector
-        if embeddings or projector:
-            content = self._embeddings(metrics)
-            if embeddings:
-                write_embeddings(self.folder / EMBEDDINGS, content)
-            if projector:
+        if not (embeddings or projector):
+            return
+        content = self._embeddings(metrics)
+        if projector:
+            with may_fail("TensorBoard's projector"):
                 write_projector(self.folder, content, projector, self.experiment.split.seed)
-        return metrics
+        if embeddings:
+            write_embeddings(self.folder / EMBEDDINGS, content)
 
     def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
         """Write the folder `embeddings/`, which `Embeddings.load` reads; returns its path.
@@ -325,7 +354,7 @@ def _train(
     curve = experiment.curve(pairs=pairs, folder=folder, seed=experiment.split.seed)
     check_monitor(experiment.monitor, curve)
     best = BestCheckpoint(folder / "checkpoints", experiment.monitor)
-    logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
+    logger = BoardLogger(folder)
     stop = StopOnSignal(folder / "checkpoints" / "last.ckpt")
     callbacks: list[Callback] = [StepLimit(), curve, best, stop]
     if experiment.progress_bar:
@@ -338,10 +367,7 @@ def _train(
         enable_model_summary=False,
         enable_progress_bar=experiment.progress_bar,
     )
-    try:
-        trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
-    finally:
-        logger.experiment.close()
+    trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
     if best.best_model_path:
         task.load_state_dict(load_checkpoint(best.best_model_path)["state_dict"])
     score = best.best_model_score

@@ -59,7 +59,9 @@ class StepLimit(Callback):
         self, trainer: Trainer, pl_module: EmbeddingTask
     ) -> None:
         """Say so if the time was over before the planned steps were taken."""
-        planned = pl_module.plan.steps(int(trainer.num_training_batches)) if pl_module.plan else None
+        planned = (
+            pl_module.plan.steps(int(trainer.num_training_batches)) if pl_module.plan else None
+        )
         if trainer.should_stop and trainer.global_step != planned:
             log.info(
                 "max_time ended training at step %d%s, with a learning rate of %.3g",

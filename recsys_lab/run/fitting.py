@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
+from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import nn
 
@@ -367,6 +368,8 @@ def _train(
         enable_model_summary=False,
         enable_progress_bar=experiment.progress_bar,
     )
+    if not isinstance(trainer.profiler, PassThroughProfiler):
+        trainer.profiler.filename = trainer.profiler.filename or "profile"  # else into the log
     trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
     if best.best_model_path:
         task.load_state_dict(load_checkpoint(best.best_model_path)["state_dict"])

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from recsys_lab.catalog.split import HeldOut, Split, SplitOptions, given_split, 
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import CatalogSource, LabelledPairs, Records
-from recsys_lab.results.part_files import clear_left, part_folder
+from recsys_lab.results.part_files import clear_left, part_file, part_folder
 
 log = logging.getLogger(__name__)
 
@@ -267,13 +266,11 @@ def _spooled(source: CatalogSource, folder: Path) -> CatalogSource:
         place = Path(path)
         if place.is_fifo() or place.is_char_device():
             (folder / "pipes").mkdir(parents=True, exist_ok=True)
-            with (
-                tempfile.NamedTemporaryFile(dir=folder / "pipes", delete=False) as file,
-                place.open("rb") as pipe,
-            ):
-                shutil.copyfileobj(pipe, file)
-            final = folder / "pipes" / _hash_file(file.name)[:20]
-            Path(file.name).replace(final)
+            with part_file(folder / "pipes" / "pipe") as part:
+                with part.open("wb") as file, place.open("rb") as pipe:
+                    shutil.copyfileobj(pipe, file)
+                final = folder / "pipes" / _hash_file(part)[:20]
+                part.replace(final)
             pipes[path] = str(final)
     changes = {
         name: pipes[value]

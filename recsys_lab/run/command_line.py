@@ -10,6 +10,8 @@ from omegaconf import DictConfig
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.config.configuration import register_resolvers
 from recsys_lab.config.overrides import explain_overrides
+from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.run.resuming import with_earlier_words
 
 _PACKAGE = Path(__file__).parents[1]
 CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
@@ -31,6 +33,10 @@ def train(words: Sequence[str]) -> None:
     """
     prepare_process()
     register_resolvers()
+    try:
+        words = with_earlier_words(words, CONF)
+    except (ConfigurationError, ValueError) as error:
+        sys.exit(str(error))
     if complaint := explain_overrides(words, CONF):
         sys.exit(complaint)
     sys.argv = [sys.argv[0], *words]  # where Hydra reads them

@@ -25,15 +25,22 @@ from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.readers.vector_files import find_vectors
 from recsys_lab.report.summary import print_summary
+from recsys_lab.results.part_files import clear_left
+from recsys_lab.results.run_folder import CONFIG
+from recsys_lab.results.run_lock import alone_in
 from recsys_lab.run.argument_names import named, with_prefixes
+from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_checkpoint
 from recsys_lab.run.command_line import CONF
-from recsys_lab.run.fitting import Experiment, call_with, fit, load
+from recsys_lab.run.fitting import Experiment, call_with, check_data, fit, load
 from recsys_lab.run.rehearsal import rehearse
+from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, store_configuration
 
 log = logging.getLogger(__name__)
 
-_BUILT = ("catalog", "split", "model", "optimizer", "schedule", "curve", "evaluation")
-_USED_IN_FIT = ("model", "data", "data.source", "optimizer", "curve", "evaluation")
+_BUILT = (
+    "catalog", "split", "model", "optimizer", "schedule", "curve", "checkpoint", "evaluation",
+)  # fmt: skip
+_USED_IN_FIT = ("model", "data", "data.source", "optimizer", "curve", "checkpoint", "evaluation")
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -49,8 +56,11 @@ def run(cfg: DictConfig) -> float | None:
         logging.getLogger(library).setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _terminate)
     KERNEL_CACHE.clear_others()
+    folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        return _run(check_configuration(cfg), Path(HydraConfig.get().runtime.output_dir))
+        with alone_in(folder):
+            clear_left(folder)
+            return _run(cfg, folder)
     except (ConfigurationError, TrainingError, MisconfigurationException, ValueError) as error:
         log.error("%s", error)
         log.debug("where it was raised:", exc_info=error)
@@ -58,11 +68,8 @@ def run(cfg: DictConfig) -> float | None:
             raise ConfigurationError(str(error)) from error
         raise SystemExit(1) from error
     except KeyboardInterrupt:
-        last = Path(HydraConfig.get().runtime.output_dir, "checkpoints", "last.ckpt")
-        log.error(
-            "interrupted%s",
-            f"; go on with the options of this run and ckpt_path={last}" if last.is_file() else "",
-        )
+        begun = any(folder.glob(CHECKPOINTS))
+        log.error("interrupted%s", f"; go on with resume={folder}" if begun else "")
         raise SystemExit(128 + signal.SIGINT) from None
 
 
@@ -70,23 +77,30 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:
-    train, checkpoint = configuration["train"], configuration["ckpt_path"]
-    if not train and not checkpoint:
-        raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
-    if checkpoint and not Path(checkpoint).is_file():
-        raise ConfigurationError(f"ckpt_path: there is no file {checkpoint}")
+def _run(cfg: DictConfig, folder: Path) -> float | None:
+    if cfg.get(RESUME) and not (folder / CONFIG).exists():
+        store_configuration(cfg, folder)
+    configuration = check_configuration(cfg)
+    train, checkpoint = configuration["train"], _find_checkpoint(configuration, folder)
     experiment = assemble(configuration)
     choose_threads(experiment.num_threads)  # of reading, too
+    stored = None if checkpoint is None else load_checkpoint(checkpoint, mmap=True)
     if train:
         with named(_arguments(configuration, *_USED_IN_FIT, "schedule", "trainer")):
             rehearse(experiment, configuration)
+        if checkpoint is not None and stored is not None:
+            changes = configuration["resume_with_changes"]
+            check_resumable(stored, checkpoint, {} if changes else configuration)
     with named(_arguments(configuration, "catalog", "split")):
         prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
+    if stored is not None:
+        check_data(stored, prepared)
+    if configuration[RESUME]:
+        store_configuration(cfg, folder)
     with named(_arguments(configuration, *_USED_IN_FIT)):
         if train:
-            changes = configuration["resume_with_changes"]
-            fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=changes)
+            # Its options have been compared, before any data was read.
+            fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=True)
         else:
             fitted = load(prepared, experiment, folder, checkpoint)
         metrics = fitted.test()
@@ -95,6 +109,32 @@ def _run(configuration: Mapping[str, Any], folder: Path) -> float | None:
     if experiment.embeddings:
         log.info("similar items: python -m recsys_lab similar %s ITEM", folder)
     return fitted.best
+
+
+def _find_checkpoint(configuration: Mapping[str, Any], folder: Path) -> Path | None:
+    """The checkpoint that the run starts from; None begins anew.
+
+    Raises:
+        ConfigurationError: it is not there, or options contradict each other.
+    """
+    resume, path = configuration[RESUME], configuration["ckpt_path"]
+    if resume and (path or not configuration["train"]):
+        other = f"ckpt_path={path}" if path else "train=false"
+        raise ConfigurationError(f"resume={resume} cannot be combined with {other}: leave one out")
+    if resume not in (None, AUTO) and not Path(resume).resolve() == folder.resolve():
+        raise ConfigurationError(f"resume={resume} belongs to the command line, not to a file")
+    if resume:
+        found = newest_checkpoint(folder)
+        if found is None and resume == AUTO:
+            log.info("resume=auto: no checkpoint to go on from, so the run begins in %s", folder)
+        elif found is None:
+            raise ConfigurationError(f"{folder} holds no sound checkpoint: train again")
+        return found
+    if not (configuration["train"] or path or configuration["vectors"]):
+        raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
+    if path and not Path(path).is_file():
+        raise ConfigurationError(f"ckpt_path: there is no file {path}")
+    return Path(path) if path else None
 
 
 def configure(*overrides: str) -> Experiment:
@@ -113,8 +153,8 @@ def configure(*overrides: str) -> Experiment:
         raise ConfigurationError(complaint)
     with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
         configuration = check_configuration(compose("config", overrides=list(overrides)))
-    if configuration["ckpt_path"] or not configuration["train"]:
-        raise ConfigurationError("ckpt_path and train belong to train.py: call fit or load")
+    if configuration["ckpt_path"] or configuration[RESUME] or not configuration["train"]:
+        raise ConfigurationError("ckpt_path, resume and train belong to train.py: call fit or load")
     return assemble(configuration)
 
 
@@ -145,6 +185,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         schedule=build["schedule"],
         trainer=_trainer_factory(trainer),
         curve=build["curve"],
+        checkpoint=build["checkpoint"],
         evaluation=build["evaluation"](),
         monitor=configuration["monitor"],
         seed=configuration["seed"],

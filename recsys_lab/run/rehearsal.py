@@ -43,6 +43,7 @@ def rehearse(experiment: Experiment, configuration: Mapping[str, Any]) -> None:
     data = RunData(_split(experiment), _catalog())
     curve = experiment.curve(pairs=data.evaluation_pairs("val"), folder=Path(), seed=0)
     check_monitor(experiment.monitor, curve)
+    experiment.checkpoint(folder=Path(), monitor=experiment.monitor)
     for progress in (0.0, 0.5, 1.0):
         experiment.schedule(progress, progress)
     trainer = experiment.trainer(

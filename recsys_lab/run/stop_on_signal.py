@@ -55,10 +55,10 @@ class StopOnSignal(Callback):
     def _leave(self, trainer: Trainer) -> None:
         assert self._received is not None  # noqa: S101 - narrows the type
         log.warning(
-            "stopped by %s at step %d; go on with the options of this run and ckpt_path=%s",
+            "stopped by %s at step %d; go on with resume=%s",
             signal.Signals(self._received).name,
             trainer.global_step,
-            self._path,
+            self._path.parents[1],
         )
         raise SystemExit(128 + self._received)
 

@@ -139,7 +139,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
         except Exception as error:  # a broken archive raises almost anything
             broken[path] = find_damage(path) or str(error).partition("\n")[0]
     chosen = None
-    for path in sorted(steps, key=lambda p: (steps[p], p.stat().st_mtime), reverse=True):
+    for path in sorted(steps, key=lambda p: (steps[p], p.name == "last.ckpt"), reverse=True):
         if not (damage := find_damage(path)):
             chosen = path
             break

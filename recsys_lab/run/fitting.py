@@ -388,7 +388,7 @@ def _train(
     finally:
         logger.experiment.close()
     if not curve.has_trained and resume is not None:
-        log.info("nothing was left to train: more epochs need a larger trainer.max_epochs=")
+        log.info("nothing is left to train: more epochs need a larger trainer.max_epochs=")
     if best.best_model_path:
         task.load_state_dict(load_checkpoint(best.best_model_path)["state_dict"])
     score = best.best_model_score

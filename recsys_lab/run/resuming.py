@@ -15,7 +15,7 @@ from typing import Any
 from hydra._internal.utils import get_args_parser  # of the command line
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -112,9 +112,7 @@ def find_run(name: str, holding: str) -> Path:
 def _text(override: Override) -> str:
     """The value as text, empty for null."""
     value = override.value()
-    if isinstance(value, QuotedString):
-        return value.text
-    return "" if value is None else str(override.get_value_string())
+    return "" if value is None else str(value)
 
 
 def _check_combination(values: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.optimizers import build_optimizers
-from recsys_lab.models.schedules import Schedule
+from recsys_lab.models.schedules import Plan, Schedule
 from recsys_lab.models.scoring import ScoreVectors
 from recsys_lab.models.updates import Updater, choose_updater
 
@@ -58,6 +58,8 @@ class EmbeddingTask(LightningModule):
 
     Attributes:
         kernel: what has updated the weights (`Updater.kernel`); None before training.
+        rate: learning rate of the last step.
+        plan: what the schedule is spread over; None takes the limits of the trainer.
     """
 
     net: EmbeddingNet
@@ -78,6 +80,8 @@ class EmbeddingTask(LightningModule):
         self._identity = dict(identity)
         self._config = dict(config)
         self.kernel: str | None = None
+        self.rate = 0.0
+        self.plan: Plan | None = None
         self._updater: Updater | None = None
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -85,10 +89,12 @@ class EmbeddingTask(LightningModule):
         return build_optimizers(self._optimizer, self)
 
     def learning_rate(self, batch_idx: int) -> float:
-        """Rate of a step: a function of epoch and batch number alone."""
+        """Rate of the next step: a function of its place in what is planned."""
         epoch_progress = batch_idx / self.trainer.num_training_batches
-        progress = (self.current_epoch + epoch_progress) / (self.trainer.max_epochs or 1)
-        return self.base_rate * self._schedule(min(progress, 1.0), epoch_progress)
+        epochs = self.current_epoch + epoch_progress
+        plan = self.plan or Plan(self.trainer.max_epochs, self.trainer.max_steps)
+        progress = plan.progress(epochs, self.global_step)
+        return self.base_rate * self._schedule(progress, epoch_progress)
 
     def _optimizers(self) -> list[LightningOptimizer]:
         optimizers = self.optimizers()
@@ -128,7 +134,7 @@ class EmbeddingTask(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One update; returns the mean loss of a positive with its negatives, detached."""
         first, *others = self._optimizers()
-        rate = self.learning_rate(batch_idx)
+        self.rate = rate = self.learning_rate(batch_idx)
         for group in chain.from_iterable(o.param_groups for o in (first, *others)):
             group["lr"] = rate
         assert self._updater is not None  # noqa: S101 - `on_fit_start` has chosen

@@ -1,11 +1,14 @@
 """The rows of a learning curve and their file."""
 
 import csv
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from recsys_lab.results.files import atomic_path
 from recsys_lab.results.metric_names import MAIN_METRICS
+from recsys_lab.results.write_errors import writing
 
 Row = dict[str, float | int | None]
 
@@ -44,10 +47,22 @@ class CurveFile:
         self._path = folder / "curve.csv"
 
     def append(self, row: Row) -> None:
-        """Add a row at the end of the file."""
+        """Add a row at the end of the file.
+
+        Raises:
+            WriteError: the file cannot be written; it holds the rows before, and memory all of
+                them.
+        """
         self.rows.append(row)
-        with self._path.open("a", newline="") as file:
-            csv.DictWriter(file, self.columns).writerow(row)
+        with writing(self._path):
+            before = self._path.stat().st_size if self._path.exists() else 0
+            try:
+                with self._path.open("a", newline="") as file:
+                    csv.DictWriter(file, self.columns).writerow(row)
+            except OSError:
+                with suppress(OSError):
+                    os.truncate(self._path, before)  # a row is whole or absent
+                raise
 
     def rewrite(self) -> None:
         """Write the file anew from the rows in memory, atomically."""

@@ -6,7 +6,6 @@ their files count as left only after a day without a change. The names cannot be
 can put a link to another file in their place.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -18,6 +17,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not on every system
+    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +172,8 @@ def _lock(descriptor: int) -> bool | None:
     Returns:
         whether that was done: False if another process has the lock, None where there are no locks.
     """
+    if fcntl is None:
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

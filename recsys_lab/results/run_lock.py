@@ -1,11 +1,15 @@
 """One process in a run folder at a time."""
 
-import fcntl
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not on every system
+    fcntl = None  # type: ignore[assignment]
 
 _NAME = ".lock"  # holds the process that has it
 _held: set[Path] = set()  # of this process: closing a second handle would end the lock of the first
@@ -60,6 +64,8 @@ def is_in_use(folder: Path) -> bool:
 
 def _lock(descriptor: int) -> bool:
     """Lock an open file; False if another process has. Without locks nobody is kept out."""
+    if fcntl is None:
+        return True
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):

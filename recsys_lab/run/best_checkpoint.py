@@ -10,8 +10,10 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Count, Positive
 from recsys_lab.run.checkpoints import find_damage, link_or_copy
+from recsys_lab.run.step_limit import ends_epoch
 
 log = logging.getLogger(__name__)
 
@@ -33,19 +35,16 @@ class BestCheckpoint(ModelCheckpoint):
         resumed: the checkpoint that training goes on from; its best one is looked for beside it.
     """
 
+    @checked
     def __init__(
         self,
         folder: Path,
         monitor: str,
         *,
-        every_n_steps: int | None = None,
-        every_n_minutes: float | None = None,
+        every_n_steps: Count | None = None,
+        every_n_minutes: Positive | None = None,
         resumed: Path | None = None,
     ) -> None:
-        if every_n_steps is not None:
-            check_at_least(1, every_n_steps=every_n_steps)
-        if every_n_minutes is not None and not every_n_minutes > 0:
-            raise ValueError(f"every_n_minutes must be > 0, got {every_n_minutes}")
         super().__init__(
             dirpath=folder,
             filename="best",
@@ -88,11 +87,9 @@ class BestCheckpoint(ModelCheckpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save the last checkpoint if it is time to, unless the epoch is at its end."""
-        step = trainer.global_step
         is_due = time.monotonic() - self._written >= self._seconds
-        is_due |= self._steps is not None and step % self._steps == 0
-        goes_on = batch_idx + 1 < trainer.num_training_batches and step != trainer.max_steps
-        if is_due and goes_on and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        is_due |= self._steps is not None and trainer.global_step % self._steps == 0
+        if is_due and not ends_epoch(trainer, batch_idx):
             trainer.save_checkpoint(self.last)
             self._written = time.monotonic()
 

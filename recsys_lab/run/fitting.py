@@ -41,6 +41,7 @@ from recsys_lab.run.projector import write_projector
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
 from recsys_lab.run.run_embeddings import embeddings_content
+from recsys_lab.run.step_limit import StepLimit
 from recsys_lab.run.stop_on_signal import StopOnSignal
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 from recsys_lab.vectors.store import Content, write_embeddings
@@ -372,7 +373,7 @@ def _train(
     logger = TensorBoardLogger(  # what was logged in the folder before gives way to the curve
         folder, name="", version="", default_hp_metric=False, purge_step=0
     )
-    callbacks: list[Callback] = [curve, best, StopOnSignal(best.last)]
+    callbacks: list[Callback] = [StepLimit(), curve, best, StopOnSignal(best.last)]
     if experiment.progress_bar:
         callbacks.append(TrainingBar(curve))
     trainer = experiment.trainer(

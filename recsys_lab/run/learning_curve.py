@@ -11,7 +11,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Count, NumScores
 from recsys_lab.data.batch import Batch
 from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
@@ -63,19 +64,18 @@ class LearningCurve(Callback):
         seed: seed of the samples.
     """
 
+    @checked
     def __init__(
         self,
         pairs: EvaluationPairs,
         folder: Path,
         *,
-        every_n_batches: int,
-        max_pairs: int,
-        ranking_queries: int,
-        max_scores: float,
+        every_n_batches: Count,
+        max_pairs: Count,
+        ranking_queries: Count,
+        max_scores: NumScores,
         seed: int,
     ) -> None:
-        check_at_least(1, every_n_batches=every_n_batches, max_pairs=max_pairs)
-        check_at_least(1, ranking_queries=ranking_queries, max_scores=max_scores)
         self._pairs = pairs
         self._items, self._sample = sample_pairs(pairs, max_pairs, seed)
         self._folder = folder
@@ -134,8 +134,10 @@ class LearningCurve(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock; the metrics of a run that goes on are no longer those of its end."""
-        self._clock, self.has_trained = time.perf_counter(), True
-        (self._folder / "metrics.json").unlink(missing_ok=True)
+        self._clock = time.perf_counter()
+        if not trainer.should_stop:  # by a limit of steps that has been reached
+            self.has_trained = True
+            (self._folder / "metrics.json").unlink(missing_ok=True)
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask, outputs: Any, batch: Batch, batch_idx: int
@@ -143,10 +145,25 @@ class LearningCurve(Callback):
         """Count the batch; every few batches, add a point."""
         self.items_trained += batch.num_trained
         self._losses.append(outputs["mean_loss"])
-        num_batches = int(trainer.num_training_batches)
-        every, last = points_every(self._every, num_batches), batch_idx + 1 == num_batches
-        if (batch_idx + 1) % every == 0 or last:
-            self._add_point(trainer, pl_module, batch_idx, with_ranking=last)
+        every = points_every(self._every, int(trainer.num_training_batches))
+        if (batch_idx + 1) % every == 0:
+            self._add_point(trainer, pl_module)
+
+    def on_train_epoch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: EmbeddingTask
+    ) -> None:
+        """End the epoch, which a limit may have cut short, with a point that has the ranking."""
+        if self._losses:
+            self._add_point(trainer, pl_module)
+        began = time.perf_counter()
+        ranking = self._rank(pl_module)
+        self.rows[-1].update(ranking)
+        self._file.rewrite()
+        for name, value in self.rows[-1].items():
+            if name.startswith("val/") and value is not None:
+                pl_module.log(name, float(value), logger=False)  # for checkpoints to monitor
+        self._log(trainer, {"step": trainer.global_step} | ranking)
+        self._own_seconds += time.perf_counter() - began
 
     def on_fit_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask
@@ -169,9 +186,7 @@ class LearningCurve(Callback):
 
     # -- points --------------------------------------------------------------------------------
 
-    def _add_point(
-        self, trainer: Trainer, task: EmbeddingTask, batch_idx: int, *, with_ranking: bool
-    ) -> None:
+    def _add_point(self, trainer: Trainer, task: EmbeddingTask) -> None:
         # Waits for the device, so do it rarely.
         loss = float(torch.stack([loss.cpu() for loss in self._losses]).mean())
         task.check_finite(loss)
@@ -184,18 +199,13 @@ class LearningCurve(Callback):
             "items": self.items_trained,
             "seconds": round(seconds, 4),
             "train/loss": loss,
-            "train/lr": task.learning_rate(batch_idx),
+            "train/lr": task.rate,
             "train/items_per_second": self._speed(seconds),
         }
         scorer = net_scorer(task, self._pairs.seen, self._items)
         for name, value in evaluate_auc(scorer, self._sample).items():
             if f"val/{name}" in self.columns:
                 row[f"val/{name}"] = value
-        if with_ranking:
-            row |= self._rank(task)
-            for name, value in row.items():
-                if name.startswith("val/") and value is not None:
-                    task.log(name, float(value), logger=False)  # for checkpoints to monitor
         self._file.append(row)
         self._log(trainer, row)
         self._own_seconds += time.perf_counter() - began

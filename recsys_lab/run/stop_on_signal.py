@@ -8,6 +8,8 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from recsys_lab.run.step_limit import ends_epoch
+
 log = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -42,8 +44,8 @@ class StopOnSignal(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop here if a signal has come, unless the epoch is at its end."""
-        if self._received is not None and batch_idx + 1 < trainer.num_training_batches:
+        """Stop here if a signal has come, unless the epoch ends here."""
+        if self._received is not None and not ends_epoch(trainer, batch_idx):
             trainer.save_checkpoint(self._path)
             self._leave(trainer)
 

@@ -24,6 +24,8 @@ _TOP_LEVEL: dict[str, Any] = {
     "train": bool,
     "ckpt_path": str | None,
     "resume_with_changes": bool,
+    "resume": str | None,
+    "evaluate": str | None,
     "monitor": str,
     "prepared_dir": str,
     "num_threads": Threads | None,
@@ -43,6 +45,7 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run pass
     "schedule": frozenset({"progress", "epoch_progress"}),
     "trainer": frozenset({"callbacks", "logger", "plugins", "default_root_dir"}),
     "curve": frozenset({"pairs", "folder", "seed"}),
+    "checkpoint": frozenset({"folder", "monitor", "resumed"}),
     "evaluation": frozenset(),
 }
 

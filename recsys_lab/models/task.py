@@ -175,19 +175,7 @@ class EmbeddingTask(LightningModule):
         Raises:
             TrainingError: naming both.
         """
-        stored = checkpoint.get(KEY, {})
-        if stored.get("schema") != SCHEMA_VERSION:
-            raise TrainingError(
-                f"the checkpoint has schema {stored.get('schema')}, this version reads "
-                f"{SCHEMA_VERSION}: train again, or use the version that wrote it"
-            )
-        for name, current in self._identity.items():
-            written = stored["identity"].get(name)
-            if written != current:
-                raise TrainingError(
-                    f"the checkpoint belongs to other data: its {name} is {written}, here it is "
-                    f"{current}; use the catalogue and split that it was trained on"
-                )
+        check_identity(checkpoint, self._identity)
         self._check_weights(checkpoint["state_dict"])
 
     def _check_weights(self, stored: Mapping[str, Tensor]) -> None:
@@ -199,3 +187,24 @@ class EmbeddingTask(LightningModule):
                     f"the checkpoint belongs to another model: its {name} is {shapes[0]}, here it "
                     f"is {shapes[1]}; use the model options that it was trained with"
                 )
+
+
+def check_identity(checkpoint: Mapping[str, Any], identity: Mapping[str, str]) -> None:
+    """Refuse the checkpoint of other data, even where shapes agree.
+
+    Raises:
+        TrainingError: naming both.
+    """
+    stored = checkpoint.get(KEY, {})
+    if stored.get("schema") != SCHEMA_VERSION:
+        raise TrainingError(
+            f"the checkpoint has schema {stored.get('schema')}, this version reads "
+            f"{SCHEMA_VERSION}: train again, or use the version that wrote it"
+        )
+    for name, current in identity.items():
+        written = stored["identity"].get(name)
+        if written != current:
+            raise TrainingError(
+                f"the checkpoint belongs to other data: its {name} is {written}, here it is "
+                f"{current}; use the catalogue and split that it was trained on"
+            )

@@ -16,6 +16,7 @@ from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
 from recsys_lab.config.configuration import register_resolvers
 from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.results.run_log import explain_folder
+from recsys_lab.run.resuming import with_earlier_words
 
 _PACKAGE = Path(__file__).parents[1]
 CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
@@ -47,6 +48,7 @@ def train(words: Sequence[str]) -> None:
     prepare_process()
     register_resolvers()
     try:
+        words = with_earlier_words(words, CONF)
         if (jobs := compose_jobs(words, CONF)) is not None:
             from recsys_lab.run.job_checks import check_jobs  # late, so that a typo is quick
 
@@ -57,5 +59,7 @@ def train(words: Sequence[str]) -> None:
     except CompactHydraException as error:  # printed as Hydra does
         cause = error.__cause__
         sys.exit(f"{error}\n{cause}" if isinstance(cause, OmegaConfBaseException) else str(error))
+    except ValueError as error:
+        sys.exit(str(error))
     except OSError as error:  # of the run folder and of the files that Hydra writes there
         sys.exit(explain_folder(error))

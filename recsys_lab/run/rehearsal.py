@@ -58,7 +58,7 @@ _passed: set[str] = set()
 def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
     """What is built, and the sections that it depends on."""
     parts: dict[Part, tuple[str, ...]] = {
-        _build_curve: ("curve", "monitor", "split.negatives"),
+        _build_curve: ("curve", "checkpoint", "monitor", "split.negatives"),
         _call_schedule: ("schedule",),
         _build_trainer: ("trainer", "schedule"),
     }
@@ -75,6 +75,7 @@ def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
 def _build_curve(experiment: Experiment, data: RunData) -> None:
     curve = experiment.curve(pairs=data.evaluation_pairs("val"), folder=Path(), seed=0)
     check_monitor(experiment.monitor, curve)
+    experiment.checkpoint(folder=Path(), monitor=experiment.monitor)
 
 
 def _call_schedule(experiment: Experiment, data: RunData) -> None:

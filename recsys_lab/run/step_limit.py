@@ -74,3 +74,8 @@ class StepLimit(Callback):
         if 0 <= self._max_steps <= trainer.global_step:
             trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
             trainer.should_stop = True
+
+
+def ends_epoch(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a batch is the last one of its epoch; until the epoch's end no state is whole."""
+    return bool(trainer.should_stop or batch_idx + 1 >= trainer.num_training_batches)

@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from recsys_lab.compute.signals import Receiver, give_back, handle, interrupt
+from recsys_lab.run.step_limit import ends_epoch
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,7 @@ class StopOnSignal(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop here if a signal has come, unless the epoch ends here."""
-        ends = trainer.should_stop or batch_idx + 1 == trainer.num_training_batches
-        if self._signals.number is not None and not ends:
+        if self._signals.number is not None and not ends_epoch(trainer, batch_idx):
             trainer.save_checkpoint(self._path)
             self._leave(trainer)
 
@@ -50,10 +50,10 @@ class StopOnSignal(Callback):
     def _leave(self, trainer: Trainer) -> None:
         assert self._signals.number is not None  # noqa: S101 - narrows the type
         log.warning(
-            "interrupted by %s at step %d; go on with the options of this run and ckpt_path=%s",
+            "interrupted by %s at step %d; go on with resume=%s",
             signal.Signals(self._signals.number).name,
             trainer.global_step,
-            self._path,
+            self._path.parents[1],
         )
         raise SystemExit(128 + self._signals.number)
 

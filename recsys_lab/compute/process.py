@@ -11,7 +11,7 @@ _TRIM_THRESHOLD = 1 << 30  # bytes of free memory that the process keeps
 
 
 def prepare_process() -> None:
-    """Let idle threads sleep, keep freed memory, and end quickly; call it before torch is imported."""
+    """Let idle threads sleep, keep freed memory, end quickly; call it before torch is imported."""
     _let_idle_threads_sleep()
     _keep_freed_memory()
     atexit.register(gc.freeze)  # else the process takes seconds to free what ends with it

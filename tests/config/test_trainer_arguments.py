@@ -7,7 +7,7 @@ from pytorch_lightning import Trainer
 
 from recsys_lab.config.library_arguments import used_arguments
 from recsys_lab.config.targets import ConfigurationError
-from recsys_lab.config.trainer_arguments import _REFUSED, check_trainer
+from recsys_lab.config.trainer_arguments import REFUSED, check_trainer
 
 PLAIN = {
     "max_epochs": 1, "max_steps": -1, "max_time": None, "accelerator": "cpu", "devices": 1,
@@ -18,11 +18,11 @@ PLAIN = {
 def test_no_argument_is_forgotten() -> None:
     every = set(inspect.signature(Trainer.__init__).parameters) - {"self"}
     used = set(used_arguments("pytorch_lightning.Trainer"))
-    assert used | set(_REFUSED) == every
-    assert not used & set(_REFUSED)
+    assert used | set(REFUSED) == every
+    assert not used & set(REFUSED)
 
 
-@pytest.mark.parametrize("name", sorted(_REFUSED))
+@pytest.mark.parametrize("name", sorted(REFUSED))
 def test_it_is_refused_by_name(name: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"^trainer\.{name} (cannot|has no|is not)"):
         check_trainer(PLAIN | {name: 1})

@@ -13,6 +13,7 @@ import pytest
 from pytorch_lightning import Callback, Trainer
 
 import recsys_lab
+from recsys_lab.compute import signals
 from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.checkpoints import load_checkpoint
 
@@ -156,6 +157,30 @@ def test_every_step_is_a_place_to_stop(parts, whole, steps, tmp_path: Path) -> N
         assert outcome(fitted) == outcome(whole), step
     often = list(range(1, steps + 1))
     assert outcome(run(parts, tmp_path / "often", often)) == outcome(whole)
+
+
+def test_a_second_signal_while_a_checkpoint_is_written(
+    parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the run with 128 + its number, and the checkpoint before it still loads."""
+    from dataclasses import replace
+
+    last, sync = tmp_path / "checkpoints" / "last.ckpt", os.fsync
+
+    def sync_and_stop(descriptor: int) -> None:
+        if last.is_file() and "last.ckpt" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            os.kill(os.getpid(), signal.SIGINT)
+        sync(descriptor)
+
+    monkeypatch.setattr(signals, "_SAME", -1.0)  # seconds
+    monkeypatch.setattr(os, "fsync", sync_and_stop)
+    experiment, prepared = parts
+    stopping = replace(experiment, trainer=with_callback(experiment.trainer, Stop(7)))
+    with pytest.raises(SystemExit) as stopped:
+        recsys_lab.fit(prepared, stopping, tmp_path)
+    assert stopped.value.code == 128 + signal.SIGINT
+    assert load_checkpoint(last)["global_step"] == 5
+    assert sorted(path.name for path in last.parent.iterdir()) == ["best.ckpt", "last.ckpt"]
 
 
 class Rates(Callback):

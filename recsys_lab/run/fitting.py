@@ -272,6 +272,7 @@ def _fit(
         if not has_parameters(task):
             if resume is not None:
                 raise TrainingError(_NOTHING_TO_RESUME)
+            log.info("nothing is trained: the model has no parameters, so trainer= has no effect")
             return Fitted(prepared, experiment, task, folder, data, measured)
         if resume is not None:
             configuration = {} if with_changes else experiment.configuration

@@ -38,7 +38,7 @@ _TRAINER: dict[str, Any] = {
     "max_time": Any,  # this one and what is not here are checked in `trainer_arguments`
     "limit_train_batches": Count | _PositiveShare | None,
     "enable_progress_bar": bool,
-    "profiler": Any,
+    "profiler": Literal["simple", "advanced", "pytorch"] | None,  # or an object of its own
 }
 
 

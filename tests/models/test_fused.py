@@ -228,6 +228,22 @@ def test_what_trains_is_chosen_by_what_the_net_says(case: str) -> None:
             updater(net, optimizer, "fused")
 
 
+def test_mixed_precision_is_autograds_alone() -> None:
+    net = skipgram(8)
+    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+
+    def chosen(kernel: str, precision: str) -> str:
+        net.kernel = kernel
+        return choose_updater(net, optimizer, np.ones(1), lambda _: None, precision).kernel
+
+    assert chosen("auto", "32-true") == "fused"
+    assert chosen("auto", "bf16-mixed") == chosen("autograd", "bf16-mixed") == "autograd"
+    with pytest.raises(ValueError, match="precision=bf16-mixed does not go with kernel=fused"):
+        chosen("fused", "bf16-mixed")
+    with pytest.raises(ValueError, match="precision=16-mixed is not supported"):
+        chosen("auto", "16-mixed")
+
+
 class OwnLoss(SkipGram):
     """A skip-gram with a loss of its own, and the compiled form of the other loss."""
 

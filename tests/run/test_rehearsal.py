@@ -49,7 +49,18 @@ def test_what_reads_other_files_passes(tmp_path: Path) -> None:
         ("evaluation.max_scores=-1", "max_scores must be >= 1, got -1"),
         ("schedule.final=-1", "final must be >= 0, got -1"),
         ("trainer.max_epochs=-3", "max_epochs must be"),
-        ("+trainer.gradient_clip_val=1.0", "gradient_clip_val is not supported, got 1.0"),
+        ("+trainer.gradient_clip_val=1.0", "trainer.gradient_clip_val is not supported: the rows"),
+        ("trainer.max_epochs=-1", "training would never end: set trainer.max_epochs"),
+        ("trainer.max_epochs=-1 trainer.max_time=00:01:00:00", "steps, which max_time leaves open"),
+        ("+trainer.precision=16-mixed", "precision must be 32-true or bf16-mixed or 32"),
+        (
+            "+trainer.precision=bf16-mixed model.kernel=fused",
+            "precision=bf16-mixed does not go with kernel=fused",
+        ),
+        (
+            "+trainer.precision=bf16-mixed experiment=gensim_word2vec",
+            "precision=bf16-mixed has no effect on a model that another library trains",
+        ),
         ("monitor=val/nothing", "monitor must be one of val/auc/uniform/all, .*, got val/nothing"),
     ],
 )

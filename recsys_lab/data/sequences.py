@@ -13,7 +13,7 @@ import polars as pl
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, Share, WalkBias, WalkLength
+from recsys_lab.compute.ranges import Count, NumpyFile, Share, WalkBias, WalkLength
 from recsys_lab.data.held_out_cuts import cut_sequences, find_cuts
 from recsys_lab.graph.counter import permute_range, stream_key
 from recsys_lab.graph.graph import ItemGraph
@@ -118,7 +118,7 @@ class StoredSequences:
 @checked
 def stored_walks(
     graph: ItemGraph,
-    path: str,
+    path: NumpyFile,
     walks_per_item: Count,
     walk_length: WalkLength,
     *,
@@ -136,8 +136,6 @@ def stored_walks(
         ValueError: the file holds something else, or walks that belong to something else.
     """
     file = Path(path)
-    if file.suffix != ".npy":
-        raise ValueError(f"path must end in .npy, got {path}")
     walks = Walks(graph, walks_per_item, walk_length, seed=seed, p=p, q=q)
     label = file.with_name(f"{file.name}.json")
     if file.exists():

@@ -47,7 +47,7 @@ def test_what_reads_other_files_passes(tmp_path: Path) -> None:
         ("model=mf model.l2=-1", "l2 must be >= 0, got -1"),
         ("curve.every_n_batches=0", "every_n_batches must be >= 1, got 0"),
         ("evaluation.max_scores=-1", "max_scores must be >= 1, got -1"),
-        ("schedule.final=-1", "final must be >= 0, got -1"),
+        ("schedule.final=-1", "final must be >= 0 and <= 1, got -1"),
         ("trainer.max_epochs=-3", "max_epochs must be"),
         ("+trainer.gradient_clip_val=1.0", "gradient_clip_val is not supported, got 1.0"),
         ("monitor=val/nothing", "monitor must be one of val/auc/uniform/all, .*, got val/nothing"),

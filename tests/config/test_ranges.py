@@ -34,7 +34,7 @@ BASES = {  # what makes a configuration of each target
     "modules.SequenceDataModule": (),
     "sequences.Walks": (),
     "sequences.sequence_file": ("data/source=sequence_file", "data.source.path=x"),
-    "sequences.stored_walks": ("data/source=stored_walks", "data.source.path=x"),
+    "sequences.stored_walks": ("data/source=stored_walks", "data.source.path=x.npy"),
     "builders.skipgram": (),
     "builders.skipgram_side_info": ("model=skipgram_side_info",),
     "builders.matrix_factorization": ("model=mf",),

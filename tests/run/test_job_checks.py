@@ -32,7 +32,7 @@ def check(*words: str) -> int:
         ("split.val_fraction=0.6 split.test_fraction=0.5", "split.val_fraction + split.test_frac"),
         ("data.window=0", "data.window must be >= 1, got 0"),
         ("data.walks_per_group=1", "walks_per_group must be >= 2 with data.negatives"),
-        ("data/source=stored_walks data.source.path=walks", "data.source.path must be a path that ends"),
+        ("data/source=stored_walks data.source.path=walks", "data.source.path must be a path th"),
         ("data/source=sequence_file data.source.path=no.txt", "data.source.path: no.txt does not"),
         ("model.l2=-1", "model.l2 must be >= 0, got -1"),
         ("model=external vectors=no.txt", "vectors: there is no file no.txt"),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Interval
 
-from recsys_lab.compute.ranges import Count, Duration, Epsilon, LearningRate, Positive, Share
+from recsys_lab.compute.ranges import Count, Epsilon, LearningRate, Positive, Share
 from recsys_lab.config.targets import parameters_of
 
 _Decay = Annotated[float, Interval(ge=0, lt=1)]
@@ -30,20 +30,15 @@ _TRAINER: dict[str, Any] = {
     "devices": Any,  # this one and the next are compared with 1
     "num_nodes": Any,
     "strategy": Literal["auto"],
-    "precision": None,  # None: the type that the signature has
-    "fast_dev_run": bool | Count,
+    "precision": Literal["32-true", "bf16-mixed", 32],
     "max_epochs": Literal[-1] | Count | None,
     "min_epochs": Count | None,
     "max_steps": Literal[-1] | Count,
     "min_steps": Count | None,
-    "max_time": Duration | None,
+    "max_time": Any,  # this one and what is not here are checked in `trainer_arguments`
     "limit_train_batches": Count | _PositiveShare | None,
-    "gradient_clip_val": float | None,  # refused with the reason
     "enable_progress_bar": bool,
-    "deterministic": None,
-    "benchmark": None,
-    "detect_anomaly": None,
-    "profiler": Literal["simple", "advanced", "pytorch"] | None,  # or a section
+    "profiler": Any,
 }
 
 

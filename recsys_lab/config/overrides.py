@@ -16,7 +16,13 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl  # of the overri
 from hydra._internal.utils import get_args_parser  # of the command line
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override
+from hydra.core.override_parser.types import (
+    Glob,
+    IntervalSweep,
+    Override,
+    Quote,
+    QuotedString,
+)
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -283,3 +289,33 @@ def _reason(problem: Exception) -> str:
     if "@experiment" in words:  # what the preset chooses would land below that name
         words += " A preset begins with the line: # @package _global_"
     return words
+
+
+def compose_words(arguments: Sequence[str], folder: Path) -> DictConfig:
+    """The configuration that the words of a command line compose, those of Hydra left out.
+
+    Raises:
+        HydraException: they cannot be composed, as `explain_overrides` tells.
+    """
+    options, _ = get_args_parser().parse_known_args(arguments)
+    overrides = OverridesParser.create().parse_overrides(options.overrides)
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
+        tree = _Tree(overrides, options.config_dir)
+        return tree.compose([str(o.input_line) for o in overrides if not o.is_hydra_override()])
+
+
+def quoted(text: str) -> str:
+    """Any text as the value of an override, taken literally."""
+    return QuotedString(text.replace("${", r"\${"), Quote.single).with_quotes()
+
+
+def as_value(value: Any) -> str:
+    """A value of a configuration as that of an override; its interpolations stay."""
+    if isinstance(value, str):
+        return QuotedString(value, Quote.single).with_quotes()
+    if isinstance(value, list):
+        return f"[{','.join(map(as_value, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{as_value(inner)}' for key, inner in value.items())}}}"
+    return "null" if value is None else str(value)

@@ -19,6 +19,7 @@ from hydra.utils import get_object
 _BUILDABLE = (
     "pytorch_lightning.Trainer",
     "recsys_lab.run.learning_curve.LearningCurve",
+    "recsys_lab.run.best_checkpoint.BestCheckpoint",
     "recsys_lab.readers.amazon.AmazonSource",
     "recsys_lab.readers.edges.EdgeSource",
     "recsys_lab.catalog.split.SplitOptions",

@@ -152,7 +152,7 @@ def stored_walks(
             with atomic_path(file) as part, part.open("wb") as out:
                 np.save(out, walks.draw(0, 0, walks.count), allow_pickle=False)
         except OSError as error:
-            raise ValueError(f"path: cannot write {path} ({error.strerror})") from error
+            raise ValueError(f"path: {error}") from error
         log.info("%d walks written to %s", walks.count, path)
     return StoredSequences(_load_array(file), len(graph), seed=seed)
 

@@ -18,6 +18,8 @@ from recsys_lab.catalog.split import HeldOut, Split
 from recsys_lab.config.configuration import section_of
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.optimizers import build_optimizers
+from recsys_lab.models.schedules import Plan, check_plan
+from recsys_lab.models.updates import FLOAT32, check_precision
 from recsys_lab.readers.items import complete_items
 from recsys_lab.run.fitting import Experiment, build_data, check_monitor
 from recsys_lab.run.run_data import RunData
@@ -56,12 +58,14 @@ _passed: set[str] = set()
 def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
     """What is built, and the sections that it depends on."""
     parts: dict[Part, tuple[str, ...]] = {
-        _build_curve: ("curve", "monitor", "split.negatives"),
+        _build_curve: ("curve", "checkpoint", "monitor", "split.negatives"),
         _call_schedule: ("schedule",),
-        _build_trainer: ("trainer",),
+        _build_trainer: ("trainer", "schedule"),
     }
     if configuration["vectors"] is None:
-        parts[_build_model] = ("model", "optimizer", "trainer.accelerator")
+        parts[_build_model] = (
+            "model", "optimizer", "trainer.accelerator", "trainer.precision",
+        )  # fmt: skip
     source = section_of(configuration, "data.source") or {}
     if not str(source.get("_target_")).endswith(_FILES):
         parts[_build_data] = ("data", "data.source")
@@ -71,6 +75,7 @@ def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
 def _build_curve(experiment: Experiment, data: RunData) -> None:
     curve = experiment.curve(pairs=data.evaluation_pairs("val"), folder=Path(), seed=0)
     check_monitor(experiment.monitor, curve)
+    experiment.checkpoint(folder=Path(), monitor=experiment.monitor)
 
 
 def _call_schedule(experiment: Experiment, data: RunData) -> None:
@@ -82,15 +87,14 @@ def _build_trainer(experiment: Experiment, data: RunData) -> None:
     trainer = experiment.trainer(
         callbacks=[], logger=False, plugins=[], default_root_dir=Path(), enable_checkpointing=False
     )
-    if trainer.gradient_clip_val is not None:
-        raise ValueError(
-            f"gradient_clip_val is not supported, got {trainer.gradient_clip_val}: the rows of a "
-            "batch are updated in place; lower lr= instead"
-        )
+    check_plan(Plan(trainer.max_epochs, trainer.max_steps), experiment.schedule)
 
 
 def _build_model(experiment: Experiment, data: RunData) -> None:
-    build_optimizers(experiment.optimizer, experiment.model(items=_items(data)))
+    net = experiment.model(items=_items(data))
+    build_optimizers(experiment.optimizer, net)
+    precision = section_of(experiment.configuration, "trainer.precision")
+    check_precision(net, FLOAT32 if precision in (None, 32) else precision)
 
 
 def _build_data(experiment: Experiment, data: RunData) -> None:

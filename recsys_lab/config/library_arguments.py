@@ -1,7 +1,6 @@
 """What of the libraries' objects can be set, with the ranges that their signatures lack.
 
-An argument that has no effect here is not listed, so that it is refused: there is no validation
-loop of Lightning, for instance, since the learning curve is drawn by a callback.
+An argument that has no effect here is not listed, so that it is refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +37,7 @@ _TRAINER: dict[str, Any] = {
     "max_time": Any,  # this one and what is not here are checked in `trainer_arguments`
     "limit_train_batches": Count | _PositiveShare | None,
     "enable_progress_bar": bool,
-    "profiler": Any,
+    "profiler": Literal["simple", "advanced", "pytorch"] | None,  # or a section
 }
 
 

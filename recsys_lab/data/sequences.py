@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
@@ -137,15 +138,9 @@ def stored_walks(
     """
     file = Path(path)
     walks = Walks(graph, walks_per_item, walk_length, seed=seed, p=p, q=q)
-    label = file.with_name(f"{file.name}.json")
+    label = _label_of(file)
     if file.exists():
-        stored = json.loads(label.read_text()) if label.exists() else {}
-        for name, current in walks.identity.items():
-            if stored.get(name) != current:
-                raise ValueError(
-                    f"the walks in {path} have {name} {stored.get(name)}, this run has {current}: "
-                    f"name another file with path=, or delete {path}"
-                )
+        check_stored_walks(path, walks.identity)
     else:
         try:
             write_text(label, json.dumps(walks.identity, indent=2))
@@ -155,6 +150,36 @@ def stored_walks(
             raise ValueError(f"path: {error}") from error
         log.info("%d walks written to %s", walks.count, path)
     return StoredSequences(_load_array(file), len(graph), seed=seed)
+
+
+def check_stored_walks(path: str, wanted: Mapping[str, str | int | float]) -> None:
+    """Refuse a file of walks that belong to something else; no file is none.
+
+    Args:
+        path: the file.
+        wanted: what decides the walks, by name; all of it or a part.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    if not Path(path).exists():
+        return
+    label = _label_of(Path(path))
+    try:
+        stored = json.loads(label.read_text()) if label.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"path: {label} is damaged ({error}): delete {path}") from error
+    for name, current in wanted.items():
+        if stored.get(name) != current:
+            raise ValueError(
+                f"the walks in {path} have {name} {stored.get(name)}, this run has {current}: "
+                f"name another file with path=, or delete {path}"
+            )
+
+
+def _label_of(file: Path) -> Path:
+    """Where it stands what the walks of a file belong to."""
+    return file.with_name(f"{file.name}.json")
 
 
 @checked

@@ -47,7 +47,7 @@ def check(*words: str) -> int:
         ("curve.max_pairs=0", "curve.max_pairs must be >= 1, got 0"),
         ("evaluation.replicates=1", "evaluation.replicates must be 0 or an integer >= 2, got 1"),
         ("trainer.max_epochs=-7", "trainer.max_epochs must be"),
-        ("+trainer.max_time=soon", "trainer.max_time must be a time as DD:HH:MM:SS or null"),
+        ("+trainer.max_time=soon", "trainer.max_time must be given as DD:HH:MM:SS"),
         ("+trainer.val_check_interval=2", "trainer.val_check_interval has no effect"),
         ("+trainer.profiler=fast", "trainer.profiler must be simple or advanced or pytorch"),
         ("monitor=val/nothing", "monitor must be one of val/auc/uniform/all"),

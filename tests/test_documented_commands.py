@@ -142,7 +142,8 @@ def test_every_configuration_is_accepted(stage: Path, monkeypatch: pytest.Monkey
         words = [w for w in command.arguments if not w.startswith(("hydra/", "hydra.launcher"))]
         try:
             for _, cfg in compose_jobs(words, ROOT / "conf") or []:
-                check_configuration(cfg)
+                if not cfg.plugins:  # of a package that is not imported here
+                    check_configuration(cfg)
         except ConfigurationError as error:
             pytest.fail(f"{command.place}: {command.text}: {error}")
 

@@ -30,7 +30,7 @@ from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_checkpoint
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import Experiment, call_with, check_data, fit, load
-from recsys_lab.run.input_files import check_files, check_first_lines
+from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, store_configuration
 
@@ -198,6 +198,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
     Raises:
         ConfigurationError: an argument cannot be used.
     """
+    check_vectors(configuration)
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):

@@ -43,14 +43,24 @@ def check_files(configuration: Mapping[str, Any]) -> None:
     checkpoint = configuration["ckpt_path"]
     if checkpoint and not _there("ckpt_path", checkpoint).is_file():
         raise ConfigurationError(f"ckpt_path: there is no file {checkpoint}")
-    if configuration["vectors"] is not None:
-        for key, path in (("vectors", configuration["vectors"]), ("model.path", node["path"])):
-            _there(key, path)
-            if find_vectors(path) is None:
-                raise ConfigurationError(f"{key}: there is no file {path}")
     folder = _there("prepared_dir", configuration["prepared_dir"])
     if folder.exists() and not folder.is_dir():
         raise ConfigurationError(f"prepared_dir: {folder} is a file, not a folder")
+
+
+def check_vectors(configuration: Mapping[str, Any]) -> None:
+    """Refuse a configuration whose file of vectors does not exist.
+
+    Raises:
+        ConfigurationError: naming the key.
+    """
+    if configuration["vectors"] is None:
+        return
+    paths = {"vectors": configuration["vectors"], "model.path": configuration["model"]["path"]}
+    for key, path in paths.items():
+        _there(key, path)
+        if find_vectors(path) is None:
+            raise ConfigurationError(f"{key}: there is no file {path}")
 
 
 def check_first_lines(source: CatalogSource) -> None:

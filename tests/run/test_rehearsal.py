@@ -40,7 +40,7 @@ def test_what_reads_other_files_passes(tmp_path: Path) -> None:
     ("words", "message"),
     [
         ("data.walks_per_group=1", "walks_per_group must be >= 2 with data.negatives=in_batch"),
-        ("+trainer.max_time=00:01:00:00 trainer.max_epochs=-1", "the rate of this schedule depends"),
+        ("+trainer.max_time=00:01:00:00 trainer.max_epochs=-1", "the rate of this schedule"),
         ("monitor=val/nothing", "monitor must be one of val/auc/uniform/all, .*, got val/nothing"),
     ],
 )

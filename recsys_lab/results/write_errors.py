@@ -98,7 +98,8 @@ def explain(error: OSError, options: Options | None = None) -> str:
     path = Path(os.fsdecode(name))
     barrier = _barrier(path)
     if code in _NO_FOLDER and not path.name.startswith("."):
-        reason, remedy = f"{barrier} is a file, not a folder", "move that file away"
+        subject = "it" if barrier == path else barrier
+        reason, remedy = f"{subject} is a file, not a folder", "move that file away"
     elif code in (errno.EACCES, errno.EPERM) and barrier != path:
         reason += f" in {barrier}"
     option = _option(path, options or {})

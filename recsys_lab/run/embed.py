@@ -64,7 +64,7 @@ def stored_configuration(folder: Path) -> dict[str, Any]:
         for path in sorted(CONF.joinpath(*section.split(".")).glob("*.yaml")):
             default = OmegaConf.to_container(OmegaConf.load(path))
             assert isinstance(default, dict)  # noqa: S101 - narrows the type
-            if node is not None and default.get("_target_") == node.get("_target_"):
+            if OmegaConf.is_dict(node) and default.get("_target_") == node.get("_target_"):
                 default.pop("defaults", None)
                 OmegaConf.update(stored, section, OmegaConf.merge(default, node), merge=False)
                 break

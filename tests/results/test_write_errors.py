@@ -54,11 +54,9 @@ def test_errors_of_all_libraries_are_one_sentence(
 def test_a_full_disk_leaves_what_stood_there(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(WriteError, match="a.txt: its disk is full"), atomic_path(path) as part:
-        part.write_text("half")
-        fill()
-    with pytest.raises(WriteError, match="/b: its disk is full"), atomic_folder(tmp_path / "b"):
-        fill()
+    for write, name in ((atomic_path, "a.txt"), (atomic_folder, "b")):
+        with pytest.raises(WriteError, match=rf"/{name}: its disk is full"), write(tmp_path / name):
+            fill()
     assert path.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 
@@ -67,11 +65,9 @@ def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
     barrier = tmp_path / "barrier"
     barrier.write_text("")
     for path in (barrier / "a.txt", barrier / "deep" / "a.txt"):
-        with pytest.raises(
-            WriteError, match=rf"{path}?.*: {barrier} is a file, not a folder; move"
-        ):
+        with pytest.raises(WriteError, match=r"barrier.*: .* is a file, not a folder; move that"):
             write_text(path, "")
-    with pytest.raises(WriteError, match="is a file, not a folder"), atomic_folder(barrier):
+    with pytest.raises(WriteError, match=r"barrier: it is a file, not"), atomic_folder(barrier):
         pass
     (tmp_path / "folder").mkdir()
     with pytest.raises(WriteError, match=r"folder: a folder has this name; move that folder"):
@@ -102,9 +98,9 @@ def test_a_full_folder_of_temporary_files_is_not_taken_for_another(
     spare = tmp_path / "spare"
     monkeypatch.setattr(write_errors, "_temporary", lambda: spare)
     monkeypatch.setattr(write_errors, "_is_full", lambda path: path == spare)
-    with pytest.raises(WriteError, match=f"cannot write {spare}: its disk is full") as found:
-        with writing(tmp_path / "prepared"):
-            fill()
+    full = pytest.raises(WriteError, match=f"cannot write {spare}: its disk is full")
+    with full as found, writing(tmp_path / "prepared"):
+        fill()
     assert str(found.value).endswith("temporary files by the environment variable TMPDIR")
     own = OSError(errno.ENOSPC, "No space left on device", str(spare / "recsys_lab_x" / "a.gz"))
     assert "TMPDIR" in explain(own)

@@ -32,7 +32,8 @@ class BoardLogger(TensorBoardLogger):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, name="", version="", default_hp_metric=False)
+        # What was logged in the folder before gives way to the curve of a run that goes on.
+        super().__init__(folder, name="", version="", default_hp_metric=False, purge_step=0)
         self._is_broken = False
         if threading.excepthook is not _report_threads:
             _other_threads.append(threading.excepthook)

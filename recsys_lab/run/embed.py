@@ -13,6 +13,7 @@ from recsys_lab.results.run_folder import CONFIG, read_run
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.experiment import assemble
 from recsys_lab.run.fitting import load
+from recsys_lab.run.resuming import best_of
 from recsys_lab.vectors.errors import VectorsError
 
 _SINCE = {  # keys that older runs do not have
@@ -20,6 +21,13 @@ _SINCE = {  # keys that older runs do not have
     "vectors": None,
     "projector": 0,
     "resume_with_changes": False,
+    "resume": None,
+    "evaluate": None,
+    "checkpoint": {
+        "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",
+        "every_n_steps": None,
+        "every_n_minutes": None,
+    },
 }
 
 
@@ -42,11 +50,9 @@ def embed(folder: str | Path) -> Path:
     run = read_run(folder)
     if run.problem:
         raise VectorsError(f"{folder} is not the folder of a finished run: {run.problem}")
-    checkpoints = sorted((folder / "checkpoints").glob("best*.ckpt"))
-    checkpoint = checkpoints[0] if checkpoints else run.config.get("ckpt_path")
     experiment = assemble(stored_configuration(folder))
     prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
-    return load(prepared, experiment, folder, checkpoint).save_embeddings(run.metrics)
+    return load(prepared, experiment, folder, best_of(folder)).save_embeddings(run.metrics)
 
 
 def stored_configuration(folder: Path) -> dict[str, Any]:

@@ -86,6 +86,7 @@ class LearningCurve(Callback):
         self._file = CurveFile(folder, list(pairs.negatives))
         self.items_trained = 0
         self.fit_seconds = 0.0
+        self.has_trained = False  # not if a resumed run had come to its end
         self._own_seconds = 0.0
         self._at_row = (0, 0.0)  # items and training seconds at the last row
         self._losses: list[torch.Tensor] = []
@@ -126,12 +127,18 @@ class LearningCurve(Callback):
 
     # -- hooks ---------------------------------------------------------------------------------
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock; write the rows that a resumed run has so far."""
-        self._clock = time.perf_counter()
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the rows that a resumed run has so far, which may be all."""
         self._file.rewrite()
         for row in self.rows:
             self._log(trainer, row)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock; the metrics of a run that goes on are no longer those of its end."""
+        self._clock = time.perf_counter()
+        if not trainer.should_stop:  # by a limit of steps that has been reached
+            self.has_trained = True
+            (self._folder / "metrics.json").unlink(missing_ok=True)
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask, outputs: Any, batch: Batch, batch_idx: int
@@ -178,7 +185,7 @@ class LearningCurve(Callback):
         if self._unwritten is not None:
             raise self._unwritten
 
-    def on_train_end(  # type: ignore[override]
+    def on_fit_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask
     ) -> None:
         """Stop the clock, draw the figures, and warn if the curve took much of the time.

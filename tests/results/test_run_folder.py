@@ -146,6 +146,19 @@ def test_thousands_of_mutated_files_stop_nothing(
     mutate(pair, tmp_path, 1_000, seed)
 
 
+def test_a_damaged_run_is_not_served_and_the_others_are(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = pair
+    torn = copy_of(bad, tmp_path / "torn")
+    items = torn / "embeddings" / "items.parquet"
+    items.write_bytes(items.read_bytes()[:-9])
+    assert [run.folder for run in Exhibits.open([torn, good]).runs] == [good.name]
+    assert f"not shown: {items} is not a Parquet file" in capsys.readouterr().err
+    with pytest.raises(VectorsError, match="is not a Parquet file"):
+        Exhibits.open([torn])
+
+
 LAST = ("checkpoints", "last.ckpt")
 
 

@@ -17,8 +17,8 @@ from tests.run_cases import BRIEF, ROOT, train
 pytestmark = pytest.mark.soak
 
 FEW = (*BRIEF, "catalog.num_items=600", "model.embedding_dim=16", "curve.every_n_batches=5")
-SIZES = (8, 12, 16, 20, 24, 28, 32, 36, 60, 100, 160, 200, 220, 240, 260, 280, 300, 320, 340, 360)
-SIZES += (380, 400, 420, 440, 460, 480, 500, 540, 580, 600, 620, 640, 660, 700, 740, 800, 900)
+SIZES = (8, 16, 20, 24, 28, 32, 36, 60, 160, 220, 260, 280, 300, 340, 360, 380, 420, 460, 500, 540)
+SIZES += (600, 640, 660, 740, 900)  # kB
 Mount = Callable[[str], Path]
 
 
@@ -71,9 +71,8 @@ def test_a_run_folder_on_a_full_disk(tmp_path: Path, mount: Mount, size: int) ->
         assert "this model" in done.stdout
     if (place / "run" / "checkpoints" / "last.ckpt").is_file():
         mount("remount,size=9m")
-        again = train(
-            tmp_path / "x", *FEW, f"prepared_dir={tmp_path / 'prepared'}", f"resume={place / 'run'}"
-        )
+        words = [str(ROOT / "train.py"), f"resume={place / 'run'}"]
+        again = run_forked(words, tmp_path, timeout=300)
         assert again.returncode == 0, again.stdout + again.stderr
         assert (place / "run" / "metrics.json").is_file()
 

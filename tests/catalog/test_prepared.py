@@ -4,10 +4,12 @@ import json
 import logging
 import multiprocessing
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 

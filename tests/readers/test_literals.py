@@ -106,7 +106,7 @@ RECORD = {
 }
 PIECES = [bytes([c]) for c in b"'\"\\,:]}[{( 0-u\t\r\0\xff#"] + [
     b"1e999", b"\\ud800", b"\\ud83d\\ude00", b"NaN", b"None", b"true", b"''", b'""', b"\\x4",
-    b"\\N{DASH}", "\u2028".encode(), b"u'a'", b"['']", b"0x1", b"1_0", b".5", b"5.", b"\\\n",
+    b"\\N{DASH}", "\u2028".encode(), b"u'a'", b"['']", b"0x1", b"1_0", b".5", b"5.", b"\\n",
 ]  # fmt: skip
 
 
@@ -115,9 +115,21 @@ def mutated(rng: random.Random, line: bytes) -> bytes:
     for _ in range(rng.randint(1, 3)):
         low = rng.randrange(len(line) + 1)
         high = min(len(line), low + rng.choice((0, 1, 1, 2, 9)))
-        new = rng.choice((rng.choice(PIECES), line[low:high] * 2, b"", rng.randbytes(1)))
+        new = rng.choice((rng.choice(PIECES), line[low:high] * 2, b"", rng.randbytes(1).replace(b"\n", b"")))
         line = line[:low] + new + line[high:]
     return line[: rng.randrange(len(line) + 1)] if rng.random() < 0.03 else line
+
+
+def joined(value: object) -> object:
+    """Pairs of surrogates are one character, as in JSON; integers beyond 64 bits are floats."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16")
+    if isinstance(value, list):
+        return [joined(inner) for inner in value]
+    if isinstance(value, dict):
+        return {joined(key): joined(inner) for key, inner in value.items()}
+    is_large = type(value) is int and not -(2**63) <= value < 2**64
+    return float(value) if is_large else value
 
 
 def value_or_none(read: Callable[[str], object], line: bytes) -> tuple[object, ...] | None:
@@ -149,9 +161,9 @@ def test_mutated_lines_are_read_as_python_and_json_read_them_or_refused(count: i
             read["JSON"] += 1
         else:
             of_python = value_or_none(oracle, line)
-            assert of_python is None or value == of_python[0], line
+            assert of_python is None or value == joined(of_python[0]), line
             if of_python is None:  # names of both, as `NaN` beside `None`
-                assert value == value_or_none(both_names, line)[0], line
+                assert value == joined(value_or_none(both_names, line)[0]), line
             read["Python" if of_python else "names of both"] += 1
     assert min(read["refused"], read["JSON"], read["Python"]) > count / 20, read
     print(dict(read))  # noqa: T201

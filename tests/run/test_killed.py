@@ -68,7 +68,7 @@ def test_a_hundred_kills_at_random_moments(tmp_path: Path) -> None:
         process = None
         while process is None or process.exitcode == -signal.SIGKILL:
             process = start(folder)
-            process.join(rng.uniform(0, length) if kills < wanted else 600)
+            process.join(rng.uniform(0, 1.3 * length) if kills < wanted else 600)
             if process.is_alive():
                 process.kill()
                 process.join()

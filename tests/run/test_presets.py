@@ -161,16 +161,13 @@ def no_better_than(folder: Path, *words: str) -> str | None:
 @pytest.mark.parametrize(
     ("model", "rate", "verdict"),
     [
-        ("gensim_word2vec", 1e18, "chance"),  # it diverges, and its losses are finite
-        ("gensim_cbow", 1e18, "chance"),
-        ("mf_pairs", 1e3, "chance"),
+        ("gensim_word2vec", 1e3, "chance"),  # it diverges, and its losses are finite
         ("mf_pairs", 1e-9, "chance"),
         ("skipgram", 1e-9, "popularity"),  # which is part of its score
-        ("skipgram", 0.1, None),
     ],
 )
 def test_a_model_that_learnt_nothing_is_known(
-    tmp_path: Path, model: str, rate: float, verdict: str | None
+    tmp_path: Path, model: str, rate: float, verdict: str
 ) -> None:
     words = (f"experiment={model}", f"optimizer.lr={rate}", "catalog.num_items=600")
     small = ("trainer.max_epochs=3", "model.embedding_dim=16")

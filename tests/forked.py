@@ -16,12 +16,13 @@ from pathlib import Path
 
 from recsys_lab.compute.process import prepare_process
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.forked"])
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.forked"])
 
 if multiprocessing.parent_process() is None and "pytest" not in sys.modules:  # the server
     prepare_process()
-    import recsys_lab.run.experiment  # noqa: F401 - for the children
+    # No library with threads of its own: these do not survive in the children.
+    import torch.utils.tensorboard  # noqa: F401
 
 
 def run_forked(words: Sequence[str], cwd: Path, timeout: float) -> subprocess.CompletedProcess:
@@ -39,7 +40,7 @@ def run_forked(words: Sequence[str], cwd: Path, timeout: float) -> subprocess.Co
 
 def start_forked(words: Sequence[str], cwd: Path, folder: Path) -> BaseProcess:
     """The running command; it appends to `out` and `err` in the folder."""
-    child = _CONTEXT.Process(target=_run, args=(list(words), cwd, folder))
+    child = CONTEXT.Process(target=_run, args=(list(words), cwd, folder))
     child.start()
     return child
 

@@ -53,6 +53,11 @@ def train(folder: Path, *overrides: str, **environment: str) -> subprocess.Compl
     )
 
 
+def bare(cwd: Path, *words: str) -> subprocess.CompletedProcess:
+    """A run by exactly these words."""
+    return run_forked([str(ROOT / "train.py"), *words], cwd, timeout=300)
+
+
 def metrics(folder: Path) -> dict:
     return json.loads((folder / "metrics.json").read_text())
 

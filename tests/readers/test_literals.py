@@ -115,7 +115,9 @@ def mutated(rng: random.Random, line: bytes) -> bytes:
     for _ in range(rng.randint(1, 3)):
         low = rng.randrange(len(line) + 1)
         high = min(len(line), low + rng.choice((0, 1, 1, 2, 9)))
-        new = rng.choice((rng.choice(PIECES), line[low:high] * 2, b"", rng.randbytes(1).replace(b"\n", b"")))
+        new = rng.choice(
+            (rng.choice(PIECES), line[low:high] * 2, b"", rng.randbytes(1).replace(b"\n", b""))
+        )
         line = line[:low] + new + line[high:]
     return line[: rng.randrange(len(line) + 1)] if rng.random() < 0.03 else line
 

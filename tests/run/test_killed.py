@@ -40,14 +40,17 @@ def same(folder: Path, whole: Path) -> None:
 
 
 def start(folder: Path) -> BaseProcess:
-    """A run, going on from the last checkpoint if the folder has one; back when it has begun."""
-    last, config = folder / "checkpoints" / "last.ckpt", folder / ".hydra" / "config.yaml"
+    """A run, going on where the folder has a checkpoint: by its path, or by the folder."""
+    last, log = folder / "checkpoints" / "last.ckpt", folder / "train.log"
     words = [f"hydra.run.dir={folder}", f"prepared_dir={folder.parent / 'prepared'}", *LONGER]
-    words += [f"ckpt_path={last}"] if last.exists() else []
-    before = config.stat().st_mtime_ns if config.exists() else 0
-    process = start_forked(command(*words)[1:], folder.parent, folder.parent)
-    while process.is_alive() and not (config.exists() and config.stat().st_mtime_ns > before):
-        time.sleep(0.005)
+    words = command(*words)[1:]
+    if last.exists():
+        by_folder = folder.parent.name[-1] in "13579"
+        words = [words[0], f"resume={folder}"] if by_folder else [*words, f"ckpt_path={last}"]
+    before = log.stat().st_size if log.exists() else 0
+    process = start_forked(words, folder.parent, folder.parent)
+    while process.is_alive() and not (log.exists() and log.stat().st_size > before):
+        time.sleep(0.005)  # before that there is nothing to lose
     return process
 
 
@@ -73,7 +76,7 @@ def test_a_hundred_kills_at_random_moments(tmp_path: Path) -> None:
                 process.kill()
                 process.join()
                 kills += 1
-        assert process.exitcode == 0, (folder.parent / "out").read_text()[-3000:]
+        assert process.exitcode == 0, (folder.parent / "err").read_text()[-3000:]
         same(folder, whole)
         ended += 1
     print(f"{kills} kills in {ended} runs")  # noqa: T201

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pytorch_lightning import Callback, Trainer
 
 import recsys_lab
@@ -127,6 +128,19 @@ def test_chains_of_stops_at_the_ends_of_epochs(parts, whole, steps, tmp_path: Pa
     for number, stops in enumerate(([epoch], [epoch - 1, epoch, epoch + 1], [steps])):
         fitted = run(parts, tmp_path / str(number), stops)
         assert outcome(fitted) == outcome(whole), stops
+
+
+def test_validation_changes_nothing_of_the_training(parts, whole, tmp_path: Path) -> None:
+    """Another sample, other moments, other queries: the same weights at the end."""
+    words = ("curve.every_n_batches=3", "curve.max_pairs=50", "curve.ranking_queries=7")
+    experiment = recsys_lab.configure(*WORDS, *words)
+    recsys_lab.fit(parts[1], experiment, tmp_path)
+    found, expected = (
+        load_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"]
+        for folder in (tmp_path, whole.folder)
+    )
+    for name, weights in expected.items():
+        assert torch.equal(found[name], weights), name
 
 
 def test_checkpoints_within_an_epoch_are_gone_on_from(parts, whole, steps, tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ def test_metrics_are_flat_and_named_as_promised(finished: Path) -> None:
         assert key in found
     assert found["count/test/all"] == round(0.1 * found["data/num_pairs"])
     assert found["test/auc/uniform/seen"] > 0.75
+    assert found["chance/hr@10/all"] == pytest.approx(10 / found["data/num_items"], rel=0.2)
+    assert found["validation/no_better_than"] is None
     assert found["test/auc/uniform/seen"] > found["baseline/popularity/auc/uniform/seen"]
 
 

@@ -99,4 +99,3 @@ class ReadAccount:
             notes = ", ".join(f"{count:,} {note}" for note, count in sorted(self.notes.items()))
             text += f" (of the kept: {notes})"
         return text
-

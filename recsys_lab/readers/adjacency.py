@@ -1,7 +1,7 @@
 """Adjacency lists: a line is an item and its neighbours; told apart from baskets and sequences.
 
-Lines with different numbers of ids may be adjacency lists, baskets, or sequences of users, and
-nothing but the ids tells which. They are taken for adjacency lists where every id begins one line, and
+Lines with different numbers of ids may be adjacency lists, baskets, or sequences of users; only
+the ids tell which. They are taken for adjacency lists where every id begins one line, and
 neighbours list each other, or are listed by the earlier line of the two, as networkx writes them.
 """
 
@@ -13,41 +13,36 @@ from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.cells import show
 
 _FEWEST_LINES = 5
-_ONE_WIDTH = 0.8  # of the lines; with fewer of one width they are ragged
-LEVELS = r"^([^\t:]+)(?:\t|:[ \t]*)(.*)$"  # `id: a b c`, or `id`, a tab, `a,b,c`
+_ONE_WIDTH = 0.5  # of the lines; with fewer of one width they are ragged
+LEVELS = (r"^([^\t]+)\t([^\t]*)$", r"^([^:\s]+):\s+(.*)$")  # `id`, a tab, `a,b,c`, or `id: a b c`
 _LIBSVM = re.compile(r"\d+:[-+.\deE]+")
 
 
-def is_ragged(rows: Sequence[list[str]]) -> bool:
+def is_ragged(rows: Sequence[list[str]], *, by_networkx: bool) -> bool:
     """Whether lines have different numbers of cells, beyond some lines that are bad."""
     widths = Counter(map(len, rows))
+    share = max(widths.values()) / len(rows)
     return (
         len(rows) >= _FEWEST_LINES
         and max(widths) > 2
-        and max(widths.values()) < _ONE_WIDTH * len(rows)
+        and share < (1 if by_networkx else _ONE_WIDTH)
     )
 
 
-def two_levels(lines: Sequence[str]) -> str | None:
-    """The separator of the lists that stand behind an id and a colon or a tab; None without."""
-    found = [re.match(LEVELS, line) for line in lines]
-    if len(lines) < _FEWEST_LINES or not all(found):
-        return None
-    heads, tails = zip(*(match.groups() for match in found if match), strict=True)
-    if len(set(heads)) < len(heads) or len(set(tails)) < 0.9 * len(tails):
-        return None
-    for separator in (",", ";", "|", " "):
-        widths = {len(tail.split(separator)) for tail in map(str.strip, tails)}
-        if len(widths) > 1 and max(widths) > 2 and sum(separator in x for x in tails) * 2 > len(
-            tails
-        ):
-            return separator
+def two_levels(lines: Sequence[str]) -> tuple[str, str] | None:
+    """How lists stand behind an id: the pattern of a line and their separator; None without."""
+    for pattern in LEVELS:
+        found = [re.match(pattern, line) for line in lines]
+        if len(lines) < _FEWEST_LINES or not all(found):
+            continue
+        heads, tails = zip(*(match.groups() for match in found if match), strict=True)
+        if len(set(heads)) < len(heads) or len(set(tails)) < 0.9 * len(tails):
+            continue
+        for separator in (",", ";", "|", " "):
+            widths = Counter(len(tail.strip().split(separator)) for tail in tails)
+            if len(widths) > 1 and max(widths) > 2 and 2 * widths[1] < len(tails):
+                return pattern, separator
     return None
-
-
-def one_level(line: str, separator: str) -> str:
-    """A line of two levels with one separator."""
-    return re.sub(LEVELS, rf"\1{separator}\2", line)
 
 
 def are_adjacency_lists(rows: Sequence[list[str]], *, by_networkx: bool) -> bool:

@@ -6,9 +6,7 @@ import re
 _NUMBER = re.compile(
     r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf(inity)?)|true|false", re.IGNORECASE
 )
-_COMMA_NUMBER = re.compile(
-    r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+|[-+]?\d{1,3}(,\d{3})+(\.\d+)?"
-)
+_COMMA_NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+|[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
 def split_line(line: str, separator: str, *, quoted: bool) -> list[str] | None:

@@ -1,5 +1,7 @@
 """Text that is not UTF-8: which encoding it may have, and the command that converts it."""
 
+from itertools import pairwise
+
 _SEVERAL_BYTES = ("GB18030", "SHIFT_JIS", "BIG5", "EUC-KR")
 
 
@@ -15,7 +17,7 @@ def _encoding(line: bytes) -> str:
     Windows has signs where Latin-1 has control codes.
     """
     high = [byte > 127 for byte in line]
-    beside = sum(a and b for a, b in zip(high, high[1:], strict=False))
+    beside = sum(one and other for one, other in pairwise(high))
     if sum(high) >= 4 and 2 * beside >= sum(high):
         for name in _SEVERAL_BYTES:
             try:

@@ -1,6 +1,6 @@
-"""Files of other programs, told by their first bytes: what they are, and how their contents are had.
+"""Files of other programs, told by their first bytes: what they are, and what to do with them.
 
-Nothing here is read. A form that is named saves a search for the reason why a file "has no columns".
+None of them is read. The name of a form saves a search for the reason why a file has no columns.
 """
 
 import re
@@ -26,7 +26,8 @@ _FORMS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\xff\xfe\0\0|\0\0\xfe\xff", "UTF-32", _CONVERT.format("UTF-32")),
     (rb"(?:[ -~\t\r\n]\0){8}", "UTF-16 without its mark", _CONVERT.format("UTF-16LE")),
     (rb"(?:\0[ -~\t\r\n]){8}", "UTF-16 without its mark", _CONVERT.format("UTF-16BE")),
-    (rb"PAR1(?=[^\n]{0,64}[\0-\x08])", "a Parquet file", "use catalog=edges, or write its rows as JSON lines"),
+    (rb"PAR1(?=[^\n]{0,64}[\0-\x08])", "a Parquet file",
+     "use catalog=edges, or write its rows as JSON lines"),
     (rb"ARROW1\0\0", "an Arrow file (Feather)", "write its table as Parquet"),
     (rb"\xff\xff\xff\xff[\0-\xff]{3}\0", "an Arrow stream", "write its table as Parquet"),
     (rb"FEA1\0", "a Feather file of version 1", "write its table as Parquet"),

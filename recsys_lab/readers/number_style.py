@@ -26,7 +26,9 @@ class NumberStyle(NamedTuple):
     def said(self) -> str:
         """The style, where it is not the usual one."""
         parts = ["decimal comma"] if self.decimal == "," else []
-        return ", ".join([*parts, f"thousands with {self.thousands!r}"] if self.thousands else parts)
+        return ", ".join(
+            [*parts, f"thousands with {self.thousands!r}"] if self.thousands else parts
+        )
 
 
 def number_style(cells: Sequence[str], separator: str) -> NumberStyle:

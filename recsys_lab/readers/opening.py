@@ -59,7 +59,9 @@ def find_files(path: str) -> list[str]:
             raise CatalogError(f"{path} is a link to {place.readlink()}, which is not there")
         found = sorted(glob.glob(str(place), recursive=True)) if glob.has_magic(path) else []
     except OSError as error:
-        raise CatalogError(f"{path} cannot be opened ({error.strerror}); check its rights") from error
+        raise CatalogError(
+            f"{path} cannot be opened ({error.strerror}); check its rights"
+        ) from error
     if found := [x for x in found if Path(x).is_file()]:
         return found
     what = "matches no file" if glob.has_magic(path) else "does not exist"
@@ -78,8 +80,8 @@ def _files_of_folder(path: str, place: Path) -> list[str]:
         raise CatalogError(f"{path} is a folder without files; give the path of a file")
     if len({_kind_of_name(name) for name in inside}) > 1:
         raise CatalogError(
-            f"{path} is a folder of files of several kinds ({', '.join(inside[:3])}, ...); give the "
-            f"path of a file in it, or a pattern such as '{path}/*{Path(inside[0]).suffix}'"
+            f"{path} is a folder of files of several kinds ({', '.join(inside[:3])}, ...); give "
+            f"the path of a file in it, or a pattern such as '{path}/*{Path(inside[0]).suffix}'"
         )
     return [str(place / name) for name in inside]
 

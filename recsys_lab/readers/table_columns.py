@@ -93,12 +93,14 @@ def find_columns(sample: Sample, said: Mapping[str, str | int]) -> Columns:
     if "source" in by_user:
         found.roles = by_user
     else:
-        used = table.used(num_columns)
+        filled = table.filled(num_columns)
+        used = table.used(filled)
         others = [place for place in used if place not in by_user.values()]
         roles = table.by_name(found) or table.by_place(others, found.warnings)
         found.roles = {r: place for r, place in roles.items() if place not in by_user.values()}
         found.roles |= by_user
-        found.ignored = [cells[k] for k in used if cells and k not in found.roles.values()]
+        left = [k for k in filled if cells and k not in found.roles.values()]
+        found.ignored = [cells[k] or "a column without a name" for k in left]
     _look_at_cells(found, sample, data)
     return found
 
@@ -140,14 +142,12 @@ def _find_header(
 def _is_like_data(first: list[str], names: list[str], others: list[list[str]]) -> bool:
     """Whether a first line with usual names is an edge all the same, such as `item1 item2`."""
     rows = [row for row in others if row[: len(first)] != first]  # parts repeat their header
-    if not rows:
-        return False
     for place in item_pair(names) or (0, 1):
         cell, column = first[place], [row[place] for row in rows]
-        alike = sum(_form(x) == _form(cell) for x in column)
+        alike = sum(re.sub(r"\d+", "9", x) == re.sub(r"\d+", "9", cell) for x in column)
         if cell in column or (any(c.isdigit() for c in cell) and 2 * alike > len(column)):
             return True
-    return False
+    return max(map(len, first)) < 2 and len(rows) < _FEWEST_ROWS  # a,b
 
 
 def _differs_in_form(first: list[str], others: list[list[str]]) -> bool:
@@ -182,10 +182,14 @@ class _Table:
     header: Sequence[str]
     names: Sequence[str]
 
-    def used(self, num_columns: int) -> list[int]:
-        """Columns that hold anything but arrows and, without a name, row numbers."""
-        columns = [[row[k].strip() for row in self.data] for k in range(num_columns)]
-        used = [k for k, cells in enumerate(columns) if any(cells) and not set(cells) <= _ARROWS]
+    def filled(self, num_columns: int) -> list[int]:
+        """Columns that hold anything but arrows."""
+        columns = [{row[k].strip() for row in self.data} for k in range(num_columns)]
+        return [k for k, cells in enumerate(columns) if cells - {""} and not cells <= _ARROWS]
+
+    def used(self, filled: list[int]) -> list[int]:
+        """The columns without those that, without a name, number the rows."""
+        used = filled
         while self.names and len(used) > 2 and is_nameless(self.names[used[0]]):
             used = used[1:]
         return used if len(used) > 1 else [0, 1]
@@ -249,11 +253,12 @@ class _Table:
         if len(used) == 2:
             return roles
         third = [row[used[2]] for row in self.data]
-        if _share(is_number(cell, with_comma=True) for cell in third) >= 0.5:
+        is_weight = _share(is_number(cell, with_comma=True) for cell in third) >= 0.5
+        if numbered and (not is_weight or self._are_items(used[2])):
+            raise CatalogError(self._unclear(3, "the first looks like row numbers"))
+        if is_weight:
             if _are_times(third):
                 raise CatalogError(self._unclear(3, "the third looks like times, not weights"))
-            if numbered and self._are_items(used[2]):
-                raise CatalogError(self._unclear(3, "the first looks like row numbers"))
             if numbered:
                 warnings.append(
                     "the first column looks like row numbers: if it is no item, say "
@@ -279,7 +284,11 @@ class _Table:
                 "if the second is a relation, columns.source=1 columns.type=2 columns.target=3, or "
                 + hint
             )
-        times = [k + 1 for k in range(len(self.data[0])) if _are_times([r[k] for r in self.data])]
+        times = [
+            k + 1
+            for k in range(len((self.data or [[]])[0]))
+            if _are_times([r[k] for r in self.data])
+        ]
         if times and count > 3:
             why += (
                 f"; column {times[0]} looks like times, so these may be ratings or events of users,"
@@ -331,7 +340,8 @@ def _look_at_cells(found: Columns, sample: Sample, data: Sequence[list[str]]) ->
     found.stripped = bool(data) and spaced >= 0.9 * len(data)
     for begin, end in _BRACKETS.items():
         if data and all(
-            a.strip().startswith(begin) and b.strip().endswith(end) for a, b in zip(*ends)
+            a.strip().startswith(begin) and b.strip().endswith(end)
+            for a, b in zip(*ends, strict=True)
         ):
             raise CatalogError(
                 f"{sample.path}: the lines stand in brackets, the first is "
@@ -349,15 +359,14 @@ def _look_at_cells(found: Columns, sample: Sample, data: Sequence[list[str]]) ->
         found.first_edge = f"{first[0]} - {first[1]}{weight}"
 
 
-def _look_at_weights(
-    found: Columns, sample: Sample, weights: Sequence[str], ids: set[str]
-) -> None:
+def _look_at_weights(found: Columns, sample: Sample, weights: Sequence[str], ids: set[str]) -> None:
     separator = ";" if sample.separator == "semicolon" else ""
     found.numbers = number_style(weights, separator)
     if found.numbers.in_doubt:
+        odd = found.numbers.in_doubt
         raise CatalogError(
-            f"{sample.path}: the weight {found.numbers.in_doubt} may be "
-            f"{found.numbers.in_doubt.replace(',', '.')} or {found.numbers.in_doubt.replace(',', '')}"
+            f"{sample.path}: the weight {odd} may be {odd.replace(',', '.')} or "
+            f"{odd.replace(',', '')}"
             ": write weights with a decimal point and without signs between thousands"
         )
     distinct = set(weights)

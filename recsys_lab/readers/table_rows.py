@@ -27,7 +27,9 @@ def finish_rows(
     if form.stripped:
         frame = frame.with_columns(pl.col(ENDS).str.strip_chars())
     no_id = pl.any_horizontal(pl.col(end).fill_null("").is_in(["", _NULL]) for end in ENDS)
-    reason = pl.coalesce(pl.when(test).then(pl.lit(name)) for name, test in (*checks, ("no id", no_id)))
+    reason = pl.coalesce(
+        pl.when(test).then(pl.lit(name)) for name, test in (*checks, ("no id", no_id))
+    )
     cell = _as_number(pl.col("weight"), form.numbers)
     return frame.select("text", "number", *ENDS, "type", cell=cell, reason=reason)
 

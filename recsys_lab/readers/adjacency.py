@@ -15,6 +15,7 @@ from recsys_lab.readers.cells import show
 _FEWEST_LINES = 5
 _ONE_WIDTH = 0.5  # of the lines; with fewer of one width they are ragged
 LEVELS = (r"^([^\t]+)\t([^\t]*)$", r"^([^:\s]+):\s+(.*)$")  # `id`, a tab, `a,b,c`, or `id: a b c`
+_LIBSVM_CELLS = 0.9
 _LIBSVM = re.compile(r"\d+:[-+.\deE]+")
 
 
@@ -66,6 +67,20 @@ def are_adjacency_lists(rows: Sequence[list[str]], *, by_networkx: bool) -> bool
     return later == len(listed) or both == len(listed)
 
 
+def refuse_libsvm(path: str, rows: Sequence[list[str]], lines: Sequence[str]) -> None:
+    """Refuse lines of libsvm, a label and numbered features.
+
+    Raises:
+        CatalogError: most cells are a number, a colon and a number.
+    """
+    behind = [cell for row in rows for cell in row[1:]]
+    if sum(_LIBSVM.fullmatch(cell) is not None for cell in behind) > _LIBSVM_CELLS * len(behind):
+        raise CatalogError(
+            f"{path} looks like libsvm, the first line is {show(lines[0])}, which holds features, "
+            "no pairs of items: give a list of pairs"
+        )
+
+
 def refuse_in_doubt(path: str, rows: Sequence[list[str]], lines: Sequence[str], name: str) -> None:
     """Refuse lines with different numbers of cells.
 
@@ -73,12 +88,6 @@ def refuse_in_doubt(path: str, rows: Sequence[list[str]], lines: Sequence[str], 
         CatalogError: always; it names the forms that they may have, and the option.
     """
     first = show(lines[0])
-    behind = [cell for row in rows for cell in row[1:]]
-    if sum(_LIBSVM.fullmatch(cell) is not None for cell in behind) > 0.9 * len(behind):
-        raise CatalogError(
-            f"{path} looks like libsvm (the first line is {first}), which holds features, no pairs "
-            "of items: give a list of pairs"
-        )
     counts = rows[0]
     if len(counts) in (2, 3) and all(x.isdigit() for x in counts):
         ends = sum(map(len, rows[1:]))

@@ -37,6 +37,13 @@ BAD_REASONS = (
     "weight not finite",
     "weight not positive",
 )
+_REMEDIES = {
+    "no id": "give two ids in each line",
+    "value not a number": "say which column is the weight with columns.weight=, or leave it out "
+    "with columns.source= and columns.target=,",
+    "label not 0 or 1": "give labels 1 and 0, or true and false, in the third column or in that of "
+    "columns.weight=,",
+}
 _MANY_REPEATS = 0.02  # of the lines; more get a warning
 _MAX_RELATIONS = 8  # that a mask of pairs holds
 _LABELS = {"1": 1.0, "0": 0.0, "-1": 0.0, "true": 1.0, "false": 0.0}
@@ -137,7 +144,7 @@ class EdgeSource:
                 edges.first_bad,
                 edges.first_bad_text,
                 said,
-                reader.remedy,
+                _REMEDIES | reader.remedies,
             )
             _refuse_empty(path, account)
             understood[role] = said
@@ -288,10 +295,10 @@ def _check_kinds(path: str, rows: _Rows, names: tuple[str, str] | None) -> None:
         )
     if names and both:
         raise CatalogError(
-            f"{path}: {names[0]} and {names[1]} are users and items, no pairs of items, and "
-            f"{both:,} ids are both: a user and an item would be one. Make pairs of the items of "
-            f"each user, or say columns.source={names[0]} columns.target={names[1]} if they "
-            "are of one kind"
+            f"{path}: {names[0]} and {names[1]} are users and items, or orders and items, no pairs "
+            f"of items, and {both:,} ids are both: a user and an item would be one. Make pairs of "
+            f"the items of each user, or say columns.source={names[0]} columns.target={names[1]} "
+            "if they are of one kind"
         )
 
 

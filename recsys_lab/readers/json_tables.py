@@ -14,7 +14,7 @@ import polars as pl
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.cells import show
 from recsys_lab.readers.literals import parse_line
-from recsys_lab.readers.table_columns import Sample, find_columns, say_ignored
+from recsys_lab.readers.table_columns import JSON, Sample, find_columns, say_ignored
 from recsys_lab.readers.table_form import BOM, SAMPLE, FormOptions, TableForm
 from recsys_lab.readers.table_rows import CELLS, finish_rows
 
@@ -134,7 +134,9 @@ def json_form(lines: Sequence[str], path: str, options: FormOptions) -> TableFor
         list(dict.fromkeys(k for v in values if isinstance(v, dict) for k in v)) if is_named else []
     )
     rows = [_cells_of(value, keys) for value in values]
-    sample = Sample(path, lines, [keys, *rows] if keys else rows, "JSON values")
+    if "error" in keys:
+        raise CatalogError(f"{path} holds an error message, {show(lines[0])}: fetch the file again")
+    sample = Sample(path, lines, [keys, *rows] if keys else rows, JSON)
     found = find_columns(sample, options.columns)
     _refuse_nested(values, keys, found.roles, path)
     said = f"JSON lines of {', '.join(keys)}" if keys else f"JSON lists of {found.num_columns}"

@@ -20,6 +20,7 @@ from recsys_lab.readers.column_names import (
 )
 from recsys_lab.readers.number_style import NumberStyle, number_style
 
+JSON = "JSON values"  # in place of a separator
 ROLES = ("source", "target", "weight", "type")
 _FEWEST_ROWS = 10  # that a header is told by the form of
 _FEWEST_ALIKE = 2  # the same, where all have one form
@@ -318,7 +319,7 @@ def _are_row_numbers(cells: Sequence[str]) -> bool:
 
 def _are_times(cells: Sequence[str]) -> bool:
     """Whether all cells are seconds or milliseconds since 1970, or dates, and differ."""
-    if len(cells) < _FEWEST_ROWS or len(set(cells)) < 2:
+    if len(cells) < _FEWEST_ROWS:
         return False
     if all(re.match(r"\d{4}-\d\d-\d\d|\d\d?/\d\d?/\d{4}", cell.strip()) for cell in cells):
         return True
@@ -326,7 +327,9 @@ def _are_times(cells: Sequence[str]) -> bool:
         values = [float(cell) for cell in cells]
     except ValueError:
         return False
-    return any(all(low <= value <= high for value in values) for low, high in _TIMES)
+    return len(set(cells)) > 1 and any(
+        all(low <= value <= high for value in values) for low, high in _TIMES
+    )
 
 
 # -- cells ---------------------------------------------------------------------------------------
@@ -339,7 +342,7 @@ def _look_at_cells(found: Columns, sample: Sample, data: Sequence[list[str]]) ->
     spaced = max((sum(c != c.strip() for c in cells) for cells in ends), default=0)
     found.stripped = bool(data) and spaced >= 0.9 * len(data)
     for begin, end in _BRACKETS.items():
-        if data and all(
+        if sample.separator != JSON and all(
             a.strip().startswith(begin) and b.strip().endswith(end)
             for a, b in zip(*ends, strict=True)
         ):

@@ -27,6 +27,7 @@ from recsys_lab.readers.adjacency import (
     are_adjacency_lists,
     is_ragged,
     refuse_in_doubt,
+    refuse_libsvm,
     two_levels,
 )
 from recsys_lab.readers.cells import has_comma, show, split_line
@@ -152,6 +153,7 @@ def detect_form(
             f"{path} is a multiline adjacency list of networkx, the first line is "
             f"{show(sample[0])}: write it with nx.write_edgelist"
         )
+    refuse_libsvm(path, rows, sample)
     by_networkx = any(line.startswith("# GMT ") for line in begin.banners)
     lists = form.levels or is_ragged(rows, by_networkx=by_networkx)
     in_doubt = options.layout is None and lists and not begin.banner.startswith("%")
@@ -221,8 +223,8 @@ def _adjacency_form(form: TableForm, rows: Sequence[list[str]]) -> TableForm:
     widths = [len(row) - 1 for row in rows]
     first = ", ".join(map(show, rows[0][1:4])) or "nothing"
     said = (
-        f"adjacency lists, {SEPARATORS[form.separator]}, {min(widths)} to {max(widths)} neighbours "
-        "in a line, each of which counts as a line of its own; the first item "
+        f"adjacency lists, {SEPARATORS[form.separator]}, at most {max(widths)} neighbours in a "
+        "line, each of which counts as a line of its own; the first item "
         f"{show(rows[0][0])} lists {first}"
     )
     return replace(form, layout="adjacency", stripped=True, said=said)

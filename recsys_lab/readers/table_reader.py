@@ -43,13 +43,13 @@ class TableReader:
 
     Attributes:
         form: what was understood; known after the first batch.
-        remedy: what to do about lines that cannot be used.
+        remedies: what to do about lines that cannot be used, by the reason.
     """
 
     def __init__(self, path: str, options: FormOptions) -> None:
         self.path = path
         self.form: TableForm | None = None
-        self.remedy = "repair the file"
+        self.remedies: dict[str, str] = {}
         self._options = options
         self._data_lines = 0  # that are neither blank nor before the data
 
@@ -104,7 +104,7 @@ class TableReader:
                     is_whole = len(known) == len(batch) and sum(map(len, known)) < BLOCK_BYTES // 2
                     self.form = detect_form(known, self.path, self._options, is_whole=is_whole)
                     if self._options.layout is None:
-                        self.remedy = _REMEDY
+                        self.remedies["wrong number of columns"] = _REMEDY
             if is_lines_of_json:
                 yield take_json(lines, text, self.form, before)
             else:
@@ -139,7 +139,7 @@ class TableReader:
         try:
             return None if line is None else line.decode()
         except UnicodeDecodeError:
-            self.remedy = convert(line or b"")
+            self.remedies.setdefault("not UTF-8", convert(line or b""))
             return None
 
 

@@ -13,7 +13,9 @@ from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.cells import show
 
 _FEWEST_LINES = 5
-_ONE_WIDTH = 0.5  # of the lines; with fewer of one width they are ragged
+# Lines are ragged if fewer than these have one width: of two or three columns, and of more.
+_ONE_WIDTH = 0.5
+_ONE_LARGE_WIDTH = 0.8
 LEVELS = (r"^([^\t]+)\t([^\t]*)$", r"^([^:\s]+):\s+(.*)$")  # `id`, a tab, `a,b,c`, or `id: a b c`
 _LIBSVM_CELLS = 0.9
 _LIBSVM = re.compile(r"\d+:[-+.\deE]+")
@@ -22,12 +24,9 @@ _LIBSVM = re.compile(r"\d+:[-+.\deE]+")
 def is_ragged(rows: Sequence[list[str]], *, by_networkx: bool) -> bool:
     """Whether lines have different numbers of cells, beyond some lines that are bad."""
     widths = Counter(map(len, rows))
-    share = max(widths.values()) / len(rows)
-    return (
-        len(rows) >= _FEWEST_LINES
-        and max(widths) > 2
-        and share < (1 if by_networkx else _ONE_WIDTH)
-    )
+    usual, count = widths.most_common(1)[0]
+    least = 1 if by_networkx else _ONE_LARGE_WIDTH if usual > 3 else _ONE_WIDTH
+    return len(rows) >= _FEWEST_LINES and max(widths) > 2 and count < least * len(rows)
 
 
 def two_levels(lines: Sequence[str]) -> tuple[str, str] | None:

@@ -39,6 +39,7 @@ _WEIGHTS = words(
     "overall strength times label y sim similarity distance support confidence lift "
     "cooccurrence gewicht peso poids val"
 )
+_IN_WEIGHTS = re.compile("weight|score|count|freq|rating|similarity|strength|prob|purchases|views")
 SURE_WEIGHTS = frozenset(("weight", "w", "weights", "count", "counts", "cnt", "gewicht"))
 _TYPES = words(
     "type relation relationtype relationid edgetype kind predicate rel rtype rely link linktype"
@@ -152,7 +153,10 @@ def _are_numbered(names: Sequence[str], name: str) -> bool:
 def place_of(role: str, names: Sequence[str]) -> int | None:
     """Place of the weight or the relation ("type"), of several the one whose name is surest."""
     known = _WEIGHTS if role == "weight" else _TYPES
-    return next((names.index(name) for name in known if name in names), None)
+    place = next((names.index(name) for name in known if name in names), None)
+    if place is None and role == "weight":  # such as combined_score
+        return next((k for k, name in enumerate(names) if _IN_WEIGHTS.search(name)), None)
+    return place
 
 
 def users_and_items(names: Sequence[str]) -> tuple[int, int] | None:

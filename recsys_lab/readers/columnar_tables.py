@@ -100,7 +100,8 @@ class ColumnarTable:
 
 
 def _as_text(rows: pl.DataFrame) -> pl.DataFrame:
-    """Cells as text; ids that are whole numbers in columns of floats lose their `.0`."""
+    """Cells as text; whole numbers in columns of floats lose their `.0`, and NaN is no cell."""
+    rows = rows.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
     floats = [
         name
         for name, kind in rows.schema.items()

@@ -106,7 +106,8 @@ class EdgeSource:
         """Check every option."""
         check_fraction("max_bad_fraction", self.max_bad_fraction)
         check_choice(("once", "sum"), repeats=self.repeats)
-        check_choice((None, "edges", "adjacency"), layout=self.layout)
+        if self.layout is not None:
+            check_choice(("edges", "adjacency"), layout=self.layout)
         self._form_options  # noqa: B018 - checks itself
         if (self.val_path is None) != (self.test_path is None):
             missing = "val_path" if self.val_path is None else "test_path"

@@ -239,7 +239,7 @@ class _Table:
     def _holds_weights(self, place: int) -> bool:
         cells = [row[place] for row in self.data]
         if self.names[place] in SURE_WEIGHTS:
-            return any(c.isdigit() for cell in cells for c in cell)
+            return any(is_number(cell) or any(map(str.isdigit, cell)) for cell in cells)
         return _share(is_number(cell, with_comma=True) for cell in cells) >= 0.5
 
     def by_place(self, used: list[int], warnings: list[str]) -> dict[str, int]:
@@ -342,9 +342,13 @@ def _look_at_cells(found: Columns, sample: Sample, data: Sequence[list[str]]) ->
     spaced = max((sum(c != c.strip() for c in cells) for cells in ends), default=0)
     found.stripped = bool(data) and spaced >= 0.9 * len(data)
     for begin, end in _BRACKETS.items():
-        if sample.separator != JSON and all(
-            a.strip().startswith(begin) and b.strip().endswith(end)
-            for a, b in zip(*ends, strict=True)
+        if (
+            data
+            and sample.separator != JSON
+            and all(
+                begin in a and end not in a and b.strip().endswith(end) and begin not in b
+                for a, b in zip(*ends, strict=True)
+            )
         ):
             raise CatalogError(
                 f"{sample.path}: the lines stand in brackets, the first is "

@@ -40,7 +40,7 @@ SEPARATORS = {
     "\t": "tab", "::": "::", ",": "comma", ";": "semicolon", "|": "bar", " ": "white space",
 }  # fmt: skip
 # The attributes of an edge at the end of a line, as networkx writes them: `a b {'weight': 2.0}`.
-ATTRIBUTES = r"[\s,;|]\s*\{.*\}\s*$"
+ATTRIBUTES = r"""[\s,;|]\s*\{(?:['"].*)?\}\s*$"""
 WEIGHT_AT_END = r"""([\s,;|])\s*\{.*?['"]weight['"]:\s*([-+.\w]+).*\}\s*$"""
 # What psql and MySQL draw around a table, and write below it.
 RULER = r"^[\s|+:-]*--[\s|+:-]*$|^\(\d+ rows?\)\s*$|^\d+ rows? in set.*$"

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.forked import run_forked
+
 ROOT = Path(__file__).parent.parent
 SMALL = [
     "catalog.num_items=600",
@@ -36,15 +38,24 @@ def command(*overrides: str) -> list[str]:
 
 
 def train(folder: Path, *overrides: str, **environment: str) -> subprocess.CompletedProcess:
+    """A small run; an environment of its own takes a fresh interpreter."""
     where = [f"hydra.run.dir={folder}", f"prepared_dir={folder.parent / 'prepared'}"]
+    words = command(*where, *overrides)
+    if not environment:
+        return run_forked(words[1:], folder.parent, timeout=300)
     return subprocess.run(
-        command(*where, *overrides),
+        words,
         capture_output=True,
         text=True,
         env=os.environ | environment,
         cwd=folder.parent,
         timeout=300,
     )
+
+
+def bare(cwd: Path, *words: str) -> subprocess.CompletedProcess:
+    """A run by exactly these words."""
+    return run_forked([str(ROOT / "train.py"), *words], cwd, timeout=300)
 
 
 def metrics(folder: Path) -> dict:

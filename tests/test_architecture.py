@@ -10,10 +10,11 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "recsys_lab").rglob("*.py"))
 
 # What each room may import of this project; a room may always import itself. The one atomic write,
-# `results.files`, is for anyone. Models and evaluation do not know each other: a model gives plain
-# vectors (`models.scoring`), `evaluation.scorers` has the one formula that scores pairs of them,
-# and `run` passes the vectors on. Evaluation takes the names of slices and metrics from `results`.
-ANYONE = {"compute", "results.files"}
+# `results.files`, its hidden files and the sentences about what cannot be written are for anyone.
+# Models and evaluation do not know each other: a model gives plain vectors (`models.scoring`),
+# `evaluation.scorers` has the one formula that scores pairs of them, and `run` passes the vectors
+# on. Evaluation takes the names of slices and metrics from `results`.
+ANYONE = {"compute", "results.files", "results.part_files", "results.write_errors"}
 ALLOWED: dict[str, set[str]] = {
     "compute": set(),
     "results": set(),

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +28,8 @@ from recsys_lab.catalog.split import HeldOut, Split, SplitOptions, given_split, 
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import CatalogSource, LabelledPairs, Records
+from recsys_lab.results.part_files import clear_left, part_file, part_folder
+from recsys_lab.results.write_errors import writing
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: str | Path) ->
 
     Raises:
         CatalogError: the catalogue cannot be used.
+        WriteError: the folder cannot be written.
     """
     source = _spooled(source, Path(folder))
     inputs = {role: _hash_input(path) for role, path in source.files.items()}
@@ -163,46 +165,58 @@ def _check_sums(records: Records, pairs: ItemPairs) -> None:
 
 def _obtain(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
     """Return the finished folder `final`; let `write` fill it first if it is not there."""
-    if (final / "manifest.json").exists():
-        if _is_sound(final):
-            log.info("prepared data re-used: %s", final)
-            return final
-        log.warning("prepared data in %s is damaged, built again", final)
-        shutil.rmtree(final)
-    try:
+    if _has_sound(final):
+        log.info("prepared data re-used: %s", final)
+        return final
+    with writing(final):
         final.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".part", dir=final.parent))
-    except OSError as error:
-        raise CatalogError(
-            f"cannot write prepared data to {final.parent} ({error.strerror}): choose another "
-            "folder with prepared_dir="
-        ) from error
-    try:
-        manifest = write(part)
-        manifest["files"] = {path.name: _hash_file(path) for path in sorted(part.iterdir())}
-        manifest["digest"] = _key(manifest)
-        (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
-        part.chmod(0o777 & ~_umask())  # other users of a shared folder may read it
-        for path in part.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        try:
-            part.rename(final)
-        except OSError:  # another process was faster with the same contents
-            if not (final / "manifest.json").exists():
-                raise
-    except OSError as error:
-        raise CatalogError(f"cannot write prepared data to {part}: {error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        clear_left(final.parent)
+        with part_folder(final) as part:
+            _fill(part, write)
+            _publish(part, final)
     log.info("prepared data written: %s", final)
     return final
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _has_sound(final: Path) -> bool:
+    """Whether the folder is there and sound; a damaged one is removed.
+
+    Raises:
+        CatalogError: it belongs to somebody else and cannot be read or removed.
+    """
+    try:
+        if not (final / "manifest.json").exists():
+            return False
+        if not all(os.access(path, os.R_OK) for path in (final, *final.iterdir())):
+            raise PermissionError
+        if _is_sound(final):
+            return True
+        log.warning("prepared data in %s is damaged, built again", final)
+        shutil.rmtree(final)
+    except PermissionError as error:
+        raise CatalogError(
+            f"prepared data in {final} is another user's and not open to you: ask for "
+            "chmod -R a+rX of that folder, or choose another with prepared_dir="
+        ) from error
+    return False
+
+
+def _fill(part: Path, write: Callable[[Path], dict[str, Any]]) -> None:
+    manifest = write(part)
+    manifest["files"] = {path.name: _hash_file(path) for path in sorted(part.iterdir())}
+    manifest["digest"] = _key(manifest)
+    (part / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
+    for path in part.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _publish(part: Path, final: Path) -> None:
+    try:
+        part.rename(final)
+    except OSError:  # another process was faster with the same contents
+        if not (final / "manifest.json").exists():
+            raise
 
 
 def _is_sound(folder: Path) -> bool:
@@ -268,21 +282,25 @@ def _spooled(source: CatalogSource, folder: Path) -> CatalogSource:
     for path in source.files.values():
         place = Path(path)
         if place.is_fifo() or place.is_char_device():
-            (folder / "pipes").mkdir(parents=True, exist_ok=True)
-            with (
-                tempfile.NamedTemporaryFile(dir=folder / "pipes", delete=False) as file,
-                place.open("rb") as pipe,
-            ):
-                shutil.copyfileobj(pipe, file)
-            final = folder / "pipes" / _hash_file(file.name)[:20]
-            Path(file.name).replace(final)
-            pipes[path] = str(final)
+            pipes[path] = _spool(place, folder / "pipes")
     changes = {
         name: pipes[value]
         for name, value in vars(source).items()
         if isinstance(value, str) and value in pipes
     }
     return dataclasses.replace(source, **changes) if changes else source  # type: ignore[type-var]
+
+
+def _spool(pipe: Path, folder: Path) -> str:
+    """A file in a folder with the contents of a pipe, which is read once."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with part_file(folder / pipe.name) as part:
+            with part.open("wb") as file, pipe.open("rb") as contents:
+                shutil.copyfileobj(contents, file)
+            final = folder / _hash_file(part)[:20]
+            part.replace(final)
+    return str(final)
 
 
 def _hash_input(path: str) -> str:

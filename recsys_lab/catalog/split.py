@@ -1,10 +1,12 @@
 """Train, validation and test: split by pair or by item, with the negatives of the evaluation."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import MinLen
 
 from recsys_lab.catalog.held_out_negatives import (
     TooFewNegativesError,
@@ -12,8 +14,9 @@ from recsys_lab.catalog.held_out_negatives import (
     uniform_negatives,
 )
 from recsys_lab.catalog.pairs import ItemPairs, pair_keys
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ordering import sort_pairs
+from recsys_lab.compute.ranges import PartialShare, Seed
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.records import LabelledPairs
 
@@ -62,6 +65,7 @@ class Split:
         return ItemPairs(heads, tails, weights, self.num_items)
 
 
+@checked
 @dataclass(frozen=True)
 class SplitOptions:
     """How to split.
@@ -76,28 +80,17 @@ class SplitOptions:
     """
 
     by: Literal["pairs", "items"]
-    val_fraction: float
-    test_fraction: float
-    negatives: tuple[Literal["uniform", "degree_matched"], ...]
-    seed: int
+    val_fraction: PartialShare
+    test_fraction: PartialShare
+    negatives: Annotated[Sequence[Literal["uniform", "degree_matched"]], MinLen(1)]
+    seed: Seed
 
     def __post_init__(self) -> None:
-        check_at_least(0, seed=self.seed)
-        for name in ("val_fraction", "test_fraction"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError(
                 "val_fraction + test_fraction must be below 1, got "
                 f"{self.val_fraction + self.test_fraction:g}"
             )
-        unknown = set(self.negatives) - {"uniform", "degree_matched"}
-        if unknown or not self.negatives:
-            raise ValueError(
-                f"negatives must name uniform, degree_matched or both, got {list(self.negatives)}"
-            )
-        if self.by not in ("pairs", "items"):
-            raise ValueError(f"by must be pairs or items, got {self.by}")
 
 
 def _hold_out(count: int, options: SplitOptions, rng: np.random.Generator) -> np.ndarray:

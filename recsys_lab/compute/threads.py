@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Threads
 
 _MAX_TORCH_THREADS = 4  # operations on small blocks gain nothing from more
 
@@ -27,7 +28,8 @@ def num_threads() -> int:
     return _chosen or usable_cores()
 
 
-def choose_threads(wanted: int | None) -> None:
+@checked
+def choose_threads(num_threads: Threads | None) -> None:
     """Set the threads of torch and of the compiled kernels; None takes one for each usable core.
 
     The kernels divide their work among threads of their own and call scipy's BLAS from each, so
@@ -41,10 +43,9 @@ def choose_threads(wanted: int | None) -> None:
     import torch  # late, so that `prepare_process` comes first
     from threadpoolctl import ThreadpoolController
 
-    check_at_least(1, num_threads=1 if wanted is None else wanted)
     global _chosen
-    _chosen = wanted
-    torch.set_num_threads(wanted or min(_MAX_TORCH_THREADS, usable_cores()))
+    _chosen = num_threads
+    torch.set_num_threads(num_threads or min(_MAX_TORCH_THREADS, usable_cores()))
     for library in ThreadpoolController().lib_controllers:
         if library.user_api == "blas" and "scipy" in library.filepath:
             library.set_num_threads(1)

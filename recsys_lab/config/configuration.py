@@ -1,34 +1,38 @@
-"""Checks of the composed configuration, before any data is read: keys, types and targets."""
+"""Checks of the composed configuration, before any data is read: keys, types, ranges, targets."""
 
 import difflib
-import math
 import secrets
-import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from recsys_lab.compute.checks import check_value
+from recsys_lab.compute.ranges import CountOrZero, Seed, Threads
+from recsys_lab.config.library_arguments import used_arguments
 from recsys_lab.config.targets import (
     ConfigurationError,
     check_targets,
     import_plugins,
     parameters_of,
 )
+from recsys_lab.config.trainer_arguments import check_trainer
 
 _TOP_LEVEL: dict[str, Any] = {
-    "seed": int,
+    "seed": Seed,
     "train": bool,
     "ckpt_path": str | None,
     "resume_with_changes": bool,
+    "resume": str | None,
+    "evaluate": str | None,
     "monitor": str,
     "prepared_dir": str,
-    "num_threads": int | None,
+    "num_threads": Threads | None,
     "plugins": Sequence[str],
     "embeddings": bool,
     "vectors": str | None,
-    "projector": int,
+    "projector": CountOrZero,
 }
 _MISSING = "???"  # of OmegaConf: a value that has to be given
 _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
@@ -41,6 +45,7 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run pass
     "schedule": frozenset({"progress", "epoch_progress"}),
     "trainer": frozenset({"callbacks", "logger", "plugins", "default_root_dir"}),
     "curve": frozenset({"pairs", "folder", "seed"}),
+    "checkpoint": frozenset({"folder", "monitor", "resumed"}),
     "evaluation": frozenset(),
 }
 
@@ -64,7 +69,7 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 
 
 def check_configuration(cfg: DictConfig) -> dict[str, Any]:
-    """Resolve the configuration, import its plugins, and check names, types and targets.
+    """Resolve the configuration, import its plugins, and check names, types, ranges and targets.
 
     Every section is bound to the signature of its target.
 
@@ -86,25 +91,15 @@ def check_configuration(cfg: DictConfig) -> dict[str, Any]:
         if name not in configuration:
             raise ConfigurationError(f"{name} is needed at the top level")
         _check_value(name, configuration[name], hint)
-    if not 0 <= configuration["seed"] < 2**32:
-        raise ConfigurationError(f"seed must lie in 0 .. 4294967295, got {configuration['seed']}")
     _check_vectors(configuration["vectors"], configuration["model"])
-    if configuration["projector"] < 0:
-        raise ConfigurationError(f"projector must be >= 0, got {configuration['projector']}")
     import_plugins(configuration["plugins"])
     check_targets(configuration, configuration["plugins"])
+    if isinstance(configuration["trainer"], Mapping):
+        check_trainer(configuration["trainer"])
     for section, passed in _SECTIONS.items():
         if section == "data.source" and "source" not in configuration["data"]:
             continue
         _check_section(section, section_of(configuration, section), passed)
-    trainer = configuration["trainer"]
-    for name in ("devices", "accelerator", "enable_progress_bar"):
-        if name not in trainer:
-            raise ConfigurationError(f"trainer.{name} is needed")
-    for name in ("devices", "num_nodes"):
-        if (count := trainer.get(name, 1)) != 1:
-            message = f"trainer.{name} must be 1, got {count}: batches are not shared out yet"
-            raise ConfigurationError(message)
     return configuration
 
 
@@ -144,21 +139,26 @@ def _check_section(section: str, node: Any, passed: frozenset[str]) -> None:
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise ConfigurationError(f"{section} must be a section with a _target_, got {node!r}")
     target = str(node["_target_"])
-    every, function = parameters_of(target)
-    parameters = {name: value for name, value in every.items() if name not in passed}
-    hints = get_type_hints(function)
+    parameters, _ = parameters_of(target)
+    hints = {name: hint for name, hint in used_arguments(target).items() if name not in passed}
     for key, value in node.items():
         if key == "_target_" or f"{section}.{key}" in _SECTIONS:
             continue
-        if key not in parameters:
+        if key not in hints:
+            idle = key in parameters and key not in passed
+            problem = f"{section}.{key} has no effect" if idle else f"unknown key '{section}.{key}'"
             raise ConfigurationError(
-                f"unknown key '{section}.{key}': {target} takes {', '.join(sorted(parameters))}"
-                f"{did_you_mean(str(key), parameters)}"
+                f"{problem}: {target} takes {', '.join(sorted(hints))}"
+                f"{did_you_mean(str(key), hints)}"
             )
         if value == _MISSING:
             raise ConfigurationError(f"{section}.{key} is needed: set it with {section}.{key}=...")
-        _check_value(f"{section}.{key}", value, hints.get(str(key), Any))
-    for name, parameter in parameters.items():
+        if isinstance(value, Mapping) and "_target_" in value:
+            _check_section(f"{section}.{key}", value, frozenset())
+        else:
+            _check_value(f"{section}.{key}", value, hints[key])
+    for name in hints:
+        parameter = parameters[name]
         needed = (
             parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         )
@@ -167,47 +167,7 @@ def _check_section(section: str, node: Any, passed: frozenset[str]) -> None:
 
 
 def _check_value(key: str, value: Any, hint: Any) -> None:
-    if not _matches(value, hint):
-        raise ConfigurationError(f"{key} must be {_describe(hint)}, got {value!r}")
-
-
-def _matches(value: Any, hint: Any) -> bool:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return True
-    if origin in (Union, types.UnionType):
-        return any(_matches(value, argument) for argument in arguments)
-    if origin is Literal:
-        return value in arguments
-    if hint is None or hint is type(None):
-        return value is None
-    if hint is float:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return is_number and math.isfinite(value)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if hint in (str, bool):
-        return isinstance(value, hint)
-    if origin is not None and issubclass(origin, Mapping):
-        return isinstance(value, Mapping) and all(_matches(v, arguments[1]) for v in value.values())
-    if origin is not None and issubclass(origin, Sequence):
-        return isinstance(value, list) and all(_matches(v, arguments[0]) for v in value)
-    return True  # a type of a library, which checks its arguments itself
-
-
-def _describe(hint: Any) -> str:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return " or ".join(str(argument) for argument in arguments)
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_describe(argument) for argument in arguments))
-    if hint is type(None):
-        return "null"
-    names = {int: "an integer", float: "a finite number", str: "text", bool: "true or false"}
-    if hint in names:
-        return names[hint]
-    if origin is not None and issubclass(origin, Mapping):
-        return f"names with {_describe(arguments[1])} each"
-    if origin is not None and issubclass(origin, Sequence):
-        return f"a list, each {_describe(arguments[0])}"
-    return str(hint)
+    try:
+        check_value(key, value, hint)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error

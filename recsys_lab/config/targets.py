@@ -19,6 +19,7 @@ from hydra.utils import get_object
 _BUILDABLE = (
     "pytorch_lightning.Trainer",
     "recsys_lab.run.learning_curve.LearningCurve",
+    "recsys_lab.run.best_checkpoint.BestCheckpoint",
     "recsys_lab.readers.amazon.AmazonSource",
     "recsys_lab.readers.edges.EdgeSource",
     "recsys_lab.catalog.split.SplitOptions",
@@ -152,6 +153,7 @@ def _is_allowed(target: Any) -> bool:
     return False
 
 
+@cache
 def parameters_of(target: str) -> tuple[dict[str, inspect.Parameter], Callable[..., Any]]:
     """The parameters of a target by name, and the function that has them."""
     function: Any = get_object(target)

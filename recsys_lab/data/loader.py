@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import ThreadsOrZero
 from recsys_lab.data.batch import Batch
 
 _LOOKAHEAD = 2  # batches in flight for each thread
@@ -25,14 +26,14 @@ class BatchLoader:
             restores its own count in every kind of resume, but not always a loader's state.
     """
 
+    @checked
     def __init__(
         self,
         draw: Callable[[int, int], Batch],
         num_batches: int,
-        num_workers: int,
+        num_workers: ThreadsOrZero,
         epoch: Callable[[], int],
     ) -> None:
-        check_at_least(0, num_workers=num_workers)
         self._draw = draw
         self._num_batches = num_batches
         self._num_workers = num_workers

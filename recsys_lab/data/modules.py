@@ -7,7 +7,8 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from recsys_lab.catalog.split import Split
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Count, Exponent, Share, ThreadsOrZero
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch, pinned
 from recsys_lab.data.loader import BatchLoader
 from recsys_lab.data.negative_sampler import NegativeSampler
@@ -63,27 +64,28 @@ class SequenceDataModule(_BatchDataModule):
         num_workers: threads that draw ahead.
     """
 
+    @checked
     def __init__(
         self,
         source: SequenceSource,
         seed: int,
         *,
-        window: int,
+        window: Count,
         shrink_windows: bool,
-        subsample_threshold: float,
+        subsample_threshold: Share,
         negatives: Literal["in_batch", "shared", "per_pair"],
-        num_negatives: int,
-        num_shared: int,
-        negative_exponent: float,
-        walks_per_batch: int | None,
-        walks_per_group: int,
-        num_workers: int,
+        num_negatives: Count,
+        num_shared: Count,
+        negative_exponent: Exponent,
+        walks_per_batch: Count | None,
+        walks_per_group: Count,
+        num_workers: ThreadsOrZero,
     ) -> None:
         super().__init__()
-        walks = 1 if walks_per_batch is None else walks_per_batch
-        check_at_least(1, num_negatives=num_negatives, num_shared=num_shared, walks_per_batch=walks)
-        check_at_least(2 if negatives == "in_batch" else 1, walks_per_group=walks_per_group)
-        check_at_least(0, num_workers=num_workers)
+        if negatives == "in_batch" and walks_per_group < 2:
+            raise ValueError(
+                f"walks_per_group must be >= 2 with negatives=in_batch, got {walks_per_group}"
+            )
         self._seed = seed
         self.source = source
         self.frequencies = frequencies = source.frequencies
@@ -162,20 +164,19 @@ class PairDataModule(_BatchDataModule):
         num_workers: threads that draw ahead.
     """
 
+    @checked
     def __init__(
         self,
         split: Split,
         seed: int,
         *,
-        batch_size: int,
-        num_negatives: int,
-        negative_exponent: float,
+        batch_size: Count,
+        num_negatives: Count,
+        negative_exponent: Exponent,
         use_weights: bool,
-        num_workers: int,
+        num_workers: ThreadsOrZero,
     ) -> None:
         super().__init__()
-        check_at_least(1, batch_size=batch_size, num_negatives=num_negatives)
-        check_at_least(0, num_workers=num_workers)
         self._seed = seed
         train = split.train
         self._ends = train.ids.astype(np.int64)

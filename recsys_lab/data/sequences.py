@@ -12,7 +12,8 @@ import polars as pl
 
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.split import Split
-from recsys_lab.compute.checks import check_at_least, check_choice
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Count, Share, WalkBias, WalkLength
 from recsys_lab.data.held_out_cuts import cut_sequences, find_cuts
 from recsys_lab.graph.counter import permute_range, stream_key
 from recsys_lab.graph.graph import ItemGraph
@@ -44,15 +45,16 @@ class SequenceSource(Protocol):
 class Walks:
     """Random walks, fresh in every epoch and never stored; of second order unless p = q = 1."""
 
+    @checked
     def __init__(
         self,
         graph: ItemGraph,
-        walks_per_item: int,
-        walk_length: int,
+        walks_per_item: Count,
+        walk_length: WalkLength,
         *,
         seed: int,
-        p: float = 1.0,
-        q: float = 1.0,
+        p: WalkBias = 1.0,
+        q: WalkBias = 1.0,
     ) -> None:
         self._walk = partial(random_walks if p == q == 1 else partial(node2vec_walks, p=p, q=q),
                              graph, walks_per_item, walk_length, seed=seed)  # fmt: skip
@@ -61,7 +63,6 @@ class Walks:
             "walks_per_item": walks_per_item, "walk_length": walk_length, "p": p, "q": q
         }  # fmt: skip
         self.length = walk_length
-        self.draw(0, 0, 1)  # an impossible argument shows now
         self.count = num_walks(graph, walks_per_item)
         if p == q == 1:
             self.frequencies = expected_frequencies(graph, walk_length)
@@ -114,15 +115,16 @@ class StoredSequences:
         return np.asarray(self._sequences[rows], np.int32)
 
 
+@checked
 def stored_walks(
     graph: ItemGraph,
     path: str,
-    walks_per_item: int,
-    walk_length: int,
+    walks_per_item: Count,
+    walk_length: WalkLength,
     *,
     seed: int,
-    p: float = 1.0,
-    q: float = 1.0,
+    p: WalkBias = 1.0,
+    q: WalkBias = 1.0,
 ) -> StoredSequences:
     """The walks of one epoch, kept in a file and used in every epoch; arguments as of `Walks`.
 
@@ -152,19 +154,20 @@ def stored_walks(
             with atomic_path(file) as part, part.open("wb") as out:
                 np.save(out, walks.draw(0, 0, walks.count), allow_pickle=False)
         except OSError as error:
-            raise ValueError(f"path: cannot write {path} ({error.strerror})") from error
+            raise ValueError(f"path: {error}") from error
         log.info("%d walks written to %s", walks.count, path)
     return StoredSequences(_load_array(file), len(graph), seed=seed)
 
 
+@checked
 def sequence_file(
     catalog: ItemCatalog,
     split: Split,
     path: str,
-    max_length: int,
+    max_length: WalkLength,
     *,
-    window: int,
-    subsample_threshold: float,
+    window: Count,
+    subsample_threshold: Share,
     held_out: Literal["cut", "keep"],
     seed: int,
 ) -> StoredSequences:
@@ -188,8 +191,6 @@ def sequence_file(
     Raises:
         ValueError: the file cannot be read or holds no sequence of two known items.
     """
-    check_at_least(2, max_length=max_length)
-    check_choice(("cut", "keep"), held_out=held_out)
     file = Path(path)
     if file.suffix == ".npy":
         table = _cut(_load_array(file), max_length)

@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
 from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.ranges import Count, Share
 from recsys_lab.graph.counter import GOLDEN, mix64
 
 
-def distance_weights(length: int, window: int, *, shrink: bool) -> np.ndarray:
+@checked
+def distance_weights(length: int, window: Count, *, shrink: bool) -> np.ndarray:
     """Weight of a positive at each distance, (length,) float32; distance 0 has none.
 
     With `shrink`, the expectation of word2vec's windows, whose size is uniform in 1 .. window: a
@@ -16,7 +18,6 @@ def distance_weights(length: int, window: int, *, shrink: bool) -> np.ndarray:
     Raises:
         ValueError: the window is smaller than one.
     """
-    check_at_least(1, window=window)
     distance = np.arange(length)
     inside = np.clip((window + 1 - distance) / window, 0, 1) if shrink else distance <= window
     weights = inside.astype(np.float32)
@@ -24,7 +25,8 @@ def distance_weights(length: int, window: int, *, shrink: bool) -> np.ndarray:
     return weights
 
 
-def keep_probability(frequencies: np.ndarray, threshold: float) -> np.ndarray:
+@checked
+def keep_probability(frequencies: np.ndarray, threshold: Share) -> np.ndarray:
     """Chance to keep an occurrence of each item, (N,) float32 in [0, 1].
 
     The formula of word2vec.c and gensim, with f the item's share of all occurrences and t the
@@ -32,9 +34,8 @@ def keep_probability(frequencies: np.ndarray, threshold: float) -> np.ndarray:
     Mikolov et al., NIPS 2013, equation 5, has sqrt(t / f) alone.)
 
     Raises:
-        ValueError: the threshold is negative.
+        ValueError: the threshold is no share.
     """
-    check_at_least(0, subsample_threshold=threshold)
     keep = np.ones(len(frequencies), np.float32)
     if threshold > 0:
         share = frequencies / frequencies.sum()

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
 from recsys_lab.compute.parallel import run_parts
+from recsys_lab.compute.ranges import Count
 from recsys_lab.evaluation.baseline_kernels import (
     sum_common_pairs,
     sum_common_rows,
@@ -134,8 +135,8 @@ class WalkProximity(_GraphBaseline):
 
     kernels = walk_pairs, walk_rows
 
-    def __init__(self, pairs: sparse.csr_matrix, steps: int = 3) -> None:
-        check_at_least(1, steps=steps)
+    @checked
+    def __init__(self, pairs: sparse.csr_matrix, steps: Count = 3) -> None:
         super().__init__(pairs)
         shape = (self.num_items, self.num_items)
         matrix = sparse.csr_matrix((self.weights, self.indices, self.indptr), shape)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import map_in_threads
+from recsys_lab.compute.ranges import Replicates
 from recsys_lab.evaluation.metrics import tie_bounds
 from recsys_lab.evaluation.protocol import PairScores, scores_by_slice
 from recsys_lab.evaluation.ranking import RankingResult
@@ -36,8 +37,9 @@ class Interval:
     high: float
 
 
+@checked
 def bootstrap_intervals(
-    statistics: Mapping[str, Statistic], num_items: int, replicates: int = 200, seed: int = 0
+    statistics: Mapping[str, Statistic], num_items: int, replicates: Replicates = 200, seed: int = 0
 ) -> dict[str, Interval]:
     """95 % percentile intervals of statistics under random item weights, the same for all.
 
@@ -51,7 +53,6 @@ def bootstrap_intervals(
     Returns:
         The value at equal weights, and the interval, by name.
     """
-    check_at_least(2, replicates=replicates)
     if not statistics:
         return {}
     rng = np.random.default_rng(seed)

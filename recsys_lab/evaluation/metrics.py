@@ -79,7 +79,8 @@ def hits(ranks: np.ndarray, k: int) -> np.ndarray:
 
     A fractional rank is a hit when the mid-rank itself is at most k: a target that ties across the
     edge counts only if the middle of its tie lies inside. A scorer that ties everything
-    thus scores 0, never 1, whatever the order of the items.
+    thus scores 0, whatever the order of the items, if there are at least 2 k candidates. Among
+    fewer it scores 1, and a random order k / candidates (`evaluation.chance`).
     """
     return (ranks <= k).astype(np.float64)
 

@@ -8,8 +8,10 @@ probability ~ a (Yang et al., KnightKing, SOSP 2019).
 
 import numpy as np
 
+from recsys_lab.compute.checks import checked
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.prefetch import prefetch
+from recsys_lab.compute.ranges import Count, WalkBias, WalkLength
 from recsys_lab.compute.sorted_rows import find_in_row
 from recsys_lab.graph.counter import GOLDEN, mix64, permute_index, stream_key
 from recsys_lab.graph.graph import ItemGraph
@@ -230,13 +232,14 @@ def _walk_block(
         left -= ended
 
 
+@checked
 def node2vec_walks(
     graph: ItemGraph,
-    walks_per_item: int,
-    walk_length: int,
+    walks_per_item: Count,
+    walk_length: WalkLength,
     *,
-    p: float,
-    q: float,
+    p: WalkBias,
+    q: WalkBias,
     seed: int,
     epoch: int = 0,
     first: int = 0,
@@ -248,9 +251,6 @@ def node2vec_walks(
     errors these are. `p` is the return parameter, > 0: a large one makes it unlikely to go straight
     back. `q` is the in-out parameter, > 0: a large one keeps the walk near the item before.
     """
-    for name, value in (("p", p), ("q", q)):
-        if not 0 < value < np.inf:
-            raise ValueError(f"{name} must be > 0 and finite, got {value}")
     arrays = (graph.indptr, graph.indices, graph.weights)
     totals, tables, pairs = (graph.strength, graph.peak), graph.tables, graph.pair_set
     key = stream_key(seed, epoch, _PURPOSE)

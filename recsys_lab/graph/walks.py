@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import even_bounds, run_blocks
 from recsys_lab.compute.prefetch import prefetch
+from recsys_lab.compute.ranges import Count, WalkLength
 from recsys_lab.graph.counter import GOLDEN, mix64, permute_index, stream_key
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.rows import multiply
@@ -58,11 +59,12 @@ def num_walks(graph: ItemGraph, walks_per_item: int) -> int:
     return walks_per_item * len(graph.start_items)
 
 
+@checked
 def draw_walks(
     fill: Callable[[int, int, np.ndarray], None],
     graph: ItemGraph,
-    walks_per_item: int,
-    walk_length: int,
+    walks_per_item: Count,
+    walk_length: WalkLength,
     first: int,
     count: int | None,
 ) -> np.ndarray:
@@ -71,8 +73,6 @@ def draw_walks(
     `fill(first, num_walks, walks)` fills walks (W, L) with the walk numbers from `first` of an
     epoch of `num_walks`. It releases the interpreter lock; many walks are drawn on all cores.
     """
-    check_at_least(2, walk_length=walk_length)
-    check_at_least(1, walks_per_item=walks_per_item)
     if len(graph.start_items) == 0:
         raise ValueError("the graph has no pairs, so there is nothing to walk along")
     total = num_walks(graph, walks_per_item)
@@ -87,8 +87,8 @@ def draw_walks(
 
 def random_walks(
     graph: ItemGraph,
-    walks_per_item: int,
-    walk_length: int,
+    walks_per_item: Count,
+    walk_length: WalkLength,
     *,
     seed: int,
     epoch: int = 0,

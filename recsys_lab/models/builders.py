@@ -10,6 +10,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import (
+    Count,
+    Dimension,
+    Exponent,
+    FieldName,
+    Penalty,
+    PopularityWeight,
+    Threads,
+)
 from recsys_lab.data.batch import Items
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
@@ -21,13 +31,14 @@ from recsys_lab.models.skipgram import SkipGram
 from recsys_lab.readers.vector_files import read_vectors
 
 
+@checked
 def skipgram(
     items: Items,
     *,
-    embedding_dim: int,
-    l2: float,
+    embedding_dim: Dimension,
+    l2: Penalty,
     score: Score,
-    popularity_weight: float,
+    popularity_weight: PopularityWeight,
     kernel: Kernel,
 ) -> SkipGram:
     """Skip-gram on item ids alone (word2vec)."""
@@ -42,14 +53,15 @@ def skipgram(
     )
 
 
+@checked
 def skipgram_side_info(
     items: Items,
     *,
-    embedding_dim: int,
-    l2: float,
+    embedding_dim: Dimension,
+    l2: Penalty,
     score: Score,
-    popularity_weight: float,
-    fields: Sequence[str],
+    popularity_weight: PopularityWeight,
+    fields: Sequence[FieldName],
     pooling: Pooling,
     context_side_info: bool,
     kernel: Literal["auto", "autograd"],
@@ -75,14 +87,15 @@ def skipgram_side_info(
     )
 
 
+@checked
 def matrix_factorization(
     items: Items,
     *,
-    embedding_dim: int,
+    embedding_dim: Dimension,
     biases: bool,
     loss: Loss,
-    l2: float,
-    popularity_weight: float,
+    l2: Penalty,
+    popularity_weight: PopularityWeight,
     kernel: Kernel,
 ) -> MatrixFactorization:
     """Matrix factorisation of the pairs, or of windows; `biases` are of items, and a global one."""
@@ -98,18 +111,19 @@ def matrix_factorization(
     )
 
 
+@checked
 def gensim_word2vec(
     items: Items,
     *,
-    embedding_dim: int,
+    embedding_dim: Dimension,
     sg: Literal[0, 1],
-    window: int,
+    window: Count,
     shrink_windows: bool,
-    num_negatives: int,
-    negative_exponent: float,
-    workers: int,
+    num_negatives: Count,
+    negative_exponent: Exponent,
+    workers: Threads,
     score: Score,
-    popularity_weight: float,
+    popularity_weight: PopularityWeight,
 ) -> GensimWord2Vec:
     """word2vec by gensim."""
     settings = {"window": window, "shrink_windows": shrink_windows, "workers": workers, "sg": sg}
@@ -123,8 +137,14 @@ def gensim_word2vec(
     )
 
 
+@checked
 def external(
-    items: Items, *, path: str, ids: str | None, score: ExternalScore, popularity_weight: float
+    items: Items,
+    *,
+    path: str,
+    ids: str | None,
+    score: ExternalScore,
+    popularity_weight: PopularityWeight,
 ) -> ExternalVectors:
     """Vectors of a file; nothing is trained.
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recsys_lab.compute.checks import check_at_least, check_choice
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Dimension
 from recsys_lab.data.batch import FieldCodes
 from recsys_lab.models.distinct import find_distinct, list_entries
 
@@ -33,7 +34,6 @@ class Encoder(Protocol):
 
 def _uniform_table(num_rows: int, embedding_dim: int, init_scale: float) -> nn.Parameter:
     """Rows (num_rows, D), uniform in +- init_scale / D."""
-    check_at_least(1, embedding_dim=embedding_dim)
     bound = init_scale / embedding_dim
     return nn.Parameter(torch.empty(num_rows, embedding_dim).uniform_(-bound, bound))
 
@@ -50,7 +50,8 @@ class IdEncoder(nn.Module):
 
     sparse_tables = ("table",)  # names of the parameters whose gradient is sparse
 
-    def __init__(self, num_items: int, embedding_dim: int, init_scale: float = 0.5) -> None:
+    @checked
+    def __init__(self, num_items: int, embedding_dim: Dimension, init_scale: float = 0.5) -> None:
         super().__init__()
         self.table = _uniform_table(num_items, embedding_dim, init_scale)
 
@@ -97,16 +98,16 @@ class SideInfoEncoder(nn.Module):
     present: Tensor
     field_rows: Tensor  # (F + 1,) first row of the values of each field, and the end
 
+    @checked
     def __init__(
         self,
         trained: Tensor,
         fields: Sequence[FieldCodes],
-        embedding_dim: int,
+        embedding_dim: Dimension,
         pooling: Pooling,
         init_scale: float = 0.5,
     ) -> None:
         super().__init__()
-        check_choice(get_args(Pooling), pooling=pooling)
         num_items = len(trained)
         num_rows = num_items + sum(field.cardinality for field in fields)
         self.table = _uniform_table(num_rows, embedding_dim, init_scale)  # ids, then values

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys_lab.compute.checks import check_at_least
 from recsys_lab.data.batch import Batch, PairBatch
 from recsys_lab.models.encoders import IdEncoder
 from recsys_lab.models.scoring import Score
@@ -69,7 +68,6 @@ class GensimWord2Vec(SkipGram):
         centers = IdEncoder(num_items, embedding_dim)
         contexts = IdEncoder(num_items, embedding_dim, init_scale=0.0)
         super().__init__(centers, contexts, score, popularity)
-        check_at_least(1, window=settings["window"], workers=settings["workers"])
         self._tables = centers.table, contexts.table
         self._exponent = negative_exponent
         self._settings = {**settings, "vector_size": embedding_dim}

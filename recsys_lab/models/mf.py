@@ -1,11 +1,12 @@
 """Matrix factorisation over either batch contract."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from recsys_lab.compute.checks import check_at_least, check_choice
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Penalty
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel, score_block
 from recsys_lab.models.encoders import IdEncoder
@@ -37,19 +38,18 @@ class MatrixFactorization(nn.Module):
 
     popularity: Tensor
 
+    @checked
     def __init__(
         self,
         encoder: IdEncoder,
         biases: IdEncoder | None,
         *,
         loss: Loss,
-        l2: float,
+        l2: Penalty,
         popularity: Tensor,
         kernel: Kernel = "autograd",
     ) -> None:
         super().__init__()
-        check_choice(get_args(Loss), loss=loss)
-        check_at_least(0, l2=l2)
         self.encoder = encoder
         self.biases = biases
         self.global_bias = nn.Parameter(torch.zeros(1)) if biases else None

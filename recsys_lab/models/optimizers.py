@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Epsilon, LearningRate
 from recsys_lab.models.distinct import rank_sorted
 
 
@@ -45,15 +47,15 @@ class RowWiseAdagrad(torch.optim.Optimizer):
 
     Args:
         params: parameters with sparse or dense gradients.
-        lr: learning rate, > 0.
-        eps: added to the root of the accumulator.
+        lr: learning rate.
+        eps: added to the root of the accumulator; above 0, since the first gradient of a row may be
+            zero.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float = 0.1, eps: float = 1e-8) -> None:
-        if not lr > 0:
-            raise ValueError(f"lr must be > 0, got {lr}")
-        if not eps > 0:  # the first gradient of a row may be zero
-            raise ValueError(f"eps must be > 0, got {eps}")
+    @checked
+    def __init__(
+        self, params: Iterable[Tensor], lr: LearningRate = 0.1, eps: Epsilon = 1e-8
+    ) -> None:
         super().__init__(params, {"lr": lr, "eps": eps})
 
     def accumulator(self, parameter: Tensor, *, by_row: bool) -> Tensor:

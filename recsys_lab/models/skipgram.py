@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Penalty
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel, score_block
 from recsys_lab.models.encoders import Encoder, SideInfoEncoder
@@ -39,20 +40,20 @@ class SkipGram(nn.Module):
 
     popularity: Tensor
 
+    @checked
     def __init__(
         self,
         centers: Encoder,
         contexts: Encoder,
         score: Score,
         popularity: Tensor,
-        l2: float = 0.0,
+        l2: Penalty = 0.0,
         kernel: Kernel = "autograd",
         fields: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.centers = centers
         self.contexts = contexts
-        check_at_least(0, l2=l2)
         self.score = score
         self.l2 = l2
         self.kernel = kernel

@@ -1,5 +1,6 @@
 """The one LightningModule: it trains any network that has a loss for the batch contracts."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any, Protocol
@@ -11,9 +12,11 @@ from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.optimizers import build_optimizers
-from recsys_lab.models.schedules import Schedule
+from recsys_lab.models.schedules import Plan, Schedule
 from recsys_lab.models.scoring import ScoreVectors
-from recsys_lab.models.updates import Updater, choose_updater
+from recsys_lab.models.updates import WORDS, Updater, choose_updater
+
+log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 KEY = "recsys_lab"  # of what a checkpoint says of itself
@@ -58,6 +61,8 @@ class EmbeddingTask(LightningModule):
 
     Attributes:
         kernel: what has updated the weights (`Updater.kernel`); None before training.
+        rate: learning rate of the last step.
+        plan: what the schedule is spread over; None takes the limits of the trainer.
     """
 
     net: EmbeddingNet
@@ -74,10 +79,12 @@ class EmbeddingTask(LightningModule):
         self.automatic_optimization = False
         self.net = net  # type: ignore[assignment]
         self._optimizer = optimizer
-        self._schedule = schedule
+        self.schedule = schedule
         self._identity = dict(identity)
         self._config = dict(config)
         self.kernel: str | None = None
+        self.rate = 0.0
+        self.plan: Plan | None = None
         self._updater: Updater | None = None
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -85,10 +92,12 @@ class EmbeddingTask(LightningModule):
         return build_optimizers(self._optimizer, self)
 
     def learning_rate(self, batch_idx: int) -> float:
-        """Rate of a step: a function of epoch and batch number alone."""
+        """Rate of the next step: a function of its place in what is planned."""
         epoch_progress = batch_idx / self.trainer.num_training_batches
-        progress = (self.current_epoch + epoch_progress) / (self.trainer.max_epochs or 1)
-        return self.base_rate * self._schedule(min(progress, 1.0), epoch_progress)
+        epochs = self.current_epoch + epoch_progress
+        plan = self.plan or Plan(self.trainer.max_epochs, self.trainer.max_steps)
+        progress = plan.progress(epochs, self.global_step)
+        return self.base_rate * self.schedule(progress, epoch_progress)
 
     def _optimizers(self) -> list[LightningOptimizer]:
         optimizers = self.optimizers()
@@ -111,8 +120,10 @@ class EmbeddingTask(LightningModule):
             self._optimizers()[0].optimizer,
             self.trainer.datamodule.frequencies,  # type: ignore[attr-defined]
             self._set_gradients,
+            self.trainer.precision,
         )
         self.kernel = self._updater.kernel
+        log.info("training by %s", WORDS[self.kernel].format(precision=self.trainer.precision))
 
     def on_fit_end(self) -> None:
         """Let the threads of the kernels go."""
@@ -128,7 +139,7 @@ class EmbeddingTask(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One update; returns the mean loss of a positive with its negatives, detached."""
         first, *others = self._optimizers()
-        rate = self.learning_rate(batch_idx)
+        self.rate = rate = self.learning_rate(batch_idx)
         for group in chain.from_iterable(o.param_groups for o in (first, *others)):
             group["lr"] = rate
         assert self._updater is not None  # noqa: S101 - `on_fit_start` has chosen
@@ -164,19 +175,7 @@ class EmbeddingTask(LightningModule):
         Raises:
             TrainingError: naming both.
         """
-        stored = checkpoint.get(KEY, {})
-        if stored.get("schema") != SCHEMA_VERSION:
-            raise TrainingError(
-                f"the checkpoint has schema {stored.get('schema')}, this version reads "
-                f"{SCHEMA_VERSION}: train again, or use the version that wrote it"
-            )
-        for name, current in self._identity.items():
-            written = stored["identity"].get(name)
-            if written != current:
-                raise TrainingError(
-                    f"the checkpoint belongs to other data: its {name} is {written}, here it is "
-                    f"{current}; use the catalogue and split that it was trained on"
-                )
+        check_identity(checkpoint, self._identity)
         self._check_weights(checkpoint["state_dict"])
 
     def _check_weights(self, stored: Mapping[str, Tensor]) -> None:
@@ -188,3 +187,24 @@ class EmbeddingTask(LightningModule):
                     f"the checkpoint belongs to another model: its {name} is {shapes[0]}, here it "
                     f"is {shapes[1]}; use the model options that it was trained with"
                 )
+
+
+def check_identity(checkpoint: Mapping[str, Any], identity: Mapping[str, str]) -> None:
+    """Refuse the checkpoint of other data, even where shapes agree.
+
+    Raises:
+        TrainingError: naming both.
+    """
+    stored = checkpoint.get(KEY, {})
+    if stored.get("schema") != SCHEMA_VERSION:
+        raise TrainingError(
+            f"the checkpoint has schema {stored.get('schema')}, this version reads "
+            f"{SCHEMA_VERSION}: train again, or use the version that wrote it"
+        )
+    for name, current in identity.items():
+        written = stored["identity"].get(name)
+        if written != current:
+            raise TrainingError(
+                f"the checkpoint belongs to other data: its {name} is {written}, here it is "
+                f"{current}; use the catalogue and split that it was trained on"
+            )

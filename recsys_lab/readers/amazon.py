@@ -9,8 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from recsys_lab.compute.checks import check_choice
+from recsys_lab.compute.checks import checked
 from recsys_lab.compute.parallel import map_in_order
+from recsys_lab.compute.ranges import CountOrZero, RelationWeight, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount
 from recsys_lab.readers.amazon_layouts import read_records
 from recsys_lab.readers.amazon_records import (
@@ -27,7 +28,7 @@ from recsys_lab.readers.ids import IdCodes, rank_ids
 from recsys_lab.readers.items import ItemBuffer, complete_items
 from recsys_lab.readers.listings import ListingBuffer
 from recsys_lab.readers.literals import parse_line
-from recsys_lab.readers.options import check_count, check_fraction, check_weights
+from recsys_lab.readers.options import check_weights
 from recsys_lab.readers.records import Records
 
 BAD_REASONS = ("malformed", "too long", "not an object", "no id")
@@ -37,6 +38,7 @@ _REMEDIES = {
 }
 
 
+@checked
 @dataclass(frozen=True)
 class AmazonSource:
     """A file of Amazon metadata: plain or gzip, strict JSON or Python literals, of 2014 or 2018.
@@ -57,18 +59,14 @@ class AmazonSource:
     """
 
     path: str
-    relation_weights: Mapping[str, float]
+    relation_weights: Mapping[str, RelationWeight]
     outside_items: Literal["keep", "drop"]
     require_title: bool
-    min_also_bought: int
-    max_bad_fraction: float
+    min_also_bought: CountOrZero
+    max_bad_fraction: Share
 
     def __post_init__(self) -> None:
-        """Check every option."""
         check_weights("relation_weights", self.relation_weights, RELATIONS)
-        check_choice(("keep", "drop"), outside_items=self.outside_items)
-        check_count("min_also_bought", self.min_also_bought)
-        check_fraction("max_bad_fraction", self.max_bad_fraction)
 
     @property
     def files(self) -> dict[str, str]:

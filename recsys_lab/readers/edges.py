@@ -13,12 +13,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from recsys_lab.compute.checks import check_choice
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Count, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
 from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.odd_ids import odd_ids
-from recsys_lab.readers.options import check_fraction
 from recsys_lab.readers.records import LabelledPairs, Records
 from recsys_lab.readers.table_form import FormOptions
 from recsys_lab.readers.table_reader import TableReader
@@ -68,6 +68,7 @@ class Edges:
         return pl.concat(self.tables)  # there is one at least: a file without lines is refused
 
 
+@checked
 @dataclass(frozen=True)
 class EdgeSource:
     """An edge list: item, item and, where it matters, a weight above 0 (else 1).
@@ -94,8 +95,8 @@ class EdgeSource:
     path: str
     val_path: str | None
     test_path: str | None
-    max_bad_fraction: float
-    columns: Mapping[str, str | int | None]
+    max_bad_fraction: Share
+    columns: Mapping[str, str | Count | None]
     separator: str | None
     comment: str | None
     repeats: Literal["once", "sum"]
@@ -103,11 +104,7 @@ class EdgeSource:
     layout: Literal["edges", "adjacency"] | None
 
     def __post_init__(self) -> None:
-        """Check every option."""
-        check_fraction("max_bad_fraction", self.max_bad_fraction)
-        check_choice(("once", "sum"), repeats=self.repeats)
-        if self.layout is not None:
-            check_choice(("edges", "adjacency"), layout=self.layout)
+        """Check the options that go together."""
         self._form_options  # noqa: B018 - checks itself
         if (self.val_path is None) != (self.test_path is None):
             missing = "val_path" if self.val_path is None else "test_path"

@@ -11,26 +11,28 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Annotated, Literal
 
 import numpy as np
 import orjson
+from annotated_types import Ge, Le
 from isal import igzip
 
-from recsys_lab.readers.account import CatalogError
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import CountOrZero, Positive, RelationWeight, Seed
 from recsys_lab.readers.amazon import AmazonSource
-from recsys_lab.readers.options import check_count, check_positive
 from recsys_lab.readers.planted import PlantedCatalog, draw_lists, plant
 from recsys_lab.readers.records import Records
 from recsys_lab.results.files import atomic_path
 
 log = logging.getLogger(__name__)
 
-MIN_ITEMS = 100
+NumItems = Annotated[int, Ge(100), Le(1 << 24)]  # as many as walks are made for
 _LOG_EVERY = 5.0  # seconds
 _CHUNK = 20_000  # records written at a time; the drawing of lists is seeded by chunk
 
 
+@checked
 @dataclass(frozen=True)
 class SyntheticSource:
     """A planted catalogue (`planted.plant`): a pure function of size and seed.
@@ -50,17 +52,16 @@ class SyntheticSource:
         list_scale: factor on the lengths of all lists, before they are cut at a hundred.
     """
 
-    num_items: int
-    seed: int
-    relation_weights: Mapping[str, float]
+    num_items: NumItems
+    seed: Seed
+    relation_weights: Mapping[str, RelationWeight]
     outside_items: Literal["keep", "drop"]
     require_title: bool = False
-    min_also_bought: int = 0
-    list_scale: float = 1.0
+    min_also_bought: CountOrZero = 0
+    list_scale: Positive = 1.0
 
     def __post_init__(self) -> None:
-        """Check every option."""
-        _check(self.num_items, self.seed, self.list_scale)
+        """Check the options that go together."""
         self.reader("unwritten")
 
     @property
@@ -87,8 +88,9 @@ class SyntheticSource:
         )
 
 
+@checked
 def write_synthetic(
-    path: str, num_items: int, seed: int, list_scale: float = 1.0, literals: bool = False
+    path: str, num_items: NumItems, seed: Seed, list_scale: Positive = 1.0, literals: bool = False
 ) -> None:
     """Write a planted catalogue, one record per line; gzip if the name ends in .gz.
 
@@ -99,7 +101,6 @@ def write_synthetic(
         list_scale: factor on the lengths of the lists.
         literals: write Python literals, as the files of 2014 were, in place of JSON.
     """
-    _check(num_items, seed, list_scale)
     catalog = plant(num_items, seed)
     logged = time.monotonic()
     with atomic_path(Path(path)) as part, _open(part, path.endswith(".gz")) as file:
@@ -117,12 +118,6 @@ def write_synthetic(
 
 def _open(path: Path, gzipped: bool) -> IO[bytes]:
     return igzip.open(path, "wb", 1) if gzipped else path.open("wb")
-
-
-def _check(num_items: int, seed: int, list_scale: float) -> None:
-    check_count("num_items", num_items, MIN_ITEMS)
-    check_count("seed", seed)
-    check_positive("list_scale", list_scale)
 
 
 def _json_line(record: dict[str, object]) -> bytes:
@@ -169,7 +164,7 @@ def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         write_synthetic(**vars(options))
-    except (CatalogError, OSError) as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
 
 

@@ -17,6 +17,11 @@ _NOT_SETTINGS = (
     "projector",
     "trainer.enable_progress_bar",
     "resume_with_changes",
+    "resume",
+    "evaluate",
+    "checkpoint._target_",
+    "checkpoint.every_n_steps",
+    "checkpoint.every_n_minutes",
     "catalog.columns.source",  # the hashes of the data stand for how a list of edges is read
     "catalog.columns.target",
     "catalog.columns.weight",

@@ -39,6 +39,10 @@ def data_notes(runs: Sequence[Run]) -> list[str]:
     ranked, total = (first.get(f"count/test/query_items/{what}") for what in ("ranked", "total"))
     if ranked != total:
         notes.append(f"Ranking from a sample: {ranked:,} of {total:,} query items.")
+    for level in ("chance", "popularity"):
+        poor = [r.folder.name for r in runs if r.metrics.get("validation/no_better_than") == level]
+        if poor:
+            notes.append(f"No better than {level} on validation pairs: {', '.join(poor)}.")
     names = [key for key in first if key.startswith("baseline/") and first[key] is not None]
     for run in runs[1:]:
         tested = baseline_labels(run.metrics)

@@ -1,5 +1,6 @@
 """The table at the end of a run."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,12 +11,16 @@ from rich.table import Table
 from recsys_lab.report.names import baseline_labels
 from recsys_lab.results.metric_names import RANKING, SLICES, unlisted_metrics
 
+log = logging.getLogger(__name__)
+
 Metrics = Mapping[str, Any]
 
 WIDTH = 80  # of the table, at most
 _MIN_LABEL = 12  # characters; longer labels go over several lines
 _NUMBER = 6  # characters
 _FRAME = 3  # characters between two columns
+_BOUNDS = ("value", "low", "high", "chance")  # as `evaluation.chance` names them
+_SHOWN_CHANCE = 0.05  # hit rate of a random order, from which on it has a row
 _AUC_COLUMNS = {
     "AUC": "auc/uniform/seen",
     "AUC dm": "auc/degree_matched/seen",
@@ -50,6 +55,8 @@ def summary_table(metrics: Metrics) -> Table:
     """
     labels = baseline_labels(metrics)
     rows = {"test": "this model", **{f"baseline/{name}": label for name, label in labels.items()}}
+    if (metrics.get("chance/hr@10/all") or 0.0) >= _SHOWN_CHANCE:
+        rows["chance"] = "random order"
     coverage = [metrics.get(f"{prefix}/{_COVERAGE}", 1.0) for prefix in rows]
     shows_coverage = _is_cold(metrics) and any(share != 1.0 for share in coverage)
     columns, left_out = _shown_columns(metrics, rows, "scored" if shows_coverage else "")
@@ -60,7 +67,10 @@ def summary_table(metrics: Metrics) -> Table:
         cells[title] = [_number(value, is_best=value == best) for value in values]
     if shows_coverage:
         cells["scored"] = ["-" if share is None else f"{share:.1%}" for share in coverage]
-    table = Table(title=_title(metrics), caption=_caption(_is_cold(metrics), cells, left_out))
+    caption = _caption(_is_cold(metrics), cells, left_out)
+    if warning := chance_warning(metrics):
+        caption += f"\n[bold]{escape(warning)}[/bold]"
+    table = Table(title=_title(metrics), caption=caption)
     table.title_justify = table.caption_justify = "left"
     table.title_style = table.caption_style = ""
     table.add_column("", overflow="fold")
@@ -136,6 +146,25 @@ def _caption(is_cold: bool, titles: Iterable[str], left_out: list[str]) -> str:
     return "\n".join(shown + [f"in metrics.json: {', '.join(left_out)}"] * bool(left_out))
 
 
+def chance_warning(metrics: Metrics) -> str:
+    """That the model is no better than chance, with what was measured and a remedy; else empty."""
+    if (level := metrics.get("validation/no_better_than")) is None:
+        return ""
+    measured = []
+    for name in [key.rpartition("/")[0] for key in metrics if key.endswith("/chance")]:
+        value, low, high, chance = (metrics[f"{name}/{x}"] for x in _BOUNDS)
+        if low <= chance:
+            metric, *protocol = name.split("/")[1:-1]
+            title = " ".join([metric.upper(), *protocol]).replace("_", "-")
+            measured.append(f"{title} {value:.4f} [{low:.4f}, {high:.4f}], chance {chance:.4f}")
+    return (
+        f"no better than {level} on validation pairs ({'; '.join(measured)}): a smaller "
+        "optimizer.lr or more trainer.max_epochs may help"
+    )
+
+
 def print_summary(metrics: Metrics) -> None:
-    """Print the table to the console."""
+    """Print the table to the console; a warning goes to the log, too."""
     Console().print(summary_table(metrics))
+    if warning := chance_warning(metrics):
+        log.warning("this model is %s", warning)

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written atomically, read without running code from them."""
+"""Checkpoints on disk: written atomically, found, read without running code from them."""
 
 import logging
 import os
@@ -9,12 +9,10 @@ from typing import IO, Any
 
 import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
-from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
-from torch import Tensor
 
 from recsys_lab.models.task import KEY, TrainingError
 from recsys_lab.results.files import atomic_path
+from recsys_lab.results.part_files import hidden_beside
 
 _NEEDED = (KEY, "state_dict", "optimizer_states", "loops", "callbacks", "epoch", "global_step")
 _FIXED = ("seed", "data", "model", "optimizer")
@@ -36,14 +34,19 @@ class _UncachedFile:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._pending = 0
+        self.error: BaseException | None = None
 
     def write(self, data: Any) -> int:
         """Write all of a bytes-like object."""
         view = memoryview(data).cast("B")
-        for start in range(0, len(view), _PIECE):
-            self._pending += self._file.write(view[start : start + _PIECE])
-            if self._pending >= _PIECE:
-                self.flush()
+        try:
+            for start in range(0, len(view), _PIECE):
+                self._pending += self._file.write(view[start : start + _PIECE])
+                if self._pending >= _PIECE:
+                    self.flush()
+        except BaseException as error:
+            self.error = error  # torch makes a RuntimeError of it that does not tell its cause
+            raise
         return len(view)
 
     def flush(self) -> None:
@@ -64,18 +67,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            TrainingError: the path cannot be written; its former file stays.
+            WriteError: the path cannot be written; its former file stays.
         """
-        try:
-            with atomic_path(Path(path)) as part, part.open("wb") as file:
-                uncached = _UncachedFile(file)
+        with atomic_path(Path(path)) as part, part.open("wb") as file:
+            uncached = _UncachedFile(file)
+            try:
                 torch.save(checkpoint, uncached)  # type: ignore[arg-type]  # needs no more of it
-                uncached.flush()
-        except (OSError, RuntimeError) as error:
-            raise TrainingError(
-                f"cannot write the checkpoint {path} ({error}): free some space or choose "
-                "another folder with hydra.run.dir="
-            ) from error
+            except RuntimeError as error:
+                raise uncached.error or error from error
+            uncached.flush()
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
@@ -84,8 +84,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return load_checkpoint(path, map_location)
 
 
-def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+def load_checkpoint(
+    path: str | Path, map_location: Any = "cpu", *, mmap: bool = False
+) -> dict[str, Any]:
     """Read a local checkpoint of plain values and tensors.
+
+    Args:
+        path: of the file.
+        map_location: where tensors go.
+        mmap: leaves the tensors in the file until they are used.
 
     Raises:
         TrainingError: there is no such file, it is damaged, or it holds other objects.
@@ -95,7 +102,7 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     if reason := find_damage(path):
         raise TrainingError(f"ckpt_path: {path} is damaged ({reason}){_another(Path(path))}")
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except Exception as error:  # a broken archive raises almost anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(
@@ -114,6 +121,58 @@ def find_damage(path: str | Path) -> str:
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         return str(error)
     return f"the checksum of {wrong} is wrong" if wrong else ""
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The sound checkpoint of a run folder with the most steps; None if there is none.
+
+    One line of the log tells which, and one which broken ones were skipped.
+    """
+    steps: dict[Path, int] = {}
+    broken: dict[Path, str] = {}
+    for path in sorted((folder / "checkpoints").glob("[!.]*.ckpt")):
+        try:
+            stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            absent = [name for name in _NEEDED if name not in stored]
+            if absent:
+                broken[path] = f"it lacks {', '.join(absent)}"
+            else:
+                steps[path] = int(stored["global_step"])
+        except Exception as error:  # a broken archive raises almost anything
+            broken[path] = find_damage(path) or str(error).partition("\n")[0]
+    chosen = None
+    for path in sorted(steps, key=lambda p: (steps[p], p.name == "last.ckpt"), reverse=True):
+        if not (damage := find_damage(path)):
+            chosen = path
+            break
+        broken[path] = damage
+    if broken:
+        skipped = "; ".join(f"{path.name} ({reason})" for path, reason in broken.items())
+        log.warning("broken checkpoints in %s are skipped: %s", folder, skipped)
+    if chosen is not None:
+        log.info("going on from %s, step %d", chosen, steps[chosen])
+    return chosen
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a checkpoint a second name, by a hard link where the file system has them.
+
+    A checkpoint is only ever replaced, never changed, so the two names do not disturb each other.
+
+    Raises:
+        TrainingError: the target cannot be written.
+    """
+    if target.exists() and target.samefile(source):
+        return
+    link = hidden_beside(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, link)
+        link.replace(target)
+    except OSError:
+        AtomicCheckpointIO().save_checkpoint(load_checkpoint(source), target)
+    finally:
+        link.unlink(missing_ok=True)
 
 
 def _another(path: Path) -> str:
@@ -177,78 +236,3 @@ def _flat(values: Any, name: str) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         return {name: values}
     return {k: v for key, value in values.items() for k, v in _flat(value, f"{name}.{key}").items()}
-
-
-class BestCheckpoint(ModelCheckpoint):
-    """Keeps the best and the last checkpoint of a run, also if it is resumed in another folder.
-
-    The last one is written after every epoch. Lightning would write it only after an epoch that
-    improves the monitored metric. Lightning also drops the best score when the folder changes; the
-    first epoch after the resume would then be the best.
-
-    Args:
-        folder: of `best.ckpt` and `last.ckpt`.
-        monitor: name of the metric; the larger the better.
-    """
-
-    def __init__(self, folder: Path, monitor: str) -> None:
-        super().__init__(
-            dirpath=folder,
-            filename="best",
-            monitor=monitor,
-            mode="max",
-            save_last=True,
-            auto_insert_metric_name=False,
-            enable_version_counter=False,
-        )
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the best checkpoint if this epoch is better, and the last one in any case."""
-        super().on_train_epoch_end(trainer, pl_module)
-        if not self._should_skip_saving_checkpoint(trainer):  # it skips what was just saved
-            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
-
-    def _save_last_checkpoint(
-        self, trainer: Trainer, monitor_candidates: dict[str, Tensor]
-    ) -> None:
-        """If the best checkpoint was written in this step, make the last one a hard link to it.
-
-        Lightning would write the same bytes again or, with its own links, leave a link to an older
-        best checkpoint.
-        """
-        best, last = (Path(str(self.dirpath)) / f"{name}.ckpt" for name in ("best", "last"))
-        link = last.with_name(".last.ckpt.link")
-        if self._last_global_step_saved == trainer.global_step and best.is_file():
-            try:
-                link.unlink(missing_ok=True)
-                os.link(best, link)
-                link.replace(last)
-                self.last_model_path = str(last)
-                return
-            except OSError:  # a file system without links
-                pass
-            finally:
-                link.unlink(missing_ok=True)  # renaming one name of a file to another does nothing
-        super()._save_last_checkpoint(trainer, monitor_candidates)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best checkpoint so far, copied into this run's folder.
-
-        Raises:
-            TrainingError: its file is missing.
-        """
-        before, now = Path(state_dict["best_model_path"]), Path(str(self.dirpath)) / "best.ckpt"
-        if state_dict["best_model_path"] and before.resolve() != now.resolve():
-            if not before.is_file():
-                raise TrainingError(
-                    f"ckpt_path: the best checkpoint of the resumed run is missing: {before}"
-                )
-            AtomicCheckpointIO().save_checkpoint(load_checkpoint(before), now)
-            path = str(now)
-            state_dict = state_dict | {
-                "dirpath": str(self.dirpath),
-                "best_model_path": path,
-                "kth_best_model_path": path,
-                "best_k_models": {path: state_dict["best_model_score"]},
-            }
-        super().load_state_dict(state_dict)

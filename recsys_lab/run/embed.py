@@ -1,6 +1,5 @@
 """Embeddings for the folder of a run that has none: of an earlier version, or switched off."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,12 @@ from omegaconf import OmegaConf
 
 from recsys_lab.catalog.prepared import prepare
 from recsys_lab.config.configuration import check_configuration, register_resolvers
+from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_folder import CONFIG, read_run
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.experiment import assemble
 from recsys_lab.run.fitting import load
+from recsys_lab.run.resuming import best_of
 from recsys_lab.vectors.errors import VectorsError
 
 _SINCE = {  # keys that older runs do not have
@@ -19,6 +20,13 @@ _SINCE = {  # keys that older runs do not have
     "vectors": None,
     "projector": 0,
     "resume_with_changes": False,
+    "resume": None,
+    "evaluate": None,
+    "checkpoint": {
+        "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",
+        "every_n_steps": None,
+        "every_n_minutes": None,
+    },
 }
 
 
@@ -41,12 +49,9 @@ def embed(folder: str | Path) -> Path:
     run = read_run(folder)
     if run.problem:
         raise VectorsError(f"{folder} is not the folder of a finished run: {run.problem}")
-    checkpoints = sorted((folder / "checkpoints").glob("best*.ckpt"))
-    checkpoint = checkpoints[0] if checkpoints else run.config.get("ckpt_path")
     experiment = assemble(stored_configuration(folder))
     prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    return load(prepared, experiment, folder, checkpoint).save_embeddings(metrics)
+    return load(prepared, experiment, folder, best_of(folder)).save_embeddings(run.metrics)
 
 
 def stored_configuration(folder: Path) -> dict[str, Any]:
@@ -56,7 +61,10 @@ def stored_configuration(folder: Path) -> dict[str, Any]:
         ConfigurationError: it cannot be used.
     """
     register_resolvers()
-    stored = OmegaConf.merge(_SINCE, OmegaConf.load(folder / CONFIG))
+    run = read_run(folder)
+    if not run.config:
+        raise ConfigurationError(f"{folder}: {run.problem}")
+    stored = OmegaConf.merge(_SINCE, run.config)
     for section in ("catalog", "data.source"):  # options that came later, with their defaults
         node = OmegaConf.select(stored, section)
         for path in sorted(CONF.joinpath(*section.split(".")).glob("*.yaml")):

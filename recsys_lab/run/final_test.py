@@ -1,14 +1,16 @@
 """The test at the end of a run: the model and every baseline, with intervals and differences."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
 from recsys_lab.compute.parallel import map_in_threads
+from recsys_lab.compute.ranges import CutOffs, NumScores, Replicates
 from recsys_lab.evaluation.baselines import BASELINES, TrainingData
+from recsys_lab.evaluation.chance import compare_with_chance, random_order
 from recsys_lab.evaluation.intervals import (
     Statistic,
     auc_statistic,
@@ -22,6 +24,7 @@ from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.figures.one_run import draw_precision_recall
 from recsys_lab.results.metric_names import COMPARED_METRICS, MAIN_METRICS
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
+from recsys_lab.results.write_errors import may_fail
 from recsys_lab.run.run_data import RunData
 
 log = logging.getLogger(__name__)
@@ -29,9 +32,12 @@ log = logging.getLogger(__name__)
 Metrics = dict[str, Any]
 
 _CHANCE_MARGIN = 0.02  # popularity is expected this close to an AUC of one half
+_MAX_VALIDATION_SCORES = 1e8  # of the comparison with chance
+_SHARE_OF_CHANCE = 0.2  # of the candidates within the first k; more than that gets a warning
 _COUNTS = ("pairs/", "queries/", "query_items/")
 
 
+@checked
 @dataclass(frozen=True)
 class FinalTest:
     """The full protocol on the test pairs, for the model and for every baseline.
@@ -42,16 +48,9 @@ class FinalTest:
         replicates: of the bootstrap over items behind the intervals; 0 leaves them out.
     """
 
-    ks: Sequence[int]
-    max_scores: float
-    replicates: int
-
-    def __post_init__(self) -> None:
-        check_at_least(1, max_scores=self.max_scores)
-        if self.replicates < 0 or self.replicates == 1:
-            raise ValueError(f"replicates must be 0 or >= 2, got {self.replicates}")
-        if not self.ks or min(self.ks) < 1:
-            raise ValueError(f"ks must be cut-offs >= 1, got {list(self.ks)}")
+    ks: CutOffs
+    max_scores: NumScores
+    replicates: Literal[0] | Replicates
 
     def __call__(self, scorer: Scorer, data: RunData, folder: Path, seed: int) -> Metrics:
         """Test a model; writes precision and recall into the run folder.
@@ -64,7 +63,8 @@ class FinalTest:
 
         Returns:
             `test/<metric>`, `baseline/<name>/<metric>`, `count/test/...`, `label/<name>` of
-            baselines that have one, and what `intervals` gives.
+            baselines that have one, `chance/<metric>` of a random order, `validation/...` as
+            `compare_with_chance` has it, and what `intervals` gives.
         """
         pairs = data.evaluation_pairs("test")
         log.info("testing on %d pairs", len(pairs.positives))
@@ -73,6 +73,12 @@ class FinalTest:
             for name, one in {"test": scorer, **baseline_scorers(data.for_baselines())}.items()
         }
         metrics = collect_metrics(judged)
+        chance_of_order = random_order(judged["test"].ranking, pairs)
+        self._warn_of_few_candidates(chance_of_order)
+        metrics |= {f"chance/{name}": value for name, value in chance_of_order.items()}
+        most = min(self.max_scores, _MAX_VALIDATION_SCORES)
+        beside = compare_with_chance(scorer, data.evaluation_pairs("val"), most, seed)
+        metrics |= {f"validation/{name}": value for name, value in beside.items()}
         chance = metrics.get("baseline/popularity/auc/degree_matched/all")
         if chance is not None and abs(chance - 0.5) > _CHANCE_MARGIN:
             log.warning(
@@ -82,8 +88,19 @@ class FinalTest:
             )
         if self.replicates:
             metrics |= intervals(judged, metrics, self.replicates, seed)
-        save_precision_recall(judged["test"], folder)
+        with may_fail("the curve of precision and recall"):
+            save_precision_recall(judged["test"], folder)
         return metrics
+
+    def _warn_of_few_candidates(self, chance: Metrics) -> None:
+        """Where a random order finds many of the targets, a hit says little."""
+        rates = {f"HR@{k}": chance[f"hr@{k}/all"] for k in self.ks}
+        if large := {n: r for n, r in rates.items() if r is not None and r > _SHARE_OF_CHANCE}:
+            log.warning(
+                "few items are ranked: a random order has %s; lower evaluation.ks, or compare with "
+                "the row of the random order",
+                ", ".join(f"{name} {rate:.2f}" for name, rate in large.items()),
+            )
 
 
 def intervals(

@@ -1,6 +1,7 @@
 """Fit a model to prepared data, and test it: what `train.py` and a notebook both call."""
 
 import json
+import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import nn
 
@@ -20,15 +20,20 @@ from recsys_lab.compute.threads import choose_threads
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.optimizers import Build
 from recsys_lab.models.schedules import Schedule
-from recsys_lab.models.task import EmbeddingTask, TrainingError
+from recsys_lab.models.task import EmbeddingTask, TrainingError, check_identity
 from recsys_lab.readers.records import CatalogSource
 from recsys_lab.results.curve import Row
 from recsys_lab.results.files import write_text
+from recsys_lab.results.part_files import clear_left
+from recsys_lab.results.run_lock import alone_in
+from recsys_lab.results.write_errors import WriteError, may_fail
+from recsys_lab.run.best_checkpoint import BestCheckpoint
+from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
-    BestCheckpoint,
     check_resumable,
     load_checkpoint,
+    newest_checkpoint,
 )
 from recsys_lab.run.final_test import FinalTest
 from recsys_lab.run.learning_curve import LearningCurve, net_scorer
@@ -37,9 +42,12 @@ from recsys_lab.run.projector import write_projector
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
 from recsys_lab.run.run_embeddings import embeddings_content
+from recsys_lab.run.step_limit import StepLimit
 from recsys_lab.run.stop_on_signal import StopOnSignal
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 from recsys_lab.vectors.store import Content, write_embeddings
+
+log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
 _NOTHING_TO_RESUME = "ckpt_path goes on with a training, and a model without parameters has none"
@@ -62,6 +70,7 @@ class Experiment:
         schedule: share of the base rate by progress.
         trainer: callbacks, logger, plugins and folders -> Lightning's trainer.
         curve: pairs, folder, seed -> learning curve.
+        checkpoint: folder, monitor, resumed -> the checkpoints that are kept.
         evaluation: the test at the end.
         monitor: the metric that decides which checkpoint is best, such as "val/ndcg@10".
         seed: of training.
@@ -89,6 +98,7 @@ class Experiment:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     embeddings: bool = True
     projector: int = 0
+    checkpoint: Callable[..., BestCheckpoint] = BestCheckpoint
 
 
 @dataclass(frozen=True)
@@ -138,24 +148,49 @@ class Fitted:
         return self.scorer.score_pairs(self._items(heads), self._items(tails))
 
     def test(self) -> Metrics:
-        """Test the model and the baselines.
+        """Test the model and the baselines, and save what was found: `measure` and `save`."""
+        metrics = self.measure()
+        self.save(metrics)
+        return metrics
 
-        Writes `metrics.json` and, unless they are switched off, the folder `embeddings/` and the
-        files of TensorBoard's projector.
-        """
-        metrics = self.measured | self.experiment.evaluation(
+    def measure(self) -> Metrics:
+        """Test the model and the baselines; precision and recall go into the run folder."""
+        return self.measured | self.experiment.evaluation(
             self.scorer, self.data, self.folder, self.experiment.split.seed
         )
+
+    def save(self, metrics: Metrics) -> None:
+        """Write `metrics.json` and, unless they are switched off, `embeddings/` and the projector.
+
+        Raises:
+            WriteError: one of them cannot be written; the others are.
+        """
         text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
-        write_text(self.folder / "metrics.json", text)
+        failed = []
+        try:
+            write_text(self.folder / "metrics.json", text)
+        except WriteError as error:
+            failed.append(error)
+        try:
+            self._save_vectors(metrics)
+        except WriteError as error:
+            failed.append(error)
+        for other in failed[1:]:
+            log.error("%s", other)
+        if failed:
+            raise failed[0]
+
+    def _save_vectors(self, metrics: Metrics) -> None:
+        """Write the folder `embeddings/` and the projector, unless they are switched off."""
         embeddings, projector = self.experiment.embeddings, self.experiment.projector
-        if embeddings or projector:
-            content = self._embeddings(metrics)
-            if embeddings:
-                write_embeddings(self.folder / EMBEDDINGS, content)
-            if projector:
+        if not (embeddings or projector):
+            return
+        content = self._embeddings(metrics)
+        if projector:
+            with may_fail("TensorBoard's projector"):
                 write_projector(self.folder, content, projector, self.experiment.split.seed)
-        return metrics
+        if embeddings:
+            write_embeddings(self.folder / EMBEDDINGS, content)
 
     def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
         """Write the folder `embeddings/`, which `Embeddings.load` reads; returns its path.
@@ -197,19 +232,40 @@ def fit(
         prepared: what `prepare` returned.
         experiment: the parts.
         folder: run folder, for the curve, the figures and the checkpoints.
-        resume: a checkpoint to go on from.
+        resume: a checkpoint to go on from, or a run folder, whose newest sound one is taken.
         with_changes: whether it may be one of other options, such as another batch size.
 
     Raises:
-        ValueError: an argument cannot be used.
+        ValueError: an argument cannot be used, or another process trains in the folder.
         TrainingError: training cannot go on.
     """
+    with alone_in(Path(folder)):
+        clear_left(Path(folder))
+        return _fit(prepared, experiment, Path(folder), _checkpoint(resume), with_changes)
+
+
+def _checkpoint(resume: str | Path | None) -> Path | None:
+    if resume is None or not Path(resume).is_dir():
+        return None if resume is None else Path(resume)
+    if (found := newest_checkpoint(Path(resume))) is None:
+        raise TrainingError(f"{resume} holds no sound checkpoint in checkpoints/: train again")
+    return found
+
+
+def _fit(
+    prepared: PreparedData,
+    experiment: Experiment,
+    folder: Path,
+    resume: Path | None,
+    with_changes: bool,
+) -> "Fitted":
     choose_threads(experiment.num_threads)
-    folder, measured = Path(folder), _identity(prepared, experiment)
+    measured = _identity(prepared, experiment)
     data = RunData(prepared.split, prepared.catalog)
     with isolate_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
         warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
+        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # of a resumed run
         seed_everything(experiment.seed, verbose=False)
         task = build_task(prepared, experiment)
         if not has_parameters(task):
@@ -218,7 +274,7 @@ def fit(
             return Fitted(prepared, experiment, task, folder, data, measured)
         if resume is not None:
             configuration = {} if with_changes else experiment.configuration
-            check_resumable(load_checkpoint(resume), resume, configuration)
+            check_resumable(load_checkpoint(resume, mmap=True), resume, configuration)
         curve, best = _train(data, experiment, folder, task, resume)
     return Fitted(
         prepared,
@@ -263,6 +319,15 @@ def load(
     return Fitted(prepared, experiment, task, Path(folder), data, measured)
 
 
+def check_data(stored: Mapping[str, Any], prepared: PreparedData) -> None:
+    """Refuse the contents of a checkpoint that belongs to other data.
+
+    Raises:
+        TrainingError: naming both.
+    """
+    check_identity(stored, _hashes(prepared))
+
+
 def check_monitor(monitor: str, curve: LearningCurve) -> None:
     """Refuse a monitored metric that the curve does not have."""
     known = [name for name in curve.columns if name.startswith("val/")]
@@ -272,14 +337,19 @@ def check_monitor(monitor: str, curve: LearningCurve) -> None:
 
 def build_task(prepared: PreparedData, experiment: Experiment) -> EmbeddingTask:
     """The LightningModule of an experiment, untrained."""
-    identity = {
-        "vocabulary hash": prepared.vocabulary_hash,
-        "split hash": prepared.split_hash,
-    }
     net = experiment.model(items=known_items(prepared))
     return EmbeddingTask(
-        net, experiment.optimizer, experiment.schedule, identity, experiment.configuration
+        net,
+        experiment.optimizer,
+        experiment.schedule,
+        _hashes(prepared),
+        experiment.configuration,
     )
+
+
+def _hashes(prepared: PreparedData) -> dict[str, str]:
+    """What a checkpoint and the data must agree on."""
+    return {"vocabulary hash": prepared.vocabulary_hash, "split hash": prepared.split_hash}
 
 
 def has_parameters(task: EmbeddingTask) -> bool:
@@ -317,15 +387,17 @@ def _train(
     experiment: Experiment,
     folder: Path,
     task: EmbeddingTask,
-    resume: str | Path | None,
+    resume: Path | None,
 ) -> tuple[LearningCurve, float | None]:
     """Train, then load the best checkpoint into the task; returns the curve and the best metric."""
     module, pairs = build_data(data, experiment), data.evaluation_pairs("val")
     curve = experiment.curve(pairs=pairs, folder=folder, seed=experiment.split.seed)
     check_monitor(experiment.monitor, curve)
-    best = BestCheckpoint(folder / "checkpoints", experiment.monitor)
-    logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
-    callbacks: list[Callback] = [curve, best, StopOnSignal(folder / "checkpoints" / "last.ckpt")]
+    best = experiment.checkpoint(
+        folder=folder / "checkpoints", monitor=experiment.monitor, resumed=resume
+    )
+    logger = BoardLogger(folder)
+    callbacks: list[Callback] = [StepLimit(), curve, best, StopOnSignal(best.last)]
     if experiment.progress_bar:
         callbacks.append(TrainingBar(curve))
     trainer = experiment.trainer(
@@ -336,10 +408,9 @@ def _train(
         enable_model_summary=False,
         enable_progress_bar=experiment.progress_bar,
     )
-    try:
-        trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
-    finally:
-        logger.experiment.close()
+    trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
+    if not curve.has_trained and resume is not None:
+        log.info("nothing is left to train: more epochs need a larger trainer.max_epochs=")
     if best.best_model_path:
         task.load_state_dict(load_checkpoint(best.best_model_path)["state_dict"])
     score = best.best_model_score

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
-from torch.utils.tensorboard import SummaryWriter
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Count, NumScores
 from recsys_lab.data.batch import Batch
 from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
@@ -23,6 +22,8 @@ from recsys_lab.figures.one_run import draw_learning_curve, draw_precision_recal
 from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.results.curve import CurveFile, Row, points_every
 from recsys_lab.results.metric_names import MAIN_METRICS
+from recsys_lab.results.write_errors import WriteError, may_fail
+from recsys_lab.run.boards import BoardLogger
 
 log = logging.getLogger(__name__)
 
@@ -63,19 +64,18 @@ class LearningCurve(Callback):
         seed: seed of the samples.
     """
 
+    @checked
     def __init__(
         self,
         pairs: EvaluationPairs,
         folder: Path,
         *,
-        every_n_batches: int,
-        max_pairs: int,
-        ranking_queries: int,
-        max_scores: float,
+        every_n_batches: Count,
+        max_pairs: Count,
+        ranking_queries: Count,
+        max_scores: NumScores,
         seed: int,
     ) -> None:
-        check_at_least(1, every_n_batches=every_n_batches, max_pairs=max_pairs)
-        check_at_least(1, ranking_queries=ranking_queries, max_scores=max_scores)
         self._pairs = pairs
         self._items, self._sample = sample_pairs(pairs, max_pairs, seed)
         self._folder = folder
@@ -86,10 +86,12 @@ class LearningCurve(Callback):
         self._file = CurveFile(folder, list(pairs.negatives))
         self.items_trained = 0
         self.fit_seconds = 0.0
+        self.has_trained = False  # not if a resumed run had come to its end
         self._own_seconds = 0.0
         self._at_row = (0, 0.0)  # items and training seconds at the last row
         self._losses: list[torch.Tensor] = []
         self._clock = 0.0
+        self._unwritten: WriteError | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to continue the curve."""
@@ -125,12 +127,18 @@ class LearningCurve(Callback):
 
     # -- hooks ---------------------------------------------------------------------------------
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock; write the rows that a resumed run has so far."""
-        self._clock = time.perf_counter()
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the rows that a resumed run has so far, which may be all."""
         self._file.rewrite()
         for row in self.rows:
             self._log(trainer, row)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock; the metrics of a run that goes on are no longer those of its end."""
+        self._clock = time.perf_counter()
+        if not trainer.should_stop:  # by a limit of steps that has been reached
+            self.has_trained = True
+            (self._folder / "metrics.json").unlink(missing_ok=True)
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask, outputs: Any, batch: Batch, batch_idx: int
@@ -139,20 +147,60 @@ class LearningCurve(Callback):
         self.items_trained += batch.num_trained
         self._losses.append(outputs["mean_loss"])
         num_batches = int(trainer.num_training_batches)
-        every, last = points_every(self._every, num_batches), batch_idx + 1 == num_batches
-        if (batch_idx + 1) % every == 0 or last:
-            self._add_point(trainer, pl_module, batch_idx, with_ranking=last)
+        if (batch_idx + 1) % points_every(self._every, num_batches) == 0:
+            self._add_point(trainer, pl_module)
+        if self._unwritten is not None and not trainer.should_stop and batch_idx + 1 < num_batches:
+            try:
+                trainer.save_checkpoint(self._folder / "checkpoints" / "last.ckpt")
+            except WriteError as error:
+                log.error("%s", error)
+            raise self._unwritten
 
-    def on_train_end(  # type: ignore[override]
+    def on_train_epoch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask
     ) -> None:
-        """Stop the clock, draw the figures, and warn if the curve took much of the time."""
+        """End the epoch, which a limit may have cut short, with a point that has the ranking."""
+        if self._losses:
+            self._add_point(trainer, pl_module)
+        began = time.perf_counter()
+        ranking = self._rank(pl_module)
+        self.rows[-1].update(ranking)
+        try:
+            self._file.rewrite()
+            self._unwritten = None
+        except WriteError as error:
+            self._unwritten = error
+        for name, value in self.rows[-1].items():
+            if name.startswith("val/") and value is not None:
+                pl_module.log(name, float(value), logger=False)  # for checkpoints to monitor
+        self._log(trainer, {"step": trainer.global_step} | ranking)
+        self._own_seconds += time.perf_counter() - began
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop if the file lacks rows of the last epoch, whose checkpoints are written.
+
+        Raises:
+            WriteError: it cannot be written.
+        """
+        if self._unwritten is not None:
+            raise self._unwritten
+
+    def on_fit_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: EmbeddingTask
+    ) -> None:
+        """Stop the clock, draw the figures, and warn if the curve took much of the time.
+
+        Raises:
+            WriteError: the last row could not be written.
+        """
         self.fit_seconds, self._clock = self._seconds(), 0.0
         path, step = self._folder / "figures" / "learning_curve.png", trainer.global_step
-        pixels = draw_learning_curve(self.rows, path)
-        for board in _boards(trainer):
-            board.add_image("figures/learning_curve", pixels, step, dataformats="HWC")
-        self._log_precision_recall(trainer, pl_module)
+        with may_fail("the figure of the learning curve"):
+            pixels = draw_learning_curve(self.rows, path)
+            for board in _boards(trainer):
+                board.add_image("figures/learning_curve", pixels, step)
+        with may_fail("the figure of precision and recall on validation pairs"):
+            self._log_precision_recall(trainer, pl_module)
         share = self._own_seconds / max(self.fit_seconds, 1e-9)
         if share > _MAX_SHARE and self.fit_seconds > _MIN_SECONDS:
             log.warning(
@@ -161,12 +209,12 @@ class LearningCurve(Callback):
                 100 * share,
                 self._every,
             )
+        if self._unwritten is not None:
+            raise self._unwritten
 
     # -- points --------------------------------------------------------------------------------
 
-    def _add_point(
-        self, trainer: Trainer, task: EmbeddingTask, batch_idx: int, *, with_ranking: bool
-    ) -> None:
+    def _add_point(self, trainer: Trainer, task: EmbeddingTask) -> None:
         # Waits for the device, so do it rarely.
         loss = float(torch.stack([loss.cpu() for loss in self._losses]).mean())
         task.check_finite(loss)
@@ -179,19 +227,17 @@ class LearningCurve(Callback):
             "items": self.items_trained,
             "seconds": round(seconds, 4),
             "train/loss": loss,
-            "train/lr": task.learning_rate(batch_idx),
+            "train/lr": task.rate,
             "train/items_per_second": self._speed(seconds),
         }
         scorer = net_scorer(task, self._pairs.seen, self._items)
         for name, value in evaluate_auc(scorer, self._sample).items():
             if f"val/{name}" in self.columns:
                 row[f"val/{name}"] = value
-        if with_ranking:
-            row |= self._rank(task)
-            for name, value in row.items():
-                if name.startswith("val/") and value is not None:
-                    task.log(name, float(value), logger=False)  # for checkpoints to monitor
-        self._file.append(row)
+        try:
+            self._file.append(row)
+        except WriteError as error:
+            self._unwritten = error
         self._log(trainer, row)
         self._own_seconds += time.perf_counter() - began
 
@@ -228,7 +274,7 @@ class LearningCurve(Callback):
         for board in _boards(trainer):
             step = trainer.global_step
             board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
-            board.add_image("figures/precision_recall", pixels, step, dataformats="HWC")
+            board.add_image("figures/precision_recall", pixels, step)
 
     def _log(self, trainer: Trainer, row: Row) -> None:
         metrics = {name: value for name, value in row.items() if "/" in name and value is not None}
@@ -236,6 +282,6 @@ class LearningCurve(Callback):
             logger.log_metrics(metrics, step=int(row["step"] or 0))
 
 
-def _boards(trainer: Trainer) -> list[SummaryWriter]:
+def _boards(trainer: Trainer) -> list[BoardLogger]:
     """The TensorBoard writers; none under `fast_dev_run`."""
-    return [x.experiment for x in trainer.loggers if isinstance(x, TensorBoardLogger)]
+    return [x for x in trainer.loggers if isinstance(x, BoardLogger)]

@@ -5,11 +5,14 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import polars as pl
+from annotated_types import Ge
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Count
 from recsys_lab.results.files import atomic_path
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.projection import nearest, project
@@ -18,6 +21,7 @@ from recsys_lab.vectors.stratified import main_categories, stratified_sample
 _FORMAT = 1  # raise it when the table or the way to its coordinates changes
 
 
+@checked
 @dataclass(frozen=True)
 class MapOptions:
     """What decides a map.
@@ -28,8 +32,8 @@ class MapOptions:
         seed: of the sample and the projection.
     """
 
-    sample: int = 200_000
-    neighbors: int = 10
+    sample: Annotated[int, Ge(3)] = 200_000
+    neighbors: Count = 10
     seed: int = 0
 
 
@@ -49,8 +53,6 @@ def prepare_map(embeddings: Embeddings, options: MapOptions, note: Callable[[str
         VectorsError: too few items can be scored, or a library is not installed.
         ValueError: an option cannot be used.
     """
-    check_at_least(3, sample=options.sample)
-    check_at_least(1, neighbors=options.neighbors)
     rows, items = _choose(embeddings, options, note)
     path = embeddings.folder / f"map-{_settings(embeddings, options)}.parquet"
     if path.is_file():

@@ -12,19 +12,22 @@ from v = p, with negatives that are drawn anew in each pass and shared by all it
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
+from annotated_types import Ge
 from threadpoolctl import threadpool_limits
 
-from recsys_lab.compute.checks import check_at_least
+from recsys_lab.compute.checks import checked
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import run_blocks
+from recsys_lab.compute.ranges import Count, Exponent, Penalty
 
 _BLOCK = 1024  # items whose scores with the negatives are held at a time
 _fast_jit = jit(fastmath={"reassoc", "contract", "nsz"})  # sums over dimensions may be reordered
 
 
+@checked
 @dataclass(frozen=True)
 class Objective:
     """The loss of a pair and its negatives.
@@ -36,15 +39,13 @@ class Objective:
         loss: "squared" regresses the weight of a pair, and 0 for a negative.
     """
 
-    num_negatives: float = 10.0
-    negative_exponent: float = 0.5
-    l2: float = 0.0015
+    num_negatives: Annotated[float, Ge(0)] = 10.0
+    negative_exponent: Exponent = 0.5
+    l2: Penalty = 0.0015
     loss: Literal["logistic", "squared"] = "logistic"
 
-    def __post_init__(self) -> None:
-        check_at_least(0, num_negatives=self.num_negatives, l2=self.l2)
 
-
+@checked
 @dataclass(frozen=True)
 class Passes:
     """How the loss is minimised.
@@ -57,13 +58,10 @@ class Passes:
         seed: of the draws.
     """
 
-    count: int = 60
+    count: Count = 60
     rate: float = 0.5
-    num_drawn: int = 128
+    num_drawn: Count = 128
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_at_least(1, passes=self.count, num_drawn=self.num_drawn)
 
 
 class Positives(NamedTuple):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from recsys_lab.compute.checks import check_at_least
 from recsys_lab.vectors.diversity import diversify
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.search import NO_ROW, top_k
@@ -50,10 +49,8 @@ def similar_items(
     embeddings: "Embeddings", rows: np.ndarray, k: int, wishes: Wishes
 ) -> pl.DataFrame:
     """The lists of items (Q,), one below the other; see `Embeddings.similar_many`."""
-    try:
-        check_at_least(1, k=k)
-    except ValueError as error:
-        raise VectorsError(str(error)) from error
+    if k < 1:
+        raise VectorsError(f"k must be >= 1, got {k}")
     for row in rows[~embeddings.scored[rows]][:1]:
         name = embeddings.ids[int(row)]
         raise VectorsError(f"item {name!r} has no similar items: {embeddings.why_not(row)}")

@@ -4,10 +4,14 @@ import json
 import logging
 import multiprocessing
 import os
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -19,6 +23,8 @@ from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.amazon import AmazonSource
 from recsys_lab.readers.edges import EdgeSource
 from recsys_lab.readers.synthetic import SyntheticSource, write_synthetic
+from recsys_lab.results.write_errors import WriteError
+from tests.forked import CONTEXT
 from tests.readers.edge_cases import edge_source
 from tests.run_cases import ROOT
 
@@ -242,7 +248,7 @@ def test_a_failing_reader_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CatalogError, match=r"cannot write prepared data .*prepared_dir="):
+    with pytest.raises(WriteError, match=r"cannot write .*file is a file, not a folder; move"):
         prepare(PLANTED, OPTIONS, tmp_path / "file")
 
 
@@ -284,11 +290,55 @@ def test_a_damaged_manifest_heals(
         assert path.read_text() == content
 
 
-def test_other_users_may_read_what_is_prepared(tmp_path: Path) -> None:
-    before = os.umask(0o022)
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o002, 0o775), (0o077, 0o700)])
+def test_the_umask_says_who_may_read_what_is_prepared(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
     try:
         prepare(PLANTED, OPTIONS, tmp_path)
     finally:
         os.umask(before)
     for folder in (*tmp_path.glob("catalogs/*"), *tmp_path.glob("splits/*")):
-        assert folder.stat().st_mode & 0o777 == 0o755
+        assert folder.stat().st_mode & 0o777 == mode
+        assert {x.stat().st_mode & 0o777 for x in folder.iterdir()} == {mode & 0o666}
+
+
+def _prepare_as_nobody(folder: Path, answer: Connection) -> None:
+    """What `prepare` does for the user nobody, in a process of its own."""
+    with TemporaryDirectory() as own:
+        prepare(PLANTED, OPTIONS, Path(own))  # loads what nobody may not
+    os.setuid(65534)
+    try:
+        answer.send(prepare(PLANTED, OPTIONS, folder).split_hash)
+    except (CatalogError, OSError) as error:
+        answer.send(f"{type(error).__name__}: {error}")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs two users")
+def test_another_user_reads_what_is_open_and_is_told_what_is_not(tmp_path: Path) -> None:
+    prepare(PLANTED, OPTIONS, tmp_path)
+    for folder in (tmp_path, *tmp_path.parents):  # of root alone, as pytest makes them
+        if folder.stat().st_mode & 0o777 == 0o700:
+            folder.chmod(0o755)
+
+    def by_another() -> str:
+        answer, writer = CONTEXT.Pipe(duplex=False)
+        child = CONTEXT.Process(target=_prepare_as_nobody, args=(tmp_path, writer))
+        child.start()
+        writer.close()
+        child.join(60)
+        return answer.recv()
+
+    assert by_another() == prepare(PLANTED, OPTIONS, tmp_path).split_hash
+    folder = next(tmp_path.glob("splits/*"))
+    folder.chmod(0o700)
+    assert re.match(rf"CatalogError: prepared data in {folder} is another user's", by_another())
+    folder.chmod(0o755)
+    (folder / "split.npz").chmod(0o600)
+    assert "CatalogError: prepared data in" in by_another()
+    shutil.rmtree(folder)
+    assert re.match(
+        rf"WriteError: cannot write {folder}: permission is denied in {folder.parent};",
+        by_another(),
+    )

@@ -1,9 +1,7 @@
 """Out of a run by `export`, into a run by `import`, and side by side in the comparison."""
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,16 +12,14 @@ from recsys_lab.report.__main__ import main as report
 from recsys_lab.run.embed import embed
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
-from tests.run_cases import ROOT, SMALL, metrics
+from tests.forked import run_forked
+from tests.run_cases import SMALL, metrics
 
 DATA = [word for word in SMALL if word.startswith(("catalog", "num_threads"))]
 
 
 def call(*words: str, cwd: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "recsys_lab", *words], capture_output=True, text=True, cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False,
-    )  # fmt: skip
+    return run_forked(["-m", "recsys_lab", *words], cwd, timeout=300)
 
 
 def test_an_export_is_imported_and_compared(

@@ -9,9 +9,10 @@ from pytorch_lightning import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from recsys_lab.models.task import TrainingError
+from recsys_lab.results.write_errors import WriteError
+from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
-    BestCheckpoint,
     check_resumable,
     load_checkpoint,
 )
@@ -131,7 +132,7 @@ def test_a_failed_write_leaves_what_stood_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(TrainingError, match=r"cannot write the checkpoint .*a\.ckpt .*No space"):
+    with pytest.raises(WriteError, match=r"cannot write .*a\.ckpt: its disk is full; free"):
         AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
     assert load_checkpoint(path)["step"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]
@@ -157,18 +158,18 @@ class Measured(LightningModule):
 
 def fit(folder: Path, values: list[float], epochs: int) -> None:
     """Train to so many epochs, going on from the last checkpoint if there is one."""
-    last = folder / "last.ckpt"
+    resumed = last if (last := folder / "last.ckpt").exists() else None
     trainer = Trainer(
         max_epochs=epochs,
         accelerator="cpu",
-        callbacks=[BestCheckpoint(folder, "val/x")],
+        callbacks=[BestCheckpoint(folder, "val/x", resumed=resumed)],
         plugins=[AtomicCheckpointIO()],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
     data = DataLoader(torch.ones(4), batch_size=2)
-    trainer.fit(Measured(values), data, ckpt_path=last if last.exists() else None)
+    trainer.fit(Measured(values), data, ckpt_path=resumed)
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore:Checkpoint directory.*")

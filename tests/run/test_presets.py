@@ -1,7 +1,6 @@
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import torch
 
 from recsys_lab.report.__main__ import main
 from recsys_lab.run.checkpoints import load_checkpoint
+from tests.forked import run_forked
 from tests.run_cases import ROOT
 
 PRESETS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
@@ -16,8 +16,7 @@ PRESETS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.ya
 
 def train(folder: Path, prepared: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     command = [
-        sys.executable,
-        "train.py",
+        str(ROOT / "train.py"),
         *overrides,
         "trainer=smoke",
         "trainer.max_epochs=2",  # also where a preset wants more
@@ -27,7 +26,7 @@ def train(folder: Path, prepared: Path, *overrides: str) -> subprocess.Completed
         f"prepared_dir={prepared}",
         f"hydra.sweep.dir={folder}",
     ]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_forked(command, ROOT, timeout=300)
 
 
 @pytest.fixture(scope="module")

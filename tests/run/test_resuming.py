@@ -1,24 +1,54 @@
 """Runs that start from a checkpoint: evaluated alone, refused, or stopped and gone on with."""
 
+import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from recsys_lab.results.part_files import hidden_beside
 from recsys_lab.run.checkpoints import load_checkpoint
-from tests.run_cases import command, results, rows, train
+from tests.run_cases import bare, command, results, rows, train
 
 
-def test_a_checkpoint_is_evaluated_alone(finished: Path) -> None:
+def test_a_run_is_evaluated_again_with_its_options(finished: Path) -> None:
+    """In another folder, by the name of the run alone."""
     folder = finished.parent / "evaluated"
-    best = finished / "checkpoints" / "best.ckpt"
-    done = train(folder, "train=false", f"ckpt_path={best}")
+    words = [f"evaluate={finished}", f"hydra.run.dir={folder}", "evaluation.ks=[5,10]"]
+    done = bare(finished.parent, *words)
     assert done.returncode == 0, done.stderr
     found = results(folder)
-    assert found == {k: v for k, v in results(finished).items() if k in found}
+    shared = found.keys() & results(finished).keys()
+    assert "test/ndcg@10/all" in shared
+    assert {name: found[name] for name in shared} == {n: results(finished)[n] for n in shared}
+    assert "test/ndcg@5/all" in found
     assert not (folder / "curve.csv").exists()
+
+
+def test_a_finished_run_has_nothing_left_to_train(finished: Path) -> None:
+    """In its own folder by `resume=auto`, which leaves what was there; also after a kill in the
+    final test, which leaves no metrics."""
+    folder = finished.parent / "again"
+    shutil.copytree(finished, folder)
+    for name in ("embeddings", "figures"):
+        shutil.rmtree(folder / name)
+    for name in ("metrics.json", "curve.csv"):
+        (folder / name).unlink()
+    done = train(folder, "resume=auto")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"going on from {folder}/checkpoints/last.ckpt, step" in done.stdout
+    assert "nothing is left to train" in done.stdout
+    assert results(folder) == results(finished)
+    assert rows(folder) == rows(finished)
+    assert files(folder) == files(finished)
+
+
+def files(folder: Path) -> set[str]:
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {name for name in found if not name.startswith("events.")}
 
 
 def test_the_best_checkpoint_is_tested_even_if_a_later_folder_saw_only_worse(
@@ -92,10 +122,38 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(whole: Path, number: int) 
     assert 0 < load_checkpoint(last)["global_step"] < int(rows(whole)[-1]["step"])
     if number == signal.SIGTERM:  # go on in another folder
         stopped = whole.parent / "elsewhere"
-    done = train(stopped, *LONGER, f"ckpt_path={last}")
+        done = train(stopped, *LONGER, f"ckpt_path={last}")
+    elif number == signal.SIGINT:
+        done = bare(whole.parent, f"resume={stopped}")
+    else:
+        stopped = move_and_damage(stopped)
+        done = bare(stopped.parent, f"resume='{stopped}'")
+        assert "last.ckpt (" in done.stdout
+        assert "best.ckpt, step " in done.stdout
+        assert "removed what a killed process left" in done.stdout
+        assert not list(stopped.glob("**/.*.part"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert results(stopped) == results(whole)
     clocked = ("seconds", "train/items_per_second")
     unclocked = [name for name in rows(whole)[0] if name not in clocked]
     for resumed, expected in zip(rows(stopped), rows(whole), strict=True):
         assert [resumed[name] for name in unclocked] == [expected[name] for name in unclocked]
+    events = EventAccumulator(str(stopped))
+    events.Reload()
+    steps = [point.step for point in events.Scalars("train/loss")]
+    assert steps == [int(row["step"]) for row in rows(whole)]
+    assert files(stopped) == files(whole)
+
+
+def move_and_damage(folder: Path) -> Path:
+    """The folder of a killed run under another name; its last checkpoint is cut short."""
+    moved = folder.parent / "other place" / "renamed"
+    moved.parent.mkdir()
+    folder.rename(moved)
+    last, best = (moved / "checkpoints" / f"{name}.ckpt" for name in ("last", "best"))
+    content = last.read_bytes()
+    last.unlink()  # it may be another name of the best one
+    last.write_bytes(content[:-1000])
+    assert best.is_file()
+    hidden_beside(last).write_bytes(content[:1000])
+    return moved

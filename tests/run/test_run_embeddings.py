@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import torch
 
 import recsys_lab
 from recsys_lab.vectors.embeddings import Embeddings
+from tests.forked import run_forked
 from tests.run_cases import BRIEF, ROOT, metrics, train
 
 CASES = {
@@ -160,9 +159,7 @@ def test_an_older_run_gets_them_by_the_command_it_names(finished: Path, tmp_path
     words = str(refused.value).split("python ")[1].split()
     config = older / ".hydra" / "config.yaml"
     config.write_text(config.read_text().replace("embeddings: true\n", ""))  # not known there
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = run_forked(words, ROOT, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(older / "embeddings")
     found = Embeddings.load(older)

@@ -1,0 +1,292 @@
+"""`resume=` and `evaluate=`: the words of an earlier run, before Hydra composes its configuration.
+
+A run folder holds the words of its command line and the configuration that came of them. Both are
+words of the new command line, before those that are typed now; the configuration only where the
+defaults have changed since.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.utils import get_args_parser  # of the command line
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from recsys_lab.config.overrides import as_value, compose_words, quoted
+from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.results.files import write_text
+from recsys_lab.results.latest_run import RUNS, resolve_run
+from recsys_lab.results.run_folder import CONFIG
+from recsys_lab.results.run_lock import is_in_use
+
+RESUME, EVALUATE, AUTO = "resume", "evaluate", "auto"
+CHECKPOINTS = "checkpoints/*.ckpt"
+
+_HERE = (RESUME, EVALUATE, "train", "ckpt_path", "resume_with_changes")  # of one command only
+_FOLDERS = ("hydra.run.", "hydra.sweep.", "hydra.mode", "hydra.output_subdir")
+_LAUNCHED = ("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper")
+_STORED = (CONFIG.name, "hydra.yaml", "overrides.yaml")
+_UNREADABLE = (OSError, ValueError, OmegaConfBaseException, YAMLError)
+
+
+def with_earlier_words(words: Sequence[str], conf: Path) -> list[str]:
+    """The words of a command line with those of the run that it names by `resume=` or `evaluate=`.
+
+    Changes to the folder in which that run was started, so that its relative paths are found.
+
+    Args:
+        words: after the program's name.
+        conf: the configuration tree.
+
+    Raises:
+        ConfigurationError: the run cannot be gone on with or evaluated.
+        ValueError: no run is the latest.
+    """
+    options, _ = get_args_parser().parse_known_args(words)
+    try:
+        typed = OverridesParser.create().parse_overrides(options.overrides)
+    except HydraException:
+        return list(words)  # told by the check of all words
+    values = {o.key_or_group: _text(o) for o in typed if o.key_or_group in _HERE}
+    resume, evaluate = values.get(RESUME), values.get(EVALUATE)
+    if not (resume or evaluate):
+        return list(words)
+    _check_combination(values)
+    before = [word for word in words if word not in options.overrides]  # such as --config-dir
+    if resume == AUTO:
+        found = [] if _has_folder(options, typed) else _same_unfinished(words, conf)
+        return [*words, "hydra.output_subdir=null", *found]
+    if options.multirun or any(o.is_sweep_override() for o in typed):
+        name = RESUME if resume else EVALUATE
+        raise ConfigurationError(
+            f"{name}={resume or evaluate} is for one run: a sweep goes on with resume=auto and the "
+            "hydra.sweep.dir= that it had"
+        )
+    if resume and (moved := [o for o in typed if o.key_or_group == "hydra.run.dir"]):
+        raise ConfigurationError(
+            f"{RESUME}= goes on in the folder that it names: leave {moved[0].input_line} out, or "
+            "take ckpt_path= to go on in another folder"
+        )
+    folder = find_run(str(resume or evaluate), CHECKPOINTS if resume else "metrics.json")
+    run = _Earlier(folder)
+    own = run.resumed() if resume else run.evaluated()
+    earlier = [*run.options(options.config_dir), *run.words(typed, conf, before)]
+    rest = [str(o.input_line) for o in typed if o.key_or_group not in (RESUME, EVALUATE)]
+    run.change_folder()
+    return [*before, *earlier, *rest, *own]
+
+
+def find_run(name: str, holding: str) -> Path:
+    """The folder of a run, for `latest` the newest one that holds files of the given names.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    folder = resolve_run(Path(name).expanduser(), holding)
+    if folder.is_file():
+        raise ConfigurationError(
+            f"{folder} is a file: name the folder of a run, or a checkpoint with ckpt_path="
+        )
+    if not folder.is_dir():
+        raise ConfigurationError(f"there is no folder {folder}: name the folder of a run")
+    if (
+        not (folder / CONFIG).is_file()
+        or not (folder / CONFIG).with_name("overrides.yaml").exists()
+    ):
+        raise ConfigurationError(
+            f"{folder} is not the folder of a run, which has {CONFIG}: name a folder such as "
+            f"{RUNS}/..."
+        )
+    return folder.resolve()
+
+
+def _text(override: Override) -> str:
+    """The value as text, empty for null."""
+    value = override.value()
+    return "" if value is None else str(value)
+
+
+def _check_combination(values: Mapping[str, str]) -> None:
+    given = [f"{name}={values[name]}" for name in (RESUME, EVALUATE) if values.get(name)]
+    if values.get("ckpt_path"):
+        given.append(f"ckpt_path={values['ckpt_path']}")
+    if "train" in values and (EVALUATE in values or values["train"].lower() != "true"):
+        given.append(f"train={values['train']}")
+    if len(given) > 1:
+        raise ConfigurationError(f"{given[0]} cannot be combined with {given[1]}: leave one out")
+
+
+def _has_folder(options: Any, typed: Sequence[Override]) -> bool:
+    """Whether the words say where the run goes, or Hydra gives each job its place."""
+    return options.multirun or any(
+        o.key_or_group in ("hydra.run.dir", "hydra.mode") or o.is_sweep_override() for o in typed
+    )
+
+
+def _same_unfinished(words: Sequence[str], conf: Path) -> list[str]:
+    """The word for the folder of the newest unfinished run with the same options; none if none."""
+    try:
+        wanted = _settings(compose_words(words, conf))
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
+        return []  # told by the check of all words
+    newest: dict[Path, int] = {}
+    for path in RUNS.glob(f"*/{CHECKPOINTS}"):
+        folder = path.parents[1]
+        newest[folder] = max(newest.get(folder, 0), path.stat().st_mtime_ns)
+    for folder in sorted(newest, key=lambda one: newest[one], reverse=True):
+        if (folder / "metrics.json").exists() or is_in_use(folder):
+            continue
+        try:
+            stored = OmegaConf.load(folder / CONFIG)
+            if _settings(stored) == wanted:
+                return [f"hydra.run.dir={quoted(str(folder))}"]
+        except _UNREADABLE:
+            continue
+    return []
+
+
+def _settings(configuration: Any) -> dict[str, Any]:
+    """What two runs with the same options share, unresolved."""
+    plain = OmegaConf.to_container(configuration, resolve=False)
+    if not isinstance(plain, dict):
+        raise ValueError("no configuration")
+    return {str(name): value for name, value in plain.items() if name not in _HERE}
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """A run folder whose words are taken up."""
+
+    folder: Path
+
+    def resumed(self) -> list[str]:
+        """The words that go on in the folder.
+
+        Raises:
+            ConfigurationError: it holds no checkpoint.
+        """
+        if not any(self.folder.glob(CHECKPOINTS)):
+            raise ConfigurationError(
+                f"{self.folder} holds no checkpoint yet: begin anew with the options of the run"
+            )
+        place = quoted(str(self.folder))
+        return [f"{RESUME}={place}", f"hydra.run.dir={place}", "hydra.output_subdir=null"]
+
+    def evaluated(self) -> list[str]:
+        """The words that test the best checkpoint; that of a model without training has none."""
+        checkpoint = best_of(self.folder)
+        word = f"{EVALUATE}={quoted(str(self.folder))}"
+        if checkpoint is None and self._load(CONFIG).get("vectors"):
+            return [word]
+        if checkpoint is None:
+            raise ConfigurationError(f"{self.folder} holds no best checkpoint: train to its end")
+        return [word, "train=false", f"ckpt_path={quoted(str(checkpoint))}"]
+
+    def options(self, typed: str | None) -> list[str]:
+        """The option of another folder of configurations, unless one is typed."""
+        sources = OmegaConf.select(self._load("hydra.yaml"), "hydra.runtime.config_sources") or []
+        found = [x["path"] for x in sources if x.get("provider") == "command-line"]
+        return ["--config-dir", found[0]] if found and not typed else []
+
+    def words(self, typed: Sequence[Override], conf: Path, before: Sequence[str]) -> list[str]:
+        """The stored words without those that are typed anew, and what else was configured."""
+        hydra = OmegaConf.select(self._load("hydra.yaml"), "hydra.overrides.hydra") or []
+        stored = [str(w) for w in hydra if not str(w).startswith((*_FOLDERS, *_LAUNCHED))]
+        stored += [str(word) for word in self._load("overrides.yaml")]
+        stored = [w for w in stored if w.lstrip("+~").partition("=")[0] not in _HERE]
+        anew = {str(o.input_line).partition("=")[0] for o in typed}
+        kept = [word for word in stored if word.partition("=")[0] not in anew]
+        try:
+            now = compose_words([*before, *self.options(None), *stored], conf)
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
+            return kept  # the check of all words says what is wrong
+        return [*kept, *self._changed_since(now, [o.key_or_group for o in typed])]
+
+    def _changed_since(self, now: DictConfig, chosen: Sequence[str]) -> Iterator[str]:
+        """Words for the values whose defaults have changed since, unless they are typed anew."""
+        before, after = (_flat(_settings(x)) for x in (self._load(CONFIG), now))
+        typed = tuple(f"{key.replace('/', '.')}." for key in chosen)
+        for key, value in before.items():
+            differs = key in after and after[key] != value
+            if differs and not key.endswith("_target_") and not f"{key}.".startswith(typed):
+                yield f"{key}={as_value(value)}"
+
+    def change_folder(self) -> None:
+        """Change to the folder in which the run was started, where its relative paths start."""
+        place = self._started_in()
+        if place is not None and place != Path.cwd():
+            sys.stderr.write(f"relative paths start at {place}, as when the run was started\n")
+            os.chdir(place)
+
+    def _started_in(self) -> Path | None:
+        """That folder, or its new place if it was moved together with the run.
+
+        Where both exist, the one in which the files of the configuration are.
+        """
+        runtime = OmegaConf.select(self._load("hydra.yaml"), "hydra.runtime") or {}
+        started, output = (Path(str(runtime.get(name))) for name in ("cwd", "output_dir"))
+        places = [started]
+        if output.is_relative_to(started):
+            inner = output.relative_to(started).parts[:-1]  # the run itself may be renamed
+            parent = self.folder.parent
+            if inner == parent.parts[len(parent.parts) - len(inner) :]:
+                places.insert(0, parent.parents[len(inner) - 1] if inner else parent)
+        places = [place for place in places if place.is_dir()]
+        values = _flat(_settings(self._load(CONFIG))).items()
+        names = [str(v) for name, v in values if name.endswith("path") and v and "${" not in str(v)]
+        whole = [place for place in places if all((place / name).exists() for name in names)]
+        return next(iter([*whole, *places]), None)
+
+    def _load(self, name: str | Path) -> Any:
+        try:
+            return OmegaConf.load((self.folder / CONFIG).with_name(Path(name).name))
+        except _UNREADABLE as error:
+            raise ConfigurationError(
+                f"{self.folder}/.hydra/{Path(name).name} cannot be read "
+                f"({str(error).splitlines()[0]}): name its checkpoint with ckpt_path= and repeat "
+                "the options"
+            ) from error
+
+
+def store_configuration(configuration: DictConfig, folder: Path) -> None:
+    """Write the configuration of a run into its folder, as Hydra does for those not resumed.
+
+    Hydra would do so before any check, and words that are refused would stay in the folder.
+    """
+    hydra = OmegaConf.to_container(HydraConfig.instance().cfg or OmegaConf.create())
+    assert isinstance(hydra, dict)  # noqa: S101 - narrows the type
+    hydra["hydra"] |= {"output_subdir": CONFIG.parent.name}
+    parts = {
+        CONFIG.name: configuration,
+        "hydra.yaml": OmegaConf.create({"hydra": hydra["hydra"]}),
+        "overrides.yaml": HydraConfig.get().overrides.task,
+    }
+    for name, part in parts.items():
+        write_text(folder / CONFIG.with_name(name), OmegaConf.to_yaml(part))
+
+
+def best_of(folder: Path) -> Path | None:
+    """The best checkpoint of a run, or the one that it only evaluated."""
+    found = sorted((folder / "checkpoints").glob("best*.ckpt"))
+    if found:
+        return found[0]
+    evaluated = OmegaConf.select(OmegaConf.load(folder / CONFIG), "ckpt_path")
+    return Path(evaluated) if evaluated else None
+
+
+def _flat(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+    """Values by their whole names; an empty section is a value."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{place}{key}"
+        found |= _flat(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
+    return found

@@ -1,0 +1,55 @@
+"""Commands run in children of one process that has imported its libraries once.
+
+Imports take four seconds of a run and do not change from run to run. The child runs the same
+file with the same words; what depends on a fresh interpreter is tested by a command of its own.
+"""
+
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from recsys_lab.compute.process import prepare_process
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.forked"])
+
+if multiprocessing.parent_process() is None and "pytest" not in sys.modules:  # the server
+    prepare_process()
+    # No library with threads of its own: these do not survive in the children.
+    import torch.utils.tensorboard  # noqa: F401
+
+
+def run_forked(words: Sequence[str], cwd: Path, timeout: float) -> subprocess.CompletedProcess:
+    """The outcome of `python WORDS`, where these name a file or `-m` and a package."""
+    with tempfile.TemporaryDirectory() as folder:
+        child = CONTEXT.Process(target=_run, args=(list(words), cwd, Path(folder)))
+        child.start()
+        child.join(timeout)
+        if child.exitcode is None:
+            child.kill()
+            child.join()
+            raise subprocess.TimeoutExpired(list(words), timeout)
+        out, err = (Path(folder, name).read_text() for name in ("out", "err"))
+        return subprocess.CompletedProcess(list(words), child.exitcode, out, err)
+
+
+def _run(words: list[str], cwd: Path, folder: Path) -> None:
+    for number, name in ((1, "out"), (2, "err")):
+        file = os.open(folder / name, os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(cwd)
+    is_package = words[0] == "-m"
+    sys.argv = words[1:] if is_package else words
+    try:
+        if is_package:
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+    finally:
+        sys.stdout.flush()

@@ -53,6 +53,7 @@ def stage(tmp_path: Path) -> Path:
     lines = [f"i{a:03d},i{b:03d}" for a, b in edges]
     for name in ("train.csv", "a, b.csv"):
         (tmp_path / name).write_text("\n".join(lines))
+    (tmp_path / "train.adjlist").write_text("\n".join(lines).replace(",", " "))
     for name, step in (("val.csv", 4), ("test.csv", 7)):
         pairs = [f"i{a:03d},i{a + step:03d},1\ni{a:03d},i{a + 60:03d},0" for a in range(100)]
         (tmp_path / name).write_text("\n".join(pairs))

@@ -112,7 +112,7 @@ def find_run(name: str, holding: str) -> Path:
 def _text(override: Override) -> str:
     """The value as text, empty for null."""
     value = override.value()
-    return "" if value is None else str(value)
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _check_combination(values: Mapping[str, str]) -> None:

@@ -2,7 +2,10 @@
 
 import sys
 
-from recsys_lab.run.command_line import train
+from recsys_lab.compute.signals import exit_at_once
 
 if __name__ == "__main__":
+    exit_at_once()  # before imports of seconds
+    from recsys_lab.run.command_line import train
+
     train(sys.argv[1:])

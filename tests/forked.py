@@ -15,18 +15,19 @@ from pathlib import Path
 
 from recsys_lab.compute.process import prepare_process
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.forked"])
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.forked"])
 
 if multiprocessing.parent_process() is None and "pytest" not in sys.modules:  # the server
     prepare_process()
-    import recsys_lab.run.experiment  # noqa: F401 - for the children
+    # No library with threads of its own: these do not survive in the children.
+    import torch.utils.tensorboard  # noqa: F401
 
 
 def run_forked(words: Sequence[str], cwd: Path, timeout: float) -> subprocess.CompletedProcess:
     """The outcome of `python WORDS`, where these name a file or `-m` and a package."""
     with tempfile.TemporaryDirectory() as folder:
-        child = _CONTEXT.Process(target=_run, args=(list(words), cwd, Path(folder)))
+        child = CONTEXT.Process(target=_run, args=(list(words), cwd, Path(folder)))
         child.start()
         child.join(timeout)
         if child.exitcode is None:

@@ -121,6 +121,7 @@ experiment = recsys_lab.Experiment(
     source=recsys_lab.EdgeSource(
         "pairs.tsv", val_path=None, test_path=None, max_bad_fraction=0.0, columns={},
         separator=None, comment=None, repeats="once", undirected=False,
+        layout=None,
     ),
     split=recsys_lab.SplitOptions("pairs", 0.1, 0.1, ("uniform",), 0),
     prepared_dir=Path("prepared"),

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 # Raise it when the same files and options give other items, pairs, splits or negatives, or when
 # these are stored in another way: prepared data of an earlier format is then built again.
-FORMAT = 3
+FORMAT = 4
 
 Arrays = dict[str, np.ndarray]
 _PAIR_FIELDS = ("heads", "tails", "weights")

@@ -1,6 +1,9 @@
 """The one entry: `recsys-lab COMMAND ...`."""
 
 import sys
+from collections.abc import Sequence
+from inspect import signature
+from pathlib import Path
 
 import typer
 
@@ -13,6 +16,7 @@ from recsys_lab.commands.neighbours import neighbours
 from recsys_lab.commands.report import report
 from recsys_lab.commands.serve import serve
 from recsys_lab.commands.similar import similar
+from recsys_lab.results.write_errors import explain
 
 app = typer.Typer(
     name="recsys-lab",
@@ -22,7 +26,8 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-for command in (similar, serve, map, neighbours, add, export, embed, report):
+_COMMANDS = (similar, serve, map, neighbours, add, export, embed, report)
+for command in _COMMANDS:
     app.command()(command)
 app.command("import")(import_)
 
@@ -31,8 +36,15 @@ def main() -> None:
     """Run a command; what a user can mend is reported in one sentence, with exit status 1."""
     try:
         app()
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(1)
+    except ValueError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(explain(error, {Path("/"): "--out"} if _takes_out(sys.argv[1:]) else None))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _takes_out(words: Sequence[str]) -> bool:
+    """Whether the command of these words says by --out where it writes."""
+    named = next((command for command in _COMMANDS if command.__name__ in words[:1]), None)
+    return named is not None and "out" in signature(named).parameters

@@ -5,6 +5,7 @@ of a function or class to it, and the configuration is held to it before anythin
 """
 
 import math
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
@@ -22,6 +23,8 @@ from typing import (
 )
 
 from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MinLen
+
+from recsys_lab.compute.ranges import Pattern
 
 _SHOWN = 60  # letters of a value in a message
 _PLAIN = {int: "an integer", float: "a finite number", str: "text", bool: "true or false"}
@@ -147,6 +150,8 @@ def _holds(value: Any, bound: Any) -> bool:
             return bool(value < most)
         case MinLen(least):
             return len(value) >= least
+        case Pattern(expression):
+            return re.fullmatch(expression, value) is not None
         case GroupedMetadata():
             return all(_holds(value, one) for one in bound)
     raise TypeError(f"{bound!r} is no bound that is checked")
@@ -164,6 +169,8 @@ def _words(bound: Any) -> str:
             return f"< {_number(end)}"
         case MinLen(least):
             return f"a list of {least} or more"
+        case Pattern(_, words):
+            return words
     return " and ".join(map(_words, bound))
 
 
@@ -177,6 +184,8 @@ def describe(hint: Any) -> str:
     if origin is Annotated:
         lower = next((bound for bound in arguments[1:] if not isinstance(bound, Le)), None)
         kind = describe(arguments[0])
+        if isinstance(lower, Pattern):
+            return lower.words
         if isinstance(lower, MinLen):
             return f"{kind}, not empty"
         return kind if lower is None else f"{kind} {_words(lower)}"

@@ -9,10 +9,12 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import numba
+from numba.core.caching import FunctionCache
 
 try:
     import fcntl
@@ -39,7 +41,7 @@ class KernelCache:
         package: folder of the sources.
 
     Attributes:
-        folder: None where it cannot be written; numba then follows its own rules.
+        folder: None where it cannot be written; each process then compiles its own.
     """
 
     def __init__(self, package: Path) -> None:
@@ -68,6 +70,28 @@ class KernelCache:
                 continue
 
 
+class _Cache(FunctionCache):
+    """numba's cache of a function, without which the kernels run, too.
+
+    A disk may be full, or somebody may have damaged the folder.
+    """
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep compiled code, if that is possible."""
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            self.disable()
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Compiled code; None if there is none that can be read."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged files raise almost anything
+            self.disable()
+            return None
+
+
 KERNEL_CACHE = KernelCache(Path(__file__).parents[1])
 
 
@@ -77,12 +101,17 @@ def jit(*signature: Any, **options: Any) -> Callable[[Any], Any]:
     compiler: Any = numba.njit
 
     def compile_lazily(function: Any) -> Any:
+        compiled = compiler(nogil=True, **options)(function)
         before = settings.CACHE_DIR
         if KERNEL_CACHE.folder is not None:
             settings.CACHE_DIR = str(KERNEL_CACHE.folder)
-        try:
-            return compiler(*signature, cache=True, nogil=True, **options)(function)
-        finally:
+            with suppress(OSError, RuntimeError):  # of numba, where it cannot write there
+                compiled._cache = _Cache(function)
             settings.CACHE_DIR = before
+        for types in signature:
+            compiled.compile(types)
+        if signature:
+            compiled.disable_compile()
+        return compiled
 
     return compile_lazily

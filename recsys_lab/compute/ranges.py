@@ -1,11 +1,21 @@
-"""Types of numbers with their range, for the signatures of what a configuration can build.
+"""Types of arguments with their range, for the signatures of what a configuration can build.
 
 The upper ends are no advice: beyond them a value overflows, or a run never ends.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval, Le, MinLen
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Texts that match a regular expression; `words` are what they are called."""
+
+    expression: str
+    words: str
+
 
 _LARGEST = 2**31 - 1  # item ids and counts of batches are int32
 
@@ -18,7 +28,7 @@ Replicates = Annotated[int, Ge(2), Le(100_000)]  # of a bootstrap
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 PartialShare = Annotated[float, Interval(gt=0, lt=1)]
-Positive = Annotated[float, Gt(0), Le(1e6)]
+Positive = Annotated[float, Gt(0), Ge(1e-6), Le(1e6)]
 Penalty = Annotated[float, Ge(0), Le(1e3)]  # of regularisation, for each pair
 Exponent = Annotated[float, Interval(ge=-10, le=10)]  # of frequencies, which are >= 1e-10 or so
 PopularityWeight = Annotated[float, Interval(ge=-100, le=100)]
@@ -30,5 +40,10 @@ WalkLength = Annotated[int, Ge(2), Le(10_000)]
 WalkBias = Annotated[float, Interval(ge=1e-9, le=1e9)]  # node2vec's p and q
 CutOffs = Annotated[list[Count], MinLen(1)]
 
-LearningRate = Annotated[float, Gt(0), Le(1e3)]
-Epsilon = Annotated[float, Interval(gt=0, le=1)]  # keeps the root of a sum of squares from zero
+LearningRate = Annotated[float, Gt(0), Ge(1e-30), Le(1e3)]
+Epsilon = Annotated[float, Gt(0), Ge(1e-30), Le(1)]  # keeps the root of a sum of squares from zero
+
+Duration = Annotated[str, Pattern(r"\d+:\d\d:\d\d:\d\d", "a time as DD:HH:MM:SS")]
+FieldName = Annotated[
+    str, Pattern(r"brand|price|category(_\d+)?", "brand, price, category or category_0 and so on")
+]

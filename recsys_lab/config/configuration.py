@@ -17,6 +17,7 @@ from recsys_lab.config.targets import (
     import_plugins,
     parameters_of,
 )
+from recsys_lab.config.trainer_arguments import check_trainer
 
 _TOP_LEVEL: dict[str, Any] = {
     "seed": Seed,
@@ -93,18 +94,12 @@ def check_configuration(cfg: DictConfig) -> dict[str, Any]:
     _check_vectors(configuration["vectors"], configuration["model"])
     import_plugins(configuration["plugins"])
     check_targets(configuration, configuration["plugins"])
+    if isinstance(configuration["trainer"], Mapping):
+        check_trainer(configuration["trainer"])
     for section, passed in _SECTIONS.items():
         if section == "data.source" and "source" not in configuration["data"]:
             continue
         _check_section(section, section_of(configuration, section), passed)
-    trainer = configuration["trainer"]
-    for name in ("devices", "accelerator", "enable_progress_bar"):
-        if name not in trainer:
-            raise ConfigurationError(f"trainer.{name} is needed")
-    for name in ("devices", "num_nodes"):
-        if (count := trainer.get(name, 1)) != 1 or isinstance(count, bool):
-            message = f"trainer.{name} must be 1, got {count}: batches are not shared out yet"
-            raise ConfigurationError(message)
     return configuration
 
 

@@ -5,6 +5,7 @@ loop of Lightning, for instance, since the learning curve is drawn by a callback
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Interval
@@ -20,9 +21,8 @@ _OPTIMIZER: dict[str, Any] = {
     "betas": tuple[_Decay, _Decay],
     "lr_decay": Share,
     "initial_accumulator_value": Literal[0] | Positive,
-    "momentum": Annotated[float, Ge(0)],  # this one and the next three are refused with the reason
+    "momentum": Annotated[float, Ge(0)],  # this one and the next two are refused with the reason
     "weight_decay": Annotated[float, Ge(0)],
-    "nesterov": bool,
     "maximize": bool,
 }
 _TRAINER: dict[str, Any] = {
@@ -30,23 +30,19 @@ _TRAINER: dict[str, Any] = {
     "devices": Any,  # this one and the next are compared with 1
     "num_nodes": Any,
     "strategy": Literal["auto"],
-    "precision": None,  # None: the type that the signature has
-    "fast_dev_run": bool | Count,
+    "precision": Literal["32-true", "bf16-mixed", 32],
     "max_epochs": Literal[-1] | Count | None,
     "min_epochs": Count | None,
     "max_steps": Literal[-1] | Count,
     "min_steps": Count | None,
-    "max_time": None,
+    "max_time": Any,  # this one and what is not here are checked in `trainer_arguments`
     "limit_train_batches": Count | _PositiveShare | None,
-    "gradient_clip_val": float | None,  # refused with the reason
     "enable_progress_bar": bool,
-    "deterministic": None,
-    "benchmark": None,
-    "detect_anomaly": None,
     "profiler": Any,
 }
 
 
+@cache
 def used_arguments(target: str) -> Mapping[str, Any]:
     """The arguments of a target that can be set, with their types and ranges; Any for no type."""
     parameters, constructor = parameters_of(target)

@@ -1,61 +1,120 @@
-"""Checks of the command line before Hydra composes it: keys and choices of every override."""
+"""The jobs of a command line, composed before Hydra runs the first: keys and choices of overrides.
+
+Hydra's messages do not list the valid keys. They come one job at a time, when the jobs before have
+run and the folders are there.
+"""
 
 from collections.abc import Iterator, Sequence
-from itertools import product
+from copy import deepcopy
+from itertools import islice, product
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl  # of the overrides of values
 from hydra._internal.utils import get_args_parser  # of the command line
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override, Quote, QuotedString
+from hydra.core.override_parser.types import (
+    Glob,
+    IntervalSweep,
+    Override,
+    Quote,
+    QuotedString,
+)
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from recsys_lab.config.configuration import did_you_mean
+from recsys_lab.config.targets import ConfigurationError
 
 Line = tuple[Override, str]  # an override, and one of its values as `key=value`
 _SEARCH_PATH = "hydra.searchpath"
+_BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+_MOST_VALUES = 100_000  # of one key; Hydra lists them all
+_MOST_JOBS = 2_000  # composed in all their combinations; of more, each value once
 
 
-def explain_overrides(arguments: Sequence[str], folder: Path) -> str | None:
-    """One sentence on the first override that cannot be composed, or None if all can.
+class Jobs:
+    """The jobs of a command line; iterating composes each: what a sweep chose, and the whole.
 
-    Hydra's message does not list the valid keys. In a sweep every combination of group choices is
-    composed, since each has its own keys, and every other value once.
+    A sweep of more than 2,000 jobs gives every combination of group choices and every value once.
+    So does one whose sweeper chooses while it runs.
+    """
+
+    def __init__(self, tree: "_Tree", axes: Sequence[Sequence[Line]], *, product: bool) -> None:
+        self._tree, self._axes = tree, axes
+        self._is_product = product and prod(map(len, axes)) <= _MOST_JOBS
+
+    def __iter__(self) -> Iterator[tuple[str, DictConfig]]:
+        every = map(list, product(*self._axes)) if self._is_product else self.each_value_once()
+        for job in every:
+            chosen = [text for override, text in job if override.is_sweep_override()]
+            yield " ".join(chosen), self._tree.compose([text for _, text in job])
+
+    def __len__(self) -> int:
+        if self._is_product:
+            return prod(map(len, self._axes))
+        return sum(1 for _ in self.each_value_once())
+
+    def each_value_once(self) -> Iterator[list[Line]]:
+        """The combinations of group choices with the first value of all else; then the others."""
+        groups = [axis for axis in self._axes if self._tree.choices(axis[0][0].key_or_group)]
+        others = [axis for axis in self._axes if axis not in groups]
+        first = [choices[0] for choices in others]
+        combinations = [list(chosen) for chosen in product(*groups)]
+        for chosen in combinations:
+            yield chosen + first
+        for place, choices in enumerate(others):
+            for line in choices[1:]:
+                yield [*combinations[0], *first[:place], line, *first[place + 1 :]]
+
+
+def compose_jobs(arguments: Sequence[str], folder: Path) -> Jobs | None:
+    """The jobs of a command line; None where Hydra only answers, as with `--help`.
 
     Args:
         arguments: command line after the program's name.
         folder: the configuration tree; `--config-dir` and `hydra.searchpath` add to it.
+
+    Raises:
+        ConfigurationError: one sentence on the first override that cannot be composed.
     """
     options, unread = get_args_parser().parse_known_args(arguments)
     if unread:
-        return f"cannot read {unread[0]!r}: options such as -m go before the overrides"
+        raise ConfigurationError(
+            f"cannot read {unread[0]!r}: options such as -m go before the overrides"
+        )
     others = (options.help, options.hydra_help, options.info)
     if any(others) or options.shell_completion or options.config_name or options.config_path:
-        return None  # Hydra answers these itself
+        return None
     if options.config_dir and not Path(options.config_dir).is_dir():
-        return f"--config-dir: there is no folder {options.config_dir}"
+        raise ConfigurationError(f"--config-dir: there is no folder {options.config_dir}")
     try:
         overrides = OverridesParser.create().parse_overrides(options.overrides)
     except HydraException as error:
-        return f"cannot read the command line: {str(error).splitlines()[0]}"
+        raise ConfigurationError(
+            f"cannot read the command line: {str(error).splitlines()[0]}"
+        ) from error
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
-        tree = _Tree(overrides, options.config_dir)
         try:
-            own = [o for o in overrides if not o.is_hydra_override()]
-            complaints = (tree.explain_job(job) for job in tree.jobs(own))
-            return next((found for found in complaints if found is not None), None)
+            tree = _Tree(overrides, options.config_dir)
+            jobs = tree.jobs(sweep=options.multirun)
+            complaints = (tree.explain_job(job) for job in jobs.each_value_once())
+            complaint = next((found for found in complaints if found is not None), None)
         except (HydraException, ValueError) as error:  # of the search path
-            return _reason(error)
+            raise ConfigurationError(_reason(error)) from error
+        if complaint is not None:
+            raise ConfigurationError(complaint)
+    return None if options.cfg else jobs
 
 
 class _Tree:
-    """The configuration tree, and the folders that the command line adds to it."""
+    """The configuration tree, the folders that the command line adds to it, and its overrides."""
 
     def __init__(self, overrides: Sequence[Override], config_dir: str | None) -> None:
         added = [f"file://{Path(config_dir).resolve()}"] if config_dir else []
@@ -65,35 +124,92 @@ class _Tree:
                 added += map(str, value)
         quoted = ",".join(f"'{path}'" for path in added)
         self._search = [f"{_SEARCH_PATH}=[{quoted}]"] if added else []
+        self._own = [o for o in overrides if not o.is_hydra_override()]
+        self._of_hydra = [
+            str(o.input_line)
+            for o in overrides
+            if o.is_hydra_override() and o.key_or_group != _SEARCH_PATH
+        ]
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._parsed: dict[str, Override] = {}
+        self._choices: dict[str, list[str]] = {}
 
-    def compose(self, lines: Sequence[str]) -> Any:
-        return compose("config", overrides=[*self._search, *lines])
+    def jobs(self, *, sweep: bool) -> Jobs:
+        """The jobs that Hydra's sweeper makes of the overrides."""
+        mode, is_basic, swept = self._sweeper()
+        sweep = sweep or "MULTIRUN" in mode
+        every = [*OverridesParser.create().parse_overrides(swept if sweep else []), *self._own]
+        last = {override.get_key_element(): override for override in every}  # as Hydra does
+        axes = []
+        for override in last.values():
+            if override.is_sweep_override() and not sweep:
+                raise ConfigurationError(_several_values(override))
+            if is_basic and override.is_interval_sweep():
+                raise ConfigurationError(
+                    f"cannot use {override.input_line}: Hydra's basic sweeper takes lists and "
+                    "ranges of values, not intervals"
+                )
+            if lines := [(override, text) for text in self._values(override)]:
+                axes.append(lines)
+        return Jobs(self, axes, product=is_basic)
+
+    def _sweeper(self) -> tuple[str, bool, list[str]]:
+        """Hydra's mode, whether its sweeper is the basic one, and the values that it sweeps."""
+        chosen = tuple(str(o.input_line) for o in self._own if self._is_plain_choice(o))
+        of_hydra = chosen + tuple(self._of_hydra)
+        try:
+            found = compose("config", [*self._search, *of_hydra], return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
+            return "", True, []  # a choice is explained later, and what is Hydra's by Hydra
+        sweeper = found.hydra.sweeper
+        swept = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
+        mode, is_basic = str(found.hydra.mode), sweeper.get("_target_") == _BASIC
+        with open_dict(found):
+            del found["hydra"]
+        self._composed[chosen] = found
+        return mode, is_basic, swept
+
+    def _is_plain_choice(self, override: Override) -> bool:
+        return not override.is_sweep_override() and bool(self.choices(override.key_or_group))
+
+    def compose(self, lines: Sequence[str]) -> DictConfig:
+        """A job's configuration.
+
+        The choices of groups are composed once, within Hydra's context; values are set in it.
+        """
+        parsed = [self._parse(line) for line in lines]
+        of_values = [bool(self.choices(override.key_or_group)) for override in parsed]
+        chosen = tuple(line for line, is_group in zip(lines, of_values, strict=True) if is_group)
+        if chosen not in self._composed:
+            self._composed[chosen] = compose("config", overrides=[*self._search, *chosen])
+        found = deepcopy(self._composed[chosen])
+        values = [o for o, is_group in zip(parsed, of_values, strict=True) if not is_group]
+        ConfigLoaderImpl._apply_overrides_to_config(values, found)
+        return found
+
+    def _parse(self, line: str) -> Override:
+        if line not in self._parsed:
+            self._parsed[line] = OverridesParser.create().parse_override(line)
+        return self._parsed[line]
 
     def choices(self, group: str) -> list[str]:
         """The choices of a group; none if there is no such group."""
-        loader = GlobalHydra.instance().config_loader()
-        return sorted(loader.get_group_options(group, config_name="config", overrides=self._search))
+        if group not in self._choices:
+            found = (
+                GlobalHydra.instance()
+                .config_loader()
+                .get_group_options(group, config_name="config", overrides=self._search)
+            )
+            self._choices[group] = sorted(found)
+        return self._choices[group]
 
     def groups(self) -> list[str]:
         loader = GlobalHydra.instance().config_loader()
         found = loader.list_groups("")
         return sorted(name for name in found if name != "hydra")
 
-    def jobs(self, overrides: Sequence[Override]) -> Iterator[list[Line]]:
-        """The combinations of group choices with the first value of all else; then the others."""
-        groups = [o for o in overrides if self.choices(o.key_or_group)]
-        lines = {id(o): [(o, text) for text in self._values(o)] for o in overrides}
-        others = [lines[id(o)] for o in overrides if o not in groups and lines[id(o)]]
-        first = [choices[0] for choices in others]
-        combinations = [list(chosen) for chosen in product(*(lines[id(o)] for o in groups))]
-        for chosen in combinations:
-            yield chosen + first
-        for place, choices in enumerate(others):
-            for line in choices[1:]:
-                yield [*combinations[0], *first[:place], line, *first[place + 1 :]]
-
     def _values(self, override: Override) -> list[str]:
-        """`key=value` for each value; none where Hydra computes them, as from a range."""
+        """`key=value` for each value; of an interval for its two ends."""
         if not override.is_sweep_override():
             return [str(override.input_line)]
         key, value = override.get_key_element(), override.value()
@@ -101,11 +217,17 @@ class _Tree:
             choices = self.choices(override.key_or_group)
             # A pattern without a match is kept, and refused like any other choice.
             return [f"{key}={name}" for name in value.filter(choices) or value.include]
-        if not override.is_choice_sweep():
-            return []
-        return [f"{key}={text}" for text in override.sweep_string_iterator()]
+        if isinstance(value, IntervalSweep):
+            return [f"{key}={value.start}", f"{key}={value.end}"]
+        found = list(islice(override.sweep_string_iterator(), _MOST_VALUES + 1))
+        if len(found) > _MOST_VALUES:
+            raise ConfigurationError(
+                f"{override.input_line} has more than {_MOST_VALUES:,} values: sweep over fewer"
+            )
+        return [f"{key}={text}" for text in found]
 
     def explain_job(self, job: Sequence[Line]) -> str | None:
+        """Why a job cannot be composed, in one sentence; None if it can."""
         if self._try([line for _, line in job]) is None:
             return None
         chosen: list[str] = []
@@ -151,6 +273,14 @@ class _Tree:
             listed = f"{', '.join(valid)}{hint}"
             return f"unknown key {key!r}: {where} there are {listed}"
         return f"cannot use {line!r}: {_reason(problem)}"
+
+
+def _several_values(override: Override) -> str:
+    key, _, value = str(override.input_line).partition("=")
+    return (
+        f"{override.input_line} gives several values: for a sweep put -m before the overrides, and "
+        f"for one value with a comma write '{key}=\"{value}\"'"
+    )
 
 
 def _reason(problem: Exception) -> str:

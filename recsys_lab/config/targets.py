@@ -153,6 +153,7 @@ def _is_allowed(target: Any) -> bool:
     return False
 
 
+@cache
 def parameters_of(target: str) -> tuple[dict[str, inspect.Parameter], Callable[..., Any]]:
     """The parameters of a target by name, and the function that has them."""
     function: Any = get_object(target)

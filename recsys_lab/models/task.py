@@ -1,5 +1,6 @@
 """The one LightningModule: it trains any network that has a loss for the batch contracts."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any, Protocol
@@ -13,7 +14,9 @@ from recsys_lab.data.batch import Batch
 from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.schedules import Plan, Schedule
 from recsys_lab.models.scoring import ScoreVectors
-from recsys_lab.models.updates import Updater, choose_updater
+from recsys_lab.models.updates import WORDS, Updater, choose_updater
+
+log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 KEY = "recsys_lab"  # of what a checkpoint says of itself
@@ -76,7 +79,7 @@ class EmbeddingTask(LightningModule):
         self.automatic_optimization = False
         self.net = net  # type: ignore[assignment]
         self._optimizer = optimizer
-        self._schedule = schedule
+        self.schedule = schedule
         self._identity = dict(identity)
         self._config = dict(config)
         self.kernel: str | None = None
@@ -94,7 +97,7 @@ class EmbeddingTask(LightningModule):
         epochs = self.current_epoch + epoch_progress
         plan = self.plan or Plan(self.trainer.max_epochs, self.trainer.max_steps)
         progress = plan.progress(epochs, self.global_step)
-        return self.base_rate * self._schedule(progress, epoch_progress)
+        return self.base_rate * self.schedule(progress, epoch_progress)
 
     def _optimizers(self) -> list[LightningOptimizer]:
         optimizers = self.optimizers()
@@ -117,8 +120,10 @@ class EmbeddingTask(LightningModule):
             self._optimizers()[0].optimizer,
             self.trainer.datamodule.frequencies,  # type: ignore[attr-defined]
             self._set_gradients,
+            self.trainer.precision,
         )
         self.kernel = self._updater.kernel
+        log.info("training by %s", WORDS[self.kernel].format(precision=self.trainer.precision))
 
     def on_fit_end(self) -> None:
         """Let the threads of the kernels go."""

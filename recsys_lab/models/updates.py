@@ -23,6 +23,14 @@ FUSED_NEEDS = (
     "kernel=auto"
 )
 
+FLOAT32 = "32-true"  # of Lightning's precisions
+WORDS = {  # for the log
+    "net": "the model's own library, in float32 (kernel=net)",
+    "fused": "compiled kernels, in float32 (kernel=fused)",
+    "fused_loss": "compiled kernels for the loss and autograd, in float32 (kernel=fused_loss)",
+    "autograd": "torch's operations and autograd, with precision {precision} (kernel=autograd)",
+}
+
 
 class CompiledForm(NamedTuple):
     """What the compiled kernels need to know of a net.
@@ -75,6 +83,7 @@ def choose_updater(
     optimizer: torch.optim.Optimizer,
     frequencies: np.ndarray,
     set_gradients: Callable[[Tensor], None],
+    precision: str = FLOAT32,
 ) -> Updater:
     """Choose what updates the weights; the only place where that is decided.
 
@@ -83,15 +92,18 @@ def choose_updater(
         optimizer: over its parameters.
         frequencies: (N,) share of each item in what is trained.
         set_gradients: takes a loss and replaces all gradients by its own.
+        precision: of Lightning; mixed precision is autograd's alone.
 
     Raises:
-        ValueError: the net asks for the kernels and they cannot train it.
+        ValueError: the net asks for the kernels and they cannot train it, or the precision is none
+            of the net's.
     """
+    check_precision(net, precision)
     if isinstance(net, SelfUpdatingNet):
         net.begin(frequencies)
         return Updater("net", net.update)
     kernel: Kernel = getattr(net, "kernel", "autograd")
-    form = None if kernel == "autograd" else _form_of(net)
+    form = None if kernel == "autograd" or precision != FLOAT32 else _form_of(net)
     plain = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters())
     if form and plain and takes_tables(optimizer) and _is_tables(form):
         fused = FusedTables(form, optimizer)
@@ -113,6 +125,27 @@ def choose_updater(
     if form and plain and form.logistic and form.biases is None and not form.one_table:
         return Updater("fused_loss", by_fused_loss)
     return Updater("autograd", by_autograd)
+
+
+def check_precision(net: nn.Module, precision: str) -> None:
+    """Refuse a precision that a net cannot be trained with.
+
+    Raises:
+        ValueError: naming the precision and what to do.
+    """
+    if precision == FLOAT32:
+        return
+    if precision != "bf16-mixed":
+        raise ValueError(f"precision={precision} is not supported: take 32-true or bf16-mixed")
+    if isinstance(net, SelfUpdatingNet):
+        raise ValueError(
+            f"precision={precision} has no effect on a model that another library trains: leave it out"
+        )
+    if getattr(net, "kernel", "autograd") == "fused":
+        raise ValueError(
+            f"precision={precision} does not go with kernel=fused, which trains in float32: take "
+            "kernel=auto or kernel=autograd, or leave it out"
+        )
 
 
 def _form_of(net: nn.Module) -> CompiledForm | None:

@@ -45,6 +45,7 @@ class ReadAccount:
         first_bad: int,
         first_text: str = "",
         form: str = "",
+        remedy: str = "repair the file",
     ) -> None:
         """Refuse a file with too many bad lines.
 
@@ -55,6 +56,7 @@ class ReadAccount:
             first_bad: number of the first bad line, from 1.
             first_text: that line.
             form: what was understood of the file.
+            remedy: what to do about such lines.
 
         Raises:
             CatalogError: the fraction is exceeded.
@@ -69,7 +71,7 @@ class ReadAccount:
             raise CatalogError(
                 f"{path}: {bad:,} of {self.lines:,} lines are bad ({listed}), a fraction of "
                 f"{fraction:.3g} beyond {max_fraction:g}; the first is line {first_bad:,}{quoted}"
-                f"{understood}; {_remedy(counts)} or allow more with max_bad_fraction="
+                f"{understood}; {remedy} or allow more with max_bad_fraction="
             )
 
     def refuse_empty(self, path: str, remedies: Mapping[str, str]) -> None:
@@ -97,9 +99,3 @@ class ReadAccount:
             notes = ", ".join(f"{count:,} {note}" for note, count in sorted(self.notes.items()))
             text += f" (of the kept: {notes})"
         return text
-
-
-def _remedy(bad: Mapping[str, int]) -> str:
-    if max(bad, key=lambda reason: bad[reason]) == "not UTF-8":
-        return "convert it, if it is Latin-1, with iconv -f LATIN1 -t UTF-8 FILE > NEW,"
-    return "repair the file"

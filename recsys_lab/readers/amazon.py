@@ -17,14 +17,17 @@ from recsys_lab.readers.amazon_layouts import read_records
 from recsys_lab.readers.amazon_records import (
     PARENT_IDS,
     RELATIONS,
+    WRONG_TYPE,
     Decoded,
     Record,
     decode_lines,
 )
+from recsys_lab.readers.encodings import convert
 from recsys_lab.readers.fields import read_brand, read_categories, read_price, read_title
 from recsys_lab.readers.ids import IdCodes, rank_ids
 from recsys_lab.readers.items import ItemBuffer, complete_items
 from recsys_lab.readers.listings import ListingBuffer
+from recsys_lab.readers.literals import parse_line
 from recsys_lab.readers.options import check_weights
 from recsys_lab.readers.records import Records
 
@@ -105,6 +108,7 @@ class _Reading:
     def __init__(self, source: AmazonSource) -> None:
         self.account = ReadAccount()
         self.first_bad = 0  # number of the first bad line, from 1
+        self.first_bad_line = b""
         self.codes = IdCodes()
         self.listings = ListingBuffer()
         self.items = ItemBuffer()
@@ -124,6 +128,8 @@ class _Reading:
             self._drop(before + 1, "too long")
             return
         self.account.lines += len(decoded.records) + len(decoded.dropped)
+        if not self.first_bad:
+            self.first_bad_line = decoded.first_dropped
         for number, reason in decoded.dropped:
             self._drop(before + number + 1, reason)
         titles = [read_title(record.title) for record in decoded.records]
@@ -194,8 +200,16 @@ def _num_also_bought(lists: np.ndarray, targets: np.ndarray, num_records: int) -
 def _finish(source: AmazonSource, reading: _Reading) -> Records:
     """Check the counts, merge duplicates, sort the vocabulary and the listings."""
     account = reading.account
-    account.refuse_bad(source.path, BAD_REASONS, source.max_bad_fraction, reading.first_bad)
+    account.refuse_bad(
+        source.path,
+        BAD_REASONS,
+        source.max_bad_fraction,
+        reading.first_bad,
+        reading.first_bad_line.decode(errors="backslashreplace"),
+        remedy=_remedy_of_line(reading.first_bad_line),
+    )
     account.refuse_empty(source.path, _REMEDIES)
+    _refuse_wrong_lists(source, account)
     metadata = reading.items.merged(account)
     stays = np.zeros(len(reading.codes), bool)  # codes of filtered records may be nobody's
     stays[metadata["code"].to_numpy()] = True
@@ -222,6 +236,36 @@ def _finish(source: AmazonSource, reading: _Reading) -> Records:
         relation_names=tuple(RELATIONS),
         why_no_pairs="" if len(sources) else f"{source.path}: {_why_no_listings(account)}",
     )
+
+
+def _remedy_of_line(line: bytes) -> str:
+    """What to do about a line that is no record."""
+    try:
+        line.decode()
+        record = parse_line(line)
+    except UnicodeDecodeError:
+        return convert(line)
+    except ValueError:
+        record = None
+    if isinstance(record, dict):
+        names = ", ".join(list(map(str, record))[:6]) or "no keys"
+        return (
+            f"a record needs an id, asin or parent_asin, and this one has {names}: rename the key "
+            "that holds the id (a list of pairs is read by catalog=edges),"
+        )
+    if line[:1] in (b"{", b"["):
+        return "repair the file"
+    return "give records of metadata, one in a line (pairs of items are read by catalog=edges),"
+
+
+def _refuse_wrong_lists(source: AmazonSource, account: ReadAccount) -> None:
+    for name in RELATIONS:
+        wrong = account.notes[name + WRONG_TYPE]
+        if wrong > source.max_bad_fraction * account.kept:
+            raise CatalogError(
+                f"{source.path}: {name} is no list in {wrong:,} of {account.kept:,} records: write "
+                f"lists of ids, or leave them out with relation_weights.{name}=0"
+            )
 
 
 def _why_no_listings(account: ReadAccount) -> str:

@@ -2,14 +2,14 @@
 
 - JSON arrays, on one line, on many, or pretty-printed; pretty-printed objects one after the other;
   one object that holds a record for each id.
-- CSV with a header; a cell that is a list or an object as text is read as such.
+- CSV with a header, between commas, tabs, semicolons or bars; a cell that is a list or an object
+  as text is read as such.
 - `amazon-meta.txt` of SNAP: `ASIN:`, `title:`, `similar:` and paths of categories.
 """
 
 import csv
 import re
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ import orjson
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.readers import opening
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.lines import read_blocks, read_chunks
+from recsys_lab.readers.amazon_records import RELATIONS
+from recsys_lab.readers.lines import begin, read_blocks, read_chunks
 from recsys_lab.readers.literals import parse_line
 
 _BOM = b"\xef\xbb\xbf"
@@ -28,7 +29,12 @@ _OF_IDS = re.compile(rb"\s*\{\s*\"(?!related\"|salesRank\"|details\")[^\"]*\"\s*
 _ARRAY = re.compile(rb"\s*\[\s*(\{|$)")
 _OBJECT = re.compile(rb"\s*\{\s*[\"'}]")
 _LABEL = re.compile(r"\[\d+\]$")  # number of a category of SNAP, behind its name
+_FLAT = frozenset(  # lists as `json_normalize` and others write them
+    [f"related.{name}" for name in RELATIONS] + ["also_bought", "also_viewed"]
+)
 _MOST_HEADER = 10_000  # bytes
+_NUMPY_LIST = re.compile(r"\[\s*(?:'[^']*'\s*)*\]")  # printed by NumPy: no commas
+_QUOTED = re.compile(r"'([^']*)'")
 _BLOCK = 5_000  # records rewritten at a time
 
 
@@ -36,32 +42,69 @@ def read_records(path: str) -> Iterator[bytes | None]:
     """Blocks of lines with a record each, as `read_blocks` gives them; None for a line too long.
 
     Raises:
-        CatalogError: the file cannot be read.
+        CatalogError: the file cannot be read, or holds reviews or edges.
     """
-    chunks = read_chunks(path)
-    first = next(chunks).removeprefix(_BOM)
-    again = chain([first], chunks)
+    first, blocks = begin(path)
+    first = first.removeprefix(_BOM)
+    chunks = _without_mark(read_chunks(path, blocks))
     line = first.lstrip().split(b"\n", 1)[0].strip()
     if _SNAP.match(first):
-        return _lines_of(_snap_records(_whole_lines(again)))
+        return _lines_of(_snap_records(_whole_lines(chunks)))
     if _ARRAY.match(first):
-        return _objects(again, 1)
+        return _objects(chunks, 1, elements=True)
     if _OBJECT.match(first):
         record = _parse(line)
         if isinstance(record, dict):
+            _refuse_other_records(record, path)
             nested = not set(_IDS) & set(record) and all(
                 isinstance(x, dict) for x in record.values()
             )
-            return _objects(again, 1) if nested and record else read_blocks(path)
+            if nested and record:
+                return _objects(chunks, 1)
+            lines = read_blocks(path, blocks=blocks)
+            return _nested(lines) if _FLAT & set(record) else lines
         is_begun = line == b"{" or (b"\n" not in first and len(first) >= opening.BLOCK_BYTES)
         if is_begun and _OF_IDS.match(first):
-            return _objects(again, 1)
+            return _objects(chunks, 1)
         # Pretty-printed JSON begins with a brace alone; another first line is one bad record.
-        return _objects(again, 0) if is_begun else read_blocks(path)
-    header = line[:_MOST_HEADER].decode(errors="replace").replace('"', "").split(",")
-    if set(_IDS) & {name.strip() for name in header}:
-        return _lines_of(_csv_records(_whole_lines(again), path))
-    return read_blocks(path)
+        return _objects(chunks, 0) if is_begun else read_blocks(path, blocks=blocks)
+    header = line[:_MOST_HEADER].decode(errors="replace").replace('"', "")
+    for delimiter in ",\t;|":
+        if set(_IDS) & {name.strip() for name in header.split(delimiter)}:
+            return _lines_of(_csv_records(_whole_lines(chunks), path, delimiter))
+    return read_blocks(path, blocks=blocks)
+
+
+def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield next(chunks).removeprefix(_BOM)
+    yield from chunks
+
+
+def _refuse_other_records(record: dict[str, Any], path: str) -> None:
+    """Refuse reviews, which have the id of an item, too, and records without any id."""
+    if "reviewerID" in record or {"user_id", "rating"} <= set(record):
+        raise CatalogError(
+            f"{path} holds reviews, not metadata: a review lists no other items; give the file of "
+            "metadata (meta_...), or pairs of items with catalog=edges"
+        )
+
+
+def _nested(blocks: Iterator[bytes | None]) -> Iterator[bytes | None]:
+    """Records whose lists stand at the top, rewritten with their lists below `related`."""
+    for block in blocks:
+        if block is None:
+            yield None
+            continue
+        lines = []
+        for line in block[:-1].split(b"\n"):
+            record = _parse(line)
+            if isinstance(record, dict) and (flat := _FLAT & set(record)):
+                record["related"] = {
+                    name.removeprefix("related."): record.pop(name) for name in sorted(flat)
+                }
+                line = orjson.dumps(record)
+            lines.append(line)
+        yield b"\n".join(lines) + b"\n"
 
 
 def _parse(line: bytes) -> object:
@@ -96,59 +139,90 @@ def _lines_of(records: Iterator[dict[str, Any]]) -> Iterator[bytes]:
 # -- JSON ----------------------------------------------------------------------------------------
 
 
-def _objects(chunks: Iterator[bytes], base: int) -> Iterator[bytes]:
-    """The objects that begin at a depth of nesting, each on a line of its own."""
+def _objects(chunks: Iterator[bytes], base: int, *, elements: bool = False) -> Iterator[bytes]:
+    """The objects that begin at a depth of nesting, each on a line of its own.
+
+    Args:
+        chunks: of the file.
+        base: the depth.
+        elements: whether to give all elements of an array, those that are no objects, too.
+    """
     state = np.zeros(3, np.int64)  # depth, within a string, after a backslash
     rest = b""
+    split = _split_elements if elements else _split_objects
     for chunk in chunks:
         text = np.frombuffer(chunk, np.uint8)
         out = np.empty(2 * len(text), np.uint8)
-        length = _split_objects(text, out, state, base)
+        length = split(text, out, state, base)
         whole = rest + out[:length].tobytes()
         end = whole.rfind(b"\n") + 1
         if end:
             yield whole[:end]
         rest = whole[end:]
-    if rest:
+    if rest.strip():
         yield rest + b"\n"  # an object without an end: a bad line
 
 
 @jit()
 def _split_objects(text: np.ndarray, out: np.ndarray, state: np.ndarray, base: int) -> int:
     """Copy what is inside of objects that begin at depth `base`; line ends become spaces there."""
-    depth, in_string, escaped = state
     n = 0
     for c in text:
-        if in_string:
-            if escaped:
-                escaped = 0
-            elif c == ord("\\"):
-                escaped = 1
-            elif c == ord('"'):
-                in_string = 0
-        elif c == ord('"'):
-            in_string = 1
-        elif c == ord("{") or c == ord("["):
-            depth += 1
-        elif c == ord("}") or c == ord("]"):
-            depth -= 1
-        if depth > base or (depth == base and c == ord("}") and not in_string):
+        depth = _follow(c, state)
+        if depth > base or (depth == base and c == ord("}") and not state[1]):
             out[n] = ord(" ") if c == ord("\n") or c == ord("\r") else c
             n += 1
             if depth == base:
                 out[n] = ord("\n")
                 n += 1
-    state[0], state[1], state[2] = depth, in_string, escaped
     return n
+
+
+@jit()
+def _split_elements(text: np.ndarray, out: np.ndarray, state: np.ndarray, base: int) -> int:
+    """Copy the elements of arrays at depth `base`, with a line end for each comma between them."""
+    n = 0
+    for c in text:
+        before, was_string = state[0], state[1]
+        depth = _follow(c, state)
+        is_end = not was_string and (
+            (c == ord(",") and depth == base) or (depth < base and before == base)
+        )
+        if is_end:
+            out[n] = ord("\n")
+            n += 1
+        elif depth > base or (depth == base and before >= base):
+            out[n] = ord(" ") if c == ord("\n") or c == ord("\r") else c
+            n += 1
+    return n
+
+
+@jit()
+def _follow(c: int, state: np.ndarray) -> int:
+    """The depth of nesting behind a byte of JSON, kept in the state with what a string needs."""
+    if state[1]:
+        if state[2]:
+            state[2] = 0
+        elif c == ord("\\"):
+            state[2] = 1
+        elif c == ord('"'):
+            state[1] = 0
+    elif c == ord('"'):
+        state[1] = 1
+    elif c == ord("{") or c == ord("["):
+        state[0] += 1
+    elif c == ord("}") or c == ord("]"):
+        state[0] -= 1
+    return state[0]
 
 
 # -- CSV -----------------------------------------------------------------------------------------
 
 
-def _csv_records(lines: Iterator[str], path: str) -> Iterator[dict[str, Any]]:
+def _csv_records(lines: Iterator[str], path: str, delimiter: str) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(1 << 27)
     try:
-        for row in csv.DictReader(lines, restval=""):
+        for row in csv.DictReader(lines, restval="", delimiter=delimiter):
             yield {name: _value(cell) for name, cell in row.items() if name and cell}
     except csv.Error as error:
         raise CatalogError(f"{path}: the CSV file is damaged ({error}); repair it") from error
@@ -160,7 +234,7 @@ def _value(cell: str) -> Any:
         try:
             return parse_line(cell.encode())
         except ValueError:
-            return cell
+            return _QUOTED.findall(cell) if _NUMPY_LIST.fullmatch(cell) else cell
     return cell
 
 

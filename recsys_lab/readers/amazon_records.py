@@ -69,6 +69,7 @@ class Decoded:
         records: of the lines that hold one; their lists are below.
         notes: place in records of a record that is not used whole, and why; one for each cause.
         dropped: number within the block of each other line, from 0, and why it holds no record.
+        first_dropped: the first of these lines that is not blank.
         lists: (S, 3) int32: place in records, number of the relation and length of each list.
         targets: bytes of the ids in all lists, one after the other.
         target_lengths: (T,) int32, bytes of each id.
@@ -77,12 +78,14 @@ class Decoded:
     records: list[Record]
     notes: list[tuple[int, str]]
     dropped: list[tuple[int, str]]
+    first_dropped: bytes
     lists: np.ndarray
     targets: np.ndarray
     target_lengths: np.ndarray
 
 
 _NO_LISTS = Related()
+WRONG_TYPE = " of a wrong type"
 _decode = msgspec.json.Decoder(Record).decode
 
 
@@ -100,16 +103,18 @@ def decode_lines(block: bytes, relations: Collection[str]) -> Decoded:
     lists = _Lists()
     lists.take_plain(records, relations, notes)
     originals = block.split(b"\n") if refused else []
+    first_dropped = b""
     for number in refused:
         value = _parse(originals[number].removesuffix(b"\r"))
         if isinstance(value, str):
             dropped.append((number, value))
+            first_dropped = first_dropped or originals[number].strip()
             continue
         found: list[str] = []
         lists.take(len(records), value, relations, found)
         records.append(_usable_record(value, found))
         notes += [(len(records) - 1, note) for note in found]
-    return Decoded(records, notes, dropped, *lists.arrays())
+    return Decoded(records, notes, dropped, first_dropped, *lists.arrays())
 
 
 class _Lists:
@@ -168,7 +173,7 @@ class _Lists:
                 targets = parse_line(targets.encode())
                 notes.append("lists written as text")
         if not isinstance(targets, list):
-            notes.append(f"{name} of a wrong type")
+            notes.append(name + WRONG_TYPE)
             return
         found = [_id_of(x) if isinstance(x, dict) else _usable_id(x) for x in targets]
         usable = [item.encode() for item in found if item]

@@ -6,7 +6,7 @@ import re
 _NUMBER = re.compile(
     r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf(inity)?)|true|false", re.IGNORECASE
 )
-_COMMA_NUMBER = re.compile(r"[-+]?\d+,\d+")
+_COMMA_NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+|[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
 def split_line(line: str, separator: str, *, quoted: bool) -> list[str] | None:
@@ -26,14 +26,14 @@ def split_line(line: str, separator: str, *, quoted: bool) -> list[str] | None:
     return line.split() if separator == " " else line.split(separator)
 
 
-def is_number(cell: str, *, decimal_comma: bool = False) -> bool:
+def is_number(cell: str, *, with_comma: bool = False) -> bool:
     """Whether a cell is a number, `nan` included, or a label such as `True`."""
     cell = cell.strip()
-    return _NUMBER.fullmatch(cell) is not None or (decimal_comma and has_decimal_comma(cell))
+    return _NUMBER.fullmatch(cell) is not None or (with_comma and has_comma(cell))
 
 
-def has_decimal_comma(cell: str) -> bool:
-    """Whether a cell is a number such as `7,5`."""
+def has_comma(cell: str) -> bool:
+    """Whether a cell is a number such as `7,5`, `1.234,5` or `1,234.5`."""
     return _COMMA_NUMBER.fullmatch(cell.strip()) is not None
 
 

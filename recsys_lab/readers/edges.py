@@ -29,6 +29,7 @@ BAD_REASONS = (
     "not UTF-8",
     "malformed",
     "too long",
+    "neither an object nor a list",
     "wrong number of columns",
     "no id",
     "value not a number",
@@ -57,7 +58,7 @@ class Edges:
 
     def table(self) -> pl.DataFrame:
         """All batches as one."""
-        return pl.concat(self.tables)
+        return pl.concat(self.tables)  # there is one at least: a file without lines is refused
 
 
 @checked
@@ -79,6 +80,7 @@ class EdgeSource:
         separator: tab, comma, semicolon, bar, space or `::`; None tells it from the file.
         comment: beginning of lines that are comments, wherever they stand; None tells it.
         repeats: "once" takes lines with equal items and weight as one, "sum" sums their weights.
+        layout: "edges", an edge in a line, or "adjacency", an item and its neighbours; None tells it.
         undirected: whether a line with source and target exchanged repeats another, too.
     """
 
@@ -91,6 +93,7 @@ class EdgeSource:
     comment: str | None
     repeats: Literal["once", "sum"]
     undirected: bool
+    layout: Literal["edges", "adjacency"] | None
 
     def __post_init__(self) -> None:
         """Check the options that go together."""
@@ -118,6 +121,7 @@ class EdgeSource:
         accounts: dict[str, ReadAccount] = {}
         tables: dict[str, pl.DataFrame] = {}
         understood: dict[str, str] = {}
+        users_items = None
         for role, path in self.files.items():
             accounts[role] = account = ReadAccount()
             reader = TableReader(path, self._form_options)
@@ -130,9 +134,12 @@ class EdgeSource:
                 edges.first_bad,
                 edges.first_bad_text,
                 said,
+                reader.remedy,
             )
-            account.refuse_empty(path, {})
+            _refuse_empty(path, account)
             understood[role] = said
+            if role == "edges" and reader.form is not None:
+                users_items = reader.form.users_items
             for warning in () if reader.form is None else reader.form.warnings:
                 log.warning("%s: %s", path, warning)
             tables[role] = edges.table()
@@ -144,7 +151,7 @@ class EdgeSource:
             for role in list(tables)
             if role != "edges"
         }
-        rows, names = self._rows(tables.pop("edges"), ranks, accounts["edges"])
+        rows, names = self._rows(tables.pop("edges"), ranks, accounts["edges"], users_items)
         return Records(
             items=complete_items(ranks.ids),
             sources=rows.sources,
@@ -160,10 +167,14 @@ class EdgeSource:
     @property
     def _form_options(self) -> FormOptions:
         said = {role: name for role, name in self.columns.items() if name is not None}
-        return FormOptions(said, self.separator, self.comment)
+        return FormOptions(said, self.separator, self.comment, self.layout)
 
     def _rows(
-        self, table: pl.DataFrame, ranks: Ranks, account: ReadAccount
+        self,
+        table: pl.DataFrame,
+        ranks: Ranks,
+        account: ReadAccount,
+        users_items: tuple[str, str] | None,
     ) -> tuple["_Rows", tuple[str, ...]]:
         """The training edges, and the names of their relations."""
         names = tuple(table["type"].drop_nulls().unique().sort())
@@ -174,7 +185,7 @@ class EdgeSource:
             )  # fmt: skip
             names = ()
         rows = _sorted_rows(table, ranks, names)
-        _warn_if_bipartite(self.path, rows)
+        _check_kinds(self.path, rows, users_items)
         repeated = rows.repeats(undirected=self.undirected)
         count = int(repeated.sum())
         if self.repeats == "once":
@@ -250,17 +261,47 @@ def _sorted_rows(table: pl.DataFrame, ranks: Ranks, names: Sequence[str]) -> _Ro
     )
 
 
-def _warn_if_bipartite(path: str, rows: _Rows) -> None:
+def _check_kinds(path: str, rows: _Rows, names: tuple[str, str] | None) -> None:
+    """Warn of a bipartite graph; refuse users and items whose ids are the same.
+
+    Args:
+        path: the file, for messages.
+        rows: its edges.
+        names: of the two columns, where they are those of users and items.
+
+    Raises:
+        CatalogError: a user and an item share an id, and would be one item.
+    """
     size = 1 + max(int(rows.sources.max(initial=0)), int(rows.targets.max(initial=0)))
     is_source, is_target = np.zeros(size, bool), np.zeros(size, bool)
     is_source[rows.sources] = is_target[rows.targets] = True
     one_side = min(is_source.sum(), is_target.sum())
-    if one_side > 1 and not (is_source & is_target).any():
+    both = int((is_source & is_target).sum())
+    if one_side > 1 and not both:
         log.warning(
             "%s: the graph is bipartite (no source is ever a target): are these users and items? "
             "Users would be embedded as items",
             path,
         )
+    if names and both:
+        raise CatalogError(
+            f"{path}: {names[0]} and {names[1]} are users and items, no pairs of items, and {both:,} "
+            "ids are both: a user and an item would be one. Make pairs of the items of each user, "
+            f"or say columns.source={names[0]} columns.target={names[1]} if they are one kind"
+        )
+
+
+def _refuse_empty(path: str, account: ReadAccount) -> None:
+    """Refuse a file without an edge, and say what its lines are."""
+    if account.kept:
+        return
+    if account.dropped["self-pair"]:
+        why = "every line names an item with itself; give lines with two different items"
+    elif account.dropped["header"]:
+        why = "there is only a header; give a file with lines below it"
+    else:
+        why = "give a file that holds pairs of items"
+    raise CatalogError(f"{path}: nothing is left ({account}); {why}")
 
 
 def _join(accounts: dict[str, ReadAccount]) -> ReadAccount:
@@ -292,7 +333,7 @@ def read_edges(reader: TableReader, codes: IdCodes, account: ReadAccount, labell
         if not edges.first_bad:
             where = frame["reason"].is_in(BAD_REASONS).fill_null(False).arg_true()
             if len(where):
-                edges.first_bad = account.lines + int(where[0]) + 1
+                edges.first_bad = frame["number"][int(where[0])]
                 edges.first_bad_text = frame["text"][int(where[0])] or ""
         kept = frame.filter(pl.col("reason").is_null())
         edges.tables.append(

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -15,12 +16,31 @@ MAX_LINE_BYTES = 10_000_000
 _LOG_EVERY = 5.0  # seconds
 
 
-def read_batches(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[list[bytes | None]]:
+def begin(path: str) -> tuple[bytes, Iterator[bytes]]:
+    """The first block of a file, about a megabyte, and all its blocks, this one included.
+
+    For a form that its beginning tells: the blocks go on into `read_blocks` or `read_chunks`, so
+    the file is opened once.
+
+    Raises:
+        CatalogError: as of `read_blocks`.
+    """
+    blocks = _blocks_of_files(path)
+    try:
+        first = next(blocks, b"")
+    except DamagedFileError as error:
+        raise _damaged(path, error) from error
+    return first, chain([first], blocks)
+
+
+def read_batches(
+    path: str, max_line_bytes: int = MAX_LINE_BYTES, blocks: Iterator[bytes] | None = None
+) -> Iterator[list[bytes | None]]:
     r"""Yield the lines of `read_blocks` in batches of about a megabyte, without their ends.
 
     A line beyond `max_line_bytes` is None. A `\r` before the end is cut off too.
     """
-    for block in read_blocks(path, max_line_bytes):
+    for block in read_blocks(path, max_line_bytes, blocks):
         if block is None:
             yield [None]
         else:
@@ -28,12 +48,19 @@ def read_batches(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[li
             yield [line.removesuffix(b"\r") for line in lines] if b"\r" in block else [*lines]
 
 
-def read_blocks(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[bytes | None]:
+def read_blocks(
+    path: str, max_line_bytes: int = MAX_LINE_BYTES, blocks: Iterator[bytes] | None = None
+) -> Iterator[bytes | None]:
     r"""Yield the lines of a file, about a megabyte of whole lines at a time.
 
     Lines end with `\n` or `\r\n`; a last line without an end is given one. In the place of a line
     beyond `max_line_bytes` comes None, and it is never held as a whole. `opening` says which files
     a path names, and how they are unpacked.
+
+    Args:
+        path: the file, a folder of parts, or a pattern.
+        max_line_bytes: the longest line.
+        blocks: those of `begin`; None opens the file.
 
     Raises:
         CatalogError: the file cannot be opened, is empty, or is truncated or corrupt; the
@@ -43,7 +70,7 @@ def read_blocks(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[byt
     rest = b""  # the beginning of the line that the next block continues
     too_long = False  # whether that line is beyond the limit and its bytes are thrown away
     started = logged = time.monotonic()
-    blocks = _blocks_of_files(path)
+    blocks = blocks or _blocks_of_files(path)
     while True:
         try:
             block = next(blocks, None)
@@ -78,23 +105,31 @@ def read_blocks(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[byt
         raise CatalogError(f"{path} is empty; give a file with at least one record")
 
 
-def read_chunks(path: str) -> Iterator[bytes]:
+def read_chunks(path: str, blocks: Iterator[bytes] | None = None) -> Iterator[bytes]:
     """Yield the bytes of a file as they come, about a megabyte at a time, whatever its lines.
+
+    Args:
+        path: the file, for messages.
+        blocks: those of `begin`; None opens the file.
 
     Raises:
         CatalogError: as of `read_blocks`.
     """
     is_empty = True
     try:
-        for block in _blocks_of_files(path):
+        for block in blocks or _blocks_of_files(path):
             is_empty = is_empty and not block
             yield block
     except DamagedFileError as error:
-        raise CatalogError(
-            f"{path}: the {error.kind} data is truncated or corrupt ({error}); fetch the file again"
-        ) from error
+        raise _damaged(path, error) from error
     if is_empty:
         raise CatalogError(f"{path} is empty; give a file with at least one record")
+
+
+def _damaged(path: str, error: DamagedFileError) -> CatalogError:
+    return CatalogError(
+        f"{path}: the {error.kind} data is truncated or corrupt ({error}); fetch the file again"
+    )
 
 
 def _within(whole: bytes, max_line_bytes: int) -> Iterator[bytes | None]:

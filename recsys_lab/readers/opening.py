@@ -8,6 +8,7 @@ import bz2
 import codecs
 import glob
 import lzma
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,20 +18,14 @@ import zstandard
 from isal import isal_zlib
 
 from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.foreign import foreign_archive, foreign_form
 
 BLOCK_BYTES = 1 << 20
 _ZSTD_BYTES = 1 << 14  # packed; a block of them is at most some hundred times as long
 _UNPACKERS: dict[bytes, tuple[str, Callable[[BinaryIO], Iterator[bytes]]]]  # by first bytes, below
-_REFUSED = {  # first bytes -> what the file is, and what to do
-    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it with 7z x FILE"),
-    b"Rar!\x1a\x07": ("a rar archive", "unpack it with unrar x FILE"),
-    b"PAR1": ("a Parquet file", "use catalog=edges, or write its rows as JSON lines"),
-    b"\x89HDF\r\n": ("an HDF5 file", "write its table as CSV"),
-    b"SQLite format 3\0": ("an SQLite database", "write its table as CSV"),
-}
-_TAR_PLACE = slice(257, 262)  # "ustar" in the header of the first member
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-_REMOTE = ("http://", "https://", "ftp://", "s3://", "gs://", "hf://", "file://")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_BESIDE = ("readme", "license", "licence")  # names of files that stand beside the data
 
 
 class DamagedFileError(Exception):
@@ -50,28 +45,52 @@ def find_files(path: str) -> list[str]:
     Raises:
         CatalogError: there are none, or the path is an address.
     """
-    if path.startswith(_REMOTE):
+    if not path:
+        raise CatalogError("path is empty; give the path of the catalogue")
+    if _ADDRESS.match(path):
         raise CatalogError(f"{path} is an address: download the file, and give its path")
     place = Path(path).expanduser()
-    if place.is_dir():
-        inside = sorted(x for x in place.iterdir() if x.is_file() and x.name[0] not in "._")
-        if not inside:
-            raise CatalogError(f"{path} is a folder without files; give the path of a file")
-        if len({_kind_of_name(x.name) for x in inside}) > 1:
-            names = ", ".join(x.name for x in inside[:3])
-            raise CatalogError(
-                f"{path} is a folder of files of several kinds ({names}, ...); give the path of a "
-                f"file in it, or a pattern such as '{path}/*{inside[0].suffix}'"
-            )
-        return [str(x) for x in inside]
-    if not place.exists() and glob.has_magic(path):
-        found = sorted(x for x in glob.glob(str(place)) if Path(x).is_file())
-        if found:
-            return found
-        raise CatalogError(f"{path} matches no file; give the path of the catalogue")
-    if not place.exists():
-        raise CatalogError(f"{path} does not exist; give the path of the catalogue")
-    return [str(place)]
+    try:
+        if place.is_dir():
+            return _files_of_folder(path, place)
+        if place.exists():
+            return [str(place)]
+        if place.is_symlink():
+            raise CatalogError(f"{path} is a link to {place.readlink()}, which is not there")
+        found = sorted(glob.glob(str(place), recursive=True)) if glob.has_magic(path) else []
+    except OSError as error:
+        raise CatalogError(
+            f"{path} cannot be opened ({error.strerror}); check its rights"
+        ) from error
+    if found := [x for x in found if Path(x).is_file()]:
+        return found
+    what = "matches no file" if glob.has_magic(path) else "does not exist"
+    raise CatalogError(f"{path} {what}; give the path of the catalogue")
+
+
+def _files_of_folder(path: str, place: Path) -> list[str]:
+    there = sorted(place.iterdir())
+    inside = _data_of([x.name for x in there if x.is_file()])
+    if not inside and any(x.is_dir() and x.name[0] not in "._" for x in there):
+        raise CatalogError(
+            f"{path} is a folder of folders; give a pattern that names the files in them, such as "
+            f"'{path}/*/*'"
+        )
+    if not inside:
+        raise CatalogError(f"{path} is a folder without files; give the path of a file")
+    if len({_kind_of_name(name) for name in inside}) > 1:
+        raise CatalogError(
+            f"{path} is a folder of files of several kinds ({', '.join(inside[:3])}, ...); give the "
+            f"path of a file in it, or a pattern such as '{path}/*{Path(inside[0]).suffix}'"
+        )
+    return [str(place / name) for name in inside]
+
+
+def _data_of(names: list[str]) -> list[str]:
+    """Paths without hidden files, marks such as `_SUCCESS`, and texts about the data."""
+    names = [x for x in names if not any(part[:1] in (".", "_") for part in x.split("/"))]
+    data = [x for x in names if not Path(x).name.lower().startswith(_BESIDE)]
+    return data or names
 
 
 def _kind_of_name(name: str) -> str:
@@ -88,8 +107,7 @@ def read_bytes(path: str) -> Iterator[bytes]:
     """
     blocks = _unpacked(path)
     first = next(blocks, b"")
-    if first[_TAR_PLACE] == b"ustar":
-        raise CatalogError(f"{path} is a tar archive: unpack it with tar xf, and give a file of it")
+    _refuse_foreign(path, first)
     encoding = _UTF16.get(first[:2])
     if encoding is None:
         if first:
@@ -107,12 +125,9 @@ def _unpacked(path: str) -> Iterator[bytes]:
     try:
         with open(path, "rb") as file:
             start = file.peek(16)[:16]
-            for magic, (what, remedy) in _REFUSED.items():
-                if start.startswith(magic):
-                    raise CatalogError(f"{path} is {what}, which is not read here: {remedy}")
             for magic, (kind, unpack) in _UNPACKERS.items():
                 if start.startswith(magic):
-                    yield from _checked(kind, unpack(file))
+                    yield from _once_packed(path, kind, _checked(kind, unpack(file)))
                     return
             while block := file.read(BLOCK_BYTES):
                 yield block
@@ -120,6 +135,25 @@ def _unpacked(path: str) -> Iterator[bytes]:
         if isinstance(error, CatalogError):
             raise
         raise CatalogError(f"{path} cannot be read ({error}); repair it or give another") from error
+
+
+def _refuse_foreign(path: str, first: bytes) -> None:
+    if found := foreign_form(first):
+        what, remedy = found
+        raise CatalogError(f"{path} is {what}: {remedy}")
+
+
+def _once_packed(path: str, kind: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks, unless what was packed is a packed file itself."""
+    first = next(blocks, b"")
+    for magic, (inner, _) in _UNPACKERS.items():
+        if first.startswith(magic):
+            raise CatalogError(
+                f"{path} is packed twice, by {inner} and by {kind}: unpack it once with "
+                f"{_COMMANDS.get(kind, 'unzip -p')} FILE > NEW"
+            )
+    yield first
+    yield from blocks
 
 
 _COMMANDS = {"gzip": "gzip -dc", "bz2": "bzip2 -dc", "xz": "xz -dc", "zstd": "zstd -dc"}
@@ -191,14 +225,16 @@ def _zstd(file: BinaryIO) -> Iterator[bytes]:
         data = data or file.read(_ZSTD_BYTES)
 
 
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
 def _zip(file: BinaryIO) -> Iterator[bytes]:
     """The files of an archive one after the other, in the order of their names."""
     with zipfile.ZipFile(file) as archive:
-        if "[Content_Types].xml" in archive.namelist():
-            raise CatalogError(f"{archive.filename} is a spreadsheet: save its table as CSV")
-        hidden = ("__MACOSX/", ".", "_")
         names = [name for name in archive.namelist() if not name.endswith("/")]
-        names = sorted(name for name in names if not name.startswith(hidden))
+        if found := foreign_archive(names):
+            raise CatalogError(f"{archive.filename} is {found[0]}: {found[1]}")
+        names = sorted(_data_of(names))
         if len({_kind_of_name(name) for name in names}) > 1:
             raise CatalogError(
                 f"{archive.filename} holds files of several kinds ({', '.join(names[:3])}): unpack "
@@ -207,6 +243,10 @@ def _zip(file: BinaryIO) -> Iterator[bytes]:
         for name in names:
             if archive.getinfo(name).flag_bits & 1:
                 raise CatalogError(f"{archive.filename} is encrypted: unpack it with unzip")
+            if archive.getinfo(name).compress_type not in _ZIP_METHODS:
+                raise CatalogError(
+                    f"{archive.filename} is packed in a way that is not read: unpack it with unzip"
+                )
             last = b"\n"
             with archive.open(name) as member:
                 while block := member.read(BLOCK_BYTES):

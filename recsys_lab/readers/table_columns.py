@@ -2,32 +2,33 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.cells import has_decimal_comma, is_number, show
+from recsys_lab.readers.cells import is_number, show
+from recsys_lab.readers.column_names import (
+    SURE_WEIGHTS,
+    describes_items,
+    is_index,
+    is_known,
+    is_nameless,
+    item_pair,
+    place_of,
+    plain_name,
+    users_and_items,
+)
+from recsys_lab.readers.number_style import NumberStyle, number_style
 
 ROLES = ("source", "target", "weight", "type")
-_NAMES = {
-    "source": "source src from fromid from_id from_node fromnodeid start start_id source_id "
-    "head i item item1 item_1 item_a item_id item_id1 item_id_1 id1 id_1 node1 node_1 "
-    "product product_id itemid movieid product1 product_1 asin asin1 asin_1 user user_id userid "
-    "query query_id left",
-    "target": "target dst dest destination to toid to_id to_node tonodeid end end_id target_id "
-    "tail j item2 item_2 item_b item_id2 item_id_2 related related_item related_item_id "
-    "related_id id2 id_2 node2 node_2 product2 product_2 asin2 asin_2 neighbor neighbour right",
-    "weight": "weight w value count counts freq frequency score rating strength times label",
-    "type": "type relation relation_type edge_type kind predicate",
-}
-_RANKS = {  # name -> role, and how sure it is: of two names of one role the first in the list
-    name: (role, rank) for role, names in _NAMES.items() for rank, name in enumerate(names.split())
-}
-_SECOND_IDS = frozenset({"item", "item_id", "asin", "product", "product_id", "itemid", "movieid"})
-_INDEX_NAMES = frozenset({"", "unnamed: 0", "index", "id", "rowid", "row"})
 _FEWEST_ROWS = 10  # that a header is told by the form of
 _FEWEST_ALIKE = 2  # the same, where all have one form
 _MOST_TYPES = 8
+_MOST_SAID = 8  # names of columns that are not read
+_ARROWS = frozenset(["->", "-->", "--", "=>", "==>", "<->", "<-->", "\u2192", "\u2194"])
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
+_AMOUNT = re.compile(r"[^\w\s]?\s*\d")  # begins a price, a share, a number with its unit
+_TIMES = ((9e8, 2.5e9), (9e11, 2.5e12))  # seconds and milliseconds, of 1998 to 2049
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,11 @@ class Columns:
     num_columns: int
     roles: dict[str, int]
     header: str | None = None
-    decimal_comma: bool = False
+    numbers: NumberStyle = field(default_factory=NumberStyle)
     stripped: bool = False
+    users_items: tuple[str, str] | None = None
     first_edge: str = ""
+    ignored: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -83,29 +86,24 @@ def find_columns(sample: Sample, said: Mapping[str, str | int]) -> Columns:
     header = _find_header(sample, num_columns, said)
     data = [row for row in sample.rows[header is not None :] if len(row) == num_columns]
     shift = num_columns - len(header) if header is not None else 0  # row names of R
-    named = [""] * shift + [_plain(cell) for cell in header or []]
-    used = [k for k in range(num_columns) if any(row[k].strip() for row in data)] or [0, 1]
-    by_user = _by_user(sample, said, named, num_columns)
-    warnings: list[str] = []
+    cells = [""] * shift + [cell.strip().strip('"') for cell in header or []]
+    table = _Table(sample, data, cells, [plain_name(cell) for cell in cells])
+    found = Columns(num_columns, {}, None if header is None else sample.lines[0])
+    by_user = table.by_user(said, num_columns)
     if "source" in by_user:
-        roles = by_user
+        found.roles = by_user
     else:
+        used = table.used(num_columns)
         others = [place for place in used if place not in by_user.values()]
-        roles = _by_name(named, data) or _by_place(sample, others, named, data, warnings)
-        roles = {role: place for role, place in roles.items() if place not in by_user.values()}
-        roles |= by_user
-    found = Columns(num_columns, roles, None if header is None else sample.lines[0])
-    found.warnings = warnings
-    _look_at_cells(found, data)
+        roles = table.by_name(found) or table.by_place(others, found.warnings)
+        found.roles = {r: place for r, place in roles.items() if place not in by_user.values()}
+        found.roles |= by_user
+        found.ignored = [cells[k] for k in used if cells and k not in found.roles.values()]
+    _look_at_cells(found, sample, data)
     return found
 
 
-def _plain(cell: str) -> str:
-    """A name of a header in small letters; of the typed names of Neo4j, `x:START_ID`, the type."""
-    name = cell.strip().strip('"').lower()
-    before, _, kind = name.partition(":")
-    kind = re.sub(r"\(.*\)", "", kind).strip()
-    return kind if kind in ("start_id", "end_id", "type") else before if kind else name
+# -- the header ----------------------------------------------------------------------------------
 
 
 def _find_header(
@@ -114,23 +112,42 @@ def _find_header(
     first, others = sample.rows[0], [r for r in sample.rows[1:] if len(r) == num_columns]
     if not num_columns - 1 <= len(first) <= num_columns or len(first) < 2:
         return None
-    names = [_plain(cell) for cell in first]
-    if any(isinstance(name, str) and name.lower() in names for name in said.values()):
+    names = [plain_name(cell) for cell in first]
+    wanted = {plain_name(name) for name in said.values() if isinstance(name, str)} - {""}
+    if wanted & set(names):
         return first
+    is_data = _is_like_data(first, names, others)
     if len(first) < num_columns:  # R writes no name above its row names
-        return first if _roles_of(names) else None
+        begins = [row[0] for row in others]
+        is_header = len(set(begins)) == len(begins) >= _FEWEST_ROWS or is_known(names)
+        return first if is_header and not is_data else None
+    if not first[0].strip() and others and all(row[0].strip() for row in others):
+        return first  # the index of pandas: no id is empty
     place = said.get("weight", 3)
     weight = place - 1 if isinstance(place, int) and 0 < place <= len(first) else 2
     value = first[weight] if len(first) > weight else ""
-    if is_number(value, decimal_comma=True):
+    if is_number(value, with_comma=True):
         return None
-    if _roles_of(names):
-        return first
+    if is_known(names):
+        return None if is_data else first
     cells = [row[weight] for row in others if num_columns > weight]
-    numbers = sum(is_number(cell, decimal_comma=True) for cell in cells)
+    numbers = sum(is_number(cell, with_comma=True) for cell in cells)
     if value and 2 * numbers > len(others):
         return first
     return first if _differs_in_form(first, others) else None
+
+
+def _is_like_data(first: list[str], names: list[str], others: list[list[str]]) -> bool:
+    """Whether a first line with usual names is an edge all the same, such as `item1 item2`."""
+    rows = [row for row in others if row[: len(first)] != first]  # parts repeat their header
+    if not rows:
+        return False
+    for place in item_pair(names) or (0, 1):
+        cell, column = first[place], [row[place] for row in rows]
+        alike = sum(_form(x) == _form(cell) for x in column)
+        if cell in column or (any(c.isdigit() for c in cell) and 2 * alike > len(column)):
+            return True
+    return False
 
 
 def _differs_in_form(first: list[str], others: list[list[str]]) -> bool:
@@ -153,78 +170,134 @@ def _form(cell: str) -> str:
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", cell.strip()))
 
 
-def _roles_of(names: Sequence[str]) -> dict[str, int] | None:
-    """Places by role, where the names tell both items."""
-    found: dict[str, tuple[int, int]] = {}  # rank and place by role
-    for place, name in enumerate(names):
-        role, rank = _RANKS.get(name, ("", 0))
-        if role == "source" and "source" in found and name in _SECOND_IDS:
-            role = "target"  # user_id, item_id
-        if role and (role not in found or rank < found[role][0]):
-            found[role] = rank, place
-    roles = {role: place for role, (_, place) in found.items()}
-    if "source" not in roles or "target" not in roles:
-        return None
-    return {role: roles[role] for role in ROLES if role in roles}
+# -- the columns ---------------------------------------------------------------------------------
 
 
-def _by_name(named: Sequence[str], data: Sequence[list[str]]) -> dict[str, int] | None:
-    roles = _roles_of(named)
-    if roles and "weight" in roles and not any(is_number(_point(r[roles["weight"]])) for r in data):
-        del roles["weight"]  # such as the labels of Gephi
-    return roles
+@dataclass(frozen=True)
+class _Table:
+    """The rows of a sample, with the cells of the header and their plain names, if there is one."""
 
+    sample: Sample
+    data: Sequence[list[str]]
+    header: Sequence[str]
+    names: Sequence[str]
 
-def _point(cell: str) -> str:
-    return cell.replace(",", ".") if has_decimal_comma(cell) else cell
-
-
-def _by_user(
-    sample: Sample, said: Mapping[str, str | int], named: Sequence[str], num_columns: int
-) -> dict[str, int]:
-    roles: dict[str, int] = {}
-    for role, name in said.items():
-        if isinstance(name, int) or (name.isdecimal() and name not in named):
-            place = int(name) - 1
-        else:
-            place = named.index(name.lower()) if name.lower() in named else -1
-        if not 0 <= place < num_columns:
-            there = ", ".join(filter(None, named)) or f"1 to {num_columns}"
-            raise CatalogError(
-                f"{sample.path}: columns.{role}={name} is no column of it; it has {there}"
-            )
-        roles[role] = place
-    return roles
-
-
-def _by_place(
-    sample: Sample,
-    used: list[int],
-    named: Sequence[str],
-    data: Sequence[list[str]],
-    warnings: list[str],
-) -> dict[str, int]:
-    """Item, item, weight or relation, from the left; a column of row numbers is left out."""
-    numbered = [row[used[0]] for row in data]
-    if len(used) > 2 and _are_row_numbers(numbered):
-        if named and named[used[0]] in _INDEX_NAMES:
+    def used(self, num_columns: int) -> list[int]:
+        """Columns that hold anything but arrows and, without a name, row numbers."""
+        columns = [[row[k].strip() for row in self.data] for k in range(num_columns)]
+        used = [k for k, cells in enumerate(columns) if any(cells) and not set(cells) <= _ARROWS]
+        while self.names and len(used) > 2 and is_nameless(self.names[used[0]]):
             used = used[1:]
-        else:
-            warnings.append("the first column looks like row numbers")
-    is_konect = sample.banner.lower().startswith(("% sym", "% asym", "% bip"))
-    if len(used) > 3 and not is_konect:
-        raise CatalogError(_unclear(sample, len(used), "two or three are read"))
-    roles = {"source": used[0], "target": used[1]}
-    if len(used) == 2:
+        return used if len(used) > 1 else [0, 1]
+
+    def by_user(self, said: Mapping[str, str | int], num_columns: int) -> dict[str, int]:
+        roles: dict[str, int] = {}
+        written = [cell.lower() for cell in self.header]
+        for role, name in said.items():
+            if isinstance(name, int) or (name.isdecimal() and name not in written):
+                place = int(name) - 1
+            elif name.lower() in written:
+                place = written.index(name.lower())
+            else:
+                plain = plain_name(name)
+                place = self.names.index(plain) if plain in self.names else -1
+            if not 0 <= place < num_columns:
+                there = ", ".join(filter(None, self.header)) or f"1 to {num_columns}"
+                raise CatalogError(
+                    f"{self.sample.path}: columns.{role}={name} is no column of it; it has {there}"
+                )
+            roles[role] = place
         return roles
-    third = [row[used[2]] for row in data]
-    if any(is_number(_point(cell)) for cell in third):
-        roles["weight"] = used[2]
-    elif len(set(third)) <= min(_MOST_TYPES, len(third) // 2):
-        roles["type"] = used[2]
-    else:
-        raise CatalogError(_unclear(sample, 3, "the third is neither a weight nor a relation"))
-    return roles
+
+    def by_name(self, found: Columns) -> dict[str, int] | None:
+        """The columns by the names of the header; None where it does not name two items."""
+        pair = item_pair(self.names)
+        if pair is None and (pair := users_and_items(self.names)):
+            found.users_items = self.header[pair[0]], self.header[pair[1]]
+        if pair is None:
+            if describes_items(self.names):
+                raise CatalogError(
+                    f"{self.sample.path} describes items or nodes ({', '.join(self.header)}): give "
+                    "the file of their edges, or say which columns are the two items with "
+                    "columns.source= and columns.target="
+                )
+            return None
+        roles = {"source": pair[0], "target": pair[1]}
+        for role in ("weight", "type"):
+            place = place_of(role, self.names)
+            if place is not None and place not in roles.values():
+                roles[role] = place
+        if "weight" in roles and not self._holds_weights(roles["weight"]):
+            del roles["weight"]  # such as the labels of Gephi
+        return roles
+
+    def _holds_weights(self, place: int) -> bool:
+        cells = [row[place] for row in self.data]
+        if self.names[place] in SURE_WEIGHTS:
+            return any(c.isdigit() for cell in cells for c in cell)
+        return _share(is_number(cell, with_comma=True) for cell in cells) >= 0.5
+
+    def by_place(self, used: list[int], warnings: list[str]) -> dict[str, int]:
+        """Item, item, weight or relation, from the left; a column of row numbers is left out."""
+        numbered = len(used) > 2 and _are_row_numbers([row[used[0]] for row in self.data])
+        if numbered and self.names and is_index(self.names[used[0]]):
+            used, numbered = used[1:], False
+        is_konect = self.sample.banner.lower().startswith(("% sym", "% asym"))
+        if len(used) > 3 and not is_konect:
+            raise CatalogError(self._unclear(len(used), "two or three are read"))
+        roles = {"source": used[0], "target": used[1]}
+        if len(used) == 2:
+            return roles
+        third = [row[used[2]] for row in self.data]
+        if _share(is_number(cell, with_comma=True) for cell in third) >= 0.5:
+            if _are_times(third):
+                raise CatalogError(self._unclear(3, "the third looks like times, not weights"))
+            if numbered and self._are_items(used[2]):
+                raise CatalogError(self._unclear(3, "the first looks like row numbers"))
+            if numbered:
+                warnings.append(
+                    "the first column looks like row numbers: if it is no item, say "
+                    f"columns.source={used[1] + 1} columns.target={used[2] + 1}"
+                )
+            return roles | {"weight": used[2]}
+        few = len(set(third)) <= min(_MOST_TYPES, len(third) // 2)
+        if few and not any(_AMOUNT.match(cell) for cell in third):
+            return roles | {"type": used[2]}
+        raise CatalogError(self._unclear(3, "the third is neither a weight nor a relation"))
+
+    def _are_items(self, place: int) -> bool:
+        """Whether most values of a column are also in another one, and many differ."""
+        own = {row[place] for row in self.data}
+        others = {cell for row in self.data for k, cell in enumerate(row) if k not in (0, place)}
+        return len(own) > len(self.data) // 4 and 2 * len(own & others) > len(own)
+
+    def _unclear(self, count: int, why: str) -> str:
+        hint = "which are the items with columns.source=1 columns.target=2 (and columns.weight=3)"
+        middle = {row[1] for row in self.data}
+        if "relation" in why and len(middle) <= len(self.data) // 4:
+            hint = (
+                "if the second is a relation, columns.source=1 columns.type=2 columns.target=3, or "
+                + hint
+            )
+        times = [k + 1 for k in range(len(self.data[0])) if _are_times([r[k] for r in self.data])]
+        if times and count > 3:
+            why += (
+                f"; column {times[0]} looks like times, so these may be ratings or events of users,"
+                " which are no pairs of items (sequences of events are read by "
+                "data/source=sequence_file)"
+            )
+        if count > 3 and not self.header:
+            hint += ", or layout=adjacency if a line is an item and its neighbours"
+        return (
+            f"{self.sample.path}: {count} columns between {self.sample.separator}, and {why}; the "
+            f"first line is {show(self.sample.lines[0])}: say {hint}, by place or by the name in "
+            "the header"
+        )
+
+
+def _share(found: Iterable[bool]) -> float:
+    values = list(found)
+    return sum(values) / max(1, len(values))
 
 
 def _are_row_numbers(cells: Sequence[str]) -> bool:
@@ -234,27 +307,64 @@ def _are_row_numbers(cells: Sequence[str]) -> bool:
     return first in (0, 1) and [int(c) for c in cells] == list(range(first, first + len(cells)))
 
 
-def _unclear(sample: Sample, count: int, why: str) -> str:
-    return (
-        f"{sample.path}: {count} columns between {sample.separator}, and {why}; the first line is "
-        f"{show(sample.lines[0])}: say which are the items with columns.source=1 "
-        "columns.target=2 (and columns.weight=3), by place or by the name in the header"
-    )
+def _are_times(cells: Sequence[str]) -> bool:
+    """Whether all cells are seconds or milliseconds since 1970, or dates, and differ."""
+    if len(cells) < _FEWEST_ROWS or len(set(cells)) < 2:
+        return False
+    if all(re.match(r"\d{4}-\d\d-\d\d|\d\d?/\d\d?/\d{4}", cell.strip()) for cell in cells):
+        return True
+    try:
+        values = [float(cell) for cell in cells]
+    except ValueError:
+        return False
+    return any(all(low <= value <= high for value in values) for low, high in _TIMES)
 
 
-def _look_at_cells(found: Columns, data: Sequence[list[str]]) -> None:
-    """Decimal commas, white space around ids, the first edge, and what looks wrong."""
+# -- cells ---------------------------------------------------------------------------------------
+
+
+def _look_at_cells(found: Columns, sample: Sample, data: Sequence[list[str]]) -> None:
+    """The style of numbers, white space around ids, the first edge, and what looks wrong."""
     roles = found.roles
     ends = [[row[roles[end]] for row in data] for end in ("source", "target")]
     spaced = max((sum(c != c.strip() for c in cells) for cells in ends), default=0)
     found.stripped = bool(data) and spaced >= 0.9 * len(data)
+    for begin, end in _BRACKETS.items():
+        if data and all(
+            a.strip().startswith(begin) and b.strip().endswith(end) for a, b in zip(*ends)
+        ):
+            raise CatalogError(
+                f"{sample.path}: the lines stand in brackets, the first is "
+                f"{show(sample.lines[0])}: write two ids and a separator in a line, or JSON lists"
+            )
+    quoted = sum(len(c) > 1 and c.strip()[:1] == c.strip()[-1:] == "'" for c in ends[0])
+    if data and quoted >= 0.9 * len(data):
+        found.warnings.append("single quotes around ids are taken as part of the ids")
     if "weight" in roles:
         weights = [row[roles["weight"]] for row in data]
-        found.decimal_comma = any(has_decimal_comma(c) for c in weights)
-        known, distinct = set(ends[0]) | set(ends[1]), set(weights)
-        if len(distinct) > max(20, len(data) // 2) and 2 * len(distinct & known) > len(distinct):
-            found.warnings.append("the column of weights looks like ids")
+        _look_at_weights(found, sample, weights, set(ends[0]) | set(ends[1]))
     if data:
         first = [show(cells[0].strip() if found.stripped else cells[0]) for cells in ends]
         weight = f", weight {data[0][roles['weight']].strip()}" if "weight" in roles else ""
         found.first_edge = f"{first[0]} - {first[1]}{weight}"
+
+
+def _look_at_weights(found: Columns, sample: Sample, weights: Sequence[str], ids: set[str]) -> None:
+    separator = ";" if sample.separator == "semicolon" else ""
+    found.numbers = number_style(weights, separator)
+    if found.numbers.in_doubt:
+        raise CatalogError(
+            f"{sample.path}: the weight {found.numbers.in_doubt} may be "
+            f"{found.numbers.in_doubt.replace(',', '.')} or {found.numbers.in_doubt.replace(',', '')}"
+            ": write weights with a decimal point and without signs between thousands"
+        )
+    distinct = set(weights)
+    if len(distinct) > max(20, len(weights) // 2) and 2 * len(distinct & ids) > len(distinct):
+        found.warnings.append("the column of weights looks like ids")
+
+
+def say_ignored(names: Sequence[str]) -> str:
+    """The columns that are not read, for the user; empty for none."""
+    named = [name for name in names if name]
+    more = ", ..." if len(named) > _MOST_SAID else ""
+    return f"not read: {', '.join(named[:_MOST_SAID])}{more}" if named else ""

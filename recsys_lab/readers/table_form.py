@@ -1,10 +1,12 @@
 """How the lines of a table are written, told by its first lines, and said to the user.
 
 - Comments: lines at the beginning that start with `#` or `%`, the banners of SNAP, KONECT,
-  MatrixMarket and networkx among them; the line of sizes of MatrixMarket.
+  MatrixMarket and networkx among them; the line of sizes of MatrixMarket; `sep=;` of Excel; between
+  bars, the lines that psql and MySQL draw.
+- Layout: edges, or adjacency lists (`adjacency`).
 - Separator: of tab, `::`, comma, semicolon, bar and white space the one that gives most lines the
   same number of columns, two at least; of several, the first of this list. A comma that stands
-  within numbers only, beside semicolons, is a decimal comma.
+  within numbers only, beside semicolons, belongs to the numbers.
 - Quotes as in CSV where a cell of the first lines begins and ends with `"`.
 - Header: the first line, if its cells are usual names, if the third is no number while most others
   are, or if its cells differ in form from all below them and occur nowhere else.
@@ -16,20 +18,35 @@ What cannot be told is refused with the line and with the options that say it.
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from typing import Literal, NamedTuple
 
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.cells import has_decimal_comma, show, split_line
-from recsys_lab.readers.table_columns import ROLES, Columns, Sample, find_columns
+from recsys_lab.readers.adjacency import (
+    are_adjacency_lists,
+    is_ragged,
+    one_level,
+    refuse_in_doubt,
+    two_levels,
+)
+from recsys_lab.readers.cells import has_comma, show, split_line
+from recsys_lab.readers.matrix_market import entries_of
+from recsys_lab.readers.number_style import NumberStyle
+from recsys_lab.readers.table_columns import ROLES, Columns, Sample, find_columns, say_ignored
 
 SAMPLE = 1000
 SEPARATORS = {
     "\t": "tab", "::": "::", ",": "comma", ";": "semicolon", "|": "bar", " ": "white space",
 }  # fmt: skip
 # The attributes of an edge at the end of a line, as networkx writes them: `a b {'weight': 2.0}`.
-ATTRIBUTES = r"\s+\{[^{}]*\}\s*$"
-WEIGHT_AT_END = r"""\s+\{[^{}]*['"]weight['"]:\s*([-+.\w]+)[^{}]*\}\s*$"""
+ATTRIBUTES = r"[\s,;|]\s*\{.*\}\s*$"
+WEIGHT_AT_END = r"""([\s,;|])\s*\{.*?['"]weight['"]:\s*([-+.\w]+).*\}\s*$"""
+# What psql and MySQL draw around a table, and write below it.
+RULER = r"^[\s|+:-]*--[\s|+:-]*$|^\(\d+ rows?\)\s*$|^\d+ rows? in set.*$"
+_EXCEL = re.compile(r"sep=(.)\s*$", re.IGNORECASE)
+_OPEN = re.compile(r'(^|[,;\t|])\s*"[^"]*$')
+_MANY_OPEN = 0.02  # of the lines, whose quotes do not close
 BOM = "\ufeff"
 
 
@@ -44,7 +61,11 @@ class TableForm:
         header: text of the header line, which is dropped wherever it stands; None for none.
         skipped: number of lines at the beginning that are no data.
         quoted: whether cells may be quoted as in CSV.
-        decimal_comma: whether `7,5` is a number.
+        numbers: how weights are written.
+        layout: an edge in a line, or an item and its neighbours.
+        levels: whether the neighbours stand behind a colon or a tab.
+        entries: number of lines that the file itself names; None where it names none.
+        users_items: names of the columns, where these are users and items.
         stripped: whether white space around ids belongs to the writing of the file.
         attributes: whether lines end with the attributes of networkx, `{'weight': 2}`.
         said: what was understood, for the user.
@@ -57,7 +78,11 @@ class TableForm:
     header: str | None = None
     skipped: int = 0
     quoted: bool = False
-    decimal_comma: bool = False
+    numbers: NumberStyle = NumberStyle()  # noqa: RUF009 - a tuple
+    layout: Literal["edges", "adjacency"] = "edges"
+    levels: bool = False
+    entries: int | None = None
+    users_items: tuple[str, str] | None = None
     stripped: bool = False
     attributes: bool = False
     said: str = ""
@@ -72,11 +97,13 @@ class FormOptions:
         columns: name or place (from 1) of a column, by ROLES.
         separator: one of SEPARATORS, or its name.
         comment: lines that begin with this text are comments, wherever they stand.
+        layout: "edges" or "adjacency".
     """
 
     columns: Mapping[str, str | int] = field(default_factory=dict)
     separator: str | None = None
     comment: str | None = None
+    layout: Literal["edges", "adjacency"] | None = None
 
     def __post_init__(self) -> None:
         for role in self.columns:
@@ -97,40 +124,94 @@ class FormOptions:
         return by_name.get(self.separator or "", self.separator)
 
 
-def detect_form(lines: Sequence[str], path: str, options: FormOptions) -> TableForm:
+def detect_form(
+    lines: Sequence[str], path: str, options: FormOptions, *, is_whole: bool = False
+) -> TableForm:
     """The form of a file whose first lines, blank ones included, these are.
+
+    Args:
+        lines: the first lines.
+        path: the file, for messages.
+        options: what the user says.
+        is_whole: whether the file has no other lines.
 
     Raises:
         CatalogError: it cannot be told, or the options do not fit.
     """
-    skipped, banner = _beginning(lines, options)
-    sample = [line.removeprefix(BOM) for line in lines[skipped:] if line.strip()]
+    begin = _beginning(lines, path, options)
+    sample = [line.removeprefix(BOM) for line in lines[begin.skipped :] if line.strip()]
     if options.comment:
         sample = [line for line in sample if not line.startswith(options.comment)]
-    sample = sample[:SAMPLE]
     if not sample:
-        return TableForm("\t", 2, {"source": 0, "target": 1}, skipped=skipped)
+        return TableForm("\t", 2, {"source": 0, "target": 1}, skipped=begin.skipped)
     attributes = 2 * sum(bool(re.search(ATTRIBUTES, x)) for x in sample) > len(sample)
     if attributes:
-        sample = [re.sub(ATTRIBUTES, "", re.sub(WEIGHT_AT_END, r" \1", x)) for x in sample]
-    separator = options.separator_text or _separator(sample)
+        sample = [re.sub(ATTRIBUTES, "", re.sub(WEIGHT_AT_END, r"\1\2", x)) for x in sample]
+    _refuse_breaks(sample, path)
+    separator = options.separator_text or begin.separator or _separator(sample[:SAMPLE])
+    levels = None if options.layout == "edges" else two_levels(sample)
+    if levels:
+        sample, separator = [one_level(line, levels) for line in sample], levels
+    if separator == "|":
+        sample = [line for line in sample if not re.match(RULER, line)] or sample
     raw = (cell for line in sample for cell in line.split(separator))
     quoted = separator == "," or any(len(c) > 1 and c[0] == c[-1] == '"' for c in raw)
     rows = [split_line(line, separator, quoted=quoted) or [] for line in sample]
-    found = find_columns(Sample(path, sample, rows, SEPARATORS[separator], banner), options.columns)
-    return TableForm(
+    base = TableForm(
         separator,
-        found.num_columns,
-        found.roles,
-        header=found.header,
-        skipped=skipped,
+        2,
+        {"source": 0, "target": 1},
+        skipped=begin.skipped,
         quoted=quoted,
-        decimal_comma=found.decimal_comma,
-        stripped=found.stripped,
         attributes=attributes,
+        levels=levels is not None,
+        entries=begin.entries,
+    )
+    if options.layout == "adjacency" or (
+        options.layout is None and (levels or is_ragged(rows)) and not begin.banner.startswith("%")
+    ):
+        return _adjacency_form(base, rows, sample, path, options, begin.banners, is_whole=is_whole)
+    sample, rows = sample[:SAMPLE], rows[:SAMPLE]
+    found = find_columns(
+        Sample(path, sample, rows, SEPARATORS[separator], begin.banner), options.columns
+    )
+    return replace(
+        base,
+        num_columns=found.num_columns,
+        roles=found.roles,
+        header=found.header,
+        numbers=found.numbers,
+        stripped=found.stripped,
+        users_items=found.users_items,
         said=_say(separator, found, attributes=attributes),
         warnings=found.warnings,
     )
+
+
+def _adjacency_form(
+    base: TableForm,
+    rows: Sequence[list[str]],
+    sample: Sequence[str],
+    path: str,
+    options: FormOptions,
+    banners: Sequence[str],
+    *,
+    is_whole: bool,
+) -> TableForm:
+    name = SEPARATORS[base.separator]
+    rows = [[cell for cell in map(str.strip, row) if cell] or [""] for row in rows]
+    by_networkx = any(line.startswith("# GMT ") for line in banners)
+    if options.layout is None and not (
+        (is_whole or by_networkx) and are_adjacency_lists(rows, by_networkx=by_networkx)
+    ):
+        refuse_in_doubt(path, rows, sample, name)
+    widths = [len(row) - 1 for row in rows]
+    first = ", ".join(map(show, rows[0][1:4])) or "nothing"
+    said = (
+        f"adjacency lists, {name}, {min(widths)} to {max(widths)} neighbours in a line, each of "
+        f"which counts as a line of its own; the first item {show(rows[0][0])} lists {first}"
+    )
+    return replace(base, layout="adjacency", stripped=True, said=said)
 
 
 def _say(separator: str, found: Columns, *, attributes: bool) -> str:
@@ -139,29 +220,70 @@ def _say(separator: str, found: Columns, *, attributes: bool) -> str:
     parts.append("no header" if found.header is None else f"header {show(found.header)}")
     if attributes:
         parts.append("attributes of edges at the end of the lines")
-    if found.decimal_comma:
-        parts.append("decimal comma")
+    if found.numbers.said:
+        parts.append(found.numbers.said)
     if found.stripped:
         parts.append("white space around ids taken off")
     places = ", ".join(f"{role} {place + 1}" for role, place in found.roles.items())
+    ignored = say_ignored(found.ignored)
+    places += f"; {ignored}" if ignored else ""
     return f"{', '.join(parts)} (columns: {places}); first edge {found.first_edge}"
 
 
-def _beginning(lines: Sequence[str], options: FormOptions) -> tuple[int, str]:
-    """Number of lines before the data, and the banner among them."""
+class _Beginning(NamedTuple):
+    """What stands before the data."""
+
+    skipped: int  # lines
+    banners: Sequence[str] = ()  # the comments among them
+    separator: str | None = None
+    entries: int | None = None
+
+    @property
+    def banner(self) -> str:
+        return self.banners[0] if self.banners else ""
+
+
+def _beginning(lines: Sequence[str], path: str, options: FormOptions) -> _Beginning:
     marks = ("#", "%") if options.comment is None else (options.comment,)
     first = [line.removeprefix(BOM) for line in lines[:SAMPLE]]
     comments = list(takewhile(lambda line: line.startswith(marks) or not line.strip(), first))
     if len(comments) == len(first):
-        return 0, ""  # nothing but comments: perhaps ids that begin with such a sign
-    banner = next((line.strip() for line in comments if line.strip()), "")
-    if banner.lower().startswith("%%matrixmarket"):
-        if "coordinate" not in banner.lower():
+        if len(first) < SAMPLE and any(len(x) > 1 and x[1] in "# %" for x in first if x.strip()):
             raise CatalogError(
-                f"{show(banner)}: a dense matrix is no list of edges; write it in coordinate form"
+                f"{path} holds nothing but comments, the first is {show(first[0])}: give a file "
+                "with edges, or say comment= if these lines are edges"
             )
-        return len(comments) + 1, banner  # and the line of sizes
-    return len(comments), banner
+        return _Beginning(0)  # perhaps ids that begin with such a sign
+    banners = [line.strip() for line in comments if line.strip()]
+    after = first[len(comments)]
+    if banners and banners[0].lower().startswith("%%matrixmarket"):
+        entries = entries_of(banners[0], after, path)
+        return _Beginning(len(comments) + 1, banners, None, entries)
+    if banners and re.match(r"%\s*bip", banners[0].lower()):
+        raise CatalogError(
+            f"{path} is a bipartite network of KONECT ({show(banners[0])}): its two columns number "
+            "two kinds of things, such as users and items, apart; make pairs of items of it first"
+        )
+    if excel := _EXCEL.match(after):
+        known = excel[1] if excel[1] in SEPARATORS else None
+        return _Beginning(len(comments) + 1, banners, known)
+    behind = [line.startswith("# ") for line in first[len(comments) :]]
+    if banners and banners[0].startswith("# ") and sum(behind) > len(behind) // 20:
+        raise CatalogError(
+            f"{path}: lines with # stand between the data, as {show(banners[0])}, which may be LGL "
+            "of igraph: write pairs with write_edgelist, or say comment=# if they are comments"
+        )
+    return _Beginning(len(comments), banners)
+
+
+def _refuse_breaks(sample: Sequence[str], path: str) -> None:
+    """Refuse cells in quotes that go on in the next line."""
+    opens = [line for line in sample if line.count('"') % 2 and _OPEN.search(line)]
+    if len(opens) > _MANY_OPEN * len(sample):
+        raise CatalogError(
+            f"{path}: a cell in quotes goes on in the next line, the first in {show(opens[0])}: "
+            "write the table without line breaks in cells"
+        )
 
 
 def _separator(sample: Sequence[str]) -> str:
@@ -181,7 +303,7 @@ def _separator(sample: Sequence[str]) -> str:
 
 def _commas_are_decimal(sample: Sequence[str], separator: str) -> bool:
     with_comma = [c for line in sample for c in _cells(line, separator) if "," in c]
-    return bool(with_comma) and all(has_decimal_comma(c) for c in with_comma)
+    return bool(with_comma) and all(has_comma(c) for c in with_comma)
 
 
 def _cells(line: str, separator: str) -> list[str]:

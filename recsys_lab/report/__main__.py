@@ -13,6 +13,7 @@ from recsys_lab.report.pictures import draw_pictures
 from recsys_lab.report.tables import to_csv
 from recsys_lab.results.files import write_text
 from recsys_lab.results.run_folder import CONFIG, find_run_folders, read_run
+from recsys_lab.results.write_errors import explain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not found:
         return _refuse(f"no run folders (with {CONFIG}) in {where}")
     comparison = compare([read_run(folder) for folder in found])
-    page = write_comparison(comparison, options.out or options.folders[0] / "comparison")
+    out = options.out or options.folders[0] / "comparison"
+    try:
+        page = write_comparison(comparison, out)
+    except OSError as error:
+        return _refuse(explain(error, {out: "--out"}))
     finished = sum(len(e.runs) for table in comparison.tables for e in table.experiments)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(f"{finished} of {len(found)} runs in {_tables(len(comparison.tables))}")

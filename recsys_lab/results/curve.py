@@ -12,6 +12,7 @@ from recsys_lab.results.write_errors import writing
 
 Row = dict[str, float | int | None]
 
+_LARGEST = 1e15  # no curve has more
 _MAX_POINTS = 20  # in an epoch: more cost more than they show
 
 _TRAINING = (
@@ -76,18 +77,32 @@ def read_curve(folder: Path) -> list[Row]:
     """The rows of a run folder's `curve.csv`, None where a value was not measured; none without it.
 
     A run that is killed while it writes may leave a last line cut short; that line is left out.
+
+    Raises:
+        ValueError: the file is damaged.
     """
     path = folder / "curve.csv"
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if rows and None in rows[-1].values():
-        rows.pop()
-    return [{name: _number(text) for name, text in row.items()} for row in rows]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        if rows and None in rows[-1].values():
+            rows.pop()
+        numbers = [{name: _number(text) for name, text in row.items()} for row in rows]
+    except (csv.Error, ValueError) as error:
+        raise ValueError(f"{path.name} is damaged: {error}") from error
+    if wrong := [row for row in numbers if not isinstance(row.get("step"), int)]:
+        raise ValueError(f"{path.name} is damaged: {len(wrong):,} of its rows name no step")
+    return numbers
 
 
-def _number(text: str) -> float | int | None:
+def _number(text: object) -> float | int | None:
     if not text:
         return None
-    return int(text) if text.isdecimal() else float(text)
+    if not isinstance(text, str):
+        raise ValueError("a row is shorter or longer than the first line")
+    value = int(text) if text.isascii() and text.isdecimal() else float(text)
+    if not abs(value) <= _LARGEST:
+        raise ValueError(f"{text[:40]} is no number of a curve")
+    return value

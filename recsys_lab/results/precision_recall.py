@@ -13,6 +13,7 @@ Curve = tuple[np.ndarray, np.ndarray, np.ndarray]  # thresholds, precision, reca
 FILE_NAME = "precision_recall.csv"
 MAX_THRESHOLDS = 500
 _JUMPS = 25
+_LARGEST = 1e30  # a score of 32 bits may be larger than any drawing
 
 
 def thin_curve(thresholds: np.ndarray, precision: np.ndarray, recall: np.ndarray) -> Curve:
@@ -56,7 +57,10 @@ def read_precision_recall(folder: Path) -> dict[str, Curve]:
     try:
         rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
         for part, points in groupby(rows, lambda row: row[0]):
-            thresholds, precision, recall = np.array([point[1:] for point in points], float).T
+            values = np.array([point[1:] for point in points], float)
+            if not (np.isfinite(values).all() and (np.abs(values) <= _LARGEST).all()):
+                raise ValueError(f"a value of {part} is no number of a curve")
+            thresholds, precision, recall = values.T
             curves[part] = thresholds, precision, recall
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error

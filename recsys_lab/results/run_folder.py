@@ -1,20 +1,24 @@
 """Run folders read back: configuration, metrics and curves, or the problem with the run."""
 
-import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.results.curve import Row, read_curve
 from recsys_lab.results.precision_recall import Curve, read_precision_recall
+from recsys_lab.results.run_metrics import FILE_NAME as METRICS
+from recsys_lab.results.run_metrics import read_metrics
+from recsys_lab.results.write_errors import explain
 
 CONFIG = Path(".hydra", "config.yaml")
-_UNREADABLE = (OSError, ValueError, OmegaConfBaseException, yaml.YAMLError)
+_LOGGED = re.compile(r"^\S+ (?=[A-Z]+ )")  # the time before the level
+_STOPPED = ("interrupted", "stopped by")  # first words of what a stopped run logs
 
 
 @dataclass(frozen=True)
@@ -68,22 +72,40 @@ def read_run(folder: Path) -> Run:
     choices = _read_choices(folder)
     try:
         config = _read_config(folder)
-        metrics = _read_metrics(folder)
+        if not (folder / METRICS).exists():
+            return Run(folder, config, choices, {}, _problem_of(folder))
+        metrics = read_metrics(folder)
         curves = read_curve(folder), read_precision_recall(folder)
-    except _UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Run(folder, config, choices, {}, reason)
+    except OSError as error:
+        return Run(folder, config, choices, {}, explain(error))
+    except ValueError as error:
+        return Run(folder, config, choices, {}, _first_line(error))
     return Run(folder, config, choices, metrics, "", *curves)
 
 
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        return _plain_config(folder)
+    except OSError:
+        raise
+    except Exception as error:  # of YAML and OmegaConf, which damaged files bring to almost any
+        raise ValueError(f"{CONFIG} is damaged: {_first_line(error)}") from error
+
+
+def _plain_config(folder: Path) -> dict[str, Any]:
     config = OmegaConf.load(folder / CONFIG)
     try:
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException:  # an interpolation that only Hydra resolves
         plain = OmegaConf.to_container(config, resolve=False)
-    if not isinstance(plain, dict):
-        raise ValueError(f"{CONFIG} holds no configuration")
+    if not isinstance(plain, dict) or not plain:
+        raise ValueError("it holds no configuration")
+    if not isinstance(plain.get("seed"), int | None):
+        raise ValueError(f"seed is {str(plain['seed'])[:40]}, not a whole number")
     return {str(key): value for key, value in plain.items()}
 
 
@@ -91,32 +113,36 @@ def _read_choices(folder: Path) -> dict[str, Any]:
     try:
         hydra = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
         choices = OmegaConf.select(hydra, "hydra.runtime.choices")
-    except _UNREADABLE:
+        plain = OmegaConf.to_container(choices) if OmegaConf.is_dict(choices) else {}
+    except Exception:  # as of the configuration; the names of the choices are a help only
         return {}
-    return dict(choices) if OmegaConf.is_dict(choices) else {}
+    return {str(name): value for name, value in plain.items()} if isinstance(plain, dict) else {}
 
 
-def _read_metrics(folder: Path) -> dict[str, Any]:
-    path = folder / "metrics.json"
-    if not path.is_file():
-        raise ValueError(_last_error(folder) or "unfinished: no metrics.json and no error logged")
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"metrics.json is damaged: {error}") from error
-    needed = ("hash/split", "hash/vocabulary")
-    if not isinstance(metrics, dict) or any(name not in metrics for name in needed):
-        raise ValueError("metrics.json does not name its data: the hashes are missing")
-    return metrics
+def _problem_of(folder: Path) -> str:
+    """Why a run has no metrics, by the last line of its log that tells."""
+    for line in reversed(_log_lines(folder)):
+        level, _, message = _LOGGED.sub("", line).partition(" ")
+        message = message.strip()
+        if message.startswith(_STOPPED):
+            return f"interrupted{_remedy(folder)}"
+        if level == "ERROR":
+            return f"failed: {message}"
+    return f"unfinished: no {METRICS} and no error logged{_remedy(folder)}"
 
 
-def _last_error(folder: Path) -> str:
-    """The message of the last ERROR line in the run's log."""
+def _remedy(folder: Path) -> str:
+    if not (folder / "checkpoints" / "last.ckpt").is_file():
+        return ""
+    return f": python train.py resume={folder} goes on"
+
+
+def _log_lines(folder: Path) -> list[str]:
     lines: list[str] = []
     for log in sorted(folder.glob("*.log")):
-        lines += log.read_text(encoding="utf-8", errors="replace").splitlines()
-    errors = [line.partition(" ERROR")[2].strip() for line in lines if " ERROR" in line]
-    return f"failed: {errors[-1]}" if errors else ""
+        with suppress(OSError):
+            lines += log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return lines
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

@@ -21,6 +21,7 @@ _REASONS = {  # error -> why a path is refused, and what to do about it
     errno.EACCES: ("permission is denied", "have its owner permit you to write there"),
     errno.EPERM: ("the operation is not permitted", "have its owner permit you to write there"),
     errno.ENAMETOOLONG: ("its name is too long", "shorten it"),
+    errno.EEXIST: ("a file has this name", "move that file away"),
     errno.EISDIR: ("a folder has this name", "move that folder away"),
     errno.ENOENT: ("its folder is missing", "make it"),
     errno.EIO: ("its disk reports an error", "look after that disk"),
@@ -31,6 +32,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OF_WRITING = (*_NO_ROOM, errno.EROFS)
 _TEXTS = {os.strerror(code).lower(): code for code in _NO_ROOM}
 _IN_TEXT = re.compile(r"\(os error (\d+)\)")  # of libraries in Rust
+_OWN = "recsys_lab_"  # in the names of temporary folders of this project
 _LEFT = 1 << 16  # bytes: a disk with less is full
 
 
@@ -87,7 +89,7 @@ def explain(error: OSError, options: Options | None = None) -> str:
     """
     code, name = error.errno, error.filename
     if name is None and code == errno.ENOSPC:
-        name = _full_folder()
+        name = _full_folder(options or {})
     said = str(error.strerror or error.args).lower()
     reason, remedy = _REASONS.get(code or 0, (said, "choose another path"))
     verb = "write" if isinstance(error, WriteError) or code in _OF_WRITING else "use"
@@ -95,7 +97,7 @@ def explain(error: OSError, options: Options | None = None) -> str:
         return f"cannot {verb} a file: {reason if code != errno.ENOENT else said}; {remedy}"
     path = Path(os.fsdecode(name))
     barrier = _barrier(path)
-    if code in _NO_FOLDER:
+    if code in _NO_FOLDER and not path.name.startswith("."):
         reason, remedy = f"{barrier} is a file, not a folder", "move that file away"
     elif code in (errno.EACCES, errno.EPERM) and barrier != path:
         reason += f" in {barrier}"
@@ -108,7 +110,8 @@ def _option(path: Path, options: Options) -> str:
     for folder, option in options.items():
         if place.is_relative_to(os.path.abspath(folder)):
             return f"choose another place with {option}"
-    if place.is_relative_to(os.path.abspath(_temporary())):
+    spare = Path(os.path.abspath(_temporary()))
+    if place == spare or any(place.is_relative_to(spare / x) for x in place.parts if _OWN in x):
         return "name another folder for temporary files by the environment variable TMPDIR"
     return ""
 
@@ -172,9 +175,9 @@ def _place(path: Path, code: int | None) -> Path:
     return path
 
 
-def _full_folder() -> str | None:
+def _full_folder(options: Options) -> str | None:
     """Which of the usual folders is full, where an error does not say."""
-    places = (Path.cwd(), _temporary())
+    places = (*options, Path.cwd(), _temporary())
     return next((str(place) for place in places if _is_full(place)), None)
 
 

@@ -34,14 +34,19 @@ class _UncachedFile:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._pending = 0
+        self.error: BaseException | None = None
 
     def write(self, data: Any) -> int:
         """Write all of a bytes-like object."""
         view = memoryview(data).cast("B")
-        for start in range(0, len(view), _PIECE):
-            self._pending += self._file.write(view[start : start + _PIECE])
-            if self._pending >= _PIECE:
-                self.flush()
+        try:
+            for start in range(0, len(view), _PIECE):
+                self._pending += self._file.write(view[start : start + _PIECE])
+                if self._pending >= _PIECE:
+                    self.flush()
+        except BaseException as error:
+            self.error = error  # torch makes a RuntimeError of it that does not tell its cause
+            raise
         return len(view)
 
     def flush(self) -> None:
@@ -62,18 +67,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            TrainingError: the path cannot be written; its former file stays.
+            WriteError: the path cannot be written; its former file stays.
         """
-        try:
-            with atomic_path(Path(path)) as part, part.open("wb") as file:
-                uncached = _UncachedFile(file)
+        with atomic_path(Path(path)) as part, part.open("wb") as file:
+            uncached = _UncachedFile(file)
+            try:
                 torch.save(checkpoint, uncached)  # type: ignore[arg-type]  # needs no more of it
-                uncached.flush()
-        except (OSError, RuntimeError) as error:
-            raise TrainingError(
-                f"cannot write the checkpoint {path} ({error}): free some space or choose "
-                "another folder with hydra.run.dir="
-            ) from error
+            except RuntimeError as error:
+                raise uncached.error or error from error
+            uncached.flush()
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True

@@ -1,16 +1,21 @@
 """What `python train.py WORDS` does, for every command that trains."""
 
+import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.compute.process import prepare_process
+from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
 from recsys_lab.config.configuration import register_resolvers
-from recsys_lab.config.overrides import explain_overrides
-from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.config.overrides import compose_jobs
+from recsys_lab.results.run_log import explain_folder
 from recsys_lab.run.resuming import with_earlier_words
 
 _PACKAGE = Path(__file__).parents[1]
@@ -20,9 +25,16 @@ CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_di
 @hydra.main(version_base="1.3", config_path=str(CONF.resolve()), config_name="config")
 def _main(cfg: DictConfig) -> float | None:
     """Run the experiment that the configuration describes; returns the monitored metric."""
+    follow()
     from recsys_lab.run.experiment import run  # late, so that a typo is answered at once
 
-    return run(cfg)
+    try:
+        return run(cfg)
+    except SystemExit as stop:
+        if is_worker():  # whose pool would go on to the next job
+            logging.shutdown()
+            os._exit(stop.code if isinstance(stop.code, int) else 1)
+        raise
 
 
 def train(words: Sequence[str]) -> None:
@@ -31,16 +43,23 @@ def train(words: Sequence[str]) -> None:
     Raises:
         SystemExit: it cannot be composed, or the run failed; the message is printed.
     """
+    exit_at_once()
+    lead()
     prepare_process()
     register_resolvers()
     try:
         words = with_earlier_words(words, CONF)
-    except (ConfigurationError, ValueError) as error:
-        sys.exit(str(error))
-    if complaint := explain_overrides(words, CONF):
-        sys.exit(complaint)
-    sys.argv = [sys.argv[0], *words]  # where Hydra reads them
-    try:
+        if (jobs := compose_jobs(words, CONF)) is not None:
+            from recsys_lab.run.job_checks import check_jobs  # late, so that a typo is quick
+
+            check_jobs(jobs)
+        sys.argv = [sys.argv[0], *words]  # where Hydra reads them
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
         _main()
-    except KeyboardInterrupt:  # before the experiment has begun
-        sys.exit(130)
+    except CompactHydraException as error:  # printed as Hydra does
+        cause = error.__cause__
+        sys.exit(f"{error}\n{cause}" if isinstance(cause, OmegaConfBaseException) else str(error))
+    except ValueError as error:
+        sys.exit(str(error))
+    except OSError as error:  # of the run folder and of the files that Hydra writes there
+        sys.exit(explain_folder(error))

@@ -1,6 +1,5 @@
 """Embeddings for the folder of a run that has none: of an earlier version, or switched off."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from omegaconf import OmegaConf
 
 from recsys_lab.catalog.prepared import prepare
 from recsys_lab.config.configuration import check_configuration, register_resolvers
+from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_folder import CONFIG, read_run
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.experiment import assemble
@@ -51,9 +51,7 @@ def embed(folder: str | Path) -> Path:
         raise VectorsError(f"{folder} is not the folder of a finished run: {run.problem}")
     experiment = assemble(stored_configuration(folder))
     prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    checkpoint = best_of(folder)
-    return load(prepared, experiment, folder, checkpoint).save_embeddings(metrics)
+    return load(prepared, experiment, folder, best_of(folder)).save_embeddings(run.metrics)
 
 
 def stored_configuration(folder: Path) -> dict[str, Any]:
@@ -63,7 +61,10 @@ def stored_configuration(folder: Path) -> dict[str, Any]:
         ConfigurationError: it cannot be used.
     """
     register_resolvers()
-    stored = OmegaConf.merge(_SINCE, OmegaConf.load(folder / CONFIG))
+    run = read_run(folder)
+    if not run.config:
+        raise ConfigurationError(f"{folder}: {run.problem}")
+    stored = OmegaConf.merge(_SINCE, run.config)
     for section in ("catalog", "data.source"):  # options that came later, with their defaults
         node = OmegaConf.select(stored, section)
         for path in sorted(CONF.joinpath(*section.split(".")).glob("*.yaml")):

@@ -1,13 +1,10 @@
 """From the configuration to the parts of an experiment, and the run of the command line."""
 
 import logging
-import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -16,22 +13,24 @@ from pytorch_lightning import LightningDataModule, Trainer
 
 from recsys_lab.catalog.prepared import prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
+from recsys_lab.compute.signals import Interrupted, interruptible
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.config.configuration import check_configuration, register_resolvers, section_of
-from recsys_lab.config.overrides import explain_overrides
+from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
-from recsys_lab.readers.vector_files import find_vectors
 from recsys_lab.report.summary import print_summary
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_folder import CONFIG
 from recsys_lab.results.run_lock import alone_in
+from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_checkpoint
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import Experiment, call_with, check_data, fit, load
+from recsys_lab.run.input_files import check_files
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, store_configuration
 
@@ -52,45 +51,61 @@ def run(cfg: DictConfig) -> float | None:
         SystemExit: a single run failed by such an error.
         ConfigurationError: a job of a sweep did; the jobs after it still run.
     """
-    for library in ("pytorch_lightning", "gensim"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, _terminate)
+    quieten_libraries()
     KERNEL_CACHE.clear_others()
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        with alone_in(folder):
+        with interruptible(), alone_in(folder):
             clear_left(folder)
             return _run(cfg, folder)
-    except (ConfigurationError, TrainingError, MisconfigurationException, ValueError) as error:
-        log.error("%s", error)
+    except (
+        ConfigurationError,
+        TrainingError,
+        MisconfigurationException,
+        ValueError,
+        OSError,
+    ) as error:
+        message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
+        log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise ConfigurationError(str(error)) from error
+            raise ConfigurationError(message) from error
         raise SystemExit(1) from error
-    except KeyboardInterrupt:
-        begun = any(folder.glob(CHECKPOINTS))
-        log.error("interrupted%s", f"; go on with resume={folder}" if begun else "")
-        raise SystemExit(128 + signal.SIGINT) from None
+    except Interrupted as stop:
+        log.error("interrupted by %s%s", stop.name, _how_to_go_on(folder))
+        raise
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
+    """The sentence of an error of the system, with the options that name other places."""
+    key = "hydra.sweep.dir=" if HydraConfig.get().mode == RunMode.MULTIRUN else "hydra.run.dir="
+    message = explain(error, {folder: key, Path(cfg.prepared_dir): "prepared_dir="})
+    if (folder / "metrics.json").is_file():
+        return f"{message}; then python -m recsys_lab embed {folder} completes the run"
+    return message + _how_to_go_on(folder)
+
+
+def _how_to_go_on(folder: Path) -> str:
+    return f"; go on with resume={folder}" if any(folder.glob(CHECKPOINTS)) else ""
+
+
+def quieten_libraries() -> None:
+    """Let the libraries log warnings alone."""
+    for library in ("pytorch_lightning", "gensim"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def _run(cfg: DictConfig, folder: Path) -> float | None:
     if cfg.get(RESUME) and not (folder / CONFIG).exists():
         store_configuration(cfg, folder)
     configuration = check_configuration(cfg)
+    experiment = check_run(configuration)
     train, checkpoint = configuration["train"], _find_checkpoint(configuration, folder)
-    experiment = assemble(configuration)
     choose_threads(experiment.num_threads)  # of reading, too
     stored = None if checkpoint is None else load_checkpoint(checkpoint, mmap=True)
-    if train:
-        with named(_arguments(configuration, *_USED_IN_FIT, "schedule", "trainer")):
-            rehearse(experiment, configuration)
-        if checkpoint is not None and stored is not None:
-            changes = configuration["resume_with_changes"]
-            check_resumable(stored, checkpoint, {} if changes else configuration)
+    if train and checkpoint is not None and stored is not None:
+        changes = configuration["resume_with_changes"]
+        check_resumable(stored, checkpoint, {} if changes else configuration)
     with named(_arguments(configuration, "catalog", "split")):
         prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     if stored is not None:
@@ -103,38 +118,54 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
             fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=True)
         else:
             fitted = load(prepared, experiment, folder, checkpoint)
-        metrics = fitted.test()
-    print_summary(metrics)
+        metrics = fitted.measure()
+    try:
+        fitted.save(metrics)
+    finally:
+        print_summary(metrics)  # also where nothing can be written any more
     log.info("run folder: %s", folder)
     if experiment.embeddings:
         log.info("similar items: python -m recsys_lab similar %s ITEM", folder)
     return fitted.best
 
 
-def _find_checkpoint(configuration: Mapping[str, Any], folder: Path) -> Path | None:
-    """The checkpoint that the run starts from; None begins anew.
+def check_run(configuration: Mapping[str, Any]) -> Experiment:
+    """The parts of a run, checked as far as that is possible without its data.
 
     Raises:
-        ConfigurationError: it is not there, or options contradict each other.
+        ConfigurationError: naming the key.
     """
     resume, path = configuration[RESUME], configuration["ckpt_path"]
     if resume and (path or not configuration["train"]):
         other = f"ckpt_path={path}" if path else "train=false"
         raise ConfigurationError(f"resume={resume} cannot be combined with {other}: leave one out")
-    if resume not in (None, AUTO) and not Path(resume).resolve() == folder.resolve():
-        raise ConfigurationError(f"resume={resume} belongs to the command line, not to a file")
-    if resume:
-        found = newest_checkpoint(folder)
-        if found is None and resume == AUTO:
-            log.info("resume=auto: no checkpoint to go on from, so the run begins in %s", folder)
-        elif found is None:
-            raise ConfigurationError(f"{folder} holds no sound checkpoint: train again")
-        return found
     if not (configuration["train"] or path or configuration["vectors"]):
         raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
-    if path and not Path(path).is_file():
-        raise ConfigurationError(f"ckpt_path: there is no file {path}")
-    return Path(path) if path else None
+    check_files(configuration)
+    experiment = assemble(configuration)
+    if configuration["train"]:
+        with named(_arguments(configuration, *_USED_IN_FIT, "schedule", "trainer")):
+            rehearse(experiment, configuration)
+    return experiment
+
+
+def _find_checkpoint(configuration: Mapping[str, Any], folder: Path) -> Path | None:
+    """The checkpoint that the run starts from; None begins anew.
+
+    Raises:
+        ConfigurationError: it is not there.
+    """
+    resume, path = configuration[RESUME], configuration["ckpt_path"]
+    if not resume:
+        return Path(path) if path else None
+    if resume != AUTO and not Path(resume).resolve() == folder.resolve():
+        raise ConfigurationError(f"resume={resume} belongs to the command line, not to a file")
+    found = newest_checkpoint(folder)
+    if found is None and resume == AUTO:
+        log.info("resume=auto: no checkpoint to go on from, so the run begins in %s", folder)
+    elif found is None:
+        raise ConfigurationError(f"{folder} holds no sound checkpoint: train again")
+    return found
 
 
 def configure(*overrides: str) -> Experiment:
@@ -149,10 +180,11 @@ def configure(*overrides: str) -> Experiment:
         ConfigurationError: in one sentence, with the valid keys or choices.
     """
     register_resolvers()
-    if complaint := explain_overrides(overrides, CONF):
-        raise ConfigurationError(complaint)
-    with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
-        configuration = check_configuration(compose("config", overrides=list(overrides)))
+    jobs = compose_jobs(overrides, CONF)
+    if jobs is None or len(jobs) != 1:
+        raise ConfigurationError("configure takes the overrides of one run, without options")
+    [(_, cfg)] = jobs
+    configuration = check_configuration(cfg)
     if configuration["ckpt_path"] or configuration[RESUME] or not configuration["train"]:
         raise ConfigurationError("ckpt_path, resume and train belong to train.py: call fit or load")
     return assemble(configuration)
@@ -164,8 +196,6 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
     Raises:
         ConfigurationError: an argument cannot be used.
     """
-    if configuration["vectors"] and find_vectors(configuration["vectors"]) is None:
-        raise ConfigurationError(f"vectors: there is no file {configuration['vectors']}")
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):

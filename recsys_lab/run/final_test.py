@@ -24,6 +24,7 @@ from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.figures.one_run import draw_precision_recall
 from recsys_lab.results.metric_names import COMPARED_METRICS, MAIN_METRICS
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
+from recsys_lab.results.write_errors import may_fail
 from recsys_lab.run.run_data import RunData
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ class FinalTest:
             )
         if self.replicates:
             metrics |= intervals(judged, metrics, self.replicates, seed)
-        save_precision_recall(judged["test"], folder)
+        with may_fail("the curve of precision and recall"):
+            save_precision_recall(judged["test"], folder)
         return metrics
 
     def _warn_of_few_candidates(self, chance: Metrics) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import nn
 
@@ -27,7 +26,9 @@ from recsys_lab.results.curve import Row
 from recsys_lab.results.files import write_text
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_lock import alone_in
+from recsys_lab.results.write_errors import WriteError, may_fail
 from recsys_lab.run.best_checkpoint import BestCheckpoint
+from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
     check_resumable,
@@ -147,24 +148,49 @@ class Fitted:
         return self.scorer.score_pairs(self._items(heads), self._items(tails))
 
     def test(self) -> Metrics:
-        """Test the model and the baselines.
+        """Test the model and the baselines, and save what was found: `measure` and `save`."""
+        metrics = self.measure()
+        self.save(metrics)
+        return metrics
 
-        Writes `metrics.json` and, unless they are switched off, the folder `embeddings/` and the
-        files of TensorBoard's projector.
-        """
-        metrics = self.measured | self.experiment.evaluation(
+    def measure(self) -> Metrics:
+        """Test the model and the baselines; precision and recall go into the run folder."""
+        return self.measured | self.experiment.evaluation(
             self.scorer, self.data, self.folder, self.experiment.split.seed
         )
+
+    def save(self, metrics: Metrics) -> None:
+        """Write `metrics.json` and, unless they are switched off, `embeddings/` and the projector.
+
+        Raises:
+            WriteError: one of them cannot be written; the others are.
+        """
         text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
-        write_text(self.folder / "metrics.json", text)
+        failed = []
+        try:
+            write_text(self.folder / "metrics.json", text)
+        except WriteError as error:
+            failed.append(error)
+        try:
+            self._save_vectors(metrics)
+        except WriteError as error:
+            failed.append(error)
+        for other in failed[1:]:
+            log.error("%s", other)
+        if failed:
+            raise failed[0]
+
+    def _save_vectors(self, metrics: Metrics) -> None:
+        """Write the folder `embeddings/` and the projector, unless they are switched off."""
         embeddings, projector = self.experiment.embeddings, self.experiment.projector
-        if embeddings or projector:
-            content = self._embeddings(metrics)
-            if embeddings:
-                write_embeddings(self.folder / EMBEDDINGS, content)
-            if projector:
+        if not (embeddings or projector):
+            return
+        content = self._embeddings(metrics)
+        if projector:
+            with may_fail("TensorBoard's projector"):
                 write_projector(self.folder, content, projector, self.experiment.split.seed)
-        return metrics
+        if embeddings:
+            write_embeddings(self.folder / EMBEDDINGS, content)
 
     def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
         """Write the folder `embeddings/`, which `Embeddings.load` reads; returns its path.
@@ -370,9 +396,7 @@ def _train(
     best = experiment.checkpoint(
         folder=folder / "checkpoints", monitor=experiment.monitor, resumed=resume
     )
-    logger = TensorBoardLogger(  # what was logged in the folder before gives way to the curve
-        folder, name="", version="", default_hp_metric=False, purge_step=0
-    )
+    logger = BoardLogger(folder)
     callbacks: list[Callback] = [StepLimit(), curve, best, StopOnSignal(best.last)]
     if experiment.progress_bar:
         callbacks.append(TrainingBar(curve))
@@ -384,10 +408,7 @@ def _train(
         enable_model_summary=False,
         enable_progress_bar=experiment.progress_bar,
     )
-    try:
-        trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
-    finally:
-        logger.experiment.close()
+    trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
     if not curve.has_trained and resume is not None:
         log.info("nothing is left to train: more epochs need a larger trainer.max_epochs=")
     if best.best_model_path:

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
-from torch.utils.tensorboard import SummaryWriter
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, NumScores
@@ -24,6 +22,8 @@ from recsys_lab.figures.one_run import draw_learning_curve, draw_precision_recal
 from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.results.curve import CurveFile, Row, points_every
 from recsys_lab.results.metric_names import MAIN_METRICS
+from recsys_lab.results.write_errors import WriteError, may_fail
+from recsys_lab.run.boards import BoardLogger
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,7 @@ class LearningCurve(Callback):
         self._at_row = (0, 0.0)  # items and training seconds at the last row
         self._losses: list[torch.Tensor] = []
         self._clock = 0.0
+        self._unwritten: WriteError | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to continue the curve."""
@@ -145,9 +146,15 @@ class LearningCurve(Callback):
         """Count the batch; every few batches, add a point."""
         self.items_trained += batch.num_trained
         self._losses.append(outputs["mean_loss"])
-        every = points_every(self._every, int(trainer.num_training_batches))
-        if (batch_idx + 1) % every == 0:
+        num_batches = int(trainer.num_training_batches)
+        if (batch_idx + 1) % points_every(self._every, num_batches) == 0:
             self._add_point(trainer, pl_module)
+        if self._unwritten is not None and not trainer.should_stop and batch_idx + 1 < num_batches:
+            try:
+                trainer.save_checkpoint(self._folder / "checkpoints" / "last.ckpt")
+            except WriteError as error:
+                log.error("%s", error)
+            raise self._unwritten
 
     def on_train_epoch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask
@@ -158,23 +165,42 @@ class LearningCurve(Callback):
         began = time.perf_counter()
         ranking = self._rank(pl_module)
         self.rows[-1].update(ranking)
-        self._file.rewrite()
+        try:
+            self._file.rewrite()
+            self._unwritten = None
+        except WriteError as error:
+            self._unwritten = error
         for name, value in self.rows[-1].items():
             if name.startswith("val/") and value is not None:
                 pl_module.log(name, float(value), logger=False)  # for checkpoints to monitor
         self._log(trainer, {"step": trainer.global_step} | ranking)
         self._own_seconds += time.perf_counter() - began
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop if the file lacks rows of the last epoch, whose checkpoints are written.
+
+        Raises:
+            WriteError: it cannot be written.
+        """
+        if self._unwritten is not None:
+            raise self._unwritten
+
     def on_fit_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask
     ) -> None:
-        """Stop the clock, draw the figures, and warn if the curve took much of the time."""
+        """Stop the clock, draw the figures, and warn if the curve took much of the time.
+
+        Raises:
+            WriteError: the last row could not be written.
+        """
         self.fit_seconds, self._clock = self._seconds(), 0.0
         path, step = self._folder / "figures" / "learning_curve.png", trainer.global_step
-        pixels = draw_learning_curve(self.rows, path)
-        for board in _boards(trainer):
-            board.add_image("figures/learning_curve", pixels, step, dataformats="HWC")
-        self._log_precision_recall(trainer, pl_module)
+        with may_fail("the figure of the learning curve"):
+            pixels = draw_learning_curve(self.rows, path)
+            for board in _boards(trainer):
+                board.add_image("figures/learning_curve", pixels, step)
+        with may_fail("the figure of precision and recall on validation pairs"):
+            self._log_precision_recall(trainer, pl_module)
         share = self._own_seconds / max(self.fit_seconds, 1e-9)
         if share > _MAX_SHARE and self.fit_seconds > _MIN_SECONDS:
             log.warning(
@@ -183,6 +209,8 @@ class LearningCurve(Callback):
                 100 * share,
                 self._every,
             )
+        if self._unwritten is not None:
+            raise self._unwritten
 
     # -- points --------------------------------------------------------------------------------
 
@@ -206,7 +234,10 @@ class LearningCurve(Callback):
         for name, value in evaluate_auc(scorer, self._sample).items():
             if f"val/{name}" in self.columns:
                 row[f"val/{name}"] = value
-        self._file.append(row)
+        try:
+            self._file.append(row)
+        except WriteError as error:
+            self._unwritten = error
         self._log(trainer, row)
         self._own_seconds += time.perf_counter() - began
 
@@ -243,7 +274,7 @@ class LearningCurve(Callback):
         for board in _boards(trainer):
             step = trainer.global_step
             board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
-            board.add_image("figures/precision_recall", pixels, step, dataformats="HWC")
+            board.add_image("figures/precision_recall", pixels, step)
 
     def _log(self, trainer: Trainer, row: Row) -> None:
         metrics = {name: value for name, value in row.items() if "/" in name and value is not None}
@@ -251,6 +282,6 @@ class LearningCurve(Callback):
             logger.log_metrics(metrics, step=int(row["step"] or 0))
 
 
-def _boards(trainer: Trainer) -> list[SummaryWriter]:
+def _boards(trainer: Trainer) -> list[BoardLogger]:
     """The TensorBoard writers; none under `fast_dev_run`."""
-    return [x.experiment for x in trainer.loggers if isinstance(x, TensorBoardLogger)]
+    return [x for x in trainer.loggers if isinstance(x, BoardLogger)]

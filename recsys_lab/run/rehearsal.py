@@ -1,9 +1,10 @@
 """The parts of an experiment built once on forty items, so that a mistake shows before any reading.
 
-Ranges are checked where the values are used; on a large catalogue that is after minutes.
+On a large catalogue it would show after minutes.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from recsys_lab.catalog.split import HeldOut, Split
 from recsys_lab.config.configuration import section_of
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.optimizers import build_optimizers
+from recsys_lab.models.schedules import Plan, check_plan
+from recsys_lab.models.updates import FLOAT32, check_precision
 from recsys_lab.readers.items import complete_items
 from recsys_lab.run.fitting import Experiment, build_data, check_monitor
 from recsys_lab.run.run_data import RunData
@@ -25,40 +28,77 @@ _ITEMS = 40
 _OWN = "recsys_lab."  # targets that are known to make do with few items
 _FILES = ("sequence_file", "stored_walks")  # sources that look into a file of the real catalogue
 
+Part = Callable[[Experiment, RunData], None]
+
 
 def rehearse(experiment: Experiment, configuration: Mapping[str, Any]) -> None:
     """Build model, optimiser, schedule, data module, curve and trainer on a few items.
 
-    Targets of plugins are left out, as are those that read files of the catalogue.
+    Targets of plugins are left out, as are those that read files of the catalogue. Parts that have
+    passed before, for another job of a sweep, are not built again.
 
     Raises:
         ValueError: a value cannot be used; the message names the argument.
     """
-    targets = {
-        name: str((section_of(configuration, name) or {}).get("_target_", _OWN))
-        for name in ("model", "data", "data.source", "schedule", "curve")
+    data: RunData | None = None
+    for part, sections in _parts(configuration).items():
+        nodes = [section_of(configuration, name) for name in sections]
+        targets = [str(x["_target_"]) for x in nodes if isinstance(x, Mapping) and "_target_" in x]
+        known = all(name.startswith((_OWN, "torch.", "pytorch_lightning.")) for name in targets)
+        key = f"{part.__name__} {json.dumps(nodes)}"
+        if known and key not in _passed:
+            data = data or RunData(_split(experiment), _catalog())
+            part(experiment, data)
+            _passed.add(key)
+
+
+_passed: set[str] = set()
+
+
+def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
+    """What is built, and the sections that it depends on."""
+    parts: dict[Part, tuple[str, ...]] = {
+        _build_curve: ("curve", "checkpoint", "monitor", "split.negatives"),
+        _call_schedule: ("schedule",),
+        _build_trainer: ("trainer", "schedule"),
     }
-    if any(not target.startswith(_OWN) for target in targets.values()):
-        return
-    data = RunData(_split(experiment), _catalog())
+    if configuration["vectors"] is None:
+        parts[_build_model] = (
+            "model", "optimizer", "trainer.accelerator", "trainer.precision",
+        )  # fmt: skip
+    source = section_of(configuration, "data.source") or {}
+    if not str(source.get("_target_")).endswith(_FILES):
+        parts[_build_data] = ("data", "data.source")
+    return parts
+
+
+def _build_curve(experiment: Experiment, data: RunData) -> None:
     curve = experiment.curve(pairs=data.evaluation_pairs("val"), folder=Path(), seed=0)
     check_monitor(experiment.monitor, curve)
     experiment.checkpoint(folder=Path(), monitor=experiment.monitor)
+
+
+def _call_schedule(experiment: Experiment, data: RunData) -> None:
     for progress in (0.0, 0.5, 1.0):
         experiment.schedule(progress, progress)
+
+
+def _build_trainer(experiment: Experiment, data: RunData) -> None:
     trainer = experiment.trainer(
         callbacks=[], logger=False, plugins=[], default_root_dir=Path(), enable_checkpointing=False
     )
-    if trainer.gradient_clip_val is not None:
-        raise ValueError(
-            f"gradient_clip_val is not supported, got {trainer.gradient_clip_val}: the rows of a "
-            "batch are updated in place; lower lr= instead"
-        )
-    if configuration["vectors"] is None:
-        net = experiment.model(items=_items(data))
-        build_optimizers(experiment.optimizer, net)
-    if not targets["data.source"].endswith(_FILES):
-        build_data(data, experiment)
+    check_plan(Plan(trainer.max_epochs, trainer.max_steps), experiment.schedule)
+
+
+def _build_model(experiment: Experiment, data: RunData) -> None:
+    net = experiment.model(items=_items(data))
+    build_optimizers(experiment.optimizer, net)
+    precision = section_of(experiment.configuration, "trainer.precision")
+    check_precision(net, FLOAT32 if precision in (None, 32) else precision)
+
+
+def _build_data(experiment: Experiment, data: RunData) -> None:
+    build_data(data, experiment)
 
 
 def _catalog() -> ItemCatalog:

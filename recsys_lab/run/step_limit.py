@@ -1,12 +1,15 @@
 """The limit of steps, which may cut an epoch, and going on from an epoch that was cut."""
 
+import logging
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
 
-from recsys_lab.models.schedules import Plan
+from recsys_lab.models.schedules import Plan, check_plan
 from recsys_lab.models.task import EmbeddingTask
+
+log = logging.getLogger(__name__)
 
 
 class StepLimit(Callback):
@@ -22,9 +25,14 @@ class StepLimit(Callback):
     def setup(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask, stage: str
     ) -> None:
-        """Take the limit over, and tell the schedule what is planned."""
+        """Take the limit over, and tell the schedule what is planned.
+
+        Raises:
+            ValueError: that is open, and the schedule needs it.
+        """
         self._max_steps = trainer.max_steps
         pl_module.plan = Plan(trainer.max_epochs, trainer.max_steps)
+        check_plan(pl_module.plan, pl_module.schedule)
         trainer.fit_loop.epoch_loop.max_steps = -1
 
     def on_load_checkpoint(
@@ -46,6 +54,21 @@ class StepLimit(Callback):
     ) -> None:
         """Stop behind the last step."""
         self._stop_at_limit(trainer)
+
+    def on_train_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: EmbeddingTask
+    ) -> None:
+        """Say so if the time was over before the planned steps were taken."""
+        planned = (
+            pl_module.plan.steps(int(trainer.num_training_batches)) if pl_module.plan else None
+        )
+        if trainer.should_stop and trainer.global_step != planned:
+            log.info(
+                "max_time ended training at step %d%s, with a learning rate of %.3g",
+                trainer.global_step,
+                "" if planned is None else f" of {planned}",
+                pl_module.rate,
+            )
 
     def _stop_at_limit(self, trainer: Trainer) -> None:
         if 0 <= self._max_steps <= trainer.global_step:

@@ -20,15 +20,16 @@ from recsys_lab.vectors.store import (
     FOLDER,
     INFO,
     ITEMS,
-    PAIRS,
+    PAIR_SCHEMA,
     TEXT_COLUMNS,
     VALUES,
     VECTOR_COLUMNS,
     WEIGHT_COLUMNS,
     check_columns,
-    check_ids,
+    check_rows,
     read_column,
     read_info,
+    read_pairs,
     reading,
 )
 
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from recsys_lab.vectors.encode import EncodedItem
     from recsys_lab.vectors.known_pairs import KnownPairs
     from recsys_lab.vectors.screen import KeyScreen
-
-_EMPTY_PAIRS = {"head": pl.Int32, "tail": pl.Int32, "weight": pl.Float32, "relations": pl.UInt8}
 
 
 @dataclass(frozen=True)
@@ -70,12 +69,13 @@ class Embeddings:
             folder = next((x for x in (path / FOLDER, path) if (x / ITEMS).is_file()), None)
             if folder is None:
                 raise VectorsError(_absent(path))
-            return cls(folder / ITEMS, read_info(folder))
-        if not path.is_file():
+            found = cls(folder / ITEMS, read_info(folder))
+        elif not path.is_file():
             raise VectorsError(f"there is no run folder and no file {path}")
-        described = path.name == ITEMS and (path.parent / INFO).is_file()
-        found = cls(path, read_info(path.parent) if described else {})
-        check_columns(path, found._columns)
+        else:
+            described = path.name == ITEMS and (path.parent / INFO).is_file()
+            found = cls(path, read_info(path.parent) if described else {})
+        check_columns(found.path, found._columns, found.info)
         return found
 
     def __len__(self) -> int:
@@ -100,8 +100,7 @@ class Embeddings:
         for name in ("seen", "scored"):
             if name not in items.columns:
                 items = items.with_columns(pl.lit(True).alias(name))
-        if not self.info:
-            check_ids(self.path, items["item"])
+        check_rows(self.path, items, self.info)
         return items
 
     @property
@@ -186,9 +185,8 @@ class Embeddings:
     def pairs(self) -> pl.DataFrame:
         """The training pairs: head, tail (row numbers), weight, relations; may be empty."""
         if not self.info:
-            return pl.DataFrame({}, _EMPTY_PAIRS)
-        with reading(self.folder / PAIRS):
-            return pl.read_parquet(self.folder / PAIRS)
+            return pl.DataFrame({}, PAIR_SCHEMA)
+        return read_pairs(self.folder, len(self))
 
     def relations(self, row: int, others: np.ndarray) -> list[list[str] | None]:
         """How other items (n,) are related to an item in training.

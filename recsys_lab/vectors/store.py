@@ -21,6 +21,7 @@ from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.results.files import atomic_folder
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.score_form import ScoreTables, fold, folded_dimension
+from recsys_lab.vectors.stored_info import find_fault
 
 FOLDER = "embeddings"
 FORMAT = 1  # raise it when the files change so that earlier code cannot read them
@@ -30,6 +31,8 @@ VECTOR_COLUMNS = ("vector", "query", "key")
 WEIGHT_COLUMNS = ("center_weights", "context_weights")
 ADDED_COLUMN = "added"  # what the vector of an added item is made from; null for items of the run
 
+PAIR_SCHEMA = {"head": pl.Int32, "tail": pl.Int32, "weight": pl.Float32, "relations": pl.UInt8}
+_KINDS: dict[str, pl.DataType] = {"seen": pl.Boolean(), "scored": pl.Boolean()}
 _ROWS = 8192  # of a row group: one row is read without the others
 _PARQUET: dict[str, Any] = {
     "compression": "zstd",
@@ -106,14 +109,33 @@ def read_info(folder: Path) -> dict[str, Any]:
     path = folder / INFO
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise VectorsError(f"cannot read {path} ({error}): write the embeddings again") from error
     if not isinstance(info, dict) or info.get("format") != FORMAT:
         found = info.get("format") if isinstance(info, dict) else None
         raise VectorsError(
             f"{path} has format {found}, this version reads {FORMAT}: use the version that wrote it"
         )
+    if fault := find_fault(info):
+        raise VectorsError(f"{path} is damaged ({fault}): write the embeddings again")
     return info
+
+
+def read_pairs(folder: Path, num_items: int) -> pl.DataFrame:
+    """The training pairs that are kept beside the items.
+
+    Raises:
+        VectorsError: the file is damaged.
+    """
+    path = folder / PAIRS
+    with reading(path):
+        pairs = pl.read_parquet(path)
+    if dict(pairs.schema) != PAIR_SCHEMA:
+        raise VectorsError(f"{path} has other columns than pairs of items: write it again")
+    is_there = pl.all_horizontal(pl.col("head", "tail").is_between(0, num_items, closed="left"))
+    if pairs.select(~is_there.fill_null(False).all()).item() or any(pairs.null_count().row(0)):
+        raise VectorsError(f"{path} is damaged: it names items that are not there; write it again")
+    return pairs
 
 
 def as_column(name: str, vectors: np.ndarray) -> pl.Series:
@@ -127,19 +149,15 @@ def reading(path: Path) -> Iterator[None]:
     """Reads of a Parquet file; one that is absent or damaged is a `VectorsError`."""
     try:
         yield
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = str(error).partition("\n")[0]
         raise VectorsError(
             f"{path} is not a Parquet file that can be read ({reason}): write it again"
         ) from error
 
 
-def check_ids(path: Path, ids: pl.Series) -> None:
-    """Refuse a file from elsewhere in which a row has no id, or that of another row.
-
-    Raises:
-        VectorsError: naming how many there are.
-    """
+def _check_ids(path: Path, ids: pl.Series) -> None:
+    """Refuse a file from elsewhere in which a row has no id, or that of another row."""
     if ids.null_count():
         raise VectorsError(f"{path}: {ids.null_count():,} rows have no id in column item")
     if repeated := int(ids.is_duplicated().sum()):
@@ -150,20 +168,75 @@ def check_ids(path: Path, ids: pl.Series) -> None:
         )
 
 
-def check_columns(path: Path, columns: Mapping[str, pl.DataType]) -> None:
-    """Refuse a file from elsewhere that lacks a column, or has one of another type."""
+def check_columns(path: Path, columns: Mapping[str, pl.DataType], info: Mapping[str, Any]) -> None:
+    """Refuse a table of items that lacks a column, or has one of another type.
+
+    Args:
+        path: of the table.
+        columns: of the table.
+        info: contents of `embeddings.json`; empty for a file from elsewhere.
+
+    Raises:
+        VectorsError: naming the column.
+    """
     if "item" not in columns or not {"vector", "query"} & set(columns):
         raise VectorsError(f"{path} needs the columns item and vector, it has {', '.join(columns)}")
     for name, kind in columns.items():
         if not _is_usable(name, kind):
-            wanted = ITEM_SCHEMA.get(name, "Array(Float32)")
+            wanted = {"num_pairs": pl.Int32, **ITEM_SCHEMA}.get(name, "Array(Float32)")
             raise VectorsError(f"{path}: the column {name} is {kind}, not {wanted}: convert it")
+    if info:
+        _check_described(path, columns, info)
+
+
+def _check_described(
+    path: Path, columns: Mapping[str, pl.DataType], info: Mapping[str, Any]
+) -> None:
+    """Refuse a table of items that is not what `embeddings.json` says."""
+    dimension, is_biased = info["dimension"], info["biased"]
+    long = folded_dimension(dimension, both_ways=info["both_ways"], biased=is_biased)
+    widths = dict(zip(VECTOR_COLUMNS, (dimension, long, long), strict=True))
+    if fields := info.get("fields"):
+        widths |= dict.fromkeys(WEIGHT_COLUMNS, 1 + len(fields))
+    wanted = _KINDS | {name: pl.Array(pl.Float32, width) for name, width in widths.items()}
+    if ADDED_COLUMN in columns:
+        wanted[ADDED_COLUMN] = pl.String()
+    for name, kind in wanted.items():
+        if columns.get(name, kind) != kind:
+            raise VectorsError(
+                f"{path} is damaged: the column {name} is {columns[name]}, not {kind}; write the "
+                "embeddings again"
+            )
+
+
+def check_rows(path: Path, items: pl.DataFrame, info: Mapping[str, Any]) -> None:
+    """Refuse a table of items that lacks rows or values, or, from elsewhere, repeats an id.
+
+    Args:
+        path: of the table.
+        items: its rows, without vectors.
+        info: contents of `embeddings.json`; empty for a file from elsewhere.
+
+    Raises:
+        VectorsError: naming how many there are.
+    """
+    if not info:
+        _check_ids(path, items["item"])
+        return
+    whole = [name for name in ("item", "seen", "scored") if items[name].null_count()]
+    if whole or items.height != info["num_items"]:
+        raise VectorsError(
+            f"{path} is damaged: it has {items.height:,} of {info['num_items']:,} items"
+            f"{f' and gaps in {whole[0]}' if whole else ''}; write the embeddings again"
+        )
 
 
 def _is_usable(name: str, kind: pl.DataType) -> bool:
     """Whether a column has the type that its name promises; others are not read."""
     if name in VECTOR_COLUMNS:
         return isinstance(kind, pl.Array) and kind.inner.is_float()
+    if name == "num_pairs":
+        return kind.is_integer()
     if name not in TEXT_COLUMNS or kind == ITEM_SCHEMA[name]:
         return True
     return (name != "item" and kind == pl.Null) or (name == "price" and kind.is_numeric())

@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from recsys_lab.readers.amazon import AmazonSource
 from recsys_lab.readers.edges import EdgeSource
 from recsys_lab.readers.synthetic import SyntheticSource, write_synthetic
 from recsys_lab.results.write_errors import WriteError
+from tests.forked import CONTEXT
 from tests.readers.edge_cases import edge_source
 from tests.run_cases import ROOT
 
@@ -301,6 +304,17 @@ def test_the_umask_says_who_may_read_what_is_prepared(
         assert {x.stat().st_mode & 0o777 for x in folder.iterdir()} == {mode & 0o666}
 
 
+def _prepare_as_nobody(folder: Path, answer: Connection) -> None:
+    """What `prepare` does for the user nobody, in a process of its own."""
+    with TemporaryDirectory() as own:
+        prepare(PLANTED, OPTIONS, Path(own))  # loads what nobody may not
+    os.setuid(65534)
+    try:
+        answer.send(prepare(PLANTED, OPTIONS, folder).split_hash)
+    except (CatalogError, OSError) as error:
+        answer.send(f"{type(error).__name__}: {error}")
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs two users")
 def test_another_user_reads_what_is_open_and_is_told_what_is_not(tmp_path: Path) -> None:
     prepare(PLANTED, OPTIONS, tmp_path)
@@ -309,20 +323,12 @@ def test_another_user_reads_what_is_open_and_is_told_what_is_not(tmp_path: Path)
             folder.chmod(0o755)
 
     def by_another() -> str:
-        """What `prepare` does for the user nobody, in a process of its own."""
-        reader, writer = os.pipe()
-        if (child := os.fork()) == 0:
-            try:
-                os.setuid(65534)
-                text = prepare(PLANTED, OPTIONS, tmp_path).split_hash
-            except (CatalogError, OSError) as error:
-                text = f"{type(error).__name__}: {error}"
-            os.write(writer, text.encode())
-            os._exit(0)
-        os.close(writer)
-        os.waitpid(child, 0)
-        with os.fdopen(reader) as answer:
-            return answer.read()
+        answer, writer = CONTEXT.Pipe(duplex=False)
+        child = CONTEXT.Process(target=_prepare_as_nobody, args=(tmp_path, writer))
+        child.start()
+        writer.close()
+        child.join(60)
+        return answer.recv()
 
     assert by_another() == prepare(PLANTED, OPTIONS, tmp_path).split_hash
     folder = next(tmp_path.glob("splits/*"))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.run_cases import ROOT
+
 HELPER = """
 from recsys_lab.compute.kernel_cache import jit
 
@@ -51,7 +53,7 @@ def start(package: Path, *arguments: str, **environment: str) -> subprocess.Pope
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *arguments],
         cwd=package.parent,
-        env=clean | {"PYTHONPATH": str(package.parent)} | environment,
+        env=clean | {"PYTHONPATH": f"{package.parent}{os.pathsep}{ROOT}"} | environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -109,3 +111,35 @@ def test_importing_the_package_does_nothing(tmp_path: Path) -> None:
         [sys.executable, "-B", "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "True ['recsys_lab']\n"
+
+
+def test_kernels_run_where_nothing_can_be_kept(package: Path) -> None:
+    """A file stands where the folder should be; then the files of a cache are damaged."""
+    home = package.parent / "cache"
+    home.write_text("")
+    assert start(package, NUMBA_CACHE_DIR=str(home)).communicate()[0] == "1 0\n"
+    home.unlink()
+    for _ in range(2):
+        kept = start(package, NUMBA_CACHE_DIR=str(home)).communicate()[0]
+    assert kept == "1 1\n"
+    for path in home.rglob("*.nb?"):
+        path.write_bytes(path.read_bytes()[:-40])
+    assert start(package, NUMBA_CACHE_DIR=str(home)).communicate()[0] == "1 0\n"
+
+
+def test_a_full_disk_stops_no_kernel(package: Path) -> None:
+    """No file may grow beyond 1 kB, as on a full disk."""
+    limited = PROGRAM.replace(
+        "import sys\n",
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n",
+        1,
+    )
+    path = f"{package.parent}{os.pathsep}{ROOT}"
+    environment = os.environ | {"PYTHONPATH": path, "NUMBA_CACHE_DIR": "cache"}
+    command = [sys.executable, "-B", "-c", limited]
+    done = subprocess.run(
+        command, cwd=package.parent, env=environment, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("1 0\n", "")

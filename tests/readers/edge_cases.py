@@ -15,5 +15,6 @@ def edge_source(
         "comment": None,
         "repeats": "once",
         "undirected": False,
+        "layout": None,
     }
     return EdgeSource(path, val_path, test_path, **(defaults | options))

@@ -9,6 +9,7 @@ from pytorch_lightning import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from recsys_lab.models.task import TrainingError
+from recsys_lab.results.write_errors import WriteError
 from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
@@ -131,7 +132,7 @@ def test_a_failed_write_leaves_what_stood_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(TrainingError, match=r"cannot write the checkpoint .*a\.ckpt .*No space"):
+    with pytest.raises(WriteError, match=r"cannot write .*a\.ckpt: its disk is full; free"):
         AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
     assert load_checkpoint(path)["step"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]

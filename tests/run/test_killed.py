@@ -61,13 +61,15 @@ def began(folder: Path) -> int:
 def test_a_hundred_kills_at_random_moments(tmp_path: Path) -> None:
     """While data are prepared, in training, in the test: killed, gone on, killed again."""
     rng, kills, ended, wanted = random.Random(0), 0, 0, times(100)
-    whole = tmp_path / "whole" / "run"
-    whole.parent.mkdir()
-    process = start(whole)
-    wait_for_work(process, whole, 0)
-    clock = time.perf_counter()
-    assert process.wait(600) == 0
-    length = time.perf_counter() - clock
+    whole, again = (tmp_path / name / "run" for name in ("whole", "again"))
+    for folder in (whole, again):  # the first one may compile, and takes longer
+        folder.parent.mkdir()
+        process = start(folder)
+        wait_for_work(process, folder, 0)
+        clock = time.perf_counter()
+        assert process.wait(600) == 0
+        length = time.perf_counter() - clock
+    same(again, whole)
     while kills < wanted:
         folder = tmp_path / f"killed_{ended}" / "run"
         folder.parent.mkdir()

@@ -109,11 +109,12 @@ def test_files_that_are_damaged_or_absent_are_sentences(tmp_path: Path) -> None:
     ):
         Embeddings.load(tmp_path).similar("c")
     (folder / "pairs.parquet").write_bytes(pairs)
+    damaged = Embeddings.load(tmp_path)
     (folder / "items.parquet").write_bytes(
         whole[:4] + bytes(len(whole) // 2) + whole[len(whole) // 2 + 4 :]
     )
-    damaged = Embeddings.load(tmp_path)
     reads: list[Callable[[], object]] = [
+        lambda: Embeddings.load(tmp_path),
         lambda: damaged.items,
         lambda: damaged.keys,
         lambda: damaged.query(0),

@@ -1,0 +1,139 @@
+"""What SIGINT and SIGTERM do to a command: it ends with 128 + the signal's number, and no traceback.
+
+Nothing heavy is imported here, so that it holds while the rest is being imported.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PARENT = "RECSYS_LAB_PARENT"  # process id of the command that a worker of a sweep belongs to
+_POLL, _GRACE = 0.5, 20.0  # seconds
+_SAME = 1.0  # seconds in which two signals count as one: a terminal and a parent may both send it
+
+log = logging.getLogger(__name__)
+
+
+class Interrupted(SystemExit):
+    """A signal ends the process.
+
+    Attributes:
+        name: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.name = signal.Signals(number).name
+
+
+class Receiver:
+    """Tells first and second signals apart.
+
+    Args:
+        first: called with the number of the first signal.
+        second: called with that of one that comes later.
+    """
+
+    def __init__(self, first: Callable[[int], None], second: Callable[[int], None]) -> None:
+        self._first, self._second = first, second
+        self.number: int | None = None
+        self._at = 0.0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if self.number is None:
+            self.number, self._at = number, time.monotonic()
+            self._first(number)
+        elif time.monotonic() - self._at > _SAME:
+            self._second(number)
+
+
+def handle(handler: Any) -> dict[int, Any]:
+    """Give the signals to a handler; returns those before. Other threads than the main have none."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.signal(number, handler) for number in SIGNALS}
+
+
+def give_back(before: dict[int, Any]) -> None:
+    """Undo `handle`."""
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def exit_at_once() -> None:
+    """Let a signal end the process where it stands, as while it imports."""
+    handle(_exit)
+
+
+def _exit(number: int, frame: FrameType | None = None) -> None:
+    with suppress(Exception):  # the signal may have come in the middle of a print
+        logging.raiseExceptions = False
+        log.error("interrupted by %s", signal.Signals(number).name)
+    os._exit(128 + number)
+
+
+_raised: int | None = None
+
+
+def interrupt(number: int) -> None:
+    """Raise `Interrupted` in the main thread, where the process is to end."""
+    global _raised
+    _raised = number
+    raise Interrupted(number)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let a signal raise `Interrupted`, so that half-written files are removed.
+
+    A second one ends the process at once.
+
+    Raises:
+        Interrupted: also where a library has made an error of its own of it, as torch's archives
+            do.
+    """
+    global _raised
+    _raised = None
+    before = handle(Receiver(interrupt, _exit))
+    try:
+        yield
+    except BaseException:
+        if _raised is not None:
+            raise Interrupted(_raised) from None
+        raise
+    finally:
+        give_back(before)
+
+
+def lead() -> None:
+    """Let workers that this process starts end with it."""
+    os.environ[_PARENT] = str(os.getpid())
+
+
+def is_worker() -> bool:
+    """Whether this process runs jobs of a sweep for another one."""
+    return os.environ.get(_PARENT, str(os.getpid())) != str(os.getpid())
+
+
+def follow() -> None:
+    """In a worker, take the signals, and end when the process that it works for has ended."""
+    if not is_worker() or any(one.name == _PARENT for one in threading.enumerate()):
+        return
+    exit_at_once()
+    threading.Thread(target=_end_with_parent, name=_PARENT, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    while str(os.getppid()) == os.environ[_PARENT]:
+        time.sleep(_POLL)
+    os.kill(os.getpid(), signal.SIGTERM)  # a checkpoint is written where there is one to write
+    time.sleep(_GRACE)
+    os._exit(128 + signal.SIGTERM)

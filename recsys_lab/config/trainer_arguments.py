@@ -1,0 +1,103 @@
+"""What of Lightning's trainer cannot be used here, with the reason; and limits that fit together."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from recsys_lab.config.targets import ConfigurationError
+
+_NO_LOOP = "has no effect: the learning curve validates, set curve.every_n_batches or curve."
+_ONE_DEVICE = "has no effect on one device"
+_REFUSED = {
+    "accumulate_grad_batches": "cannot be used: every batch is a step; take larger batches, by "
+    "data.walks_per_batch or data.batch_size",
+    "barebones": "cannot be used: it would leave no curve and no checkpoint",
+    "benchmark": "has no effect: it tunes convolutions",
+    "callbacks": "cannot be set: the run has its own",
+    "check_val_every_n_epoch": f"{_NO_LOOP}ranking_queries",
+    "default_root_dir": "cannot be set: take hydra.run.dir",
+    "detect_anomaly": "cannot be used: kernels and sparse updates are no part of autograd; a loss "
+    "that is not finite stops the run anyway",
+    "deterministic": "cannot be used: num_threads=1 repeats a run to the bit, on a CPU",
+    "enable_autolog_hparams": "has no effect: the configuration is in .hydra/ and in checkpoints",
+    "enable_checkpointing": "cannot be set: the best checkpoint is what is tested",
+    "enable_model_summary": "has no effect",
+    "fast_dev_run": "cannot be used: it would test untrained weights; take trainer=smoke",
+    "gradient_clip_algorithm": "is not supported: gradients are not clipped",
+    "gradient_clip_val": "is not supported: the rows of a batch are updated in place; lower "
+    "optimizer.lr",
+    "inference_mode": f"{_NO_LOOP}max_pairs",
+    "limit_predict_batches": "has no effect: there is no such loop",
+    "limit_test_batches": "has no effect: the test has evaluation.max_scores",
+    "limit_val_batches": f"{_NO_LOOP}max_pairs",
+    "log_every_n_steps": "has no effect: set curve.every_n_batches",
+    "logger": "cannot be set: the run has its own",
+    "model_registry": "has no effect",
+    "num_sanity_val_steps": f"{_NO_LOOP}max_pairs",
+    "overfit_batches": "cannot be used: take trainer.limit_train_batches",
+    "plugins": "cannot be set: the run has its own",
+    "reload_dataloaders_every_n_epochs": "has no effect: every epoch draws its batches anew",
+    "sync_batchnorm": _ONE_DEVICE,
+    "use_distributed_sampler": _ONE_DEVICE,
+    "val_check_interval": f"{_NO_LOOP}ranking_queries",
+}
+_DURATION = (
+    "as DD:HH:MM:SS or by names such as {minutes: 90}, and longer than nothing (days, hours, "
+    "minutes and seconds as whole numbers)"
+)
+_UNITS = ("days", "hours", "minutes", "seconds")
+
+
+def check_trainer(trainer: Mapping[str, Any]) -> None:
+    """Refuse arguments that would change nothing or spoil a run, and limits that are none.
+
+    Raises:
+        ConfigurationError: naming the argument and what to do.
+    """
+    for name in trainer:
+        if name in _REFUSED:
+            raise ConfigurationError(f"trainer.{name} {_REFUSED[name]}")
+    for name in ("devices", "accelerator", "enable_progress_bar"):
+        if name not in trainer:
+            raise ConfigurationError(f"trainer.{name} is needed")
+    for name in ("devices", "num_nodes"):
+        if (count := trainer.get(name, 1)) != 1 or isinstance(count, bool):
+            message = f"trainer.{name} must be 1, got {count}: batches are not shared out yet"
+            raise ConfigurationError(message)
+    _check_limits(trainer)
+
+
+def _check_limits(trainer: Mapping[str, Any]) -> None:
+    duration = trainer.get("max_time")
+    if duration is not None and not _seconds(duration) > 0:
+        raise ConfigurationError(f"trainer.max_time must be given {_DURATION}, got {duration!r}")
+    unlimited = trainer.get("max_epochs") in (None, -1) and trainer.get("max_steps", -1) == -1
+    if unlimited and duration is None:
+        raise ConfigurationError(
+            "training would never end: set trainer.max_epochs, trainer.max_steps or "
+            "trainer.max_time"
+        )
+    for name in ("min_epochs", "min_steps"):
+        if trainer.get(name) is not None and duration is None:
+            raise ConfigurationError(
+                f"trainer.{name} has no effect without trainer.max_time: only that ends a run early"
+            )
+
+
+def _seconds(duration: Any) -> float:
+    """Seconds of a duration as Lightning takes it; 0 for anything else."""
+    if isinstance(duration, str):
+        parts = duration.split(":")
+        if len(parts) != len(_UNITS) or not all(x.isascii() and x.isdigit() for x in parts):
+            return 0.0
+        if any(len(part) != 2 for part in parts[1:]):
+            return 0.0
+        duration = dict(zip(_UNITS, map(int, parts), strict=True))
+    if not isinstance(duration, Mapping) or not set(duration) <= set(_UNITS):
+        return 0.0
+    if any(not isinstance(x, int) or isinstance(x, bool) or x < 0 for x in duration.values()):
+        return 0.0
+    try:
+        return timedelta(**duration).total_seconds()
+    except OverflowError:
+        return 0.0

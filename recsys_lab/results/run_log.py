@@ -1,0 +1,68 @@
+"""The log of a run, in its folder."""
+
+import logging
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from recsys_lab.results.write_errors import WriteError, explain, writing
+
+_OF_A_RUN = ("checkpoints", "metrics.json")
+
+
+class RunLog(logging.FileHandler):
+    """Writes `train.log`; where that cannot be written, stderr says so once and the run goes on.
+
+    Attributes:
+        folder: of the newest log, which is that of the newest run.
+    """
+
+    folder: Path | None = None
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename, encoding="utf-8", delay=True)
+        self._is_broken = False
+        RunLog.folder = Path(filename).parent
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, as long as that is possible."""
+        if not self._is_broken:
+            super().emit(record)
+
+    def flush(self) -> None:
+        """Bring what is written to the disk."""
+        if not self._is_broken:
+            super().flush()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say what cannot be written; errors of the record itself are shown as usual."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self._is_broken = True
+        if self.stream is not None:
+            with suppress(OSError):
+                self.stream.close()  # of what is left in its buffer
+            self.stream = None
+        try:
+            with writing(Path(self.baseFilename)):
+                raise error
+        except OSError as explained:
+            with suppress(OSError):
+                sys.stderr.write(f"{explained}; the run goes on without its log\n")
+
+
+def explain_folder(error: OSError) -> str:
+    """An error in making the folder of a run, as one sentence.
+
+    What Hydra has begun to write there is removed, unless the folder holds a run.
+    """
+    folder = RunLog.folder
+    if folder is not None and not any((folder / name).exists() for name in _OF_A_RUN):
+        shutil.rmtree(folder / ".hydra", ignore_errors=True)
+    place = error.filename or (None if folder is None else str(folder))
+    found = WriteError(error.errno, error.strerror, place)
+    options = {} if place is None else {Path(place): "hydra.run.dir= or hydra.sweep.dir="}
+    return explain(found, options)

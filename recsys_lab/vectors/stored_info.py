@@ -1,0 +1,46 @@
+"""What `embeddings.json` holds, with the types of its values."""
+
+from typing import Any
+
+import msgspec
+
+Number = float | int
+
+
+class Parent(msgspec.Struct):
+    """Of embeddings that were added to."""
+
+    folder: str
+    num_items: int
+    metrics: dict[str, Any] = {}
+
+
+class StoredInfo(msgspec.Struct):
+    """The file of a run's embeddings; what it holds beside this is not looked at."""
+
+    format: int
+    num_items: int
+    num_scored: int
+    dimension: int
+    both_ways: bool
+    biased: bool
+    score: str | None = None
+    model: dict[str, Any] = {}
+    relations: list[str] = []
+    facts: dict[str, Any] = {}
+    metrics: dict[str, Number | str | None] = {}
+    parent: Parent | None = None
+    file: str | None = None
+    fields: list[str] = []
+    price_edges: list[Number] = []
+    cold_bias: Number = 0.0
+    added: dict[str, int] = {}
+
+
+def find_fault(info: dict[str, Any]) -> str:
+    """What is wrong with the values, empty if nothing is."""
+    try:
+        msgspec.convert(info, StoredInfo)
+    except msgspec.ValidationError as error:
+        return str(error).replace("`", "").replace(" - at $.", " in ").replace("$.", "")
+    return ""

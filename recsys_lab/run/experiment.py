@@ -32,7 +32,7 @@ from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import Experiment, call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files
 from recsys_lab.run.rehearsal import rehearse
-from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, store_configuration
+from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, how_to_resume, store_configuration
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
 
 
 def _how_to_go_on(folder: Path) -> str:
-    return f"; go on with resume={folder}" if any(folder.glob(CHECKPOINTS)) else ""
+    return f"; go on with {how_to_resume(folder)}" if any(folder.glob(CHECKPOINTS)) else ""
 
 
 def quieten_libraries() -> None:

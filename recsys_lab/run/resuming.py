@@ -6,6 +6,8 @@ defaults have changed since.
 """
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +85,12 @@ def with_earlier_words(words: Sequence[str], conf: Path) -> list[str]:
     rest = [str(o.input_line) for o in typed if o.key_or_group not in (RESUME, EVALUATE)]
     run.change_folder()
     return [*before, *earlier, *rest, *own]
+
+
+def how_to_resume(folder: Path) -> str:
+    """The word of a command line that goes on with a run, quoted for the shell if need be."""
+    is_plain = re.fullmatch(r"[\w./~+-]+", str(folder))
+    return f"{RESUME}={folder}" if is_plain else shlex.quote(f"{RESUME}={quoted(str(folder))}")
 
 
 def find_run(name: str, holding: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from recsys_lab.compute.signals import Receiver, give_back, handle, interrupt
+from recsys_lab.run.resuming import how_to_resume
 from recsys_lab.run.step_limit import ends_epoch
 
 log = logging.getLogger(__name__)
@@ -50,10 +51,10 @@ class StopOnSignal(Callback):
     def _leave(self, trainer: Trainer) -> None:
         assert self._signals.number is not None  # noqa: S101 - narrows the type
         log.warning(
-            "interrupted by %s at step %d; go on with resume=%s",
+            "interrupted by %s at step %d; go on with %s",
             signal.Signals(self._signals.number).name,
             trainer.global_step,
-            self._path.parents[1],
+            how_to_resume(self._path.parents[1]),
         )
         raise SystemExit(128 + self._signals.number)
 

@@ -1,6 +1,7 @@
 """The words that `resume=` and `evaluate=` stand for."""
 
 import os
+import shlex
 import shutil
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from recsys_lab.config.overrides import as_value, compose_words, quoted
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.run.command_line import CONF
-from recsys_lab.run.resuming import with_earlier_words
+from recsys_lab.run.resuming import how_to_resume, with_earlier_words
 
 OWN = ("data.window=3", "+trainer.min_epochs=1", "optimizer=sparse_adam")
 
@@ -210,6 +211,14 @@ def test_what_cannot_be_resumed_is_said(run: Runs, typed: list[str], message: st
     (runs["cut"] / ".hydra" / "hydra.yaml").write_text("hydra: [")
     with pytest.raises(ConfigurationError, match=message):
         words(*(word.format(**runs) for word in typed))
+
+
+@pytest.mark.parametrize("name", ["plain", "with space=1", "it's,${x}"])
+def test_a_message_names_the_words_that_a_shell_and_hydra_read(run: Runs, name: str) -> None:
+    folder = run(name)
+    (word,) = shlex.split(how_to_resume(folder))
+    resume = compose_words(words(word), CONF).resume
+    assert resume == str(folder)
 
 
 def test_nothing_is_the_latest(run: Runs) -> None:

@@ -6,8 +6,6 @@ defaults have changed since.
 """
 
 import os
-import re
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from recsys_lab.results.files import write_text
 from recsys_lab.results.latest_run import RUNS, resolve_run
 from recsys_lab.results.run_folder import CONFIG
 from recsys_lab.results.run_lock import is_in_use
+from recsys_lab.results.run_metrics import FILE_NAME
 
 RESUME, EVALUATE, AUTO = "resume", "evaluate", "auto"
 CHECKPOINTS = "checkpoints/*.ckpt"
@@ -78,19 +77,13 @@ def with_earlier_words(words: Sequence[str], conf: Path) -> list[str]:
             f"{RESUME}= goes on in the folder that it names: leave {moved[0].input_line} out, or "
             "take ckpt_path= to go on in another folder"
         )
-    folder = find_run(str(resume or evaluate), CHECKPOINTS if resume else "metrics.json")
+    folder = find_run(str(resume or evaluate), CHECKPOINTS if resume else FILE_NAME)
     run = _Earlier(folder)
     own = run.resumed() if resume else run.evaluated()
     earlier = [*run.options(options.config_dir), *run.words(typed, conf, before)]
     rest = [str(o.input_line) for o in typed if o.key_or_group not in (RESUME, EVALUATE)]
     run.change_folder()
     return [*before, *earlier, *rest, *own]
-
-
-def how_to_resume(folder: Path) -> str:
-    """The word of a command line that goes on with a run, quoted for the shell if need be."""
-    is_plain = re.fullmatch(r"[\w./~+-]+", str(folder))
-    return f"{RESUME}={folder}" if is_plain else shlex.quote(f"{RESUME}={quoted(str(folder))}")
 
 
 def find_run(name: str, holding: str) -> Path:
@@ -118,9 +111,11 @@ def find_run(name: str, holding: str) -> Path:
 
 
 def _text(override: Override) -> str:
-    """The value as text, empty for null."""
+    """The value as text, empty for null; a path with `${` is written with a backslash before it."""
     value = override.value()
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value).replace(r"\${", "${")
 
 
 def _check_combination(values: Mapping[str, str]) -> None:
@@ -151,7 +146,7 @@ def _same_unfinished(words: Sequence[str], conf: Path) -> list[str]:
         folder = path.parents[1]
         newest[folder] = max(newest.get(folder, 0), path.stat().st_mtime_ns)
     for folder in sorted(newest, key=lambda one: newest[one], reverse=True):
-        if (folder / "metrics.json").exists() or is_in_use(folder):
+        if (folder / FILE_NAME).exists() or is_in_use(folder):
             continue
         try:
             stored = OmegaConf.load(folder / CONFIG)

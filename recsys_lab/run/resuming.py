@@ -72,12 +72,9 @@ def with_earlier_words(words: Sequence[str], conf: Path) -> list[str]:
             f"{name}={resume or evaluate} is for one run: a sweep goes on with resume=auto and the "
             "hydra.sweep.dir= that it had"
         )
-    if resume and (moved := [o for o in typed if o.key_or_group == "hydra.run.dir"]):
-        raise ConfigurationError(
-            f"{RESUME}= goes on in the folder that it names: leave {moved[0].input_line} out, or "
-            "take ckpt_path= to go on in another folder"
-        )
     folder = find_run(str(resume or evaluate), CHECKPOINTS if resume else FILE_NAME)
+    if resume:
+        typed = _without_folder(typed, folder)
     run = _Earlier(folder)
     own = run.resumed() if resume else run.evaluated()
     earlier = [*run.options(options.config_dir), *run.words(typed, conf, before)]
@@ -126,6 +123,18 @@ def _check_combination(values: Mapping[str, str]) -> None:
         given.append(f"train={values['train']}")
     if len(given) > 1:
         raise ConfigurationError(f"{given[0]} cannot be combined with {given[1]}: leave one out")
+
+
+def _without_folder(typed: Sequence[Override], folder: Path) -> list[Override]:
+    """The typed words without that for the folder of the run, which may be the same alone."""
+    for override in typed:
+        is_other = override.key_or_group == "hydra.run.dir"
+        if is_other and Path(_text(override)).expanduser().resolve() != folder:
+            raise ConfigurationError(
+                f"{RESUME}= goes on in the folder that it names: leave {override.input_line} out, "
+                "or take ckpt_path= to go on in another folder"
+            )
+    return [override for override in typed if override.key_or_group != "hydra.run.dir"]
 
 
 def _has_folder(options: Any, typed: Sequence[Override]) -> bool:

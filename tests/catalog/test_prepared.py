@@ -342,3 +342,12 @@ def test_another_user_reads_what_is_open_and_is_told_what_is_not(tmp_path: Path)
         rf"WriteError: cannot write {folder}: permission is denied in {folder.parent};",
         by_another(),
     )
+
+
+def test_what_a_killed_builder_left_is_removed(tmp_path: Path) -> None:
+    left = [hidden_beside(tmp_path / kind / "x") for kind in ("catalogs", "splits")]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "pairs.npz").touch()
+    prepare(PLANTED, OPTIONS, tmp_path)
+    assert not any(folder.exists() for folder in left)

@@ -74,7 +74,8 @@ def resumed(folder: Path) -> list[str]:
 def test_a_run_is_gone_on_with_by_its_stored_words(run: Runs) -> None:
     folder = run("a", *OWN, "train=true", "resume_with_changes=true", "ckpt_path=x.ckpt")
     assert words(f"resume={folder}") == [*OWN, *resumed(folder)]
-    assert words("resume=outputs/train/runs/a") == [*OWN, *resumed(folder)]
+    place = "outputs/train/runs/a"
+    assert words(f"resume={place}", f"hydra.run.dir={place}") == [*OWN, *resumed(folder)]
 
 
 def test_words_typed_beside_it_take_the_place_of_stored_ones(run: Runs) -> None:

@@ -23,6 +23,7 @@ from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.amazon import AmazonSource
 from recsys_lab.readers.edges import EdgeSource
 from recsys_lab.readers.synthetic import SyntheticSource, write_synthetic
+from recsys_lab.results.part_files import hidden_beside
 from recsys_lab.results.write_errors import WriteError
 from tests.forked import CONTEXT
 from tests.readers.edge_cases import edge_source

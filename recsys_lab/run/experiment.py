@@ -29,10 +29,12 @@ from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_checkpoint
 from recsys_lab.run.command_line import CONF
-from recsys_lab.run.fitting import Experiment, call_with, check_data, fit, load
+from recsys_lab.run.fitting import call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
+from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, store_configuration
+from recsys_lab.run.stop_on_signal import how_to_resume
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
 
 
 def _how_to_go_on(folder: Path) -> str:
-    return f"; go on with resume={folder}" if any(folder.glob(CHECKPOINTS)) else ""
+    return f"; go on with {how_to_resume(folder)}" if any(folder.glob(CHECKPOINTS)) else ""
 
 
 def quieten_libraries() -> None:

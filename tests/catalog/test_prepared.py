@@ -25,6 +25,7 @@ from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.amazon import AmazonSource
 from recsys_lab.readers.edges import EdgeSource
 from recsys_lab.readers.synthetic import SyntheticSource, write_synthetic
+from recsys_lab.results.part_files import hidden_beside
 from recsys_lab.results.write_errors import WriteError
 from tests.forked import CONTEXT
 from tests.readers.edge_cases import edge_source
@@ -373,3 +374,12 @@ def test_another_user_reads_what_is_open_and_is_told_what_is_not(tmp_path: Path)
         rf"WriteError: cannot write {folder}: permission is denied in {folder.parent};",
         by_another(),
     )
+
+
+def test_what_a_killed_builder_left_is_removed(tmp_path: Path) -> None:
+    left = [hidden_beside(tmp_path / kind / "x") for kind in ("catalogs", "splits")]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "pairs.npz").touch()
+    prepare(PLANTED, OPTIONS, tmp_path)
+    assert not any(folder.exists() for folder in left)

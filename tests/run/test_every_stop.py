@@ -149,7 +149,7 @@ def test_checkpoints_within_an_epoch_are_gone_on_from(parts, whole, steps, tmp_p
     kills = {2: 1, epoch: epoch - 1, epoch + 1: epoch - 1, epoch + 3: epoch + 2}
     fitted = run_killed(parts, tmp_path / "steps", kills, every_n_steps=1)
     assert outcome(fitted) == outcome(whole)
-    fitted = run_killed(parts, tmp_path / "clock", {epoch + 3: epoch + 2}, every_n_minutes=1e-9)
+    fitted = run_killed(parts, tmp_path / "clock", {epoch + 3: epoch + 2}, every_n_minutes=1e-6)
     assert outcome(fitted) == outcome(whole)
 
 

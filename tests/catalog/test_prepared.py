@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -348,11 +349,13 @@ def _prepare_as_nobody(folder: Path, answer: Connection) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs two users")
-def test_another_user_reads_what_is_open_and_is_told_what_is_not(tmp_path: Path) -> None:
+def test_another_user_reads_what_is_open_and_is_told_what_is_not(
+    request: pytest.FixtureRequest,
+) -> None:
+    tmp_path = Path(tempfile.mkdtemp())  # folders of pytest are closed to others
+    request.addfinalizer(lambda: shutil.rmtree(tmp_path))
+    tmp_path.chmod(0o755)
     prepare(PLANTED, OPTIONS, tmp_path)
-    for folder in (tmp_path, *tmp_path.parents):  # of root alone, as pytest makes them
-        if folder.stat().st_mode & 0o777 == 0o700:
-            folder.chmod(0o755)
 
     def by_another() -> str:
         answer, writer = CONTEXT.Pipe(duplex=False)

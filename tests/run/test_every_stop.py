@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pytorch_lightning import Callback, Trainer
 
 import recsys_lab
@@ -129,13 +130,26 @@ def test_chains_of_stops_at_the_ends_of_epochs(parts, whole, steps, tmp_path: Pa
         assert outcome(fitted) == outcome(whole), stops
 
 
+def test_validation_changes_nothing_of_the_training(parts, whole, tmp_path: Path) -> None:
+    """Another sample, other moments, other queries: the same weights at the end."""
+    words = ("curve.every_n_batches=3", "curve.max_pairs=50", "curve.ranking_queries=7")
+    experiment = recsys_lab.configure(*WORDS, *words)
+    recsys_lab.fit(parts[1], experiment, tmp_path)
+    found, expected = (
+        load_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"]
+        for folder in (tmp_path, whole.folder)
+    )
+    for name, weights in expected.items():
+        assert torch.equal(found[name], weights), name
+
+
 def test_checkpoints_within_an_epoch_are_gone_on_from(parts, whole, steps, tmp_path: Path) -> None:
     """By steps and by the clock; none between the last batch of an epoch and its end."""
     epoch = steps // 3
     kills = {2: 1, epoch: epoch - 1, epoch + 1: epoch - 1, epoch + 3: epoch + 2}
     fitted = run_killed(parts, tmp_path / "steps", kills, every_n_steps=1)
     assert outcome(fitted) == outcome(whole)
-    fitted = run_killed(parts, tmp_path / "clock", {epoch + 3: epoch + 2}, every_n_minutes=1e-9)
+    fitted = run_killed(parts, tmp_path / "clock", {epoch + 3: epoch + 2}, every_n_minutes=1e-6)
     assert outcome(fitted) == outcome(whole)
 
 

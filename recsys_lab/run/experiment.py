@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule, Trainer
+from pytorch_lightning.profilers import PassThroughProfiler
 
 from recsys_lab.catalog.prepared import prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
@@ -271,7 +272,7 @@ def _trainer_factory(section: Mapping[str, Any]) -> Callable[..., Trainer]:
 
     def call(**objects: Any) -> Trainer:
         try:
-            return factory(section)(**objects)
+            trainer = factory(section)(**objects)
         except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
             reason = with_prefixes(str(error).splitlines()[0].replace("`", ""), arguments)
             if section["accelerator"] != "cpu":
@@ -280,5 +281,8 @@ def _trainer_factory(section: Mapping[str, Any]) -> Callable[..., Trainer]:
                     f"{section['devices']} cannot be used here ({reason}): try trainer=cpu"
                 )
             raise ConfigurationError(reason) from error
+        if not isinstance(profiler := trainer.profiler, PassThroughProfiler):
+            profiler.filename = profiler.filename or "profile"  # else it goes into the log
+        return trainer
 
     return call

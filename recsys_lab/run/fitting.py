@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from pytorch_lightning import Callback, LightningDataModule, seed_everything
-from pytorch_lightning.profilers import PassThroughProfiler, Profiler
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from recsys_lab.catalog.prepared import PreparedData
@@ -336,9 +335,6 @@ def _train(
         enable_model_summary=False,
         enable_progress_bar=experiment.progress_bar,
     )
-    profiler: Profiler = trainer.profiler  # type: ignore[attr-defined]
-    if not isinstance(profiler, PassThroughProfiler):
-        profiler.filename = profiler.filename or "profile"  # else it goes into the log
     trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
     if not curve.has_trained and resume is not None:
         log.info("nothing is left to train: more epochs need a larger trainer.max_epochs=")

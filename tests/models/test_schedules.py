@@ -4,7 +4,8 @@ from functools import partial
 import pytest
 import torch
 
-from recsys_lab.models.schedules import Plan, check_plan, constant, cosine, cosine_restarts, linear
+from recsys_lab.models.plan import Plan, check_plan
+from recsys_lab.models.schedules import constant, cosine, cosine_restarts, linear
 
 
 def test_by_hand() -> None:

@@ -176,7 +176,7 @@ def test_walks_of_another_graph_are_refused(planted: PreparedData, tmp_path: Pat
     other = replace(planted, split=replace(planted.split, train=planted.split.known))
     with pytest.raises(ValueError, match=r"walks\.npy have training graph .* delete"):
         stored(other, path)
-    with pytest.raises(ValueError, match="walk_length 6, this run has 7"):
+    with pytest.raises(ValueError, match="walk_length=6, this run has 7"):
         stored(planted, path, walk_length=7)
     (tmp_path / "walks.npy.json").unlink()
     with pytest.raises(ValueError, match="have training graph None"):

@@ -172,7 +172,7 @@ def check_stored_walks(path: str, wanted: Mapping[str, str | int | float]) -> No
     for name, current in wanted.items():
         if stored.get(name) != current:
             raise ValueError(
-                f"the walks in {path} have {name} {stored.get(name)}, this run has {current}: "
+                f"the walks in {path} have {name}={stored.get(name)}, this run has {current}: "
                 f"name another file with path=, or delete {path}"
             )
 

@@ -174,12 +174,12 @@ def test_walks_of_another_graph_are_refused(planted: PreparedData, tmp_path: Pat
     stored(planted, path)
     stored(planted, path, seed=1)
     other = replace(planted, split=replace(planted.split, train=planted.split.known))
-    with pytest.raises(ValueError, match=r"walks\.npy have training graph .* delete"):
+    with pytest.raises(ValueError, match=r"walks\.npy have training graph=.* delete"):
         stored(other, path)
-    with pytest.raises(ValueError, match="walk_length 6, this run has 7"):
+    with pytest.raises(ValueError, match="walk_length=6, this run has 7"):
         stored(planted, path, walk_length=7)
     (tmp_path / "walks.npy.json").unlink()
-    with pytest.raises(ValueError, match="have training graph None"):
+    with pytest.raises(ValueError, match="have training graph=None"):
         stored(planted, path)
     with pytest.raises(ValueError, match=r"path must be a path that ends in \.npy, got 'a\.txt'"):
         stored(planted, Path("a.txt"))

@@ -45,7 +45,7 @@ class ReadAccount:
         first_bad: int,
         first_text: str = "",
         form: str = "",
-        remedy: str = "repair the file",
+        remedies: Mapping[str, str] | None = None,
     ) -> None:
         """Refuse a file with too many bad lines.
 
@@ -56,7 +56,7 @@ class ReadAccount:
             first_bad: number of the first bad line, from 1.
             first_text: that line.
             form: what was understood of the file.
-            remedy: what to do about such lines.
+            remedies: what to do, by reason; that of "" where the reason has none.
 
         Raises:
             CatalogError: the fraction is exceeded.
@@ -65,13 +65,15 @@ class ReadAccount:
         bad = sum(counts.values())
         fraction = bad / max(1, self.lines - self.dropped["blank"])
         if fraction > max_fraction:
+            most = max(counts, key=lambda reason: counts[reason])
+            known = {"": "repair the file"} | dict(remedies or {})
             listed = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
             quoted = f" {show(first_text)}" if first_text else ""
             understood = f"; read as {form}" if form else ""
             raise CatalogError(
                 f"{path}: {bad:,} of {self.lines:,} lines are bad ({listed}), a fraction of "
                 f"{fraction:.3g} beyond {max_fraction:g}; the first is line {first_bad:,}{quoted}"
-                f"{understood}; {remedy} or allow more with max_bad_fraction="
+                f"{understood}; {known.get(most, known[''])} or allow more with max_bad_fraction="
             )
 
     def refuse_empty(self, path: str, remedies: Mapping[str, str]) -> None:

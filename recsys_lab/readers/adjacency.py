@@ -1,7 +1,7 @@
 """Adjacency lists: a line is an item and its neighbours; told apart from baskets and sequences.
 
-Lines with different numbers of ids may be adjacency lists, baskets, or sequences of users, and
-nothing but the ids tells which. They are taken for adjacency lists where every id begins one line, and
+Lines with different numbers of ids may be adjacency lists, baskets, or sequences of users; only
+the ids tell which. They are taken for adjacency lists where every id begins one line, and
 neighbours list each other, or are listed by the earlier line of the two, as networkx writes them.
 """
 
@@ -13,43 +13,36 @@ from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.cells import show
 
 _FEWEST_LINES = 5
-_ONE_WIDTH = 0.8  # of the lines; with fewer of one width they are ragged
-LEVELS = r"^([^\t:]+)(?:\t|:[ \t]*)(.*)$"  # `id: a b c`, or `id`, a tab, `a,b,c`
+# Lines are ragged if fewer than these have one width: of two or three columns, and of more.
+_ONE_WIDTH = 0.5
+_ONE_LARGE_WIDTH = 0.8
+LEVELS = (r"^([^\t]+)\t([^\t]*)$", r"^([^:\s]+):\s+(.*)$")  # `id`, a tab, `a,b,c`, or `id: a b c`
+_LIBSVM_CELLS = 0.9
 _LIBSVM = re.compile(r"\d+:[-+.\deE]+")
 
 
-def is_ragged(rows: Sequence[list[str]]) -> bool:
+def is_ragged(rows: Sequence[list[str]], *, by_networkx: bool) -> bool:
     """Whether lines have different numbers of cells, beyond some lines that are bad."""
     widths = Counter(map(len, rows))
-    return (
-        len(rows) >= _FEWEST_LINES
-        and max(widths) > 2
-        and max(widths.values()) < _ONE_WIDTH * len(rows)
-    )
+    usual, count = widths.most_common(1)[0]
+    least = 1 if by_networkx else _ONE_LARGE_WIDTH if usual > 3 else _ONE_WIDTH
+    return len(rows) >= _FEWEST_LINES and max(widths) > 2 and count < least * len(rows)
 
 
-def two_levels(lines: Sequence[str]) -> str | None:
-    """The separator of the lists that stand behind an id and a colon or a tab; None without."""
-    found = [re.match(LEVELS, line) for line in lines]
-    if len(lines) < _FEWEST_LINES or not all(found):
-        return None
-    heads, tails = zip(*(match.groups() for match in found if match), strict=True)
-    if len(set(heads)) < len(heads) or len(set(tails)) < 0.9 * len(tails):
-        return None
-    for separator in (",", ";", "|", " "):
-        widths = {len(tail.split(separator)) for tail in map(str.strip, tails)}
-        if (
-            len(widths) > 1
-            and max(widths) > 2
-            and sum(separator in x for x in tails) * 2 > len(tails)
-        ):
-            return separator
+def two_levels(lines: Sequence[str]) -> tuple[str, str] | None:
+    """How lists stand behind an id: the pattern of a line and their separator; None without."""
+    for pattern in LEVELS:
+        found = [re.match(pattern, line) for line in lines]
+        if len(lines) < _FEWEST_LINES or not all(found):
+            continue
+        heads, tails = zip(*(match.groups() for match in found if match), strict=True)
+        if len(set(heads)) < len(heads) or len(set(tails)) < 0.9 * len(tails):
+            continue
+        for separator in (",", ";", "|", " "):
+            widths = Counter(len(tail.strip().split(separator)) for tail in tails)
+            if len(widths) > 1 and max(widths) > 2 and 2 * widths[1] < len(tails):
+                return pattern, separator
     return None
-
-
-def one_level(line: str, separator: str) -> str:
-    """A line of two levels with one separator."""
-    return re.sub(LEVELS, rf"\1{separator}\2", line)
 
 
 def are_adjacency_lists(rows: Sequence[list[str]], *, by_networkx: bool) -> bool:
@@ -73,6 +66,20 @@ def are_adjacency_lists(rows: Sequence[list[str]], *, by_networkx: bool) -> bool
     return later == len(listed) or both == len(listed)
 
 
+def refuse_libsvm(path: str, rows: Sequence[list[str]], lines: Sequence[str]) -> None:
+    """Refuse lines of libsvm, a label and numbered features.
+
+    Raises:
+        CatalogError: most cells are a number, a colon and a number.
+    """
+    behind = [cell for row in rows for cell in row[1:]]
+    if sum(_LIBSVM.fullmatch(cell) is not None for cell in behind) > _LIBSVM_CELLS * len(behind):
+        raise CatalogError(
+            f"{path} looks like libsvm, the first line is {show(lines[0])}, which holds features, "
+            "no pairs of items: give a list of pairs"
+        )
+
+
 def refuse_in_doubt(path: str, rows: Sequence[list[str]], lines: Sequence[str], name: str) -> None:
     """Refuse lines with different numbers of cells.
 
@@ -80,12 +87,6 @@ def refuse_in_doubt(path: str, rows: Sequence[list[str]], lines: Sequence[str], 
         CatalogError: always; it names the forms that they may have, and the option.
     """
     first = show(lines[0])
-    behind = [cell for row in rows for cell in row[1:]]
-    if sum(_LIBSVM.fullmatch(cell) is not None for cell in behind) > 0.9 * len(behind):
-        raise CatalogError(
-            f"{path} looks like libsvm (the first line is {first}), which holds features, no pairs "
-            "of items: give a list of pairs"
-        )
     counts = rows[0]
     if len(counts) in (2, 3) and all(x.isdigit() for x in counts):
         ends = sum(map(len, rows[1:]))

@@ -206,7 +206,7 @@ def _finish(source: AmazonSource, reading: _Reading) -> Records:
         source.max_bad_fraction,
         reading.first_bad,
         reading.first_bad_line.decode(errors="backslashreplace"),
-        remedy=_remedy_of_line(reading.first_bad_line),
+        remedies={"": _remedy_of_line(reading.first_bad_line)},
     )
     account.refuse_empty(source.path, _REMEDIES)
     _refuse_wrong_lists(source, account)
@@ -254,8 +254,12 @@ def _remedy_of_line(line: bytes) -> str:
             "that holds the id (a list of pairs is read by catalog=edges),"
         )
     if line[:1] in (b"{", b"["):
-        return "repair the file"
-    return "give records of metadata, one in a line (pairs of items are read by catalog=edges),"
+        ends = line.endswith(b",")
+        return "take off the comma at the end of the lines" if ends else "repair the file"
+    return (
+        "give records of metadata, one in a line, or CSV with a column asin (pairs of items are "
+        "read by catalog=edges),"
+    )
 
 
 def _refuse_wrong_lists(source: AmazonSource, account: ReadAccount) -> None:

@@ -4,44 +4,13 @@ import re
 from collections.abc import Sequence
 from itertools import chain
 
-_THINGS = [
-    "item",
-    "product",
-    "node",
-    "vertex",
-    "article",
-    "movie",
-    "track",
-    "song",
-    "artist",
-    "book",
-    "paper",
-    "page",
-    "asin",
-    "isbn",
-    "sku",
-    "entity",
-    "concept",
-    "word",
-    "token",
-    "gene",
-    "protein",
-    "business",
-    "venue",
-    "place",
-    "poi",
-    "hotel",
-    "game",
-    "app",
-    "author",
-    "user",
-    "person",
-    "object",
-    "good",
-    "id",
-    "v",
-    "n",
-]
+words = str.split
+
+_THINGS = words(
+    "item product node vertex article movie track song artist book paper page asin isbn sku "
+    "entity concept word token gene protein business venue place poi hotel game app author user "
+    "person object good id v n"
+)
 _ENDS = [  # two names of one thing: item_1 and item_2, source_id and target_id
     ("1", "2"), ("a", "b"), ("x", "y"), ("i", "j"), ("0", "1"), ("left", "right"), ("src", "dst"),
     ("source", "target"), ("from", "to"), ("start", "end"), ("head", "tail"), ("first", "second"),
@@ -58,237 +27,49 @@ _PAIRS = [
     ("rater", "ratee"), ("user", "friend"), ("userid", "friendid"), ("query", "result"),
     ("query", "item"), ("queryid", "itemid"), ("query", "product"), ("queryid", "productid"),
     ("seed", "recommendation"), ("quelle", "ziel"), ("von", "nach"), ("origen", "destino"),
-    ("origem", "destino"), ("origine", "destination"), ("cible", "source"), ("de", "vers"),
+    ("origem", "destino"), ("origine", "destination"), ("source", "cible"), ("de", "vers"),
     ("fuente", "destino"), ("origine", "destinazione"), ("источник", "цель"), ("源", "目标"),
 ]  # fmt: skip
-_BEFORE_SECOND = [
-    "related",
-    "recommended",
-    "recommendation",
-    "similar",
-    "neighbor",
-    "neighbour",
-    "other",
-    "target",
-    "bought",
-    "co",
-    "also",
-    "linked",
-    "matched",
-    "complementary",
-    "substitute",
-    "next",
-]
-_WEIGHTS = [
-    "weight",
-    "w",
-    "weights",
-    "value",
-    "count",
-    "counts",
-    "cnt",
-    "n",
-    "freq",
-    "frequency",
-    "score",
-    "rating",
-    "ratings",
-    "stars",
-    "overall",
-    "strength",
-    "times",
-    "label",
-    "y",
-    "sim",
-    "similarity",
-    "distance",
-    "support",
-    "confidence",
-    "lift",
-    "cooccurrence",
-    "gewicht",
-    "peso",
-    "poids",
-    "val",
-]
+_BEFORE_SECOND = words(
+    "related recommended recommendation similar neighbor neighbour other target bought co also "
+    "linked matched complementary substitute next"
+)
+_WEIGHTS = words(
+    "weight w weights value count counts cnt n freq frequency score rating ratings stars "
+    "overall strength times label y sim similarity distance support confidence lift "
+    "cooccurrence gewicht peso poids val"
+)
+_IN_WEIGHTS = re.compile("weight|score|count|freq|rating|similarity|strength|prob|purchases|views")
 SURE_WEIGHTS = frozenset(("weight", "w", "weights", "count", "counts", "cnt", "gewicht"))
-_TYPES = [
-    "type",
-    "relation",
-    "relationtype",
-    "relationid",
-    "edgetype",
-    "kind",
-    "predicate",
-    "rel",
-    "rtype",
-    "rely",
-    "link",
-    "linktype",
-]
+_TYPES = words(
+    "type relation relationtype relationid edgetype kind predicate rel rtype rely link linktype"
+)
 _USERS = frozenset(
-    [
-        "user",
-        "userid",
-        "users",
-        "username",
-        "uid",
-        "usr",
-        "customer",
-        "customerid",
-        "cust",
-        "custid",
-        "member",
-        "memberid",
-        "visitor",
-        "visitorid",
-        "session",
-        "sessionid",
-        "sess",
-        "basket",
-        "basketid",
-        "order",
-        "orderid",
-        "invoice",
-        "invoiceno",
-        "invoiceid",
-        "transaction",
-        "transactionid",
-        "transactionno",
-        "reviewer",
-        "reviewerid",
-        "buyer",
-        "buyerid",
-        "shopper",
-        "household",
-        "householdid",
-        "householdkey",
-        "client",
-        "clientid",
-        "reader",
-        "readerid",
-        "player",
-        "playerid",
-        "steamid",
-        "profile",
-        "profileid",
-        "account",
-        "accountid",
-        "person",
-        "personid",
-        "listener",
-        "playlist",
-        "playlistid",
-        "pid",
-        "cookie",
-        "cookieid",
-        "device",
-        "deviceid",
-        "visit",
-        "visitid",
-        "userkey",
-        "customerkey",
-    ]
+    words(
+        "user userid users username uid usr customer customerid cust custid member memberid "
+        "visitor visitorid session sessionid sess basket basketid order orderid invoice invoiceno "
+        "invoiceid transaction transactionid transactionno reviewer reviewerid buyer buyerid "
+        "shopper household householdid householdkey client clientid reader readerid player "
+        "playerid steamid profile profileid account accountid person personid listener playlist "
+        "playlistid "
+        "pid cookie cookieid device deviceid visit visitid userkey customerkey"
+    )
 )
 _ITEMS = frozenset(
-    [
-        "item",
-        "itemid",
-        "items",
-        "product",
-        "productid",
-        "products",
-        "asin",
-        "parentasin",
-        "movie",
-        "movieid",
-        "film",
-        "filmid",
-        "book",
-        "bookid",
-        "isbn",
-        "article",
-        "articleid",
-        "artist",
-        "artistid",
-        "track",
-        "trackid",
-        "song",
-        "songid",
-        "sku",
-        "skuid",
-        "stockcode",
-        "business",
-        "businessid",
-        "venue",
-        "venueid",
-        "locationid",
-        "poi",
-        "poiid",
-        "place",
-        "placeid",
-        "game",
-        "gameid",
-        "app",
-        "appid",
-        "anime",
-        "animeid",
-        "recipe",
-        "recipeid",
-        "hotel",
-        "hotelid",
-        "news",
-        "newsid",
-        "video",
-        "videoid",
-        "ad",
-        "adid",
-        "beer",
-        "beerid",
-        "post",
-        "postid",
-        "repo",
-        "repoid",
-        "repository",
-        "gmapid",
-        "streamer",
-        "tag",
-        "tagid",
-        "entity",
-        "entityid",
-        "goods",
-        "goodsid",
-        "sid",
-        "iid",
-        "productkey",
-    ]
+    words(
+        "item itemid items product productid products asin parentasin movie movieid film filmid "
+        "book bookid isbn article articleid artist artistid track trackid song songid sku skuid "
+        "stockcode business businessid venue venueid locationid poi poiid place placeid game "
+        "gameid app appid anime animeid recipe recipeid hotel hotelid news newsid video videoid ad "
+        "adid beer beerid post postid repo repoid repository gmapid streamer tag tagid entity "
+        "entityid goods goodsid sid iid productkey"
+    )
 )
 _DESCRIBES = frozenset(
-    [
-        "label",
-        "title",
-        "name",
-        "description",
-        "brand",
-        "genre",
-        "genres",
-        "category",
-        "categories",
-        "price",
-        "maincat",
-        "tags",
-        "timeset",
-        "color",
-        "size",
-        "modularityclass",
-        "releasedate",
-        "year",
-        "url",
-        "imageurl",
-        "author",
-        "authors",
-        "text",
-    ]
+    words(
+        "label title name description brand genre genres category categories price maincat tags "
+        "timeset color size modularityclass releasedate year url imageurl author authors text"
+    )
 )
 _INDEX = frozenset({"", "index", "id", "rowid", "row", "rownames", "x", "no", "nr"})
 _MOST_NUMBERED = 2  # item1, item2; with more of them they are columns of a matrix
@@ -306,7 +87,7 @@ def plain_name(cell: str) -> str:
         return {"start_id": "start", "end_id": "end"}.get(kind, kind)
     if kind == "label" and not before:
         return "label"
-    name = re.sub(r"\(.*\)", "", before if colon and kind else name)
+    name = re.sub(r"\(.*\)", "", before if colon and kind.replace("_", "").isalpha() else name)
     return re.sub(r"[\W_]+", "", name)
 
 
@@ -349,11 +130,12 @@ _SECOND = {second for _, second in _RANKS}
 
 
 def item_pair(names: Sequence[str]) -> tuple[int, int] | None:
-    """Places of the two items, where plain names tell both."""
+    """Places of the two items, where plain names tell both; single letters only in front."""
     firsts = [k for k, name in enumerate(names) if name in _FIRST]
     seconds = [k for k, name in enumerate(names) if name in _SECOND]
     found = [(_RANKS[key], i, j) for i in firsts for j in seconds
-             if (key := (names[i], names[j])) in _RANKS and i != j]  # fmt: skip
+             if (key := (names[i], names[j])) in _RANKS and i != j
+             and (len(names[i]) > 1 or (j - i == 1 and i < 2))]  # fmt: skip
     if not found:
         return None
     _, one, other = min(found)
@@ -371,7 +153,10 @@ def _are_numbered(names: Sequence[str], name: str) -> bool:
 def place_of(role: str, names: Sequence[str]) -> int | None:
     """Place of the weight or the relation ("type"), of several the one whose name is surest."""
     known = _WEIGHTS if role == "weight" else _TYPES
-    return next((names.index(name) for name in known if name in names), None)
+    place = next((names.index(name) for name in known if name in names), None)
+    if place is None and role == "weight":  # such as combined_score
+        return next((k for k, name in enumerate(names) if _IN_WEIGHTS.search(name)), None)
+    return place
 
 
 def users_and_items(names: Sequence[str]) -> tuple[int, int] | None:

@@ -6,23 +6,23 @@ from pathlib import Path
 import polars as pl
 
 from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.table_columns import Sample, find_columns, say_ignored
 from recsys_lab.readers.table_form import SAMPLE, FormOptions, TableForm
 from recsys_lab.readers.table_rows import CELLS, finish_rows
 
-_KINDS = {b"PAR1": "Parquet", b"ARROW1": "Arrow"}  # by first and last bytes
+_KINDS = {b"PAR1": "Parquet", b"ARROW1": "Arrow"}  # by first bytes
 _ROWS = 1 << 18
 
 
 def kind_of(path: str) -> str:
-    """The kind of file by its first and last bytes; empty for any other, or a pipe."""
+    """The kind of file by its first bytes; empty for any other, or a pipe."""
     if not Path(path).is_file():
         return ""
     with open(path, "rb") as file:
-        begin = file.read(8)
-        file.seek(max(0, file.seek(0, 2) - 8))
-        end = file.read()
-    return next((k for m, k in _KINDS.items() if begin.startswith(m) and end.endswith(m)), "")
+        begin = file.read(64)
+    is_text = not any(byte < 9 for byte in begin)  # an id may begin so
+    return "" if is_text else next((k for m, k in _KINDS.items() if begin.startswith(m)), "")
 
 
 class ColumnarTable:
@@ -93,14 +93,15 @@ class ColumnarTable:
         ignored = say_ignored([x for k, x in enumerate(names) if k not in found.roles.values()])
         return TableForm(
             "columns", found.num_columns, found.roles, users_items=found.users_items,
-            said=f"{self._kind} of {', '.join(names)} ({places}{'; ' if ignored else ''}{ignored}); "
-            f"first edge {found.first_edge}",
+            said=f"{self._kind} of {', '.join(names)} ({places}{'; ' if ignored else ''}{ignored})"
+            f"; first edge {found.first_edge}",
             warnings=found.warnings,
         )  # fmt: skip
 
 
 def _as_text(rows: pl.DataFrame) -> pl.DataFrame:
-    """Cells as text; ids that are whole numbers in columns of floats lose their `.0`."""
+    """Cells as text; whole numbers in columns of floats lose their `.0`, and NaN is no cell."""
+    rows = rows.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
     floats = [
         name
         for name, kind in rows.schema.items()
@@ -125,3 +126,19 @@ def _take_columns(
         ),
         form,
     )
+
+
+def read_whole(path: str) -> pl.DataFrame | None:
+    """The table of a path, where its files are of columns; None for others.
+
+    Raises:
+        CatalogError: a file cannot be read.
+    """
+    files = find_files(path)
+    if not (kind := kind_of(files[0])):
+        return None
+    read = pl.read_parquet if kind == "Parquet" else pl.read_ipc
+    try:
+        return pl.concat([read(file) for file in files])
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise CatalogError(f"{path} cannot be read as {kind} ({error}); write it anew") from error

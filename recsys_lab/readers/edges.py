@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,7 +19,8 @@ from recsys_lab.compute.ranges import Count, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
 from recsys_lab.readers.items import complete_items
-from recsys_lab.readers.like_ids import like_ids
+from recsys_lab.readers.odd_ids import odd_ids
+from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import LabelledPairs, Records
 from recsys_lab.readers.table_form import FormOptions
 from recsys_lab.readers.table_reader import TableReader
@@ -37,6 +39,13 @@ BAD_REASONS = (
     "weight not finite",
     "weight not positive",
 )
+_REMEDIES = {
+    "no id": "give two ids in each line",
+    "value not a number": "say which column is the weight with columns.weight=, or leave it out "
+    "with columns.source= and columns.target=,",
+    "label not 0 or 1": "give labels 1 and 0, or true and false, in the third column or in that of "
+    "columns.weight=,",
+}
 _MANY_REPEATS = 0.02  # of the lines; more get a warning
 _MAX_RELATIONS = 8  # that a mask of pairs holds
 _LABELS = {"1": 1.0, "0": 0.0, "-1": 0.0, "true": 1.0, "false": 0.0}
@@ -80,7 +89,8 @@ class EdgeSource:
         separator: tab, comma, semicolon, bar, space or `::`; None tells it from the file.
         comment: beginning of lines that are comments, wherever they stand; None tells it.
         repeats: "once" takes lines with equal items and weight as one, "sum" sums their weights.
-        layout: "edges", an edge in a line, or "adjacency", an item and its neighbours; None tells it.
+        layout: "edges", an edge in a line, or "adjacency", an item and its neighbours; None
+            tells it.
         undirected: whether a line with source and target exchanged repeats another, too.
     """
 
@@ -111,6 +121,16 @@ class EdgeSource:
         paths = {"edges": self.path, "val": self.val_path, "test": self.test_path}
         return {role: path for role, path in paths.items() if path is not None}
 
+    def check_first_lines(self) -> None:
+        """Tell the form of the files by their first lines; of pipes, which can be read once, none.
+
+        Raises:
+            CatalogError: as of `read`, where the first lines show it.
+        """
+        for path in self.files.values():
+            if all(Path(file).is_file() for file in find_files(path)):
+                next(TableReader(path, self._form_options).batches(), None)
+
     def read(self) -> Records:
         """Read every file.
 
@@ -134,7 +154,7 @@ class EdgeSource:
                 edges.first_bad,
                 edges.first_bad_text,
                 said,
-                reader.remedy,
+                _REMEDIES | reader.remedies,
             )
             _refuse_empty(path, account)
             understood[role] = said
@@ -144,7 +164,7 @@ class EdgeSource:
                 log.warning("%s: %s", path, warning)
             tables[role] = edges.table()
         ranks = rank_ids(codes, np.ones(len(codes), bool))
-        for warning in like_ids(ranks.ids):
+        for warning in odd_ids(ranks.ids):
             log.warning("%s: %s", self.path, warning)
         given = {
             role: self._labelled(role, tables.pop(role), ranks, accounts[role])
@@ -285,9 +305,10 @@ def _check_kinds(path: str, rows: _Rows, names: tuple[str, str] | None) -> None:
         )
     if names and both:
         raise CatalogError(
-            f"{path}: {names[0]} and {names[1]} are users and items, no pairs of items, and {both:,} "
-            "ids are both: a user and an item would be one. Make pairs of the items of each user, "
-            f"or say columns.source={names[0]} columns.target={names[1]} if they are one kind"
+            f"{path}: {names[0]} and {names[1]} are users and items, or orders and items, no pairs "
+            f"of items, and {both:,} ids are both: a user and an item would be one. Make pairs of "
+            f"the items of each user, or say columns.source={names[0]} columns.target={names[1]} "
+            "if they are of one kind"
         )
 
 

@@ -1,6 +1,6 @@
-"""Files of other programs, told by their first bytes: what they are, and how their contents are had.
+"""Files of other programs, told by their first bytes: what they are, and what to do with them.
 
-Nothing here is read. A form that is named saves a search for the reason why a file "has no columns".
+None of them is read. The name of a form saves a search for the reason why a file has no columns.
 """
 
 import re
@@ -18,6 +18,7 @@ _CONVERT = "convert it with iconv -f {0} -t UTF-8 FILE > NEW"
 _FORMS: tuple[tuple[bytes, str, str], ...] = (
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK.format("7z x FILE")),
     (rb"Rar!\x1a\x07", "a rar archive", _UNPACK.format("unrar x FILE")),
+    (rb"PK\x05\x06", "an empty zip archive", "give one with a file"),
     (rb"\x04\x22\x4d\x18", "packed by lz4", _UNPACK.format("lz4 -dc FILE > NEW")),
     (rb"\xff\x06\0\0sNaPpY", "packed by snappy", _UNPACK.format("snzip -dc FILE > NEW")),
     (rb"\x1f\x9d", "packed by compress", _UNPACK.format("uncompress -c FILE > NEW")),
@@ -26,12 +27,13 @@ _FORMS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\xff\xfe\0\0|\0\0\xfe\xff", "UTF-32", _CONVERT.format("UTF-32")),
     (rb"(?:[ -~\t\r\n]\0){8}", "UTF-16 without its mark", _CONVERT.format("UTF-16LE")),
     (rb"(?:\0[ -~\t\r\n]){8}", "UTF-16 without its mark", _CONVERT.format("UTF-16BE")),
-    (rb"PAR1(?=[^\n]{0,64}[\0-\x08])", "a Parquet file", "use catalog=edges, or write its rows as JSON lines"),
+    (rb"PAR1(?=[\0-\xff]{0,16}[\0-\x08])", "a Parquet file",
+     "write its rows as JSON lines; pairs in it are read by catalog=edges"),
     (rb"ARROW1\0\0", "an Arrow file (Feather)", "write its table as Parquet"),
     (rb"\xff\xff\xff\xff[\0-\xff]{3}\0", "an Arrow stream", "write its table as Parquet"),
     (rb"FEA1\0", "a Feather file of version 1", "write its table as Parquet"),
     (rb"Obj\x01", "an Avro file", "write its table as Parquet"),
-    (rb"ORC(?=[^\n]{0,64}[\0-\x08])", "an ORC file", "write its table as Parquet"),
+    (rb"ORC(?=[\0-\xff]{0,16}[\0-\x08])", "an ORC file", "write its table as Parquet"),
     (rb"\x89HDF\r\n", "an HDF5 file", _TABLE),
     (rb"SQLite format 3\0", "an SQLite database", _TABLE),
     (rb"[\0-\xff]{8}DUCK", "a DuckDB database", _TABLE),

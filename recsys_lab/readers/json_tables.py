@@ -14,7 +14,7 @@ import polars as pl
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.cells import show
 from recsys_lab.readers.literals import parse_line
-from recsys_lab.readers.table_columns import Sample, find_columns, say_ignored
+from recsys_lab.readers.table_columns import JSON, Sample, find_columns, say_ignored
 from recsys_lab.readers.table_form import BOM, SAMPLE, FormOptions, TableForm
 from recsys_lab.readers.table_rows import CELLS, finish_rows
 
@@ -66,8 +66,8 @@ def document_lines(chunks: Iterator[bytes], path: str) -> Iterator[list[str]]:
         whole += chunk
         if len(whole) > _MOST_BYTES:
             raise CatalogError(
-                f"{path} is one JSON document of more than {_MOST_BYTES >> 20} MB: write a value in "
-                "a line, of an array with jq -c '.[]' FILE > NEW"
+                f"{path} is one JSON document of more than {_MOST_BYTES >> 20} MB: write a value "
+                "in a line, of an array with jq -c '.[]' FILE > NEW"
             )
     try:
         value = orjson.loads(bytes(whole).removeprefix(BOM.encode()))
@@ -100,15 +100,17 @@ def _edges_of(value: Any, path: str) -> list[Any]:
                 rows: list[Any] = value[name]
                 return [dict(zip(names, row, strict=False)) for row in rows] if names else rows
         columns = list(value.values())
-        if all(isinstance(x, dict) for x in columns) and len({len(x) for x in columns}) == 1:
-            if len(columns) < len(columns[0]) and columns[0].keys() == columns[-1].keys():
-                return _rows(list(value), [list(x.values()) for x in columns])
+        if all(isinstance(x, dict) and x.keys() == columns[0].keys() for x in columns) and (
+            0 < len(columns) < len(columns[0])
+        ):
+            return _rows(list(value), [list(x.values()) for x in columns])
         if all(isinstance(x, list) for x in columns):
             if len(columns) < 6 and len({len(x) for x in columns}) == 1 and len(columns[0]) > 5:
                 return _rows(list(value), columns)
             return [[item, other] for item, others in value.items() for other in others]
+    begin = show(orjson.dumps(value)[:200].decode(errors="replace"))
     raise CatalogError(
-        f"{path} is a JSON document without edges, it begins {show(orjson.dumps(value)[:200].decode())}"
+        f"{path} is a JSON document without edges, it begins {begin}"
         ': write a pair in a line, such as ["a", "b"]'
     )
 
@@ -132,14 +134,17 @@ def json_form(lines: Sequence[str], path: str, options: FormOptions) -> TableFor
         list(dict.fromkeys(k for v in values if isinstance(v, dict) for k in v)) if is_named else []
     )
     rows = [_cells_of(value, keys) for value in values]
-    sample = Sample(path, lines, [keys, *rows] if keys else rows, "JSON values")
+    if "error" in keys:
+        raise CatalogError(f"{path} holds an error message, {show(lines[0])}: fetch the file again")
+    sample = Sample(path, lines, [keys, *rows] if keys else rows, JSON)
     found = find_columns(sample, options.columns)
     _refuse_nested(values, keys, found.roles, path)
     said = f"JSON lines of {', '.join(keys)}" if keys else f"JSON lists of {found.num_columns}"
     places = ", ".join(f"{role} {keys[k] if keys else k + 1}" for role, k in found.roles.items())
     ignored = say_ignored([key for k, key in enumerate(keys) if k not in found.roles.values()])
+    header = orjson.dumps(keys).decode() if keys else None
     return TableForm(
-        "json", found.num_columns, found.roles, header=orjson.dumps(keys).decode() if keys else None,
+        "json", found.num_columns, found.roles, header=header,
         users_items=found.users_items, numbers=found.numbers,
         said=f"{said} ({places}{'; ' if ignored else ''}{ignored}); first edge {found.first_edge}",
         warnings=found.warnings,
@@ -160,9 +165,9 @@ def _refuse_nested(
             kind = "lists" if any(isinstance(x, list) for x in found) else "objects"
             raise CatalogError(
                 f"{path}: {name} holds {kind}, where an id belongs, the first line is "
-                f"{show(orjson.dumps(values[0])[:200].decode())}: write a line for each pair, as "
-                "jq -c '.ITEM as $i | .NEIGHBOURS[] | [$i, .]' FILE > NEW does for lists "
-                "(records of Amazon's products are read by catalog=amazon)"
+                f"{show(orjson.dumps(values[0])[:200].decode(errors='replace'))}: write a line for "
+                "each pair, as jq -c '.ITEM as $i | .NEIGHBOURS[] | [$i, .]' FILE > NEW does for "
+                "lists (records of Amazon's products are read by catalog=amazon)"
             )
 
 

@@ -80,8 +80,8 @@ def _files_of_folder(path: str, place: Path) -> list[str]:
         raise CatalogError(f"{path} is a folder without files; give the path of a file")
     if len({_kind_of_name(name) for name in inside}) > 1:
         raise CatalogError(
-            f"{path} is a folder of files of several kinds ({', '.join(inside[:3])}, ...); give the "
-            f"path of a file in it, or a pattern such as '{path}/*{Path(inside[0]).suffix}'"
+            f"{path} is a folder of files of several kinds ({', '.join(inside[:3])}, ...); give "
+            f"the path of a file in it, or a pattern such as '{path}/*{Path(inside[0]).suffix}'"
         )
     return [str(place / name) for name in inside]
 

@@ -20,6 +20,7 @@ from recsys_lab.readers.column_names import (
 )
 from recsys_lab.readers.number_style import NumberStyle, number_style
 
+JSON = "JSON values"  # in place of a separator
 ROLES = ("source", "target", "weight", "type")
 _FEWEST_ROWS = 10  # that a header is told by the form of
 _FEWEST_ALIKE = 2  # the same, where all have one form
@@ -93,12 +94,14 @@ def find_columns(sample: Sample, said: Mapping[str, str | int]) -> Columns:
     if "source" in by_user:
         found.roles = by_user
     else:
-        used = table.used(num_columns)
+        filled = table.filled(num_columns)
+        used = table.used(filled)
         others = [place for place in used if place not in by_user.values()]
         roles = table.by_name(found) or table.by_place(others, found.warnings)
         found.roles = {r: place for r, place in roles.items() if place not in by_user.values()}
         found.roles |= by_user
-        found.ignored = [cells[k] for k in used if cells and k not in found.roles.values()]
+        left = [k for k in filled if cells and k not in found.roles.values()]
+        found.ignored = [cells[k] or "a column without a name" for k in left]
     _look_at_cells(found, sample, data)
     return found
 
@@ -140,14 +143,12 @@ def _find_header(
 def _is_like_data(first: list[str], names: list[str], others: list[list[str]]) -> bool:
     """Whether a first line with usual names is an edge all the same, such as `item1 item2`."""
     rows = [row for row in others if row[: len(first)] != first]  # parts repeat their header
-    if not rows:
-        return False
     for place in item_pair(names) or (0, 1):
         cell, column = first[place], [row[place] for row in rows]
-        alike = sum(_form(x) == _form(cell) for x in column)
+        alike = sum(re.sub(r"\d+", "9", x) == re.sub(r"\d+", "9", cell) for x in column)
         if cell in column or (any(c.isdigit() for c in cell) and 2 * alike > len(column)):
             return True
-    return False
+    return max(map(len, first)) < 2 and len(rows) < _FEWEST_ROWS  # a,b
 
 
 def _differs_in_form(first: list[str], others: list[list[str]]) -> bool:
@@ -182,10 +183,14 @@ class _Table:
     header: Sequence[str]
     names: Sequence[str]
 
-    def used(self, num_columns: int) -> list[int]:
-        """Columns that hold anything but arrows and, without a name, row numbers."""
-        columns = [[row[k].strip() for row in self.data] for k in range(num_columns)]
-        used = [k for k, cells in enumerate(columns) if any(cells) and not set(cells) <= _ARROWS]
+    def filled(self, num_columns: int) -> list[int]:
+        """Columns that hold anything but arrows."""
+        columns = [{row[k].strip() for row in self.data} for k in range(num_columns)]
+        return [k for k, cells in enumerate(columns) if cells - {""} and not cells <= _ARROWS]
+
+    def used(self, filled: list[int]) -> list[int]:
+        """The columns without those that, without a name, number the rows."""
+        used = filled
         while self.names and len(used) > 2 and is_nameless(self.names[used[0]]):
             used = used[1:]
         return used if len(used) > 1 else [0, 1]
@@ -234,7 +239,7 @@ class _Table:
     def _holds_weights(self, place: int) -> bool:
         cells = [row[place] for row in self.data]
         if self.names[place] in SURE_WEIGHTS:
-            return any(c.isdigit() for cell in cells for c in cell)
+            return any(is_number(cell) or any(map(str.isdigit, cell)) for cell in cells)
         return _share(is_number(cell, with_comma=True) for cell in cells) >= 0.5
 
     def by_place(self, used: list[int], warnings: list[str]) -> dict[str, int]:
@@ -249,11 +254,12 @@ class _Table:
         if len(used) == 2:
             return roles
         third = [row[used[2]] for row in self.data]
-        if _share(is_number(cell, with_comma=True) for cell in third) >= 0.5:
+        is_weight = _share(is_number(cell, with_comma=True) for cell in third) >= 0.5
+        if numbered and (not is_weight or self._are_items(used[2])):
+            raise CatalogError(self._unclear(3, "the first looks like row numbers"))
+        if is_weight:
             if _are_times(third):
                 raise CatalogError(self._unclear(3, "the third looks like times, not weights"))
-            if numbered and self._are_items(used[2]):
-                raise CatalogError(self._unclear(3, "the first looks like row numbers"))
             if numbered:
                 warnings.append(
                     "the first column looks like row numbers: if it is no item, say "
@@ -279,7 +285,11 @@ class _Table:
                 "if the second is a relation, columns.source=1 columns.type=2 columns.target=3, or "
                 + hint
             )
-        times = [k + 1 for k in range(len(self.data[0])) if _are_times([r[k] for r in self.data])]
+        times = [
+            k + 1
+            for k in range(len((self.data or [[]])[0]))
+            if _are_times([r[k] for r in self.data])
+        ]
         if times and count > 3:
             why += (
                 f"; column {times[0]} looks like times, so these may be ratings or events of users,"
@@ -309,7 +319,7 @@ def _are_row_numbers(cells: Sequence[str]) -> bool:
 
 def _are_times(cells: Sequence[str]) -> bool:
     """Whether all cells are seconds or milliseconds since 1970, or dates, and differ."""
-    if len(cells) < _FEWEST_ROWS or len(set(cells)) < 2:
+    if len(cells) < _FEWEST_ROWS:
         return False
     if all(re.match(r"\d{4}-\d\d-\d\d|\d\d?/\d\d?/\d{4}", cell.strip()) for cell in cells):
         return True
@@ -317,7 +327,9 @@ def _are_times(cells: Sequence[str]) -> bool:
         values = [float(cell) for cell in cells]
     except ValueError:
         return False
-    return any(all(low <= value <= high for value in values) for low, high in _TIMES)
+    return len(set(cells)) > 1 and any(
+        all(low <= value <= high for value in values) for low, high in _TIMES
+    )
 
 
 # -- cells ---------------------------------------------------------------------------------------
@@ -330,8 +342,13 @@ def _look_at_cells(found: Columns, sample: Sample, data: Sequence[list[str]]) ->
     spaced = max((sum(c != c.strip() for c in cells) for cells in ends), default=0)
     found.stripped = bool(data) and spaced >= 0.9 * len(data)
     for begin, end in _BRACKETS.items():
-        if data and all(
-            a.strip().startswith(begin) and b.strip().endswith(end) for a, b in zip(*ends)
+        if (
+            data
+            and sample.separator != JSON
+            and all(
+                begin in a and end not in a and b.strip().endswith(end) and begin not in b
+                for a, b in zip(*ends, strict=True)
+            )
         ):
             raise CatalogError(
                 f"{sample.path}: the lines stand in brackets, the first is "
@@ -353,9 +370,10 @@ def _look_at_weights(found: Columns, sample: Sample, weights: Sequence[str], ids
     separator = ";" if sample.separator == "semicolon" else ""
     found.numbers = number_style(weights, separator)
     if found.numbers.in_doubt:
+        odd = found.numbers.in_doubt
         raise CatalogError(
-            f"{sample.path}: the weight {found.numbers.in_doubt} may be "
-            f"{found.numbers.in_doubt.replace(',', '.')} or {found.numbers.in_doubt.replace(',', '')}"
+            f"{sample.path}: the weight {odd} may be {odd.replace(',', '.')} or "
+            f"{odd.replace(',', '')}"
             ": write weights with a decimal point and without signs between thousands"
         )
     distinct = set(weights)

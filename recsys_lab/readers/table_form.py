@@ -26,8 +26,8 @@ from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.adjacency import (
     are_adjacency_lists,
     is_ragged,
-    one_level,
     refuse_in_doubt,
+    refuse_libsvm,
     two_levels,
 )
 from recsys_lab.readers.cells import has_comma, show, split_line
@@ -40,12 +40,13 @@ SEPARATORS = {
     "\t": "tab", "::": "::", ",": "comma", ";": "semicolon", "|": "bar", " ": "white space",
 }  # fmt: skip
 # The attributes of an edge at the end of a line, as networkx writes them: `a b {'weight': 2.0}`.
-ATTRIBUTES = r"[\s,;|]\s*\{.*\}\s*$"
+ATTRIBUTES = r"""[\s,;|]\s*\{(?:['"].*)?\}\s*$"""
 WEIGHT_AT_END = r"""([\s,;|])\s*\{.*?['"]weight['"]:\s*([-+.\w]+).*\}\s*$"""
 # What psql and MySQL draw around a table, and write below it.
 RULER = r"^[\s|+:-]*--[\s|+:-]*$|^\(\d+ rows?\)\s*$|^\d+ rows? in set.*$"
 _EXCEL = re.compile(r"sep=(.)\s*$", re.IGNORECASE)
-_OPEN = re.compile(r'(^|[,;\t|])\s*"[^"]*$')
+_OPEN = re.compile(r'(^|[,;\t|])\s*"[^"]*$')  # a cell in quotes without its end
+_FEW_OPEN = 2
 _MANY_OPEN = 0.02  # of the lines, whose quotes do not close
 BOM = "\ufeff"
 
@@ -63,7 +64,7 @@ class TableForm:
         quoted: whether cells may be quoted as in CSV.
         numbers: how weights are written.
         layout: an edge in a line, or an item and its neighbours.
-        levels: whether the neighbours stand behind a colon or a tab.
+        levels: pattern of lines whose neighbours stand behind a colon or a tab; empty for others.
         entries: number of lines that the file itself names; None where it names none.
         users_items: names of the columns, where these are users and items.
         stripped: whether white space around ids belongs to the writing of the file.
@@ -80,7 +81,7 @@ class TableForm:
     quoted: bool = False
     numbers: NumberStyle = NumberStyle()  # noqa: RUF009 - a tuple
     layout: Literal["edges", "adjacency"] = "edges"
-    levels: bool = False
+    levels: str = ""
     entries: int | None = None
     users_items: tuple[str, str] | None = None
     stripped: bool = False
@@ -144,74 +145,89 @@ def detect_form(
         sample = [line for line in sample if not line.startswith(options.comment)]
     if not sample:
         return TableForm("\t", 2, {"source": 0, "target": 1}, skipped=begin.skipped)
+    _refuse_breaks(sample, path)
+    form, sample = _with_separator(begin, sample, options)
+    rows = [split_line(line, form.separator, quoted=form.quoted) or [] for line in sample]
+    if form.attributes and 2 * sum(len(row) == 1 for row in rows) > len(rows):
+        raise CatalogError(
+            f"{path} is a multiline adjacency list of networkx, the first line is "
+            f"{show(sample[0])}: write it with nx.write_edgelist"
+        )
+    refuse_libsvm(path, rows, sample)
+    by_networkx = any(line.startswith("# GMT ") for line in begin.banners)
+    lists = form.levels or is_ragged(rows, by_networkx=by_networkx)
+    in_doubt = options.layout is None and lists and not begin.banner.startswith("%")
+    if not in_doubt and options.layout != "adjacency":
+        return _edge_form(form, rows[:SAMPLE], sample[:SAMPLE], path, options, begin.banner)
+    rows = [[cell for cell in map(str.strip, row) if cell] or [""] for row in rows]
+    if in_doubt and not (
+        (is_whole or by_networkx) and are_adjacency_lists(rows, by_networkx=by_networkx)
+    ):
+        refuse_in_doubt(path, rows, sample, SEPARATORS[form.separator])
+    return _adjacency_form(form, rows)
+
+
+def _with_separator(
+    begin: "_Beginning", sample: list[str], options: FormOptions
+) -> tuple[TableForm, list[str]]:
+    """The form as far as its lines are split, and the lines without what ends or draws them."""
     attributes = 2 * sum(bool(re.search(ATTRIBUTES, x)) for x in sample) > len(sample)
     if attributes:
         sample = [re.sub(ATTRIBUTES, "", re.sub(WEIGHT_AT_END, r"\1\2", x)) for x in sample]
-    _refuse_breaks(sample, path)
     separator = options.separator_text or begin.separator or _separator(sample[:SAMPLE])
     levels = None if options.layout == "edges" else two_levels(sample)
     if levels:
-        sample, separator = [one_level(line, levels) for line in sample], levels
+        separator = levels[1]
+        sample = [re.sub(levels[0], rf"\1{separator}\2", line) for line in sample]
     if separator == "|":
         sample = [line for line in sample if not re.match(RULER, line)] or sample
     raw = (cell for line in sample for cell in line.split(separator))
-    quoted = separator == "," or any(len(c) > 1 and c[0] == c[-1] == '"' for c in raw)
-    rows = [split_line(line, separator, quoted=quoted) or [] for line in sample]
-    base = TableForm(
+    form = TableForm(
         separator,
         2,
         {"source": 0, "target": 1},
         skipped=begin.skipped,
-        quoted=quoted,
+        quoted=separator == "," or any(len(c) > 1 and c[0] == c[-1] == '"' for c in raw),
         attributes=attributes,
-        levels=levels is not None,
+        levels=levels[0] if levels else "",
         entries=begin.entries,
     )
-    if options.layout == "adjacency" or (
-        options.layout is None and (levels or is_ragged(rows)) and not begin.banner.startswith("%")
-    ):
-        return _adjacency_form(base, rows, sample, path, options, begin.banners, is_whole=is_whole)
-    sample, rows = sample[:SAMPLE], rows[:SAMPLE]
+    return form, sample
+
+
+def _edge_form(
+    form: TableForm,
+    rows: Sequence[list[str]],
+    sample: Sequence[str],
+    path: str,
+    options: FormOptions,
+    banner: str,
+) -> TableForm:
     found = find_columns(
-        Sample(path, sample, rows, SEPARATORS[separator], begin.banner), options.columns
+        Sample(path, sample, rows, SEPARATORS[form.separator], banner), options.columns
     )
     return replace(
-        base,
+        form,
         num_columns=found.num_columns,
         roles=found.roles,
         header=found.header,
         numbers=found.numbers,
         stripped=found.stripped,
         users_items=found.users_items,
-        said=_say(separator, found, attributes=attributes),
+        said=_say(form.separator, found, attributes=form.attributes),
         warnings=found.warnings,
     )
 
 
-def _adjacency_form(
-    base: TableForm,
-    rows: Sequence[list[str]],
-    sample: Sequence[str],
-    path: str,
-    options: FormOptions,
-    banners: Sequence[str],
-    *,
-    is_whole: bool,
-) -> TableForm:
-    name = SEPARATORS[base.separator]
-    rows = [[cell for cell in map(str.strip, row) if cell] or [""] for row in rows]
-    by_networkx = any(line.startswith("# GMT ") for line in banners)
-    if options.layout is None and not (
-        (is_whole or by_networkx) and are_adjacency_lists(rows, by_networkx=by_networkx)
-    ):
-        refuse_in_doubt(path, rows, sample, name)
+def _adjacency_form(form: TableForm, rows: Sequence[list[str]]) -> TableForm:
     widths = [len(row) - 1 for row in rows]
     first = ", ".join(map(show, rows[0][1:4])) or "nothing"
     said = (
-        f"adjacency lists, {name}, {min(widths)} to {max(widths)} neighbours in a line, each of "
-        f"which counts as a line of its own; the first item {show(rows[0][0])} lists {first}"
+        f"adjacency lists, {SEPARATORS[form.separator]}, at most {max(widths)} neighbours in a "
+        "line, each of which counts as a line of its own; the first item "
+        f"{show(rows[0][0])} lists {first}"
     )
-    return replace(base, layout="adjacency", stripped=True, said=said)
+    return replace(form, layout="adjacency", stripped=True, said=said)
 
 
 def _say(separator: str, found: Columns, *, attributes: bool) -> str:
@@ -279,7 +295,7 @@ def _beginning(lines: Sequence[str], path: str, options: FormOptions) -> _Beginn
 def _refuse_breaks(sample: Sequence[str], path: str) -> None:
     """Refuse cells in quotes that go on in the next line."""
     opens = [line for line in sample if line.count('"') % 2 and _OPEN.search(line)]
-    if len(opens) > _MANY_OPEN * len(sample):
+    if len(opens) > max(_FEW_OPEN, _MANY_OPEN * len(sample)):
         raise CatalogError(
             f"{path}: a cell in quotes goes on in the next line, the first in {show(opens[0])}: "
             "write the table without line breaks in cells"

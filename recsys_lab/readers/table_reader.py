@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.adjacency import LEVELS
 from recsys_lab.readers.cells import split_line
 from recsys_lab.readers.columnar_tables import ColumnarTable, kind_of
 from recsys_lab.readers.encodings import convert
@@ -31,6 +30,7 @@ from recsys_lab.readers.table_form import (
 )
 from recsys_lab.readers.table_rows import CELLS, ENDS, finish_rows
 
+_REMEDY = "repair the file, say layout=adjacency if a line is an item and its neighbours,"
 _NO_LINES = TableForm("\t", 2, {"source": 0, "target": 1})
 
 
@@ -43,13 +43,13 @@ class TableReader:
 
     Attributes:
         form: what was understood; known after the first batch.
-        remedy: what to do about lines that cannot be used.
+        remedies: what to do about lines that cannot be used, by the reason.
     """
 
     def __init__(self, path: str, options: FormOptions) -> None:
         self.path = path
         self.form: TableForm | None = None
-        self.remedy = "repair the file"
+        self.remedies: dict[str, str] = {}
         self._options = options
         self._data_lines = 0  # that are neither blank nor before the data
 
@@ -103,6 +103,8 @@ class TableReader:
                 else:
                     is_whole = len(known) == len(batch) and sum(map(len, known)) < BLOCK_BYTES // 2
                     self.form = detect_form(known, self.path, self._options, is_whole=is_whole)
+                    if self._options.layout is None:
+                        self.remedies["wrong number of columns"] = _REMEDY
             if is_lines_of_json:
                 yield take_json(lines, text, self.form, before)
             else:
@@ -110,7 +112,8 @@ class TableReader:
                 comment = self._options.comment or ""
                 rows = _take_apart(lines, text, self.form, comment, skipped, before)
                 if self.form.entries is not None:
-                    self._data_lines += len(rows) - rows["reason"].is_in(["blank", "comment"]).sum()
+                    beside = rows["reason"].is_in(["blank", "comment"])
+                    self._data_lines += len(rows) - int(beside.sum())
                 yield rows
             before += len(batch)
         self._check_entries()
@@ -120,8 +123,8 @@ class TableReader:
         entries = None if self.form is None else self.form.entries
         if entries is not None and entries != self._data_lines:
             raise CatalogError(
-                f"{self.path} promises {entries:,} entries and holds {self._data_lines:,}: fetch it "
-                "again, or correct its line of sizes"
+                f"{self.path} promises {entries:,} entries and holds {self._data_lines:,}: fetch "
+                "it again, or correct its line of sizes"
             )
 
     def _decode(self, lines: pl.Series) -> pl.Series:
@@ -136,7 +139,7 @@ class TableReader:
         try:
             return None if line is None else line.decode()
         except UnicodeDecodeError:
-            self.remedy = convert(line or b"")
+            self.remedies.setdefault("not UTF-8", convert(line or b""))
             return None
 
 
@@ -157,7 +160,7 @@ def _take_apart(
     if form.attributes:
         plain = text.str.replace(WEIGHT_AT_END, "${1}${2}").str.replace(ATTRIBUTES, "")
     if form.levels:
-        plain = text.str.replace(LEVELS, "${1}" + form.separator + "${2}")
+        plain = text.str.replace(form.levels, "${1}" + form.separator + "${2}")
     frame = pl.DataFrame({"line": lines, "text": text, "fields": _fields(plain, form)})
     frame = frame.with_columns(number=pl.int_range(before + 1, before + 1 + pl.len()))
     is_comment = pl.col("number") <= before + skipped

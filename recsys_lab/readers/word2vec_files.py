@@ -49,8 +49,8 @@ def read_word2vec(path: str) -> tuple[pl.Series, np.ndarray]:
         return _read_text(path, len(fields) - 1, None)
     raise VectorFileError(
         f"{path} begins with {first[:60].decode(errors='replace')!r}, which is neither the line "
-        "COUNT DIMENSION of word2vec nor an id and two or more values: give a file of word2vec, "
-        "GloVe, .npy, .safetensors or .parquet"
+        "COUNT DIMENSION of word2vec nor an id and two or more values between white space: give a "
+        "file of word2vec, GloVe, .npy, .safetensors or .parquet"
     )
 
 

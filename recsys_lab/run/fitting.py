@@ -1,6 +1,5 @@
 """Fit a model to prepared data, and test it: what `train.py` and a notebook both call."""
 
-import json
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -18,10 +17,8 @@ from recsys_lab.compute.threads import choose_threads
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.task import EmbeddingTask, TrainingError, check_identity
 from recsys_lab.results.curve import Row
-from recsys_lab.results.files import write_text
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_lock import alone_in
-from recsys_lab.results.write_errors import WriteError, may_fail
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
@@ -32,10 +29,10 @@ from recsys_lab.run.checkpoints import (
 from recsys_lab.run.learning_curve import LearningCurve, net_scorer
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.progress_bar import TrainingBar
-from recsys_lab.run.projector import write_projector
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
 from recsys_lab.run.run_embeddings import embeddings_content
+from recsys_lab.run.saving import save_all
 from recsys_lab.run.step_limit import StepLimit
 from recsys_lab.run.stop_on_signal import StopOnSignal
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
@@ -111,32 +108,15 @@ class Fitted:
         Raises:
             WriteError: one of them cannot be written; the others are.
         """
-        text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
-        failed = []
-        try:
-            write_text(self.folder / "metrics.json", text)
-        except WriteError as error:
-            failed.append(error)
-        try:
-            self._save_vectors(metrics)
-        except WriteError as error:
-            failed.append(error)
-        for other in failed[1:]:
-            log.error("%s", other)
-        if failed:
-            raise failed[0]
-
-    def _save_vectors(self, metrics: Metrics) -> None:
-        """Write the folder `embeddings/` and the projector, unless they are switched off."""
-        embeddings, projector = self.experiment.embeddings, self.experiment.projector
-        if not (embeddings or projector):
-            return
-        content = self._embeddings(metrics)
-        if projector:
-            with may_fail("TensorBoard's projector"):
-                write_projector(self.folder, content, projector, self.experiment.split.seed)
-        if embeddings:
-            write_embeddings(self.folder / EMBEDDINGS, content)
+        options, content = self.experiment, lambda: self._embeddings(metrics)
+        save_all(
+            self.folder,
+            metrics,
+            content,
+            embeddings=options.embeddings,
+            projector=options.projector,
+            seed=options.split.seed,
+        )
 
     def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
         """Write the folder `embeddings/`, which `Embeddings.load` reads; returns its path.
@@ -217,6 +197,7 @@ def _fit(
         if not has_parameters(task):
             if resume is not None:
                 raise TrainingError(_NOTHING_TO_RESUME)
+            log.info("nothing is trained: the model has no parameters, so trainer= has no effect")
             return Fitted(prepared, experiment, task, folder, data, measured)
         if resume is not None:
             configuration = {} if with_changes else experiment.configuration

@@ -117,7 +117,8 @@ def test_repeated_lines_count_once_and_order_is_nothing(read):
 def test_header_rules(read):
     assert read("item1,item2,3\nc,d,1").account.kept == 2  # a number follows: an edge
     assert read("a,b\nc,d").account.kept == 2
-    assert read("a,b,x\nc,d,y\ne,f,1").account.dropped == {"value not a number": 2}
+    assert read("a,b,1\nc,d,y\ne,f,1").account.dropped == {"value not a number": 1}
+    assert read("item1,item2\nitem2,item3\nitem7,item1").account.kept == 3  # ids, not names
 
 
 def test_evaluation_pairs(read):
@@ -148,7 +149,7 @@ def test_options_are_checked():
         edge_source("edges", "val", None)
     with pytest.raises(CatalogError, match=r"val_path is not set"):
         edge_source("edges", None, "test")
-    with pytest.raises(CatalogError, match=r"max_bad_fraction"):
+    with pytest.raises(ValueError, match=r"max_bad_fraction"):
         edge_source("edges", max_bad_fraction=-0.1)
     assert edge_source("e", "v", "t").files == {"edges": "e", "val": "v", "test": "t"}
     assert edge_source("e").files == {"edges": "e"}
@@ -168,7 +169,14 @@ REASONS = {*BAD_REASONS, "blank", "header", "self-pair", "weight not finite", "w
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.lists(lines | st.binary(max_size=20), max_size=8), st.sampled_from("\t, "), st.booleans())
+@given(
+    # With several quotes that no line closes the file is refused: see test_table_forms.
+    st.lists(lines | st.binary(max_size=20), max_size=8).filter(
+        lambda x: b"".join(x).count(b'"') < 3
+    ),
+    st.sampled_from("\t, "),
+    st.booleans(),
+)
 def test_any_lines_are_kept_or_counted(read, content, separator, labelled):
     sound = separator.join(["q", "r", "1"]).encode()
     joined = b"\n".join([sound] * 10 + content)

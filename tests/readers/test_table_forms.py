@@ -85,6 +85,9 @@ def test_forms_that_are_read(tmp_path: Path, name: str) -> None:
 
 
 REFUSED = {
+    "an index without a header": (
+        lines([(b, b * 3 % 50 + 1) for _, b in NUMBERS], "{n},{},{}"),
+        "the first looks like row numbers"),
     "four columns": (
         lines(NAMED, "{},{},3.0,1300000000"), r"4 columns between comma.*columns\.source=1"),
     "one column": ("a\nb\nc\n", "no line has two columns, the first is 'a'"),
@@ -112,8 +115,8 @@ def test_what_looks_wrong_gets_a_warning(tmp_path: Path, caplog: pytest.LogCaptu
     path = tmp_path / "edges"
     for text, warning in (
         (
-            lines([(b, b * 3 % 50 + 1) for _, b in NUMBERS], "{n},{},{}"),
-            "the first column looks like row numbers",
+            lines([(b, b / 7 + 1) for _, b in NUMBERS], "{n},{},{:.3f}"),
+            "row numbers: if it is no item, say columns.source=2 columns.target=3",
         ),
         (lines(NUMBERS, "u{},i{},3", first="user_id,item_id,rating\n"), "the graph is bipartite"),
         (lines(NAMED * 2, "{},{}"), "50 of 100 lines repeat another: they are counted once"),

@@ -1,0 +1,335 @@
+"""Files as other programs write them: each is read right, or refused with its form and a remedy.
+
+All lists of edges hold the pairs of NAMED, or of NUMBERS, unless a case says otherwise.
+"""
+
+import gzip
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.sequence_rows import read_sequences
+from tests.readers.amazon_cases import listings, source
+from tests.readers.edge_cases import edge_source
+
+NUMBERS = [(100 + k, 100 + (k + s) % 50) for k in range(50) for s in (1, 7, 9)[: 1 + k % 3]]
+NAMED = [(f"B{a:09d}", f"B{b:09d}") for a, b in NUMBERS]
+NEIGHBOURS: dict[int, list[int]] = {}
+for a, b in NUMBERS:
+    NEIGHBOURS.setdefault(a, []).append(b)
+    NEIGHBOURS.setdefault(b, []).append(a)
+
+
+class Outcome(NamedTuple):
+    """What a list of edges gives: its pairs and weight, a warning, or a message of refusal."""
+
+    content: str | bytes
+    rows: list = NAMED
+    weight: float = 1
+    warning: str = ""
+    message: str = ""
+    layout: str | None = None
+
+
+def lines(form: str, rows: list = NAMED, *, first: str = "", last: str = "") -> str:
+    text = (form.format(*row, n=n, m=900 + 60 * n) + "\n" for n, row in enumerate(rows))
+    return first + "".join(text) + last
+
+
+def packed(**members: bytes | str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("__", "."), content)
+    return file.getvalue()
+
+
+def table(frame: pl.DataFrame, kind: str) -> bytes:
+    file = io.BytesIO()
+    getattr(frame, f"write_{kind}")(file)
+    return file.getvalue()
+
+
+FRAME = pl.DataFrame(NAMED, schema=["col_a", "col_b"], orient="row")
+ITEMS = [(f"item{a}", f"item{b}") for a, b in [(1, 2), *NUMBERS]]
+MATRIX = "%%MatrixMarket matrix coordinate {} general\n{} {} {}\n"
+OBJECTS = [{"source": a, "target": b, "weight": 2} for a, b in NAMED]
+
+READ = {
+    # headers and columns
+    "V1,V2": Outcome(lines("{},{}", first="V1,V2\n")),
+    "Item ID,Related Item ID": Outcome(lines("{},{}", first="Item ID,Related Item ID\n")),
+    "ids that look like names": Outcome(lines("{},{}", ITEMS), ITEMS),
+    "letters": Outcome("i j\nj k\nk l\nl i\n", ["ij", "jk", "kl", "li"]),
+    "combined_score": Outcome(lines("{} {} 3", first="protein1 protein2 combined_score\n"),
+                              weight=3),
+    "index in any order": Outcome(lines("{m},{},{}", NUMBERS[::-1], first=",aa,bb\n"), NUMBERS),
+    "index twice": Outcome(lines("{n},{n},{},{}", NUMBERS, first=",Unnamed: 0,aa,bb\n"), NUMBERS),
+    "R without a name": Outcome(lines('"{n}" {} {}', NUMBERS, first='"x_a" "x_b"\n'), NUMBERS),
+    "arrows": Outcome(lines("{} -> {}", NUMBERS), NUMBERS),
+    "RecBole": Outcome(lines("{0}\tr{n}\t{1}", first="head_id:token\trelation_id:token\t"
+                             "tail_id:token\n"), warning="values in the column of the type"),
+    "sep=": Outcome("\ufeffsep=;\r\n" + lines("{};{};2,5", first="a_x;b_x;w\n"), weight=2.5),
+    # numbers
+    "thousands": Outcome(lines('{},{},"1,234.5"', first="source,target,weight\n"), weight=1234.5),
+    "German thousands": Outcome(lines("{};{};1.234,5"), weight=1234.5),
+    # tools
+    "psql": Outcome(lines(" {} | {} |  2", first=" source | target | weight \n---+---+---\n",
+                          last="(99 rows)\n"), weight=2),
+    "MySQL": Outcome(lines("| {} | {} |", first="+--+--+\n| source | target |\n+--+--+\n",
+                           last="+--+--+\n99 rows in set (0.00 sec)\n")),
+    "networkx, comma": Outcome(lines("{},{},{{'weight': 2.5}}", NUMBERS), NUMBERS, 2.5),
+    "networkx, nested": Outcome(
+        lines("{} {} {{'k': {{'x': 1}}, 'weight': 2.5}}", NUMBERS), NUMBERS, 2.5),
+    # adjacency
+    "adjacency, both ways": Outcome(
+        "".join(" ".join(map(str, [k, *v])) + "\n" for k, v in NEIGHBOURS.items()), NUMBERS, 2),
+    "adjacency, colon": Outcome(
+        "".join(f"{k}: {' '.join(map(str, v))}\n" for k, v in NEIGHBOURS.items()), NUMBERS, 2),
+    "adjacency of networkx": Outcome(
+        "# a.py\n# GMT Thu\n#\n1 2 3 4\n2 3 4\n3 4\n4 5\n5\n",
+        [(1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4), (4, 5)]),
+    "adjacency, said": Outcome("a b c\nd b\nb c\n", ["ab", "ac", "db", "bc"], layout="adjacency"),
+    # JSON
+    "array of pairs": Outcome(json.dumps(NAMED)),
+    "array, pretty": Outcome(json.dumps(OBJECTS, indent=1), weight=2),
+    "neighbours by id": Outcome(json.dumps(NEIGHBOURS), NUMBERS, 2),
+    "node-link": Outcome(json.dumps({"nodes": [{"id": a} for a, _ in NAMED], "links": OBJECTS}),
+                         weight=2),
+    "columns": Outcome(json.dumps({"source": dict(enumerate(a for a, _ in NAMED)),
+                                   "target": dict(enumerate(b for _, b in NAMED))})),
+    "Python lists": Outcome(lines("['{}', '{}']")),
+    # columns of bytes
+    "Arrow": Outcome(table(FRAME, "ipc")),
+    "Parquet, floats with NaN": Outcome(
+        table(pl.DataFrame([*NUMBERS, (float("nan"), 1.0)], schema={"a": pl.Float64,
+              "b": pl.Float64}, orient="row").with_columns(pl.col("b").cast(pl.Int64)), "parquet"),
+        NUMBERS),
+    # ids that may be wrong
+    "zeros": Outcome(lines("{}\t{}", NUMBERS, last="0100\t103\n"), [*NUMBERS, ("0100", 103)],
+                     warning="only by zeros at the beginning"),
+    "invisible": Outcome(lines("{}\t{}", last="\u200bB000000100\tx\n"), [*NAMED,
+                         ("\u200bB000000100", "x")], warning="signs that are not shown"),
+    "rounded": Outcome(lines("{}\t{}", NUMBERS, last="1e+05\t100\n"), [*NUMBERS, ("1e+05", 100)],
+                       warning="a spreadsheet or R may have rounded"),
+    "nan": Outcome(lines("{}\t{}", last="nan\tB000000100\n"), [*NAMED, ("nan", NAMED[0][0])],
+                   warning="'nan' is taken as the id of an item"),
+    # packing
+    "hidden members": Outcome(packed(d__csv=lines("{},{}"), _x="", README__md="text")),
+}  # fmt: skip
+
+REFUSED = {
+    "line breaks": (lines('{},{},"a\nb"', first="source,target,title\n"), "goes on in the next"),
+    "1,234": (lines("{}\t{}\t1,234"), r"1,234 may be 1\.234 or 1234"),
+    "3 %": (lines("{},{},3%", first="source,target,weight\n"), r"value not a number.*columns\.wei"),
+    "times": (lines("{}\t{}\t13000{m:05d}"), r"third looks like times.*columns\.source=1"),
+    "ratings": (lines("{}\t{}\t4\t13000{m:05d}"), "column 4 looks like times.*sequence_file"),
+    "users": (lines("{},{},4", NUMBERS, first="userId,movieId,rating\n"), "users and items"),
+    "nodes": (lines("{},{}", first="Id,Label\n"), "describes items or nodes"),
+    "triples": (lines("{0}\tr\t{1}"), r"columns\.source=1 columns\.type=2 columns\.target=3"),
+    "brackets": (lines("({}; {})"), "stand in brackets"),
+    "baskets": ("1 2 3\n2 3\n1 4 5 6\n3 9\n2 3 4 5 6\n1 7 8\n", "layout=adjacency.*sequence_file"),
+    "lists by user": (lines("u{n}\t{0} {1} x{n}") + "v\tx\n", "layout=adjacency"),
+    "kNN": (lines("{0} {1} a{n} b{n} c{n}"), "layout=adjacency"),
+    "METIS": ("6 8\n2 3 4 5\n1 3 4\n1 2\n1 2 5\n1 4 6\n5\n", "METIS"),
+    "libsvm": ("1 3:0.5 9:1\n0 1:2\n1 4:1 5:2 6:1\n0 3:1\n1 1:1 2:2\n", "libsvm"),
+    "multiline": (lines("{0} 2\n{1} {{}}\nx {{}}"), "multiline.*write_edgelist"),
+    "rectangle": (MATRIX.format("real", 9, 5, 1) + "1 1 1\n", "9 rows and 5 columns"),
+    "complex": (MATRIX.format("complex", 9, 9, 1) + "1 2 1 1\n", "weights are real"),
+    "truncated": (MATRIX.format("real", 9, 9, 3) + "1 2 1\n", "promises 3 entries and holds 1"),
+    "bipartite": ("% bip weighted\n1 2 3\n", "bipartite network of KONECT"),
+    "null": (lines("{}\t{}", last="\\N\tx\n" * 2), "2 no id"),
+    "nested": ('{"a": {"id": 1}, "b": {"id": 2}}\n' * 20, "a holds objects"),
+    "lists": ('{"item": 1, "near": [2, 3]}\n' * 20, "near holds lists.*jq"),
+    "scalars": (lines('["{}", "{}"]', last="7\n" * 2), "2 neither an object nor a list"),
+    "error": ('{"error": "not found"}\n', "error message"),
+    "document": (
+        json.dumps({"cells": [{"a": 1}], "format": 4}, indent=1), "JSON document without edges"),
+    "empty Parquet": (table(FRAME.head(0), "parquet"), "without a row"),
+    "lists in Parquet": (
+        table(pl.DataFrame({"item": ["a"], "near": [["b"]]}), "parquet"), "explode"),
+    "header": ("source,target\n", "there is only a header"),
+    "comments": ("# a b\n# c d\n", "nothing but comments"),
+    "itself": ("a,a\nb,b\n", "names an item with itself"),
+    "GraphML": ('<?xml version="1.0"?>\n<graphml>', "is GraphML: .*read_graphml"),
+    "GEXF": ("<gexf xmlns='x'>", "is GEXF: .*read_gexf"),
+    "GML": ("graph [\n  node [\n", "is GML: .*read_gml"),
+    "Pajek": ("*Vertices 2\n1 a\n", "Pajek.*read_pajek"),
+    "DOT": ("digraph G {\n a -> b;\n}\n", "DOT.*read_dot"),
+    "SQL": ("-- dump\nINSERT INTO e VALUES (1, 2);\n", "SQL dump: .*CSV"),
+    "web page": ("<!DOCTYPE html>\n<html>", "web page"),
+    "Git LFS": ("version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    "YAML": ("edges:\n  - [a, b]\n", "is YAML"),
+    "PDF": (b"%PDF-1.4\n", "PDF"),
+    "pickle": (b"\x80\x04\x95", "pickle can run code"),
+    "NumPy": (b"\x93NUMPY\x01\x00", r"np\.savetxt"),
+    "archive of NumPy": (packed(a__npy=b"x"), r"\.npz"),
+    "torch": (packed(**{"x/data__pkl": b"x"}), "torch.*pickle"),
+    "R": (gzip.compress(b"RDX3\nX\n"), r"R data: .*write\.csv"),
+    "Excel 97": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Excel"),
+    "ORC": (b"ORC\x1d\x00", "ORC.*Parquet"),
+    "lz4": (b"\x04\x22\x4d\x18", "lz4 -dc"),
+    "packed twice": (gzip.compress(gzip.compress(b"a,b\n")), "packed twice.*gzip -dc"),
+    "UTF-16 without a mark": (lines("{},{}").encode("utf-16-le"), "iconv -f UTF-16LE"),
+    "UTF-32": (("\ufeff" + lines("{},{}")).encode("utf-32-le"), "iconv -f UTF-32"),
+    "Windows": (lines("“{}”,{}").encode("cp1252"), "iconv -f CP1252"),
+    "Chinese": (lines("商品商品{},{}").encode("gb18030"), "iconv -f GB18030"),
+    "Japanese": (lines("アイテム{},{}").encode("shift_jis"), "iconv -f SHIFT_JIS"),
+    "binary": (b"\x89\x01\x02\n" * 9, "another binary form"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READ)
+def test_forms_that_are_read(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    outcome, path = READ[name], tmp_path / "edges"
+    content = outcome.content
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    records = edge_source(str(path), layout=outcome.layout, max_bad_fraction=0.03).read()
+    ids = records.items["item"].to_list()
+    found: dict[tuple[str, ...], float] = {}
+    for s, t, weight in zip(records.sources, records.targets, records.weights, strict=True):
+        pair = tuple(sorted((ids[s], ids[t])))
+        found[pair] = found.get(pair, 0) + float(weight)
+    expected = {tuple(sorted(map(str, row))) for row in outcome.rows}
+    assert found.keys() == expected
+    assert set(found.values()) == {outcome.weight}
+    warnings = " ".join(r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert bool(warnings) == bool(outcome.warning), warnings
+    assert outcome.warning in warnings
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_forms_that_are_refused_with_a_remedy(tmp_path: Path, name: str) -> None:
+    content, message = REFUSED[name]
+    path = tmp_path / "edges"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(CatalogError, match=message) as caught:
+        edge_source(str(path), max_bad_fraction=0.01).read()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_paths_that_are_no_file(tmp_path: Path) -> None:
+    (tmp_path / "nested" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for path, message in (
+        ("", "path is empty"),
+        ("hdfs://x/y", "is an address"),
+        (str(tmp_path / "nested"), "folder of folders; give a pattern"),
+        (str(tmp_path / "link"), "is a link to .*gone"),
+    ):
+        with pytest.raises(CatalogError, match=message):
+            edge_source(path).read()
+
+
+def test_columns_that_are_not_read_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "edges"
+    objects = "".join(json.dumps({"source": a, "note": 1, "target": b}) + "\n" for a, b in NAMED)
+    for content in (lines("{},x,{}", first="source,note,target\n"), objects):
+        path.write_text(content)
+        assert "not read: note" in edge_source(str(path)).read().understood["edges"]
+    table_of = FRAME.rename({"col_a": "source", "col_b": "target"}).with_columns(note=1)
+    table_of.write_parquet(path)
+    assert "not read: note" in edge_source(str(path)).read().understood["edges"]
+
+
+ROWS = [[f"i{j}" for j in range(k, k + 2 + k % 3)] for k in range(12)]
+EVENTS = [(k, place, item) for k, row in enumerate(ROWS) for place, item in enumerate(row)]
+SEQUENCES = {
+    "bars": "".join("|".join(row) + "\n" for row in ROWS),
+    "two colons": "".join("::".join(row) + "\n" for row in ROWS),
+    "numbered": "".join(" ".join([str(k + 1), *row]) + "\n" for k, row in enumerate(ROWS)),
+    "a colon": "".join(f"u{k}: {' '.join(row)}\n" for k, row in enumerate(ROWS)),
+    "a tab, then spaces": "".join(f"u{k}\t{' '.join(row)}\n" for k, row in enumerate(ROWS)),
+    "SPMF": "".join(" -1 ".join(row) + " -1 -2\n" for row in ROWS),
+    "Python lists": "".join(f"{row}\n" for row in ROWS),
+    "one array": json.dumps(ROWS),
+    "one array, pretty": json.dumps(ROWS, indent=1),
+    "lists by name": json.dumps({f"u{k}": row for k, row in enumerate(ROWS)}),
+    "objects": "".join(json.dumps({"id": k, "items": row}) + "\n" for k, row in enumerate(ROWS)),
+    "objects of events": "".join(
+        json.dumps({"session": k, "events": [{"aid": x, "ts": n} for n, x in enumerate(row)]})
+        + "\n"
+        for k, row in enumerate(ROWS)
+    ),
+    "lists in CSV": "session_id,items\n" + "".join(f'{k},"{row}"\n' for k, row in enumerate(ROWS)),
+    "RecBole": "session_id:token\titem_id:token\ttimestamp:float\n"
+    + "".join(f"{s}\t{item}\t{place}\n" for s, place, item in EVENTS),
+    "JSON events": "".join(
+        json.dumps({"user_id": s, "asin": item, "timestamp": place}) + "\n"
+        for s, place, item in EVENTS
+    ),
+    "sep=": "sep=;\nsession;item\n" + "".join(f"{s};{item}\n" for s, _, item in EVENTS),
+    "comments": "# sessions\n" + "".join(" ".join(row) + "\n" for row in ROWS),
+}
+
+
+@pytest.mark.parametrize("name", [*SEQUENCES, "Parquet of events", "Parquet of lists"])
+def test_sequences(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "sequences"
+    if name == "Parquet of events":
+        pl.DataFrame(EVENTS, ["session_id", "time", "item_id"], orient="row").write_parquet(path)
+    elif name == "Parquet of lists":
+        pl.DataFrame({"user": range(len(ROWS)), "items": ROWS}).write_parquet(path)
+    else:
+        path.write_text(SEQUENCES[name])
+    found = read_sequences(str(path))
+    ends = np.flatnonzero(np.diff(found.sequence)) + 1
+    assert [list(x) for x in np.split(found.items.to_numpy(), ends)] == ROWS
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("".join(f"{s},{x},{t}\n" for s, t, x in EVENTS), "may be events.*put a header on top"),
+        ("session,item,date\na,b,3/1/2020\na,c,12/1/2019\n", "does not sort as text"),
+        ('{"a": 1}\n', "neither a sequence nor an event"),
+    ],
+)
+def test_sequences_that_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "s").write_text(content)
+    with pytest.raises(CatalogError, match=message):
+        read_sequences(str(tmp_path / "s"))
+
+
+RECORDS = [{"asin": a, "related": {"also_bought": [b]}} for a, b in NAMED]
+
+
+def test_amazon_in_more_forms(tmp_path: Path) -> None:
+    path = tmp_path / "meta"
+    flat = [{"asin": a, "related.also_bought": [b]} for a, b in NAMED]
+    cells = "".join(f"{a}\t\"['{b}' 'x']\"\n" for a, b in NAMED)
+    for content in (
+        "".join(json.dumps(record) + "\n" for record in flat),
+        json.dumps(RECORDS),
+        "asin\talso_buy\n" + cells,  # printed by NumPy
+    ):
+        path.write_text(content)
+        found = listings(source(path, max_bad_fraction=0).read())
+        assert {(a, b) for a, b, _ in found if b != "x"} == set(NAMED)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (json.dumps([*RECORDS, 7, "x", None, [1]]), "4 not an object.*line 100 '7'"),
+        ('{"reviewerID": "u", "asin": "a"}\n', "holds reviews, not metadata"),
+        ("a\tb\nb\tc\n", "pairs of items are read by catalog=edges"),
+        ('{"business_id": "a"}\n', "this one has business_id"),
+        ('{"asin": "a"},\n', "comma at the end of the lines"),
+        ('{"asin": "a", "also_buy": "b, c"}\n', "also_bought is no list in 1 of 1 records"),
+        ('{"asin": "a", "title": "caf\xe9"}\n'.encode("latin1"), "iconv -f LATIN1"),
+    ],
+)
+def test_amazon_that_is_refused(tmp_path: Path, content: str | bytes, message: str) -> None:
+    path = tmp_path / "meta"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(CatalogError, match=message):
+        source(path, max_bad_fraction=0).read()

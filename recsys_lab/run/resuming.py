@@ -2,12 +2,12 @@
 
 A run folder holds the words of its command line and the configuration that came of them. Both are
 words of the new command line, before those that are typed now; the configuration only where the
-defaults have changed since.
+words do not lead to it, since defaults have changed or presets are gone.
 """
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from recsys_lab.config.overrides import as_value, compose_words, quoted
+from recsys_lab.config.changes import IS_KEY, changes, flat
+from recsys_lab.config.overrides import compose_words, quoted
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.files import write_text
 from recsys_lab.results.latest_run import RUNS, resolve_run
@@ -33,8 +34,6 @@ RESUME, EVALUATE, AUTO = "resume", "evaluate", "auto"
 CHECKPOINTS = "checkpoints/*.ckpt"
 
 _HERE = (RESUME, EVALUATE, "train", "ckpt_path", "resume_with_changes")  # of one command only
-_FOLDERS = ("hydra.run.", "hydra.sweep.", "hydra.mode", "hydra.output_subdir")
-_LAUNCHED = ("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper")
 _STORED = (CONFIG.name, "hydra.yaml", "overrides.yaml")
 _UNREADABLE = (OSError, ValueError, OmegaConfBaseException, YAMLError)
 
@@ -77,7 +76,7 @@ def with_earlier_words(words: Sequence[str], conf: Path) -> list[str]:
         typed = _without_folder(typed, folder)
     run = _Earlier(folder)
     own = run.resumed() if resume else run.evaluated()
-    earlier = [*run.options(options.config_dir), *run.words(typed, conf, before)]
+    earlier = run.words(typed, conf, before)
     rest = [str(o.input_line) for o in typed if o.key_or_group not in (RESUME, EVALUATE)]
     run.change_folder()
     return [*before, *earlier, *rest, *own]
@@ -113,6 +112,17 @@ def _text(override: Override) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value).replace(r"\${", "${")
+
+
+def _is_value(word: str) -> bool:
+    """Whether a stored word is one for a value or a group of the project that is taken up."""
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException:
+        return False
+    key, package = override.key_or_group, override.package or "_"
+    names = (key.replace("/", "."), package)
+    return key not in _HERE and all(IS_KEY.fullmatch(name) for name in names)
 
 
 def _check_combination(values: Mapping[str, str]) -> None:
@@ -203,34 +213,27 @@ class _Earlier:
             raise ConfigurationError(f"{self.folder} holds no best checkpoint: train to its end")
         return [word, "train=false", f"ckpt_path={quoted(str(checkpoint))}"]
 
-    def options(self, typed: str | None) -> list[str]:
-        """The option of another folder of configurations, unless one is typed."""
-        sources = OmegaConf.select(self._load("hydra.yaml"), "hydra.runtime.config_sources") or []
-        found = [x["path"] for x in sources if x.get("provider") == "command-line"]
-        return ["--config-dir", found[0]] if found and not typed else []
-
     def words(self, typed: Sequence[Override], conf: Path, before: Sequence[str]) -> list[str]:
-        """The stored words without those that are typed anew, and what else was configured."""
-        hydra = OmegaConf.select(self._load("hydra.yaml"), "hydra.overrides.hydra") or []
-        stored = [str(w) for w in hydra if not str(w).startswith((*_FOLDERS, *_LAUNCHED))]
-        stored += [str(word) for word in self._load("overrides.yaml")]
-        stored = [w for w in stored if w.lstrip("+~").partition("=")[0] not in _HERE]
+        """The stored words without those that are typed anew, and what else was configured.
+
+        Only values are taken: a run folder may be that of somebody else, and options of Hydra, as
+        files of configurations, can run code. So words that need files of the user's own are
+        replaced by the values that came of them.
+        """
+        stored = [str(word) for word in self._load("overrides.yaml") if _is_value(str(word))]
+        try:
+            now, is_whole = compose_words([*before, *stored], conf), True
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
+            stored, now, is_whole = [], compose_words([], conf), False
         anew = {str(o.input_line).partition("=")[0] for o in typed}
         kept = [word for word in stored if word.partition("=")[0] not in anew]
-        try:
-            now = compose_words([*before, *self.options(None), *stored], conf)
-        except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
-            return kept  # the check of all words says what is wrong
-        return [*kept, *self._changed_since(now, [o.key_or_group for o in typed])]
-
-    def _changed_since(self, now: DictConfig, chosen: Sequence[str]) -> Iterator[str]:
-        """Words for the values whose defaults have changed since, unless they are typed anew."""
-        before, after = (_flat(_settings(x)) for x in (self._load(CONFIG), now))
-        typed = tuple(f"{key.replace('/', '.')}." for key in chosen)
-        for key, value in before.items():
-            differs = key in after and after[key] != value
-            if differs and not key.endswith("_target_") and not f"{key}.".startswith(typed):
-                yield f"{key}={as_value(value)}"
+        chosen = tuple(f"{o.key_or_group.replace('/', '.')}." for o in typed)
+        changed = changes(_settings(self._load(CONFIG)), _settings(now), is_whole)
+        return kept + [
+            word
+            for word in changed
+            if not f"{word.lstrip('~+').partition('=')[0]}.".startswith(chosen)
+        ]
 
     def change_folder(self) -> None:
         """Change to the folder in which the run was started, where its relative paths start."""
@@ -253,7 +256,7 @@ class _Earlier:
             if inner == parent.parts[len(parent.parts) - len(inner) :]:
                 places.insert(0, parent.parents[len(inner) - 1] if inner else parent)
         places = [place for place in places if place.is_dir()]
-        values = _flat(_settings(self._load(CONFIG))).items()
+        values = flat(_settings(self._load(CONFIG))).items()
         names = [str(v) for name, v in values if name.endswith("path") and v and "${" not in str(v)]
         whole = [place for place in places if all((place / name).exists() for name in names)]
         return next(iter([*whole, *places]), None)
@@ -277,6 +280,11 @@ def store_configuration(configuration: DictConfig, folder: Path) -> None:
     hydra = OmegaConf.to_container(HydraConfig.instance().cfg or OmegaConf.create())
     assert isinstance(hydra, dict)  # noqa: S101 - narrows the type
     hydra["hydra"] |= {"output_subdir": CONFIG.parent.name}
+    former = folder / CONFIG.with_name("hydra.yaml")
+    if former.exists():  # a preset of the user's own is a choice that values stand for now
+        choices = OmegaConf.select(OmegaConf.load(former), "hydra.runtime.choices") or {}
+        own = hydra["hydra"]["runtime"]["choices"]
+        own |= {name: choice for name, choice in choices.items() if own.get(name) is None}
     parts = {
         CONFIG.name: configuration,
         "hydra.yaml": OmegaConf.create({"hydra": hydra["hydra"]}),
@@ -293,12 +301,3 @@ def best_of(folder: Path) -> Path | None:
         return found[0]
     evaluated = OmegaConf.select(OmegaConf.load(folder / CONFIG), "ckpt_path")
     return Path(evaluated) if evaluated else None
-
-
-def _flat(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    """Values by their whole names; an empty section is a value."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{place}{key}"
-        found |= _flat(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
-    return found

@@ -1,12 +1,12 @@
 """What killed processes leave is removed, and what a living one writes is not."""
 
 import logging
-import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from recsys_lab.results import part_files
 from recsys_lab.results.files import atomic_folder, atomic_path
 from recsys_lab.results.part_files import clear_left, hidden_beside, moved_aside, part_folder
 from recsys_lab.results.write_errors import WriteError
+from tests.forked import CONTEXT
 
 _DAYS_AGO = time.time() - 2 * 24 * 3600
 
@@ -36,11 +37,11 @@ def hold(folder: Path, ready: Path) -> None:
 
 
 @pytest.fixture
-def writer(tmp_path: Path) -> multiprocessing.Process:
+def writer(tmp_path: Path) -> BaseProcess:
     folder, ready = tmp_path / "run", tmp_path / "ready"
     (folder / "deep" / "old").mkdir(parents=True)
     (folder / "deep" / "old" / "y").write_text("whole")
-    process = multiprocessing.get_context("fork").Process(target=hold, args=(folder, ready))
+    process = CONTEXT.Process(target=hold, args=(folder, ready))
     process.start()
     while not ready.exists():
         time.sleep(0.01)
@@ -48,7 +49,7 @@ def writer(tmp_path: Path) -> multiprocessing.Process:
 
 
 def test_what_a_killed_process_left_is_removed(
-    tmp_path: Path, writer: multiprocessing.Process, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, writer: BaseProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "run"
     before = names(folder)

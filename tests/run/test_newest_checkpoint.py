@@ -1,7 +1,6 @@
 """Which checkpoint a run goes on from, and what becomes of the best one."""
 
 import logging
-import multiprocessing
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 
 import recsys_lab
 from recsys_lab.models.task import TrainingError
-from recsys_lab.results.run_lock import alone_in, is_in_use
+from recsys_lab.results import run_lock
 from recsys_lab.run.checkpoints import AtomicCheckpointIO, load_checkpoint, newest_checkpoint
 from tests.run_cases import BRIEF
 
@@ -146,27 +145,13 @@ def test_a_lost_best_checkpoint_is_said(
     assert best.samefile(last)
 
 
-def test_a_run_folder_is_for_one_process(parts: tuple[Any, Any], tmp_path: Path) -> None:
+def test_a_fit_needs_the_folder_for_itself(
+    parts: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     experiment, prepared = parts
-    context = multiprocessing.get_context("fork")
-    held, done = context.Event(), context.Event()
-
-    def hold() -> None:
-        with alone_in(tmp_path):
-            held.set()
-            done.wait(60)
-
-    process = context.Process(target=hold)
-    process.start()
-    assert held.wait(60)
-    assert is_in_use(tmp_path)
-    with pytest.raises(ValueError, match=rf"another process \({process.pid} on .* works in"):
+    monkeypatch.setattr(run_lock, "_lock", lambda descriptor: False)
+    with pytest.raises(ValueError, match=r"another process \(.*\) works in"):
         recsys_lab.fit(prepared, experiment, tmp_path)
-    process.kill()
-    process.join()
-    assert not is_in_use(tmp_path)
-    with alone_in(tmp_path), alone_in(tmp_path):
-        pass
 
 
 def test_a_folder_without_a_sound_checkpoint_is_named(

@@ -98,17 +98,33 @@ def test_a_default_that_has_changed_since_is_as_it_was(run: Runs) -> None:
     assert "catalog.num_items=5" not in words(f"resume={folder}", "catalog=edges")
 
 
-def test_a_folder_of_configurations_is_found_again(run: Runs) -> None:
-    own = run.project / "conf"
-    (own / "experiment").mkdir(parents=True)
-    (own / "experiment" / "mine.yaml").write_text("# @package _global_\ndata:\n  window: 7\n")
-    search = f"hydra.searchpath=['file://{own}']"
-    folder = run("a", "seed=1", hydra=(search, "hydra.mode=MULTIRUN", "hydra.sweep.dir=x"))
-    assert words(f"resume={folder}", "experiment=mine")[:3] == [search, "seed=1", "experiment=mine"]
-    stored = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
-    stored.hydra.runtime.config_sources = [{"provider": "command-line", "path": str(own)}]
-    OmegaConf.save(stored, folder / ".hydra" / "hydra.yaml")
-    assert words(f"resume={folder}")[:2] == ["--config-dir", str(own)]
+def store(folder: Path, part: str, content: Any) -> None:
+    OmegaConf.save(OmegaConf.create(content), folder / ".hydra" / f"{part}.yaml")
+
+
+@pytest.mark.parametrize("own", [("model=mf", "+trainer.min_epochs=1"), OWN, ("data=pairs",)])
+def test_a_preset_that_is_gone_is_replaced_by_its_values(run: Runs, own: tuple[str, ...]) -> None:
+    folder = run("a", *own)
+    store(folder, "overrides", ["experiment=mine", "seed=1"])
+    found = words(f"resume={folder}", "curve.max_pairs=9")
+    expected = composed((*own, "curve.max_pairs=9", f"resume='{folder}'"))
+    assert compose_words(found, CONF) == expected
+
+
+def test_no_option_of_hydra_is_taken_from_a_folder(run: Runs) -> None:
+    """They can run code: callbacks, handlers of logs, files of configurations."""
+    run_code = "hydra.callbacks.x._target_=os.system"
+    folder = run("a", "seed=1", hydra=(f"+{run_code}", "hydra.searchpath=[file:///x]"))
+    stored = ["seed=1", f"+{run_code}", f"++{run_code}", "+hydra={callbacks:{x:1}}", "hydra/env=x"]
+    stored += ["+experiment@hydra.callbacks=mf_bias", "+seed@hydra=1", "(", "--config-dir"]
+    for place in (["seed=1"], stored, ["experiment=mine"]):
+        store(folder, "overrides", place)
+        config = OmegaConf.to_container(composed(("seed=1",)))
+        assert isinstance(config, dict)
+        nested = {"callbacks": {"x": {"_target_": "os.system"}}}
+        odd = {"+hydra": nested, "++hydra.y": 1, "~hydra": 2, "a@hydra.b": 3, "hydra.z": 4}
+        store(folder, "config", config | {"hydra": nested} | odd)
+        assert words(f"resume={folder}") == ["seed=1", *resumed(folder)]
 
 
 def test_relative_paths_start_where_the_run_was_started(

@@ -96,6 +96,9 @@ READ = {
     "adjacency of networkx": Outcome(
         "# a.py\n# GMT Thu\n#\n1 2 3 4\n2 3 4\n3 4\n4 5\n5\n",
         [(1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4), (4, 5)]),
+    "titles": Outcome("".join(f"red, {k}\tblue {'x ' * (k % 3)}{k}\n" for k in range(9)),
+                      [(f"red, {k}", f"blue {'x ' * (k % 3)}{k}") for k in range(9)],
+                      warning="bipartite", layout="edges"),
     "adjacency, said": Outcome("a b c\nd b\nb c\n", ["ab", "ac", "db", "bc"], layout="adjacency"),
     # JSON
     "array of pairs": Outcome(json.dumps(NAMED)),

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from recsys_lab.readers.edges import EdgeSource
     from recsys_lab.readers.synthetic import SyntheticSource
     from recsys_lab.run.experiment import configure
-    from recsys_lab.run.fitting import Experiment, Fitted, fit, load
+    from recsys_lab.run.fitting import Fitted, fit, load
+    from recsys_lab.run.parts import Experiment
     from recsys_lab.vectors.embeddings import Embeddings
 
 __version__ = "0.1.0"
@@ -55,7 +56,8 @@ _MODULES = {
     "readers.edges": ("EdgeSource",),
     "readers.synthetic": ("SyntheticSource",),
     "run.experiment": ("configure",),
-    "run.fitting": ("Experiment", "Fitted", "fit", "load"),
+    "run.fitting": ("Fitted", "fit", "load"),
+    "run.parts": ("Experiment",),
     "vectors.embeddings": ("Embeddings",),
 }
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from recsys_lab.compute.process import prepare_process
@@ -27,8 +28,7 @@ if multiprocessing.parent_process() is None and "pytest" not in sys.modules:  # 
 def run_forked(words: Sequence[str], cwd: Path, timeout: float) -> subprocess.CompletedProcess:
     """The outcome of `python WORDS`, where these name a file or `-m` and a package."""
     with tempfile.TemporaryDirectory() as folder:
-        child = CONTEXT.Process(target=_run, args=(list(words), cwd, Path(folder)))
-        child.start()
+        child = start_forked(words, cwd, Path(folder))
         child.join(timeout)
         if child.exitcode is None:
             child.kill()
@@ -38,9 +38,16 @@ def run_forked(words: Sequence[str], cwd: Path, timeout: float) -> subprocess.Co
         return subprocess.CompletedProcess(list(words), child.exitcode, out, err)
 
 
+def start_forked(words: Sequence[str], cwd: Path, folder: Path) -> BaseProcess:
+    """The running command; it appends to `out` and `err` in the folder."""
+    child = CONTEXT.Process(target=_run, args=(list(words), cwd, folder))
+    child.start()
+    return child
+
+
 def _run(words: list[str], cwd: Path, folder: Path) -> None:
     for number, name in ((1, "out"), (2, "err")):
-        file = os.open(folder / name, os.O_WRONLY | os.O_CREAT)
+        file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, number)
         os.close(file)
     os.chdir(cwd)

@@ -7,6 +7,7 @@ Broken files of vectors are in `readers/test_vector_files.py`, ids of every kind
 
 import json
 import random
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -142,8 +143,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def _one_thread() -> Iterator[None]:
     choose_threads(1)
+    yield
+    choose_threads(None)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

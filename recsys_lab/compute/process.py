@@ -1,6 +1,8 @@
 """Settings of the process that must be made before torch and numba start their threads."""
 
+import atexit
 import ctypes
+import gc
 import os
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -9,9 +11,10 @@ _TRIM_THRESHOLD = 1 << 30  # bytes of free memory that the process keeps
 
 
 def prepare_process() -> None:
-    """Let idle threads sleep, and keep freed memory; call it before torch is imported."""
+    """Let idle threads sleep, keep freed memory, end quickly; call it before torch is imported."""
     _let_idle_threads_sleep()
     _keep_freed_memory()
+    atexit.register(gc.freeze)  # else the process takes seconds to free what ends with it
 
 
 def _let_idle_threads_sleep() -> None:

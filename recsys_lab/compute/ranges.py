@@ -37,13 +37,13 @@ NumScores = Annotated[float, Ge(1), Le(1e15)]
 
 Dimension = Annotated[int, Ge(1), Le(65_536)]
 WalkLength = Annotated[int, Ge(2), Le(10_000)]
-WalkBias = Annotated[float, Interval(ge=1e-9, le=1e9)]  # node2vec's p and q
+WalkBias = Annotated[float, Gt(0), Ge(1e-9), Le(1e9)]  # node2vec's p and q
 CutOffs = Annotated[list[Count], MinLen(1)]
 
 LearningRate = Annotated[float, Gt(0), Ge(1e-30), Le(1e3)]
 Epsilon = Annotated[float, Gt(0), Ge(1e-30), Le(1)]  # keeps the root of a sum of squares from zero
 
-Duration = Annotated[str, Pattern(r"\d+:\d\d:\d\d:\d\d", "a time as DD:HH:MM:SS")]
+NumpyFile = Annotated[str, Pattern(r"(?s).*\.npy", "a path that ends in .npy")]
 FieldName = Annotated[
     str, Pattern(r"brand|price|category(_\d+)?", "brand, price, category or category_0 and so on")
 ]

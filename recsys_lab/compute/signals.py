@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do to a command: it ends with 128 + the signal's number, and no traceback.
+"""What SIGINT and SIGTERM do to a command: it ends with 128 + their number, without a traceback.
 
 Nothing heavy is imported here, so that it holds while the rest is being imported.
 """
@@ -56,7 +56,7 @@ class Receiver:
 
 
 def handle(handler: Any) -> dict[int, Any]:
-    """Give the signals to a handler; returns those before. Other threads than the main have none."""
+    """Give the signals to a handler; returns those before. Only the main thread has any."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     return {number: signal.signal(number, handler) for number in SIGNALS}
@@ -116,6 +116,8 @@ def interruptible() -> Iterator[None]:
 def lead() -> None:
     """Let workers that this process starts end with it."""
     os.environ[_PARENT] = str(os.getpid())
+    # joblib's tracker cleans up behind them, and would warn of what it finds
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
 
 
 def is_worker() -> bool:

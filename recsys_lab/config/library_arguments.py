@@ -1,10 +1,9 @@
 """What of the libraries' objects can be set, with the ranges that their signatures lack.
 
-An argument that has no effect here is not listed, so that it is refused: there is no validation
-loop of Lightning, for instance, since the learning curve is drawn by a callback.
+An argument that has no effect here is not listed, so that it is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -38,21 +37,25 @@ _TRAINER: dict[str, Any] = {
     "max_time": Any,  # this one and what is not here are checked in `trainer_arguments`
     "limit_train_batches": Count | _PositiveShare | None,
     "enable_progress_bar": bool,
-    "profiler": Any,
+    "profiler": Literal["simple", "advanced", "pytorch"] | None,  # or an object of its own
 }
 
 
-@cache
 def used_arguments(target: str) -> Mapping[str, Any]:
     """The arguments of a target that can be set, with their types and ranges; Any for no type."""
     parameters, constructor = parameters_of(target)
-    try:
-        hints = get_type_hints(constructor, include_extras=True)
-    except NameError:  # a library that imports the types for type checkers alone
-        hints = {}
+    hints = _hints(constructor)
     known = {"pytorch_lightning.Trainer": _TRAINER}.get(target)
     if target.startswith("torch.optim."):
         known = _OPTIMIZER
     if known is None:
         return {name: hints.get(name, Any) for name in parameters}
     return {n: hints[n] if h is None else h for n, h in known.items() if n in parameters}
+
+
+@cache
+def _hints(constructor: Callable[..., Any]) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(constructor, include_extras=True)
+    except NameError:  # a library that imports types for type checkers alone
+        return {}

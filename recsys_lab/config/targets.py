@@ -153,14 +153,17 @@ def _is_allowed(target: Any) -> bool:
     return False
 
 
-@cache
-def parameters_of(target: str) -> tuple[dict[str, inspect.Parameter], Callable[..., Any]]:
+def parameters_of(target: str) -> tuple[Mapping[str, inspect.Parameter], Callable[..., Any]]:
     """The parameters of a target by name, and the function that has them."""
     function: Any = get_object(target)
     constructor = inspect.unwrap(function.__init__ if inspect.isclass(function) else function)
-    parameters = dict(inspect.signature(constructor).parameters)
-    parameters.pop("self", None)
-    return parameters, constructor
+    return _parameters(constructor), constructor
+
+
+@cache  # a sweep asks for each job
+def _parameters(constructor: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    found = inspect.signature(constructor).parameters
+    return {name: parameter for name, parameter in found.items() if name != "self"}
 
 
 def factory(section: Mapping[str, Any]) -> Callable[..., Any]:

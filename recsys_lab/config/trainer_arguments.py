@@ -1,4 +1,4 @@
-"""What of Lightning's trainer cannot be used here, with the reason; and limits that fit together."""
+"""What of Lightning's trainer cannot be used here, with the reason; limits that fit together."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,7 +8,7 @@ from recsys_lab.config.targets import ConfigurationError
 
 _NO_LOOP = "has no effect: the learning curve validates, set curve.every_n_batches or curve."
 _ONE_DEVICE = "has no effect on one device"
-_REFUSED = {
+REFUSED = {
     "accumulate_grad_batches": "cannot be used: every batch is a step; take larger batches, by "
     "data.walks_per_batch or data.batch_size",
     "barebones": "cannot be used: it would leave no curve and no checkpoint",
@@ -55,8 +55,8 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
         ConfigurationError: naming the argument and what to do.
     """
     for name in trainer:
-        if name in _REFUSED:
-            raise ConfigurationError(f"trainer.{name} {_REFUSED[name]}")
+        if name in REFUSED:
+            raise ConfigurationError(f"trainer.{name} {REFUSED[name]}")
     for name in ("devices", "accelerator", "enable_progress_bar"):
         if name not in trainer:
             raise ConfigurationError(f"trainer.{name} is needed")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,7 +14,7 @@ import polars as pl
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, Share, WalkBias, WalkLength
+from recsys_lab.compute.ranges import Count, NumpyFile, Share, WalkBias, WalkLength
 from recsys_lab.data.held_out_cuts import cut_sequences, find_cuts
 from recsys_lab.graph.counter import permute_range, stream_key
 from recsys_lab.graph.graph import ItemGraph
@@ -118,7 +119,7 @@ class StoredSequences:
 @checked
 def stored_walks(
     graph: ItemGraph,
-    path: str,
+    path: NumpyFile,
     walks_per_item: Count,
     walk_length: WalkLength,
     *,
@@ -136,18 +137,10 @@ def stored_walks(
         ValueError: the file holds something else, or walks that belong to something else.
     """
     file = Path(path)
-    if file.suffix != ".npy":
-        raise ValueError(f"path must end in .npy, got {path}")
     walks = Walks(graph, walks_per_item, walk_length, seed=seed, p=p, q=q)
-    label = file.with_name(f"{file.name}.json")
+    label = _label_of(file)
     if file.exists():
-        stored = json.loads(label.read_text()) if label.exists() else {}
-        for name, current in walks.identity.items():
-            if stored.get(name) != current:
-                raise ValueError(
-                    f"the walks in {path} have {name} {stored.get(name)}, this run has {current}: "
-                    f"name another file with path=, or delete {path}"
-                )
+        check_stored_walks(path, walks.identity)
     else:
         try:
             write_text(label, json.dumps(walks.identity, indent=2))
@@ -157,6 +150,36 @@ def stored_walks(
             raise ValueError(f"path: {error}") from error
         log.info("%d walks written to %s", walks.count, path)
     return StoredSequences(_load_array(file), len(graph), seed=seed)
+
+
+def check_stored_walks(path: str, wanted: Mapping[str, str | int | float]) -> None:
+    """Refuse a file of walks that belong to something else; no file is none.
+
+    Args:
+        path: the file.
+        wanted: what decides the walks, by name; all of it or a part.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    if not Path(path).exists():
+        return
+    label = _label_of(Path(path))
+    try:
+        stored = json.loads(label.read_text()) if label.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"path: {label} is damaged ({error}): delete {path}") from error
+    for name, current in wanted.items():
+        if stored.get(name) != current:
+            raise ValueError(
+                f"the walks in {path} have {name} {stored.get(name)}, this run has {current}: "
+                f"name another file with path=, or delete {path}"
+            )
+
+
+def _label_of(file: Path) -> Path:
+    """Where it stands what the walks of a file belong to."""
+    return file.with_name(f"{file.name}.json")
 
 
 @checked

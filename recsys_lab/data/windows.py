@@ -26,7 +26,7 @@ def distance_weights(length: int, window: Count, *, shrink: bool) -> np.ndarray:
 
 
 @checked
-def keep_probability(frequencies: np.ndarray, threshold: Share) -> np.ndarray:
+def keep_probability(frequencies: np.ndarray, subsample_threshold: Share) -> np.ndarray:
     """Chance to keep an occurrence of each item, (N,) float32 in [0, 1].
 
     The formula of word2vec.c and gensim, with f the item's share of all occurrences and t the
@@ -37,9 +37,9 @@ def keep_probability(frequencies: np.ndarray, threshold: Share) -> np.ndarray:
         ValueError: the threshold is no share.
     """
     keep = np.ones(len(frequencies), np.float32)
-    if threshold > 0:
+    if subsample_threshold > 0:
         share = frequencies / frequencies.sum()
-        ratio = threshold / share[share > 0]
+        ratio = subsample_threshold / share[share > 0]
         keep[share > 0] = np.minimum(1.0, np.sqrt(ratio) + ratio)
     return keep
 

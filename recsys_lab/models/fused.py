@@ -15,7 +15,7 @@ import numpy as np
 
 from recsys_lab.data.batch import Batch, PairBatch
 from recsys_lab.models import kernels
-from recsys_lab.models.kernels import fast_jit
+from recsys_lab.models.kernels import fast_jit, fast_piece
 
 
 class Table(NamedTuple):
@@ -65,7 +65,7 @@ class _Block(NamedTuple):
     negative: np.ndarray  # (R, C)
 
 
-@fast_jit
+@fast_piece
 def _new_block(rows: int, columns: int, dim: int) -> _Block:
     cells = np.zeros((3, rows, columns), np.float32)
     return _Block(
@@ -79,7 +79,7 @@ def _new_block(rows: int, columns: int, dim: int) -> _Block:
     )
 
 
-@fast_jit
+@fast_piece
 def _add_biases(tables: Tables, block: _Block) -> None:
     rows, columns = block.scores.shape
     for row in range(rows):
@@ -90,7 +90,7 @@ def _add_biases(tables: Tables, block: _Block) -> None:
             block.scores[row, column] += center + context
 
 
-@fast_jit
+@fast_piece
 def _regularize(weights: np.ndarray, vectors: np.ndarray, grad: np.ndarray, l2: float) -> float:
     """Add l2 * weight * |vector|^2 of each row to its gradient; returns the sum."""
     total = np.float32(0)
@@ -102,12 +102,12 @@ def _regularize(weights: np.ndarray, vectors: np.ndarray, grad: np.ndarray, l2: 
     return float(total)
 
 
-@fast_jit
+@fast_piece
 def _update(table: Table, settings: Settings, items: np.ndarray, grad: np.ndarray) -> None:
     kernels.update_rows(table.target, table.sums, items, grad, settings.rate, settings.eps)
 
 
-@fast_jit
+@fast_piece
 def _update_biases(tables: Tables, settings: Settings, block: _Block, weights: np.ndarray) -> float:
     """Step of the biases by the slopes in `scores`; returns their part of the penalty."""
     rows = block.scores.shape[0]
@@ -123,7 +123,7 @@ def _update_biases(tables: Tables, settings: Settings, block: _Block, weights: n
     return loss
 
 
-@fast_jit
+@fast_piece
 def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, float]:
     """Train on a block whose items and weights are filled in; returns loss and positives' mass."""
     rows = len(block.centers)
@@ -135,8 +135,15 @@ def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, flo
     np.dot(block.centers, block.contexts.T, block.scores)
     if len(tables.biases.values):
         _add_biases(tables, block)
-    flat = block.scores.ravel(), block.positive.ravel(), block.negative.ravel()
-    loss = kernels.logistic_slopes(*flat) if settings.logistic else kernels.squared_slopes(*flat)
+    scores, positive, negative = (
+        block.scores.ravel(),
+        block.positive.ravel(),
+        block.negative.ravel(),
+    )
+    if settings.logistic:
+        loss = kernels.logistic_slopes(scores, positive, negative)
+    else:
+        loss = kernels.squared_slopes(scores, positive, negative)
     np.dot(block.scores, block.contexts, block.grad[:rows])
     np.dot(block.scores.T, block.centers, block.grad[rows:])
     weights = np.empty(0, np.float32)

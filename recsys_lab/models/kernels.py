@@ -14,9 +14,13 @@ _FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 _LINE = 16  # floats of a cache line
 
 fast_jit = jit(fastmath=_FAST, error_model="numpy")  # for loops over vectors
+# What such a function calls. It becomes part of its caller before compilation: otherwise a process
+# that compiles and one that reads the cache may call differently compiled copies of it, whose sums
+# differ in the last bit.
+fast_piece = jit(fastmath=_FAST, error_model="numpy", inline="always")
 
 
-@fast_jit
+@fast_piece
 def prefetch_rows(table: np.ndarray, items: np.ndarray) -> None:
     """Let the rows of items (n,) of a table (N, D) come to the cache while others are worked on."""
     entries, dim = table.ravel(), table.shape[1]
@@ -26,7 +30,7 @@ def prefetch_rows(table: np.ndarray, items: np.ndarray) -> None:
                 prefetch(entries, item * dim + column)
 
 
-@fast_jit
+@fast_piece
 def gather_rows(table: np.ndarray, items: np.ndarray, out: np.ndarray) -> None:
     """Copy the rows of items (n,) into out (n, D); those of padding (-1) are zero."""
     for k in range(len(items)):
@@ -38,7 +42,7 @@ def gather_rows(table: np.ndarray, items: np.ndarray, out: np.ndarray) -> None:
                 out[k, d] = table[item, d]
 
 
-@fast_jit
+@fast_piece
 def update_rows(
     table: np.ndarray,
     sums: np.ndarray,
@@ -83,7 +87,7 @@ def update_rows(
             table[item, d] -= step * total[d]
 
 
-@fast_jit
+@fast_piece
 def weigh_windows(
     items: np.ndarray,
     column_weights: np.ndarray,
@@ -115,7 +119,7 @@ def weigh_windows(
             negative[row, low:high] = 0
 
 
-@fast_jit
+@fast_piece
 def drop_same(
     rows: np.ndarray, columns: np.ndarray, positive: np.ndarray, negative: np.ndarray
 ) -> None:
@@ -126,7 +130,7 @@ def drop_same(
                 positive[row, column] = negative[row, column] = 0
 
 
-@fast_jit
+@fast_piece
 def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
     """Replace scores by the slopes of `losses.logistic_loss`; returns the loss. All are flat (n,).
 
@@ -167,7 +171,7 @@ def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarr
     return float(loss)
 
 
-@fast_jit
+@fast_piece
 def squared_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
     """The same for `losses.squared_loss`."""
     loss = np.float32(0)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.optimizers import build_optimizers
-from recsys_lab.models.schedules import Plan, Schedule
+from recsys_lab.models.plan import Plan
+from recsys_lab.models.schedules import Schedule
 from recsys_lab.models.scoring import ScoreVectors
 from recsys_lab.models.updates import WORDS, Updater, choose_updater
 

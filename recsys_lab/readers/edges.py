@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from recsys_lab.readers.account import CatalogError, ReadAccount
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
 from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.odd_ids import odd_ids
+from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import LabelledPairs, Records
 from recsys_lab.readers.table_form import FormOptions
 from recsys_lab.readers.table_reader import TableReader
@@ -118,6 +120,16 @@ class EdgeSource:
         """The edge list and, where given, the evaluation pairs."""
         paths = {"edges": self.path, "val": self.val_path, "test": self.test_path}
         return {role: path for role, path in paths.items() if path is not None}
+
+    def check_first_lines(self) -> None:
+        """Tell the form of the files by their first lines; of pipes, which can be read once, none.
+
+        Raises:
+            CatalogError: as of `read`, where the first lines show it.
+        """
+        for path in self.files.values():
+            if all(Path(file).is_file() for file in find_files(path)):
+                next(TableReader(path, self._form_options).batches(), None)
 
     def read(self) -> Records:
         """Read every file.

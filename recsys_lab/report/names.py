@@ -32,6 +32,7 @@ _NOT_SETTINGS = (
     "catalog.undirected",
 )
 _USED_WITHOUT_TRAINING = ("catalog", "split", "model", "evaluation")
+_NO_LIMIT = {"trainer.max_steps": -1, "trainer.max_time": None}  # older runs do not say so
 _MAX_DIFFERENCES = 4
 
 
@@ -49,6 +50,7 @@ def settings(run: Run) -> dict[str, Any]:
     was only evaluated is. Of a run that only tests vectors, what belongs to training is none.
     """
     flat = _flatten(run.config)
+    flat = {k: v for k, v in flat.items() if k not in _NO_LIMIT or v != _NO_LIMIT[k]}
     for name in _NOT_SETTINGS:
         flat.pop(name, None)
     if run.vectors:

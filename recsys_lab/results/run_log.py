@@ -27,8 +27,12 @@ class RunLog(logging.FileHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, as long as that is possible."""
-        if not self._is_broken:
+        if self._is_broken:
+            return
+        try:
             super().emit(record)
+        except OSError:  # of opening
+            self.handleError(record)
 
     def flush(self) -> None:
         """Bring what is written to the disk."""

@@ -98,7 +98,8 @@ def explain(error: OSError, options: Options | None = None) -> str:
     path = Path(os.fsdecode(name))
     barrier = _barrier(path)
     if code in _NO_FOLDER and not path.name.startswith("."):
-        reason, remedy = f"{barrier} is a file, not a folder", "move that file away"
+        subject = "it" if barrier == path else barrier
+        reason, remedy = f"{subject} is a file, not a folder", "move that file away"
     elif code in (errno.EACCES, errno.EPERM) and barrier != path:
         reason += f" in {barrier}"
     option = _option(path, options or {})
@@ -130,6 +131,8 @@ def _barrier(path: Path) -> Path:
 def _write_error(error: Exception, path: Path) -> WriteError | None:
     """The error about the path; None where it is another one."""
     code = _code(error)
+    if code is None and _says_little(error) and _is_full(path):
+        code = errno.ENOSPC
     if not isinstance(error, OSError):
         if code not in _NO_ROOM:
             return None
@@ -137,10 +140,14 @@ def _write_error(error: Exception, path: Path) -> WriteError | None:
     name = error.filename if isinstance(error.filename, str | bytes) else None
     if name is not None and not _belongs(Path(os.fsdecode(name)), path):
         return None
-    if code is None and _is_full(path):
-        code = errno.ENOSPC
     place = Path(os.fsdecode(name)) if code in _NO_FOLDER and name else _place(path, code)
     return WriteError(code, error.strerror or str(error), str(place))
+
+
+def _says_little(error: Exception) -> bool:
+    """Whether it is of a kind that libraries raise for errors of writing, without their number."""
+    is_of_polars = type(error).__module__.partition(".")[0] == "polars"
+    return is_of_polars or isinstance(error, OSError | RuntimeError)
 
 
 def _code(error: BaseException | None) -> int | None:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.models.task import TrainingError
 
@@ -24,6 +26,9 @@ def named(sections: Sections) -> Iterator[None]:
         yield
     except (ValueError, TrainingError) as error:
         raise ConfigurationError(with_prefixes(str(error), sections)) from error
+    except MisconfigurationException as error:  # of Lightning, which quotes names
+        message = str(error).replace("`", "")
+        raise ConfigurationError(with_prefixes(message, sections)) from error
 
 
 def with_prefixes(message: str, sections: Sections) -> str:

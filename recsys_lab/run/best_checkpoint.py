@@ -70,8 +70,6 @@ class BestCheckpoint(ModelCheckpoint):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bring the resumed checkpoint into this folder, so that the run can be resumed there."""
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return
         if self._resumed is not None:
             link_or_copy(self._resumed, self.last)
         else:  # a run before it in the same folder is no longer one to resume

@@ -1,9 +1,10 @@
 """Embeddings for the folder of a run that has none: of an earlier version, or switched off."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from recsys_lab.catalog.prepared import prepare
 from recsys_lab.config.configuration import check_configuration, register_resolvers
@@ -64,14 +65,28 @@ def stored_configuration(folder: Path) -> dict[str, Any]:
     run = read_run(folder)
     if not run.config:
         raise ConfigurationError(f"{folder}: {run.problem}")
-    stored = OmegaConf.merge(_SINCE, run.config)
-    for section in ("catalog", "data.source"):  # options that came later, with their defaults
+    try:
+        return check_configuration(_completed(run.config))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{folder / CONFIG}: {error}") from error
+    except Exception as error:  # a section that is missing, or of another kind
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise ConfigurationError(
+            f"{folder / CONFIG} is not the configuration of a run ({reason})"
+        ) from error
+
+
+def _completed(config: Mapping[str, Any]) -> DictConfig:
+    """A stored configuration with the options that came later."""
+    stored = OmegaConf.merge(_SINCE, config)
+    for section in ("catalog", "data.source"):  # with their defaults
         node = OmegaConf.select(stored, section)
         for path in sorted(CONF.joinpath(*section.split(".")).glob("*.yaml")):
             default = OmegaConf.to_container(OmegaConf.load(path))
             assert isinstance(default, dict)  # noqa: S101 - narrows the type
-            if node is not None and default.get("_target_") == node.get("_target_"):
+            if OmegaConf.is_dict(node) and default.get("_target_") == node.get("_target_"):
                 default.pop("defaults", None)
                 OmegaConf.update(stored, section, OmegaConf.merge(default, node), merge=False)
                 break
-    return check_configuration(stored)  # type: ignore[arg-type]
+    assert isinstance(stored, DictConfig)  # noqa: S101 - narrows the type
+    return stored

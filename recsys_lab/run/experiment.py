@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule, Trainer
+from pytorch_lightning.profilers import PassThroughProfiler
 
 from recsys_lab.catalog.prepared import prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
@@ -29,10 +30,12 @@ from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_checkpoint
 from recsys_lab.run.command_line import CONF
-from recsys_lab.run.fitting import Experiment, call_with, check_data, fit, load
-from recsys_lab.run.input_files import check_files
+from recsys_lab.run.fitting import call_with, check_data, fit, load
+from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
+from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, store_configuration
+from recsys_lab.run.stop_on_signal import how_to_resume
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +89,7 @@ def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
 
 
 def _how_to_go_on(folder: Path) -> str:
-    return f"; go on with resume={folder}" if any(folder.glob(CHECKPOINTS)) else ""
+    return f"; go on with {how_to_resume(folder)}" if any(folder.glob(CHECKPOINTS)) else ""
 
 
 def quieten_libraries() -> None:
@@ -112,7 +115,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         check_data(stored, prepared)
     if configuration[RESUME]:
         store_configuration(cfg, folder)
-    with named(_arguments(configuration, *_USED_IN_FIT)):
+    with named(_arguments(configuration, *_USED_IN_FIT, "trainer")):
         if train:
             # Its options have been compared, before any data was read.
             fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=True)
@@ -143,6 +146,8 @@ def check_run(configuration: Mapping[str, Any]) -> Experiment:
         raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
     check_files(configuration)
     experiment = assemble(configuration)
+    with named(_arguments(configuration, "catalog")):
+        check_first_lines(experiment.source)
     if configuration["train"]:
         with named(_arguments(configuration, *_USED_IN_FIT, "schedule", "trainer")):
             rehearse(experiment, configuration)
@@ -196,6 +201,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
     Raises:
         ConfigurationError: an argument cannot be used.
     """
+    check_vectors(configuration)
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):
@@ -266,7 +272,7 @@ def _trainer_factory(section: Mapping[str, Any]) -> Callable[..., Trainer]:
 
     def call(**objects: Any) -> Trainer:
         try:
-            return factory(section)(**objects)
+            trainer = factory(section)(**objects)
         except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
             reason = with_prefixes(str(error).splitlines()[0].replace("`", ""), arguments)
             if section["accelerator"] != "cpu":
@@ -275,5 +281,8 @@ def _trainer_factory(section: Mapping[str, Any]) -> Callable[..., Trainer]:
                     f"{section['devices']} cannot be used here ({reason}): try trainer=cpu"
                 )
             raise ConfigurationError(reason) from error
+        if not isinstance(profiler := trainer.profiler, PassThroughProfiler):
+            profiler.filename = profiler.filename or "profile"  # else it goes into the log
+        return trainer
 
     return call

@@ -1,33 +1,24 @@
 """Fit a model to prepared data, and test it: what `train.py` and a notebook both call."""
 
-import json
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
+from pytorch_lightning import Callback, LightningDataModule, seed_everything
 from pytorch_lightning.utilities.seed import isolate_rng
-from torch import nn
 
 from recsys_lab.catalog.prepared import PreparedData
-from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.evaluation.scorers import VectorScorer
-from recsys_lab.models.optimizers import Build
-from recsys_lab.models.schedules import Schedule
 from recsys_lab.models.task import EmbeddingTask, TrainingError, check_identity
-from recsys_lab.readers.records import CatalogSource
 from recsys_lab.results.curve import Row
-from recsys_lab.results.files import write_text
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_lock import alone_in
-from recsys_lab.results.write_errors import WriteError, may_fail
-from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
@@ -35,13 +26,13 @@ from recsys_lab.run.checkpoints import (
     load_checkpoint,
     newest_checkpoint,
 )
-from recsys_lab.run.final_test import FinalTest
 from recsys_lab.run.learning_curve import LearningCurve, net_scorer
+from recsys_lab.run.parts import Experiment
 from recsys_lab.run.progress_bar import TrainingBar
-from recsys_lab.run.projector import write_projector
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
 from recsys_lab.run.run_embeddings import embeddings_content
+from recsys_lab.run.saving import save_all
 from recsys_lab.run.step_limit import StepLimit
 from recsys_lab.run.stop_on_signal import StopOnSignal
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
@@ -51,54 +42,6 @@ log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
 _NOTHING_TO_RESUME = "ckpt_path goes on with a training, and a model without parameters has none"
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """The parts of an experiment; `configure` makes one, `dataclasses.replace` changes it.
-
-    Functions are called with the named arguments when these exist.
-
-    Attributes:
-        source: where the catalogue is read from.
-        split: how it is split; its seed also draws the samples of the evaluation.
-        prepared_dir: where prepared data is kept.
-        model: items -> net (`recsys_lab.models.task.EmbeddingNet`).
-        data: -> data module; called with those of catalog, split, graph (of the training pairs) and
-            seed that its signature names.
-        optimizer: parameters -> optimiser.
-        schedule: share of the base rate by progress.
-        trainer: callbacks, logger, plugins and folders -> Lightning's trainer.
-        curve: pairs, folder, seed -> learning curve.
-        checkpoint: folder, monitor, resumed -> the checkpoints that are kept.
-        evaluation: the test at the end.
-        monitor: the metric that decides which checkpoint is best, such as "val/ndcg@10".
-        seed: of training.
-        num_threads: None takes one for each core.
-        progress_bar: whether training shows one.
-        configuration: plain values, kept in checkpoints.
-        embeddings: whether the test leaves the folder `embeddings/`.
-        projector: items that the test leaves for TensorBoard's projector.
-    """
-
-    source: CatalogSource
-    split: SplitOptions
-    prepared_dir: Path
-    model: Callable[..., nn.Module]
-    data: Callable[..., LightningDataModule]
-    optimizer: Build
-    schedule: Schedule
-    trainer: Callable[..., Trainer]
-    curve: Callable[..., LearningCurve]
-    evaluation: FinalTest
-    monitor: str
-    seed: int
-    num_threads: int | None
-    progress_bar: bool
-    configuration: Mapping[str, Any] = field(default_factory=dict)
-    embeddings: bool = True
-    projector: int = 0
-    checkpoint: Callable[..., BestCheckpoint] = BestCheckpoint
 
 
 @dataclass(frozen=True)
@@ -165,32 +108,15 @@ class Fitted:
         Raises:
             WriteError: one of them cannot be written; the others are.
         """
-        text = json.dumps(dict(sorted(metrics.items())), indent=2, allow_nan=False)
-        failed = []
-        try:
-            write_text(self.folder / "metrics.json", text)
-        except WriteError as error:
-            failed.append(error)
-        try:
-            self._save_vectors(metrics)
-        except WriteError as error:
-            failed.append(error)
-        for other in failed[1:]:
-            log.error("%s", other)
-        if failed:
-            raise failed[0]
-
-    def _save_vectors(self, metrics: Metrics) -> None:
-        """Write the folder `embeddings/` and the projector, unless they are switched off."""
-        embeddings, projector = self.experiment.embeddings, self.experiment.projector
-        if not (embeddings or projector):
-            return
-        content = self._embeddings(metrics)
-        if projector:
-            with may_fail("TensorBoard's projector"):
-                write_projector(self.folder, content, projector, self.experiment.split.seed)
-        if embeddings:
-            write_embeddings(self.folder / EMBEDDINGS, content)
+        options, content = self.experiment, lambda: self._embeddings(metrics)
+        save_all(
+            self.folder,
+            metrics,
+            content,
+            embeddings=options.embeddings,
+            projector=options.projector,
+            seed=options.split.seed,
+        )
 
     def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
         """Write the folder `embeddings/`, which `Embeddings.load` reads; returns its path.
@@ -271,6 +197,7 @@ def _fit(
         if not has_parameters(task):
             if resume is not None:
                 raise TrainingError(_NOTHING_TO_RESUME)
+            log.info("nothing is trained: the model has no parameters, so trainer= has no effect")
             return Fitted(prepared, experiment, task, folder, data, measured)
         if resume is not None:
             configuration = {} if with_changes else experiment.configuration

@@ -28,6 +28,6 @@ def check_jobs(jobs: Jobs) -> None:
         except (ConfigurationError, TrainingError, MisconfigurationException, ValueError) as error:
             job = f" (in the job {chosen})" if chosen else ""
             raise ConfigurationError(f"{error}{job}") from error
-        if time.monotonic() - told > _TELL_EVERY:
+        if number + 1 < len(jobs) and time.monotonic() - told > _TELL_EVERY:
             told = time.monotonic()
             sys.stderr.write(f"checked {number + 1:,} of {len(jobs):,} jobs\n")

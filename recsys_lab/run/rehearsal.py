@@ -18,10 +18,11 @@ from recsys_lab.catalog.split import HeldOut, Split
 from recsys_lab.config.configuration import section_of
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.optimizers import build_optimizers
-from recsys_lab.models.schedules import Plan, check_plan
+from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.updates import FLOAT32, check_precision
 from recsys_lab.readers.items import complete_items
-from recsys_lab.run.fitting import Experiment, build_data, check_monitor
+from recsys_lab.run.fitting import build_data, check_monitor
+from recsys_lab.run.parts import Experiment
 from recsys_lab.run.run_data import RunData
 
 _ITEMS = 40

@@ -27,6 +27,7 @@ from recsys_lab.results.files import write_text
 from recsys_lab.results.latest_run import RUNS, resolve_run
 from recsys_lab.results.run_folder import CONFIG
 from recsys_lab.results.run_lock import is_in_use
+from recsys_lab.results.run_metrics import FILE_NAME
 
 RESUME, EVALUATE, AUTO = "resume", "evaluate", "auto"
 CHECKPOINTS = "checkpoints/*.ckpt"
@@ -71,12 +72,9 @@ def with_earlier_words(words: Sequence[str], conf: Path) -> list[str]:
             f"{name}={resume or evaluate} is for one run: a sweep goes on with resume=auto and the "
             "hydra.sweep.dir= that it had"
         )
-    if resume and (moved := [o for o in typed if o.key_or_group == "hydra.run.dir"]):
-        raise ConfigurationError(
-            f"{RESUME}= goes on in the folder that it names: leave {moved[0].input_line} out, or "
-            "take ckpt_path= to go on in another folder"
-        )
-    folder = find_run(str(resume or evaluate), CHECKPOINTS if resume else "metrics.json")
+    folder = find_run(str(resume or evaluate), CHECKPOINTS if resume else FILE_NAME)
+    if resume:
+        typed = _without_folder(typed, folder)
     run = _Earlier(folder)
     own = run.resumed() if resume else run.evaluated()
     earlier = [*run.options(options.config_dir), *run.words(typed, conf, before)]
@@ -110,9 +108,11 @@ def find_run(name: str, holding: str) -> Path:
 
 
 def _text(override: Override) -> str:
-    """The value as text, empty for null."""
+    """The value as text, empty for null; a path with `${` is written with a backslash before it."""
     value = override.value()
-    return "" if value is None else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value).replace(r"\${", "${")
 
 
 def _check_combination(values: Mapping[str, str]) -> None:
@@ -123,6 +123,18 @@ def _check_combination(values: Mapping[str, str]) -> None:
         given.append(f"train={values['train']}")
     if len(given) > 1:
         raise ConfigurationError(f"{given[0]} cannot be combined with {given[1]}: leave one out")
+
+
+def _without_folder(typed: Sequence[Override], folder: Path) -> list[Override]:
+    """The typed words without that for the folder of the run, which may be the same alone."""
+    for override in typed:
+        is_other = override.key_or_group == "hydra.run.dir"
+        if is_other and Path(_text(override)).expanduser().resolve() != folder:
+            raise ConfigurationError(
+                f"{RESUME}= goes on in the folder that it names: leave {override.input_line} out, "
+                "or take ckpt_path= to go on in another folder"
+            )
+    return [override for override in typed if override.key_or_group != "hydra.run.dir"]
 
 
 def _has_folder(options: Any, typed: Sequence[Override]) -> bool:
@@ -143,7 +155,7 @@ def _same_unfinished(words: Sequence[str], conf: Path) -> list[str]:
         folder = path.parents[1]
         newest[folder] = max(newest.get(folder, 0), path.stat().st_mtime_ns)
     for folder in sorted(newest, key=lambda one: newest[one], reverse=True):
-        if (folder / "metrics.json").exists() or is_in_use(folder):
+        if (folder / FILE_NAME).exists() or is_in_use(folder):
             continue
         try:
             stored = OmegaConf.load(folder / CONFIG)

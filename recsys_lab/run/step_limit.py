@@ -6,7 +6,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
 
-from recsys_lab.models.schedules import Plan, check_plan
+from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.task import EmbeddingTask
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,8 @@
 """Stopping a run by signal without losing what it has trained."""
 
 import logging
+import re
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -50,10 +52,10 @@ class StopOnSignal(Callback):
     def _leave(self, trainer: Trainer) -> None:
         assert self._signals.number is not None  # noqa: S101 - narrows the type
         log.warning(
-            "interrupted by %s at step %d; go on with resume=%s",
+            "interrupted by %s at step %d; go on with %s",
             signal.Signals(self._signals.number).name,
             trainer.global_step,
-            self._path.parents[1],
+            how_to_resume(self._path.parents[1]),
         )
         raise SystemExit(128 + self._signals.number)
 
@@ -67,3 +69,11 @@ class StopOnSignal(Callback):
         """Give the signals back."""
         give_back(self._before)
         self._before = {}
+
+
+def how_to_resume(folder: Path) -> str:
+    """The word of a command line that goes on with a run, quoted for Hydra and the shell."""
+    if re.fullmatch(r"[\w./~+-]+", str(folder)):
+        return f"resume={folder}"
+    escaped = str(folder).replace("'", r"\'").replace("${", r"\${")
+    return shlex.quote(f"resume='{escaped}'")

@@ -13,6 +13,7 @@ from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.report.names import experiment_labels
 from recsys_lab.results.run_folder import read_run
 from recsys_lab.vectors.embeddings import Embeddings
+from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.store import FOLDER
 
 
@@ -74,12 +75,24 @@ class ServedRun:
 def open_runs(paths: Sequence[Path]) -> list[ServedRun]:
     """Open run folders, or files of vectors, without reading the vectors.
 
+    A damaged one is left out, as stderr tells.
+
     Raises:
-        VectorsError: a folder has no embeddings, or they cannot be read.
+        VectorsError: there is no other.
     """
-    found = [Embeddings.load(path) for path in paths]
-    for one in found:
-        len(one)  # reads the items, so that a damaged file is named at once
+    found: list[Embeddings] = []
+    faults: list[str] = []
+    for path in paths:
+        try:
+            one = Embeddings.load(path)
+            len(one)  # reads the items, so that a damaged file is named at once
+            found.append(one)
+        except VectorsError as error:
+            faults.append(str(error))
+    if not found:
+        raise VectorsError("; ".join(faults))
+    for fault in faults:
+        sys.stderr.write(f"not shown: {fault}\n")
     runs = [read_run(_owner(e)) for e in found]
     return [
         ServedRun(k, name, run.folder.name, e, run.metrics or e.info.get("metrics", {}))

@@ -51,7 +51,10 @@ def serve(paths: Sequence[Path], host: str, port: int) -> None:
 
 def _load(exhibits: Exhibits) -> None:
     """Read the runs while the first page is looked at."""
-    exhibits.load()
+    try:
+        exhibits.load()
+    except ValueError as error:  # a damaged file, which its pages name
+        sys.stderr.write(f"{error}\n")
     sys.stderr.write("ready; Ctrl-C ends\n")
 
 

@@ -4,10 +4,13 @@ import json
 import logging
 import multiprocessing
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,10 +26,12 @@ from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.amazon import AmazonSource
 from recsys_lab.readers.edges import EdgeSource
 from recsys_lab.readers.synthetic import SyntheticSource, write_synthetic
+from recsys_lab.results.part_files import hidden_beside
 from recsys_lab.results.write_errors import WriteError
 from tests.forked import CONTEXT
 from tests.readers.edge_cases import edge_source
 from tests.run_cases import ROOT
+from tests.soak import times
 
 WEIGHTS = {"bought_together": 1.2, "also_bought": 1.0, "also_viewed": 0.5, "buy_after_viewing": 0.5}
 OPTIONS = SplitOptions("pairs", 0.1, 0.1, ("uniform", "degree_matched"), 0)
@@ -237,6 +242,34 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*/.*.part"))
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("builders", [2, 4])
+def test_races_of_builders_after_one_was_killed(tmp_path: Path, builders: int) -> None:
+    """Thirty folders each: one builder is killed at a random moment, the others race."""
+    context, rng = multiprocessing.get_context("forkserver"), random.Random(builders)
+    context.set_forkserver_preload(["tests.catalog.test_prepared"])
+    whole = prepare(PLANTED, OPTIONS, tmp_path / "whole").split_hash
+    clock = time.perf_counter()
+    prepare(PLANTED, OPTIONS, tmp_path / "timed")
+    length = 2 * (time.perf_counter() - clock)
+    for race in range(times(30)):
+        folder = tmp_path / str(race)
+        killed = context.Process(target=prepare_there, args=(str(folder),))
+        killed.start()
+        killed.join(rng.uniform(0, length))
+        killed.kill()
+        racing = [
+            context.Process(target=prepare_there, args=(str(folder),)) for _ in range(builders)
+        ]
+        for process in racing:
+            process.start()
+        for process in racing:
+            process.join(300)
+        assert [process.exitcode for process in racing] == [0] * builders
+        assert prepare(PLANTED, OPTIONS, folder).split_hash == whole
+        assert len(list(folder.glob("*/*/manifest.json"))) == 2
+
+
 def test_a_failing_reader_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('{"asin": "A"}\n')
@@ -316,11 +349,13 @@ def _prepare_as_nobody(folder: Path, answer: Connection) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs two users")
-def test_another_user_reads_what_is_open_and_is_told_what_is_not(tmp_path: Path) -> None:
+def test_another_user_reads_what_is_open_and_is_told_what_is_not(
+    request: pytest.FixtureRequest,
+) -> None:
+    tmp_path = Path(tempfile.mkdtemp())  # folders of pytest are closed to others
+    request.addfinalizer(lambda: shutil.rmtree(tmp_path))
+    tmp_path.chmod(0o755)
     prepare(PLANTED, OPTIONS, tmp_path)
-    for folder in (tmp_path, *tmp_path.parents):  # of root alone, as pytest makes them
-        if folder.stat().st_mode & 0o777 == 0o700:
-            folder.chmod(0o755)
 
     def by_another() -> str:
         answer, writer = CONTEXT.Pipe(duplex=False)
@@ -342,3 +377,12 @@ def test_another_user_reads_what_is_open_and_is_told_what_is_not(tmp_path: Path)
         rf"WriteError: cannot write {folder}: permission is denied in {folder.parent};",
         by_another(),
     )
+
+
+def test_what_a_killed_builder_left_is_removed(tmp_path: Path) -> None:
+    left = [hidden_beside(tmp_path / kind / "x") for kind in ("catalogs", "splits")]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "pairs.npz").touch()
+    prepare(PLANTED, OPTIONS, tmp_path)
+    assert not any(folder.exists() for folder in left)

@@ -154,8 +154,8 @@ def test_given_pairs_leave_training() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"val_fraction": 0.0}, "^val_fraction must lie between 0 and 1"),
-        ({"test_fraction": 1.5}, "^test_fraction must lie between 0 and 1"),
+        ({"val_fraction": 0.0}, "^val_fraction must be > 0 and < 1"),
+        ({"test_fraction": 1.5}, "^test_fraction must be > 0 and < 1"),
         ({"val_fraction": 0.6, "test_fraction": 0.5}, "must be below 1"),
         ({"negatives": ("popular",)}, "^negatives must"),
         ({"by": "users"}, "^by must"),

@@ -123,9 +123,10 @@ def test_no_line_is_proposed_for_the_libraries() -> None:
 
 def test_what_is_checked_is_what_is_built() -> None:
     """An interpolation is resolved once; what it leaves is text."""
-    cfg = configuration(r"+trainer.profiler='\${oc.create:{_target_: torch.load}}'")
+    path = r"catalog.path='\${oc.create:{_target_: torch.load}}'"
+    cfg = configuration("catalog=edges", path)
     found = check_configuration(cfg)
-    assert factory(found["trainer"]).keywords["profiler"] == "${oc.create:{_target_: torch.load}}"
+    assert factory(found["catalog"]).keywords["path"] == "${oc.create:{_target_: torch.load}}"
 
 
 def test_nested_sections_and_lists_are_built() -> None:

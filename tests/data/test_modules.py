@@ -181,7 +181,7 @@ def test_walks_of_another_graph_are_refused(planted: PreparedData, tmp_path: Pat
     (tmp_path / "walks.npy.json").unlink()
     with pytest.raises(ValueError, match="have training graph None"):
         stored(planted, path)
-    with pytest.raises(ValueError, match=r"path must end in \.npy, got a\.txt"):
+    with pytest.raises(ValueError, match=r"path must be a path that ends in \.npy, got 'a\.txt'"):
         stored(planted, Path("a.txt"))
 
 
@@ -225,7 +225,7 @@ def test_sequences_from_text(planted: PreparedData, tmp_path: Path, separator: s
     [
         ({"window": 0}, "^window must be >= 1"),
         ({"num_negatives": 0}, "^num_negatives must be >= 1, got 0"),
-        ({"walks_per_group": 1}, "^walks_per_group must be >= 2, got 1"),
+        ({"walks_per_group": 1}, "^walks_per_group must be >= 2 with negatives=in_batch, got 1"),
     ],
 )
 def test_bad_options_are_named(planted: PreparedData, changes: dict, message: str) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
-from recsys_lab.models import fused
+from recsys_lab.models import fused, kernels
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.mf import Loss, MatrixFactorization
@@ -228,6 +228,22 @@ def test_what_trains_is_chosen_by_what_the_net_says(case: str) -> None:
             updater(net, optimizer, "fused")
 
 
+def test_mixed_precision_is_autograds_alone() -> None:
+    net = skipgram(8)
+    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+
+    def chosen(kernel: str, precision: str) -> str:
+        net.kernel = kernel
+        return choose_updater(net, optimizer, np.ones(1), lambda _: None, precision).kernel
+
+    assert chosen("auto", "32-true") == "fused"
+    assert chosen("auto", "bf16-mixed") == chosen("autograd", "bf16-mixed") == "autograd"
+    with pytest.raises(ValueError, match="precision=bf16-mixed does not go with kernel=fused"):
+        chosen("fused", "bf16-mixed")
+    with pytest.raises(ValueError, match="precision=16-mixed is not supported"):
+        chosen("auto", "16-mixed")
+
+
 class OwnLoss(SkipGram):
     """A skip-gram with a loss of its own, and the compiled form of the other loss."""
 
@@ -280,3 +296,16 @@ def test_long_walks_keep_the_memory_of_one_group() -> None:
     loss, mass = updater(net, RowWiseAdagrad(net.parameters())).update(batch, RATE)
     assert torch.isfinite(loss)
     assert float(mass) > 0
+
+
+def test_pieces_of_kernels_are_compiled_into_their_callers() -> None:
+    """Else a process that compiles and one that loads the cache differ in the last bit."""
+    of_modules = [
+        (name, function)
+        for module in (fused, kernels)
+        for name, function in vars(module).items()
+        if hasattr(function, "targetoptions")
+    ]
+    whole = {name for name, f in of_modules if f.targetoptions.get("inline") != "always"}
+    assert whole == {"_train_windows", "_train_pairs"}
+    assert len(of_modules) > 10

@@ -1,8 +1,10 @@
 import math
+from functools import partial
 
 import pytest
 import torch
 
+from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.schedules import constant, cosine, cosine_restarts, linear
 
 
@@ -33,3 +35,27 @@ def test_cosine_is_that_of_torch() -> None:
         assert math.isclose(cosine(step / 10, 0.0, final=0.2), theirs.get_last_lr()[0])
         optimizer.step()
         theirs.step()
+
+
+@pytest.mark.parametrize(
+    ("plan", "steps"),
+    [
+        (Plan(3), 15), (Plan(3, 13), 13), (Plan(3, 99), 15), (Plan(-1, 13), 13), (Plan(None, 2), 2),
+        (Plan(-1), None), (Plan(None), None),
+    ],
+)  # fmt: skip
+def test_the_limit_that_comes_first_is_the_plan(plan: Plan, steps: int | None) -> None:
+    """In epochs of five batches."""
+    assert plan.steps(5) == steps
+    for step in range(20):
+        expected = 0.0 if steps is None else min(step / steps, 1.0)
+        assert plan.progress(step / 5, step) == pytest.approx(expected)
+
+
+def test_a_schedule_without_an_end_needs_no_plan() -> None:
+    for schedule in (constant, partial(cosine_restarts, final=0.0), partial(linear, final=1.0)):
+        check_plan(Plan(-1), schedule)
+    for schedule in (partial(cosine, final=0.0), partial(linear, final=0.5)):
+        check_plan(Plan(-1, 9), schedule)
+        with pytest.raises(ValueError, match=r"depends on the number of steps.*schedule=constant"):
+            check_plan(Plan(-1), schedule)

@@ -95,14 +95,14 @@ def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path, read, was_enab
     [
         ({"relation_weights": {"also_buy": 1}}, r"no relation 'also_buy'; .* also_bought, also_v"),
         ({"relation_weights": {"also_bought": -1}}, r"relation_weights\.also_bought.*-1"),
-        ({"relation_weights": {"also_bought": float("nan")}}, r"finite number >= 0.*got nan"),
+        ({"relation_weights": {"also_bought": float("nan")}}, r"finite number .*got nan"),
         ({"relation_weights": {"also_bought": float("inf")}}, r"got inf"),
         ({"relation_weights": {"also_bought": True}}, r"got True"),
         ({"relation_weights": {"also_bought": 0}}, r"ignores every relation"),
         ({"relation_weights": {}}, r"ignores every relation"),
-        ({"outside_items": "maybe"}, r"outside_items must be one of keep, drop"),
-        ({"min_also_bought": -1}, r"min_also_bought must be an integer >= 0"),
-        ({"max_bad_fraction": 1.5}, r"max_bad_fraction must be a number in \[0, 1\]"),
+        ({"outside_items": "maybe"}, r"outside_items must be keep or drop"),
+        ({"min_also_bought": -1}, r"min_also_bought must be >= 0"),
+        ({"max_bad_fraction": 1.5}, r"max_bad_fraction must be >= 0 and <= 1"),
         ({"max_bad_fraction": float("nan")}, r"got nan"),
     ],
 )

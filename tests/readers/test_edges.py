@@ -149,7 +149,7 @@ def test_options_are_checked():
         edge_source("edges", "val", None)
     with pytest.raises(CatalogError, match=r"val_path is not set"):
         edge_source("edges", None, "test")
-    with pytest.raises(CatalogError, match=r"max_bad_fraction"):
+    with pytest.raises(ValueError, match=r"max_bad_fraction"):
         edge_source("edges", max_bad_fraction=-0.1)
     assert edge_source("e", "v", "t").files == {"edges": "e", "val": "v", "test": "t"}
     assert edge_source("e").files == {"edges": "e"}

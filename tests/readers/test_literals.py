@@ -1,7 +1,11 @@
 import ast
 import contextlib
+import json
+import random
 import string
 import warnings
+from collections import Counter
+from collections.abc import Callable
 
 import orjson
 import pytest
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 
 from recsys_lab.readers.lines import read_batches
 from recsys_lab.readers.literals import parse_line
+from tests.soak import times
 
 values = st.recursive(
     st.none()
@@ -24,6 +29,25 @@ TOKENS = "{ } [ ] ( , : ' \" \\ \\x4 1 u u'a' 'a' \\u00e9 \\' None True 'a': - .
 fragments = st.lists(
     st.sampled_from([*TOKENS.split(" "), " ", "\t"]) | st.sampled_from(string.printable)
 ).map("".join)
+
+
+def both_names(text: str) -> object:
+    """Python that may also name values as JSON does; numbers that are none are None."""
+    names = {"true": True, "false": False, "null": None, "NaN": None, "nan": None}
+    names |= {"Infinity": None, "inf": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(text.strip("\ufeff \t\r"), mode="eval")
+
+    class Named(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.AST:
+            return ast.Constant(names[node.id]) if node.id in names else node
+
+        def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+            inner = self.visit(node.operand)
+            return inner if getattr(inner, "value", 0) is None else node
+
+    return ast.literal_eval(Named().visit(tree))
 
 
 def oracle(text: str) -> object:
@@ -69,6 +93,82 @@ def test_whatever_is_read_is_what_python_reads(text):
 def test_any_bytes_are_read_or_refused(line):
     with contextlib.suppress(ValueError):
         parse_line(line)
+
+
+RECORD = {
+    "asin": "0000013714",
+    "title": 'it\'s "new" \\ \n café 😀 \x07',
+    "related": {"also_bought": ["a", "nan", "exactly 16 bytes"], "also_viewed": []},
+    "price": 9.49,
+    "rank": {"Music": 12345678901, "x": -1e-7},
+    "categories": [["A & B", "C"], []],
+    "odd": [None, True, False, ""],
+}
+PIECES = [bytes([c]) for c in b"'\"\\,:]}[{( 0-u\t\r\0\xff#"] + [
+    b"1e999", b"\\ud800", b"\\ud83d\\ude00", b"NaN", b"None", b"true", b"''", b'""', b"\\x4",
+    b"\\N{DASH}", "\u2028".encode(), b"u'a'", b"['']", b"0x1", b"1_0", b".5", b"5.", b"\\n",
+]  # fmt: skip
+
+
+def mutated(rng: random.Random, line: bytes) -> bytes:
+    """One to three places of a line are replaced, doubled, dropped or cut."""
+    for _ in range(rng.randint(1, 3)):
+        low = rng.randrange(len(line) + 1)
+        high = min(len(line), low + rng.choice((0, 1, 1, 2, 9)))
+        new = rng.choice(
+            (rng.choice(PIECES), line[low:high] * 2, b"", rng.randbytes(1).replace(b"\n", b""))
+        )
+        line = line[:low] + new + line[high:]
+    return line[: rng.randrange(len(line) + 1)] if rng.random() < 0.03 else line
+
+
+def joined(value: object) -> object:
+    """Pairs of surrogates are one character, as in JSON; integers beyond 64 bits are floats."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16")
+    if isinstance(value, list):
+        return [joined(inner) for inner in value]
+    if isinstance(value, dict):
+        return {joined(key): joined(inner) for key, inner in value.items()}
+    is_large = type(value) is int and not -(2**63) <= value < 2**64
+    return float(value) if is_large else value
+
+
+def value_or_none(read: Callable[[str], object], line: bytes) -> tuple[object, ...] | None:
+    """What a reader makes of a line, in a tuple; None where it refuses."""
+    try:
+        return (read(line.decode()),)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+@pytest.mark.parametrize(
+    "count", [2000, pytest.param(times(1_000_000), marks=pytest.mark.soak, id="a million")]
+)
+def test_mutated_lines_are_read_as_python_and_json_read_them_or_refused(count: int) -> None:
+    """What JSON reads is read; whatever is read is what `json` or `ast.literal_eval` reads."""
+    rng, read = random.Random(0), Counter()
+    sound = [repr(RECORD), json.dumps(RECORD), json.dumps(RECORD, ensure_ascii=False)]
+    for _ in range(count):
+        line = mutated(rng, rng.choice(sound).encode())
+        of_json = value_or_none(orjson.loads, line)
+        try:
+            value = parse_line(line)
+        except ValueError:
+            assert of_json is None, line
+            read["refused"] += 1
+            continue
+        if of_json is not None:
+            assert value == of_json[0], line
+            read["JSON"] += 1
+        else:
+            of_python = value_or_none(oracle, line)
+            assert of_python is None or value == joined(of_python[0]), line
+            if of_python is None:  # names of both, as `NaN` beside `None`
+                assert value == joined(value_or_none(both_names, line)[0]), line
+            read["Python" if of_python else "names of both"] += 1
+    assert min(read["refused"], read["JSON"], read["Python"]) > count / 20, read
+    print(dict(read))  # noqa: T201
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,15 @@ def test_baselines_that_differ_within_a_split_are_said(tmp_path):
     assert any("baselines of b differ from those shown" in note for note in table.notes)
 
 
+def test_runs_that_are_no_better_than_chance_are_said(tmp_path):
+    for seed, (name, level) in enumerate([("a", "chance"), ("b", None), ("c", "popularity")]):
+        write_run(tmp_path / name, seed, metrics(seed) | {"validation/no_better_than": level})
+    (table,) = comparison_of(tmp_path).tables
+    notes = [note for note in table.notes if note.startswith("No better")]
+    assert notes == [f"No better than {level} on validation pairs: {name}."
+                     for level, name in (("chance", "a"), ("popularity", "c"))]  # fmt: skip
+
+
 def test_failed_unfinished_and_damaged_runs_are_listed_with_their_reason(tmp_path):
     write_run(tmp_path / "good", 0, metrics(0))
     log = "10:00:00 INFO    begins\n10:00:01 ERROR   lr must be > 0, got -1\n"

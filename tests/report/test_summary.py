@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from recsys_lab.report.summary import summary_table
+from recsys_lab.report.summary import print_summary, summary_table
 from recsys_lab.results.metric_names import RANKING, SLICES
 from tests.run_folder_cases import cold_metrics, metrics
 
@@ -89,3 +89,29 @@ def test_a_model_that_knows_no_cold_item_is_reported():
     model = next(line for line in text.splitlines() if line.startswith("│ this model"))
     assert "0.81" not in model
     assert "0.0%" in model
+
+
+def test_a_model_no_better_than_chance_is_reported(caplog, capsys):
+    measured = {"value": 0.0071, "low": 0.0032, "high": 0.0118, "chance": 0.0082}
+    values = metrics() | {f"validation/ndcg@10/all/{x}": v for x, v in measured.items()}
+    for x, v in {"value": 0.51, "low": 0.502, "high": 0.52, "chance": 0.5}.items():
+        values[f"validation/auc/uniform/seen/{x}"] = v
+    assert "no better" not in " ".join(printed(values))
+    values["validation/no_better_than"] = "chance"
+    text = " ".join(line.strip() for line in printed(values))
+    expected = (
+        "no better than chance on validation pairs (NDCG@10 0.0071 [0.0032, 0.0118], chance "
+        "0.0082): a smaller optimizer.lr or more trainer.max_epochs may help"
+    )
+    assert expected in text
+    print_summary(values)
+    assert f"this model is {expected}" in caplog.text
+    assert "no better than chance" in capsys.readouterr().out
+
+
+def test_a_random_order_has_a_row_where_few_items_are_ranked():
+    for chance, is_shown in ((0.91, True), (0.001, False)):
+        lines = printed(metrics() | {"chance/hr@10/all": chance, "chance/ndcg@10/all": 0.413})
+        rows = [line for line in lines if "random order" in line]
+        assert bool(rows) == is_shown
+        assert not rows or ("0.9100" in rows[0] and "0.4130" in rows[0])

@@ -5,7 +5,6 @@ import pytest
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.models.task import TrainingError
 from recsys_lab.run.argument_names import named, with_prefixes
-from tests.run_cases import train
 
 SECTIONS = {
     "catalog": {"path", "max_bad_fraction", "relation_weights", "seed", "val_path"},
@@ -65,24 +64,3 @@ def test_errors_of_the_library_become_errors_of_the_configuration(kind: type) ->
 def test_other_errors_pass() -> None:
     with pytest.raises(KeyError), named(SECTIONS):
         raise KeyError("window")
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("catalog.num_items=5", "catalog.num_items must be an integer >= 100, got 5"),
-        ("split.val_fraction=2", "split.val_fraction must lie between 0 and 1, got 2"),
-        ("data.window=0", "data.window must be >= 1, got 0"),
-        ("model.l2=-1", "model.l2 must be >= 0, got -1"),
-        ("optimizer.lr=-1", "optimizer.lr must be > 0, got -1"),
-        ("curve.max_pairs=0", "curve.max_pairs must be >= 1, got 0"),
-        ("evaluation.replicates=1", "evaluation.replicates must be 0 or >= 2, got 1"),
-        ("trainer.max_epochs=-7", "trainer.max_epochs must be a non-negative integer or -1"),
-    ],
-)
-def test_each_section_is_named_by_the_command(finished, override: str, message: str) -> None:
-    """`finished` has prepared the data."""
-    done = train(finished.parent / "mistake", override)
-    assert done.returncode == 1
-    assert message in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr

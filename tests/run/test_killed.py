@@ -1,8 +1,9 @@
 """Runs that are killed at any moment, and go on as if nothing had been."""
 
 import random
-import subprocess
+import signal
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from recsys_lab.run.checkpoints import load_checkpoint
 from recsys_lab.vectors.embeddings import Embeddings
+from tests.forked import start_forked
 from tests.run_cases import command, results, rows
 from tests.soak import times
 
@@ -37,24 +39,19 @@ def same(folder: Path, whole: Path) -> None:
     assert not list(folder.rglob("*.part"))
 
 
-def start(folder: Path) -> subprocess.Popen:
-    """A run, going on from the last checkpoint if the folder has one."""
-    last = folder / "checkpoints" / "last.ckpt"
+def start(folder: Path) -> BaseProcess:
+    """A run, going on where the folder has a checkpoint: by its path, or by the folder."""
+    last, log = folder / "checkpoints" / "last.ckpt", folder / "train.log"
     words = [f"hydra.run.dir={folder}", f"prepared_dir={folder.parent / 'prepared'}", *LONGER]
-    words += [f"ckpt_path={last}"] if last.exists() else []
-    log = (folder.parent / "console.log").open("ab")
-    return subprocess.Popen(command(*words), stdout=log, stderr=log, cwd=folder.parent)
-
-
-def wait_for_work(process: subprocess.Popen, folder: Path, before: int) -> None:
-    """Until the run has its folder; before that there is nothing to lose."""
-    while process.poll() is None and began(folder) == before:
-        time.sleep(0.01)
-
-
-def began(folder: Path) -> int:
-    config = folder / ".hydra" / "config.yaml"
-    return config.stat().st_mtime_ns if config.exists() else 0
+    words = command(*words)[1:]
+    if last.exists():
+        by_folder = folder.parent.name[-1] in "13579"
+        words = [words[0], f"resume={folder}"] if by_folder else [*words, f"ckpt_path={last}"]
+    before = log.stat().st_size if log.exists() else 0
+    process = start_forked(words, folder.parent, folder.parent)
+    while process.is_alive() and not (log.exists() and log.stat().st_size > before):
+        time.sleep(0.005)  # before that there is nothing to lose
+    return process
 
 
 @pytest.mark.soak
@@ -64,27 +61,22 @@ def test_a_hundred_kills_at_random_moments(tmp_path: Path) -> None:
     whole, again = (tmp_path / name / "run" for name in ("whole", "again"))
     for folder in (whole, again):  # the first one may compile, and takes longer
         folder.parent.mkdir()
-        process = start(folder)
-        wait_for_work(process, folder, 0)
-        clock = time.perf_counter()
-        assert process.wait(600) == 0
+        process, clock = start(folder), time.perf_counter()
+        process.join(600)
         length = time.perf_counter() - clock
     same(again, whole)
     while kills < wanted:
         folder = tmp_path / f"killed_{ended}" / "run"
         folder.parent.mkdir()
-        code = None
-        while code is None:
-            before = began(folder)
+        process = None
+        while process is None or process.exitcode == -signal.SIGKILL:
             process = start(folder)
-            wait_for_work(process, folder, before)
-            try:
-                code = process.wait(rng.uniform(0, length) if kills < wanted else 600)
-            except subprocess.TimeoutExpired:
+            process.join(rng.uniform(0, 1.3 * length) if kills < wanted else 600)
+            if process.is_alive():
                 process.kill()
-                process.wait()
+                process.join()
                 kills += 1
-        assert code == 0, (folder.parent / "console.log").read_text()[-3000:]
+        assert process.exitcode == 0, (folder.parent / "err").read_text()[-3000:]
         same(folder, whole)
         ended += 1
     print(f"{kills} kills in {ended} runs")  # noqa: T201

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import recsys_lab
+from recsys_lab.evaluation.chance import compare_with_chance
 from recsys_lab.report.__main__ import main
 from recsys_lab.run.checkpoints import load_checkpoint
 from tests.forked import run_forked
@@ -142,3 +144,45 @@ def test_an_impossible_optimiser_is_refused(
     done = train(tmp_path, prepared, "-m", "seed=0", "optimizer=sgd", override)
     assert done.returncode != 0
     assert complaint in done.stdout + done.stderr
+
+
+def no_better_than(folder: Path, *words: str) -> str | None:
+    """The verdict of a test on the validation pairs; the final test leaves out its intervals."""
+    experiment = recsys_lab.configure(
+        *words, "trainer.enable_progress_bar=false", "evaluation.replicates=0", "num_threads=1"
+    )
+    prepared = recsys_lab.prepare(experiment.source, experiment.split, folder / "prepared")
+    fitted = recsys_lab.fit(prepared, experiment, folder / "run")
+    pairs = fitted.data.evaluation_pairs("val")
+    return compare_with_chance(fitted.scorer, pairs, 1e8, seed=0)["no_better_than"]
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+@pytest.mark.parametrize(
+    ("model", "rate", "verdict"),
+    [
+        ("gensim_word2vec", 1e3, "chance"),  # it diverges, and its losses are finite
+        ("mf_pairs", 1e-9, "chance"),
+        ("skipgram", 1e-9, "popularity"),  # which is part of its score
+    ],
+)
+def test_a_model_that_learnt_nothing_is_known(
+    tmp_path: Path, model: str, rate: float, verdict: str
+) -> None:
+    words = (f"experiment={model}", f"optimizer.lr={rate}", "catalog.num_items=600")
+    small = ("trainer.max_epochs=3", "model.embedding_dim=16")
+    assert no_better_than(tmp_path, *words, *small) == verdict
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("catalog", ["synthetic", "digital_music"])
+def test_no_preset_is_taken_for_chance(
+    tmp_path: Path, catalog: str, request: pytest.FixtureRequest
+) -> None:
+    where: tuple[str, ...] = ()
+    if catalog == "digital_music":
+        folder = request.getfixturevalue("data_folder") / "amazon_digital_music"
+        path = folder / "meta_Digital_Music.first7419.json.gz"
+        where = ("catalog=amazon", f"catalog.path={path}", "catalog.outside_items=drop")
+    for name in PRESETS:
+        assert no_better_than(tmp_path, f"experiment={name}", *where) is None, name

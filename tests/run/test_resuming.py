@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from recsys_lab.results.part_files import hidden_beside
 from recsys_lab.run.checkpoints import load_checkpoint
-from tests.run_cases import bare, command, results, rows, train
+from tests.run_cases import SMALL, bare, command, results, rows, train
 
 
 def test_a_run_is_evaluated_again_with_its_options(finished: Path) -> None:
@@ -157,3 +157,25 @@ def move_and_damage(folder: Path) -> Path:
     assert best.is_file()
     hidden_beside(last).write_bytes(content[:1000])
     return moved
+
+
+@pytest.mark.soak
+def test_a_sweep_goes_on_job_by_job(tmp_path: Path) -> None:
+    """The jobs that ended are tested again; the one that was killed, and the next, are trained."""
+    words = ["-m", *SMALL, "seed=0,1", "evaluation.replicates=0", "hydra.sweep.dir=sweep"]
+    done = bare(tmp_path, *words, "resume=auto")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("resume=auto: no checkpoint to go on from") == 2
+    jobs = sorted((tmp_path / "sweep").glob("*/"))
+    before = [results(job) for job in jobs]
+    (jobs[1] / "metrics.json").unlink()
+    shutil.rmtree(jobs[1] / "checkpoints")
+    done = bare(tmp_path, *words, "resume=auto")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("nothing is left to train") == 1
+    assert done.stdout.count("resume=auto: no checkpoint to go on from") == 1
+    assert sorted((tmp_path / "sweep").glob("*/")) == jobs
+    assert [results(job) for job in jobs] == before
+    done = bare(tmp_path, f"resume={jobs[1]}", "trainer.max_epochs=4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(rows(jobs[1])[-1]["epoch"]) == 3

@@ -1,0 +1,65 @@
+"""The parts of an experiment, from which a run is made."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import LightningDataModule, Trainer
+from torch import nn
+
+from recsys_lab.catalog.split import SplitOptions
+from recsys_lab.models.optimizers import Build
+from recsys_lab.models.schedules import Schedule
+from recsys_lab.readers.records import CatalogSource
+from recsys_lab.run.best_checkpoint import BestCheckpoint
+from recsys_lab.run.final_test import FinalTest
+from recsys_lab.run.learning_curve import LearningCurve
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The parts of an experiment; `configure` makes one, `dataclasses.replace` changes it.
+
+    Functions are called with the named arguments when these exist.
+
+    Attributes:
+        source: where the catalogue is read from.
+        split: how it is split; its seed also draws the samples of the evaluation.
+        prepared_dir: where prepared data is kept.
+        model: items -> net (`recsys_lab.models.task.EmbeddingNet`).
+        data: -> data module; called with those of catalog, split, graph (of the training pairs) and
+            seed that its signature names.
+        optimizer: parameters -> optimiser.
+        schedule: share of the base rate by progress.
+        trainer: callbacks, logger, plugins and folders -> Lightning's trainer.
+        curve: pairs, folder, seed -> learning curve.
+        checkpoint: folder, monitor, resumed -> the checkpoints that are kept.
+        evaluation: the test at the end.
+        monitor: the metric that decides which checkpoint is best, such as "val/ndcg@10".
+        seed: of training.
+        num_threads: None takes one for each core.
+        progress_bar: whether training shows one.
+        configuration: plain values, kept in checkpoints.
+        embeddings: whether the test leaves the folder `embeddings/`.
+        projector: items that the test leaves for TensorBoard's projector.
+    """
+
+    source: CatalogSource
+    split: SplitOptions
+    prepared_dir: Path
+    model: Callable[..., nn.Module]
+    data: Callable[..., LightningDataModule]
+    optimizer: Build
+    schedule: Schedule
+    trainer: Callable[..., Trainer]
+    curve: Callable[..., LearningCurve]
+    evaluation: FinalTest
+    monitor: str
+    seed: int
+    num_threads: int | None
+    progress_bar: bool
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    embeddings: bool = True
+    projector: int = 0
+    checkpoint: Callable[..., BestCheckpoint] = BestCheckpoint

@@ -99,6 +99,7 @@ def refuse_in_doubt(path: str, rows: Sequence[list[str]], lines: Sequence[str], 
     raise CatalogError(
         f"{path}: lines hold {widths[0]} to {widths[-1]} ids between {name}, the first is {first}: "
         "they may be adjacency lists, baskets, or sequences of users. Say layout=adjacency if the "
-        "first id of a line is an item and the others are its neighbours; baskets and sequences "
-        "are read by data/source=sequence_file, beside a list of pairs"
+        "first id of a line is an item and the others are its neighbours, or layout=edges if a "
+        "line is one pair; baskets and sequences are read by data/source=sequence_file, beside a "
+        "list of pairs"
     )

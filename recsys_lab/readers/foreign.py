@@ -61,6 +61,8 @@ _FORMS: tuple[tuple[bytes, str, str], ...] = (
     (rb"(?:\s*(?://[^\n]*|/\*.*?\*/))*\s*(?:strict\s+)?(?:di)?graph\s*(?:\"[^\"]*\"|\w+)?\s*\{(?![}'])",
      "DOT (Graphviz)", "write its edges with networkx: nx.write_edgelist(nx.nx_pydot.read_dot(FILE)"
      ", NEW, data=False)"),
+    (rb"(?:c(?:[ \t][^\n]*)?\r?\n)*p[ \t]+(?:edge|col|sp|tsp)[ \t]", "a DIMACS graph",
+     "write its edges with grep -E '^[ea] ' FILE | cut -d' ' -f2- > NEW"),
     (rb"(?i)dl\s+n\s*=", "a DL file of UCINET", "write its edges, a pair in a line, as CSV"),
     (rb">>graph6<<|>>sparse6<<|>>digraph6<<", "graph6 or sparse6", _NETWORKX.format("graph6")),
     (rb"(?:\s*(?:--[^\n]*|/\*.*?\*/;?)\s*\n)*\s*(?:CREATE\s+TABLE|INSERT\s+INTO|DROP\s+TABLE|COPY\s"

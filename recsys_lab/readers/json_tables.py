@@ -20,7 +20,7 @@ from recsys_lab.readers.table_rows import CELLS, finish_rows
 
 _MOST_BYTES = 1 << 28  # of a document, which is held in memory
 _BATCH = 20_000  # values
-_LISTS_OF_EDGES = ("links", "edges", "data", "rows", "relationships")
+_LISTS_OF_EDGES = ("links", "edges", "data", "rows", "relationships", "pairs")
 
 
 def begins_document(first: bytes) -> bool:
@@ -94,8 +94,11 @@ def _edges_of(value: Any, path: str) -> list[Any]:
                 f"{path} is an adjacency document of networkx: write it with nx.write_edgelist, or "
                 "nx.node_link_data"
             )
+        if isinstance(value.get("graph"), dict) and "edges" in value["graph"]:
+            value = value["graph"]  # the JSON Graph Format
         for name in _LISTS_OF_EDGES:
             if isinstance(value.get(name), list):
+                _refuse_places(value.get("nodes"), value[name], path)
                 names = value.get("columns")
                 rows: list[Any] = value[name]
                 return [dict(zip(names, row, strict=False)) for row in rows] if names else rows
@@ -113,6 +116,19 @@ def _edges_of(value: Any, path: str) -> list[Any]:
         f"{path} is a JSON document without edges, it begins {begin}"
         ': write a pair in a line, such as ["a", "b"]'
     )
+
+
+def _refuse_places(nodes: Any, edges: list[Any], path: str) -> None:
+    """Refuse edges that name the places of nodes in their list, as older documents of d3 do."""
+    if not isinstance(nodes, list) or not all(isinstance(x, dict) for x in nodes):
+        return
+    known = {str(value) for node in nodes for value in node.values()}
+    ends = [edge.get("source") for edge in edges if isinstance(edge, dict)]
+    if ends and all(isinstance(x, int) and str(x) not in known for x in ends):
+        raise CatalogError(
+            f"{path}: edges name the places of nodes, such as {ends[0]}, and not their ids: write "
+            "the ids of the two nodes"
+        )
 
 
 def _rows(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> list[Any]:
@@ -159,7 +175,7 @@ def _refuse_nested(
         found = [
             v.get(name) if isinstance(v, dict) else v[name]
             for v in values
-            if isinstance(v, dict) or roles[end] < len(v)
+            if isinstance(v, dict) == bool(keys) and (keys or roles[end] < len(v))
         ]
         if any(isinstance(x, list | dict) for x in found):
             kind = "lists" if any(isinstance(x, list) for x in found) else "objects"

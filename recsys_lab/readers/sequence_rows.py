@@ -241,10 +241,16 @@ def _inner_items(values: Sequence[Any], path: str) -> list[str]:
             raise CatalogError(
                 f"{path}: events with {', '.join(names)} name no item: write item_id"
             )
-        if columns.time is not None:
-            time = names[columns.time]
-            values = sorted(values, key=lambda event: event[time])
-        values = [event.get(names[columns.item]) for event in values]
+        try:
+            if columns.time is not None:
+                time = names[columns.time]
+                values = sorted(values, key=lambda event: event[time])
+            values = [event[names[columns.item]] for event in values]
+        except (KeyError, TypeError) as error:
+            raise CatalogError(
+                f"{path}: not all events of a sequence have {', '.join(names)}, the first is "
+                f"{show(str(values[0]))}: write them alike"
+            ) from error
     return _texts(values)
 
 

@@ -257,6 +257,8 @@ class _Table:
         is_weight = _share(is_number(cell, with_comma=True) for cell in third) >= 0.5
         if numbered and (not is_weight or self._are_items(used[2])):
             raise CatalogError(self._unclear(3, "the first looks like row numbers"))
+        if len({row[used[0]] for row in self.data}) == 1 and self._are_items(used[2]):
+            raise CatalogError(self._unclear(3, "the first is the same in all lines"))
         if is_weight:
             if _are_times(third):
                 raise CatalogError(self._unclear(3, "the third looks like times, not weights"))

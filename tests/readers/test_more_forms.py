@@ -96,6 +96,9 @@ READ = {
     "adjacency of networkx": Outcome(
         "# a.py\n# GMT Thu\n#\n1 2 3 4\n2 3 4\n3 4\n4 5\n5\n",
         [(1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4), (4, 5)]),
+    "titles": Outcome("".join(f"red, {k}\tblue {'x ' * (k % 3)}{k}\n" for k in range(9)),
+                      [(f"red, {k}", f"blue {'x ' * (k % 3)}{k}") for k in range(9)],
+                      warning="bipartite", layout="edges"),
     "adjacency, said": Outcome("a b c\nd b\nb c\n", ["ab", "ac", "db", "bc"], layout="adjacency"),
     # JSON
     "array of pairs": Outcome(json.dumps(NAMED)),
@@ -105,6 +108,7 @@ READ = {
                          weight=2),
     "columns": Outcome(json.dumps({"source": dict(enumerate(a for a, _ in NAMED)),
                                    "target": dict(enumerate(b for _, b in NAMED))})),
+    "JSON Graph Format": Outcome(json.dumps({"graph": {"nodes": {}, "edges": OBJECTS}}), weight=2),
     "Python lists": Outcome(lines("['{}', '{}']")),
     # columns of bytes
     "Arrow": Outcome(table(FRAME, "ipc")),
@@ -158,6 +162,12 @@ REFUSED = {
     "header": ("source,target\n", "there is only a header"),
     "comments": ("# a b\n# c d\n", "nothing but comments"),
     "itself": ("a,a\nb,b\n", "names an item with itself"),
+    "places of nodes": (
+        json.dumps({"nodes": [{"name": "a"}, {"name": "b"}],
+                    "links": [{"source": 0, "target": 1}]}),
+        "places of nodes"),
+    "DIMACS": ("c a graph\np edge 5 2\ne 1 2\n", "DIMACS.*grep"),
+    "a mark in front": (lines("e {} {}", NUMBERS), "the first is the same in all lines"),
     "GraphML": ('<?xml version="1.0"?>\n<graphml>', "is GraphML: .*read_graphml"),
     "GEXF": ("<gexf xmlns='x'>", "is GEXF: .*read_gexf"),
     "GML": ("graph [\n  node [\n", "is GML: .*read_gml"),
@@ -291,6 +301,7 @@ def test_sequences(tmp_path: Path, name: str) -> None:
         ("".join(f"{s},{x},{t}\n" for s, t, x in EVENTS), "may be events.*put a header on top"),
         ("session,item,date\na,b,3/1/2020\na,c,12/1/2019\n", "does not sort as text"),
         ('{"a": 1}\n', "neither a sequence nor an event"),
+        ('{"events": [{"aid": 1, "ts": 2}, {"aid": 3}]}\n', "not all events of a sequence have"),
     ],
 )
 def test_sequences_that_are_refused(tmp_path: Path, content: str, message: str) -> None:

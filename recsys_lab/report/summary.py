@@ -148,7 +148,8 @@ def _caption(is_cold: bool, titles: Iterable[str], left_out: list[str]) -> str:
 
 def chance_warning(metrics: Metrics) -> str:
     """That the model is no better than chance, with what was measured and a remedy; else empty."""
-    if (level := metrics.get("validation/no_better_than")) is None:
+    level = metrics.get("validation/no_better_than")
+    if level is None or metrics.get(f"test/{_COVERAGE}") == 0.0:  # which the title says
         return ""
     measured = []
     for name in [key.rpartition("/")[0] for key in metrics if key.endswith("/chance")]:

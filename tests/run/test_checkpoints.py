@@ -48,8 +48,10 @@ def test_large_tensors_are_written_whole(tmp_path: Path) -> None:
 def test_a_payload_is_refused_and_does_not_run(tmp_path: Path) -> None:
     path, harm = tmp_path / "bad.ckpt", tmp_path / "harm"
     torch.save({"state_dict": Payload(harm)}, path)
-    with pytest.raises(TrainingError, match="not a whole and safe checkpoint"):
+    torch.save({"callbacks": {"deep": [Payload(harm)]}}, tmp_path / "other.ckpt")
+    with pytest.raises(TrainingError, match="not a whole and safe checkpoint") as caught:
         load_checkpoint(path)
+    assert str(caught.value).endswith("(it holds more than tensors and plain values): train again")
     path.write_bytes(pickle.dumps(Payload(harm)))
     with pytest.raises(TrainingError, match="is damaged"):
         AtomicCheckpointIO().load_checkpoint(path, weights_only=False)

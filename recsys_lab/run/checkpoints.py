@@ -15,7 +15,7 @@ from recsys_lab.results.files import atomic_path
 from recsys_lab.results.part_files import hidden_beside
 
 _NEEDED = (KEY, "state_dict", "optimizer_states", "loops", "callbacks", "epoch", "global_step")
-_FIXED = ("seed", "data", "model", "optimizer")
+_FIXED = ("seed", "data", "model", "optimizer", "monitor")
 _SHOWN = (".enable_progress_bar", ".accelerator", ".devices")
 _FREE = ("optimizer.lr", ".num_workers", ".path")
 log = logging.getLogger(__name__)

@@ -116,6 +116,7 @@ def test_what_a_run_goes_on_from_is_whole_and_of_the_same_experiment() -> None:
         with pytest.raises(TrainingError, match=rf"a\.ckpt lacks {name}, so training cannot go on"):
             check_resumable(partial, "a.ckpt", config)
     for changed, key in (
+        (config | {"monitor": "val/mrr"}, "monitor=None, this run has monitor=val/mrr"),
         (config | {"seed": 1}, "seed=0, this run has seed=1"),
         (config | {"data": {"window": 2}}, "data.window=1, this run has data.window=2"),
         (config | {"optimizer": {"lr": 0.1, "eps": 1}}, "optimizer.eps=None"),

@@ -28,13 +28,12 @@ for a, b in NUMBERS:
 
 
 class Outcome(NamedTuple):
-    """What a list of edges gives: its pairs and weight, a warning, or a message of refusal."""
+    """What a list of edges gives: its pairs, the weight of each, and a warning."""
 
     content: str | bytes
     rows: list = NAMED
-    weight: float = 1
+    weight: float | None = 1  # None for different ones
     warning: str = ""
-    message: str = ""
     layout: str | None = None
 
 
@@ -62,6 +61,15 @@ ITEMS = [(f"item{a}", f"item{b}") for a, b in [(1, 2), *NUMBERS]]
 MATRIX = "%%MatrixMarket matrix coordinate {} general\n{} {} {}\n"
 OBJECTS = [{"source": a, "target": b, "weight": 2} for a, b in NAMED]
 
+PICKED = np.random.default_rng(0)
+THREES = [(k % 50, (k + 1 + k // 50) % 50) for k in range(200)]
+BASKETS = "".join(f"{a} {b} {(7 * a + b) % 50}\n" for a, b in THREES if (7 * a + b) % 50)
+THREES = [(a, b) for a, b in THREES if (7 * a + b) % 50]
+MANY_THREES = [tuple(row) for row in PICKED.permutation(60_000)[:600].reshape(300, 2).tolist()]
+MANY_BASKETS = "".join(f"{a} {b} {PICKED.integers(1, 60_000)}\n" for a, b in MANY_THREES)
+YEARS = "".join(f"{a} {b} {1995 + k % 20}\n" for k, (a, b) in enumerate(NUMBERS))
+COUNTS = "".join(f"{a} {b} {1 + k % 9}\n" for k, (a, b) in enumerate(NUMBERS))
+
 READ = {
     # headers and columns
     "V1,V2": Outcome(lines("{},{}", first="V1,V2\n")),
@@ -80,6 +88,21 @@ READ = {
     # numbers
     "thousands": Outcome(lines('{},{},"1,234.5"', first="source,target,weight\n"), weight=1234.5),
     "German thousands": Outcome(lines("{};{};1.234,5"), weight=1234.5),
+    # third columns that are no weights of themselves
+    "distance": Outcome(lines("{},{},{m}", first="source,target,distance\n"),
+                        warning=r"columns.weight=distance takes it"),
+    "rank": Outcome(lines("{},{},{m}", first="aa,bb,rank\n"),
+                    warning="the column rank is not read"),
+    "dissimilarity": Outcome(lines("{},{},4", first="source,target,cosine_dissimilarity\n"),
+                             warning="cosine_dissimilarity is not read"),
+    "distance and weight": Outcome(
+        lines("{},{},9,2", first="source,target,distance,weight\n"), weight=2),
+    "baskets of three": Outcome(BASKETS, THREES, None, "looks like ids: if a line is a basket"),
+    "baskets of three, many ids": Outcome(
+        MANY_BASKETS, MANY_THREES, None, "looks like ids: if a line is a basket"),
+    "years": Outcome(YEARS, NUMBERS, None, "looks like years"),
+    "small counts": Outcome(COUNTS, NUMBERS, None),
+    "weights, named": Outcome("first_id second_id weight\n" + BASKETS, THREES, None),
     # tools
     "psql": Outcome(lines(" {} | {} |  2", first=" source | target | weight \n---+---+---\n",
                           last="(99 rows)\n"), weight=2),
@@ -209,7 +232,7 @@ def test_forms_that_are_read(tmp_path: Path, name: str, caplog: pytest.LogCaptur
         found[pair] = found.get(pair, 0) + float(weight)
     expected = {tuple(sorted(map(str, row))) for row in outcome.rows}
     assert found.keys() == expected
-    assert set(found.values()) == {outcome.weight}
+    assert outcome.weight is None or set(found.values()) == {outcome.weight}
     warnings = " ".join(r.getMessage() for r in caplog.records if r.levelname == "WARNING")
     assert bool(warnings) == bool(outcome.warning), warnings
     assert outcome.warning in warnings

@@ -8,6 +8,7 @@ import polars as pl
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.cells import split_line
 from recsys_lab.readers.columnar_tables import ColumnarTable, kind_of
+from recsys_lab.readers.edge_attributes import without_attributes
 from recsys_lab.readers.encodings import convert
 from recsys_lab.readers.json_tables import (
     begins_document,
@@ -19,11 +20,9 @@ from recsys_lab.readers.json_tables import (
 from recsys_lab.readers.lines import begin, read_batches, read_chunks
 from recsys_lab.readers.opening import BLOCK_BYTES, find_files
 from recsys_lab.readers.table_form import (
-    ATTRIBUTES,
     BOM,
     RULER,
     SAMPLE,
-    WEIGHT_AT_END,
     FormOptions,
     TableForm,
     detect_form,
@@ -158,7 +157,7 @@ def _take_apart(
     """
     plain = text
     if form.attributes:
-        plain = text.str.replace(WEIGHT_AT_END, "${1}${2}").str.replace(ATTRIBUTES, "")
+        plain = without_attributes(text)
     if form.levels:
         plain = text.str.replace(form.levels, "${1}" + form.separator + "${2}")
     frame = pl.DataFrame({"line": lines, "text": text, "fields": _fields(plain, form)})

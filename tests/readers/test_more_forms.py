@@ -109,6 +109,13 @@ READ = {
     "MySQL": Outcome(lines("| {} | {} |", first="+--+--+\n| source | target |\n+--+--+\n",
                            last="+--+--+\n99 rows in set (0.00 sec)\n")),
     "networkx, comma": Outcome(lines("{},{},{{'weight': 2.5}}", NUMBERS), NUMBERS, 2.5),
+    "networkx, text": Outcome(lines("{} {} {{'weight': '3'}}", NUMBERS), NUMBERS, 3),
+    "networkx, NumPy": Outcome(
+        lines("{} {} {{'k': 1, 'weight': np.float64(2.5)}}", NUMBERS), NUMBERS, 2.5),
+    "networkx, distance": Outcome(lines("{} {} {{'distance': 2}}", NUMBERS), NUMBERS,
+                                  warning="attribute distance at the end of the lines is not"),
+    "networkx, words": Outcome(lines("{} {} {{'weight': '3,5'}}", NUMBERS), NUMBERS,
+                               warning="is not read, as it is no number"),
     "networkx, nested": Outcome(
         lines("{} {} {{'k': {{'x': 1}}, 'weight': 2.5}}", NUMBERS), NUMBERS, 2.5),
     # adjacency
@@ -268,6 +275,8 @@ def test_columns_that_are_not_read_are_said(tmp_path: Path) -> None:
     for content in (lines("{},x,{}", first="source,note,target\n"), objects):
         path.write_text(content)
         assert "not read: note" in edge_source(str(path)).read().understood["edges"]
+    path.write_text(lines("{} {} {{'weight': 2, 'colour': {{'x': 1}}, 'y': 2}}"))
+    assert "not read: colour, y" in edge_source(str(path)).read().understood["edges"]
     table_of = FRAME.rename({"col_a": "source", "col_b": "target"}).with_columns(note=1)
     table_of.write_parquet(path)
     assert "not read: note" in edge_source(str(path)).read().understood["edges"]

@@ -33,6 +33,7 @@ from recsys_lab.readers.adjacency import (
     two_levels,
 )
 from recsys_lab.readers.cells import has_comma, show, split_line
+from recsys_lab.readers.counts_on_top import are_counts, counts_on_top
 from recsys_lab.readers.edge_attributes import (
     have_attributes,
     unread_attributes,
@@ -70,6 +71,7 @@ class TableForm:
         layout: an edge in a line, or an item and its neighbours.
         levels: pattern of lines whose neighbours stand behind a colon or a tab; empty for others.
         entries: number of lines that the file itself names; None where it names none.
+        counted: number of edges in the first line, and that line, if it may count them.
         users_items: names of the columns, where these are users and items.
         stripped: whether white space around ids belongs to the writing of the file.
         attributes: whether lines end with the attributes of networkx, `{'weight': 2}`.
@@ -88,6 +90,7 @@ class TableForm:
     layout: Literal["edges", "adjacency"] = "edges"
     levels: str = ""
     entries: int | None = None
+    counted: tuple[int, str] | None = None
     users_items: tuple[str, str] | None = None
     stripped: bool = False
     attributes: bool = False
@@ -159,6 +162,7 @@ def detect_form(
             f"{path} is a multiline adjacency list of networkx, the first line is "
             f"{show(sample[0])}: write it with nx.write_edgelist"
         )
+    form, rows, sample = _without_counts(form, rows, sample, lines, path, is_whole=is_whole)
     refuse_libsvm(path, rows, sample)
     by_networkx = any(line.startswith("# GMT ") for line in begin.banners)
     lists = form.levels or is_ragged(rows, by_networkx=by_networkx)
@@ -202,6 +206,32 @@ def _with_separator(
         entries=begin.entries,
     )
     return form, sample
+
+
+def _without_counts(
+    form: TableForm,
+    rows: list[list[str]],
+    sample: list[str],
+    lines: Sequence[str],
+    path: str,
+    *,
+    is_whole: bool,
+) -> tuple[TableForm, list[list[str]], list[str]]:
+    """The rows without a first line that counts nodes and edges; of a long file it stays."""
+    if form.entries is not None:
+        return form, rows, sample
+    if not is_whole:
+        counts = counts_on_top(rows)
+        return replace(form, counted=counts and (counts[1], sample[0])), rows, sample
+    if not are_counts(path, rows, sample[0]):
+        return form, rows, sample
+    skipped = next(k for k in range(form.skipped, len(lines)) if sample[0] in lines[k]) + 1
+    warning = (
+        f"the first line, {show(sample[0])}, is the number of nodes and of the lines below, and is "
+        "left out"
+    )
+    form = replace(form, skipped=skipped, warnings=[*form.warnings, warning])
+    return form, rows[1:], sample[1:]
 
 
 def _edge_form(

@@ -8,6 +8,7 @@ import polars as pl
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.cells import split_line
 from recsys_lab.readers.columnar_tables import ColumnarTable, kind_of
+from recsys_lab.readers.counts_on_top import fit_lines, refuse_counts
 from recsys_lab.readers.edge_attributes import without_attributes
 from recsys_lab.readers.encodings import convert
 from recsys_lab.readers.json_tables import (
@@ -110,7 +111,7 @@ class TableReader:
                 skipped = self.form.skipped if begins else 0
                 comment = self._options.comment or ""
                 rows = _take_apart(lines, text, self.form, comment, skipped, before)
-                if self.form.entries is not None:
+                if self.form.entries is not None or self.form.counted is not None:
                     beside = rows["reason"].is_in(["blank", "comment"])
                     self._data_lines += len(rows) - int(beside.sum())
                 yield rows
@@ -118,7 +119,13 @@ class TableReader:
         self._check_entries()
 
     def _check_entries(self) -> None:
-        """Refuse a file that ends before, or goes on behind, the number of lines that it names."""
+        """Refuse a file that ends before, or goes on behind, the number of lines that it names.
+
+        Also one whose first line may be the number of its lines, and was read as an edge.
+        """
+        counted = None if self.form is None else self.form.counted
+        if counted is not None and fit_lines(counted[0], self._data_lines - 1):
+            refuse_counts(self.path, counted[1])
         entries = None if self.form is None else self.form.entries
         if entries is not None and entries != self._data_lines:
             raise CatalogError(

@@ -69,6 +69,7 @@ MANY_THREES = [tuple(row) for row in PICKED.permutation(60_000)[:600].reshape(30
 MANY_BASKETS = "".join(f"{a} {b} {PICKED.integers(1, 60_000)}\n" for a, b in MANY_THREES)
 YEARS = "".join(f"{a} {b} {1995 + k % 20}\n" for k, (a, b) in enumerate(NUMBERS))
 COUNTS = "".join(f"{a} {b} {1 + k % 9}\n" for k, (a, b) in enumerate(NUMBERS))
+TREE = "".join(f"{k} {k + 1}\n" for k in range(49))
 
 READ = {
     # headers and columns
@@ -103,6 +104,15 @@ READ = {
     "years": Outcome(YEARS, NUMBERS, None, "looks like years"),
     "small counts": Outcome(COUNTS, NUMBERS, None),
     "weights, named": Outcome("first_id second_id weight\n" + BASKETS, THREES, None),
+    # counts of nodes and edges on top
+    "counts": Outcome(lines("{} {}", NUMBERS, first="50 99\n"), NUMBERS,
+                      warning="the first line, '50 99', is the number of nodes"),
+    "counts, weights": Outcome(lines("{}\t{}\t2", NUMBERS, first="\n50\t99\n"), NUMBERS, 2,
+                               warning="is the number of nodes and of the lines below"),
+    "counts, both ways": Outcome(
+        lines("{} {}", [*NUMBERS, *((b, a) for a, b in NUMBERS)], first="50 99\n"), NUMBERS, 2,
+        warning="is the number of nodes"),
+    "an edge like counts": Outcome("49 10\n" + TREE, [(49, 10), *((k, k + 1) for k in range(49))]),
     # tools
     "psql": Outcome(lines(" {} | {} |  2", first=" source | target | weight \n---+---+---\n",
                           last="(99 rows)\n"), weight=2),
@@ -167,6 +177,10 @@ REFUSED = {
     "ratings": (lines("{}\t{}\t4\t13000{m:05d}"), "column 4 looks like times.*sequence_file"),
     "users": (lines("{},{},4", NUMBERS, first="userId,movieId,rating\n"), "users and items"),
     "nodes": (lines("{},{}", first="Id,Label\n"), "describes items or nodes"),
+    "counts, or an edge": ("50 49\n" + TREE, "'50 49', fits the number of nodes.*remove it"),
+    "counts but for loops": (lines("{} {}", NUMBERS, first="50 160\n"), "fits the number of nodes"),
+    "counts of a long file": (
+        "2501 2500\n" + "".join(f"{k} {k + 1}\n" for k in range(2500)), "'2501 2500', fits"),
     "triples": (lines("{0}\tr\t{1}"), r"columns\.source=1 columns\.type=2 columns\.target=3"),
     "brackets": (lines("({}; {})"), "stand in brackets"),
     "baskets": ("1 2 3\n2 3\n1 4 5 6\n3 9\n2 3 4 5 6\n1 7 8\n", "layout=adjacency.*sequence_file"),

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 FILE_NAME = "metrics.json"
 _NEEDED = ("hash/split", "hash/vocabulary")
 _TEXTS = ("hash/", "label/", "fit/kernel", "git_commit", "versions/", "data/read_as/")
-_NUMBERS = ("interval/", "difference/", "count/", "fit/", "data/num_")
+_NUMBERS = ("test/", "baseline/", "interval/", "difference/", "count/", "fit/", "data/num_")
 _LARGEST = 1e15  # no run measures or counts more
 _MEASURED = ("test/", "baseline/", "validation/", "chance/")
 _SHARES = frozenset(("auc", "ap", "hr", "ndcg", "mrr", "recall", "precision", "map"))
@@ -47,13 +47,17 @@ def _check_values(metrics: Mapping[str, Any]) -> None:
         elif name == "seed":
             wanted = "" if type(value) is int else "a whole number"
         else:
-            is_number = not name.startswith((*_NUMBERS, *_MEASURED)) or _is_measured(value)
+            is_number = not name.startswith(_NUMBERS) or _is_measured(value)
             wanted = "" if is_number else "a number that a run can measure"
         if wanted:
-            shown = json.dumps(value)[:40]
-            raise ValueError(f"{FILE_NAME} is damaged: {name} is {shown}, not {wanted}")
-        if _is_share(name) and not -_ROUNDING <= value <= 1 + _ROUNDING:
-            raise ValueError(f"{FILE_NAME}: {name} is {value}, not within 0 and 1")
+            raise ValueError(f"{FILE_NAME} is damaged: {name} is {_show(value)}, not {wanted}")
+        is_within = _is_measured(value) and -_ROUNDING <= value <= 1 + _ROUNDING
+        if _is_share(name) and not is_within:
+            raise ValueError(f"{FILE_NAME}: {name} is {_show(value)}, not within 0 and 1")
+
+
+def _show(value: Any) -> str:
+    return json.dumps(value)[:40]
 
 
 def _is_share(name: str) -> bool:

@@ -341,6 +341,46 @@ def test_sequences(tmp_path: Path, name: str) -> None:
     assert [list(x) for x in np.split(found.items.to_numpy(), ends)] == ROWS
 
 
+WIDE = max(map(len, ROWS)) + 2
+KINDS = "".join(f"{s},{x},{'remove' if s % 3 else 'add'}\n" for s, _, x in EVENTS)
+DOUBTED = {
+    "count first": ("".join(f"{len(row)} {' '.join(row)}\n" for row in ROWS),
+                    ["begins with the number of its other places", "cut -d' ' -f2-"]),
+    "padding": ("".join(" ".join([*row, *["0"] * (WIDE - len(row))]) + "\n" for row in ROWS),
+                ["'0' fills most lines at the end", "sed -E 's/( 0)+ *$//'"]),
+    "padding by a word": (
+        "".join(" ".join([*row, *["[PAD]"] * (WIDE - len(row))]) + "\n" for row in ROWS),
+        [r"sed -E 's/( \[PAD\])+ *$//'"]),
+    "padding in front": (
+        json.dumps([[0] * (WIDE - len(row)) + row for row in ROWS]),
+        ["'0' fills most lines at the beginning", "sed -E 's/^(0 )+//'"]),
+    "remove": ("session_id,item_id,event_type\n" + KINDS,
+               ["by event_type: 'remove' ", ", 'add' ", "if 'remove' mean no interest, leave"]),
+    "likes": ("user_id,item_id,action\n" + KINDS.replace("remove", "like"), []),
+    "ends alike": ("".join(" ".join(row) + " checkout\n" for row in ROWS), []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOUBTED)
+def test_places_and_events_that_may_be_no_items_are_said(tmp_path: Path, name: str) -> None:
+    content, parts = DOUBTED[name]
+    (tmp_path / "s").write_text(content)
+    found = " ".join(read_sequences(str(tmp_path / "s")).warnings)
+    assert bool(found) == bool(parts), found
+    assert not [part for part in parts if part not in found], found
+
+
+def test_sessions_whose_numbers_repeat_over_users(tmp_path: Path) -> None:
+    rows = [(user, session, f"i{user}{session}{k}") for k in range(2) for user in "ab"
+            for session in range(2)]  # fmt: skip
+    path = tmp_path / "s"
+    path.write_text("user_id,session_id,item_id\n" + "".join(f"{u},{s},{x}\n" for u, s, x in rows))
+    found = read_sequences(str(path))
+    assert "4 sequences by user_id and session_id" in found.said
+    assert found.items.to_list() == [f"i{u}{s}{k}" for u in "ab" for s in range(2) for k in (0, 1)]
+    assert found.sequence.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

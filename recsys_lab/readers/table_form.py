@@ -181,9 +181,9 @@ def _with_separator(
     begin: "_Beginning", sample: list[str], options: FormOptions
 ) -> tuple[TableForm, list[str]]:
     """The form as far as its lines are split, and the lines without what ends or draws them."""
-    unread, warnings = [], []
-    if attributes := have_attributes(sample):
-        unread, warnings = unread_attributes(sample)
+    attributes = have_attributes(sample)
+    unread, warnings = unread_attributes(sample) if attributes else ([], [])
+    if attributes:
         sample = without_attributes(pl.Series(sample)).to_list()
     separator = options.separator_text or begin.separator or _separator(sample[:SAMPLE])
     levels = None if options.layout == "edges" else two_levels(sample)

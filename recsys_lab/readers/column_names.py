@@ -41,8 +41,8 @@ _WEIGHTS = words(
 )
 _IN_WEIGHTS = re.compile("weight|score|count|freq|rating|similarity|strength|prob|purchases|views")
 _SMALLER_IS_CLOSER = re.compile(  # but not such as pagerank
-    ".*(distance|dissimilarity)|distances|(travel|edge|link|path)?costs?|dists?|ranks?|ranking|"
-    "position"
+    r"\w*(distance|dissimilarity)\w*|(travel|edge|link|path)?(costs?|lengths?)|dists?|ranks?|ranking"
+    "|position"
 )
 SURE_WEIGHTS = frozenset(("weight", "w", "weights", "count", "counts", "cnt", "gewicht"))
 _TYPES = words(

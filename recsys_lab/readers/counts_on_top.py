@@ -15,20 +15,21 @@ _ONE_WIDTH = 0.9  # of the lines below have one number of cells
 _NEARLY = (0.9, 2.1)  # of the lines, where a pair stands once or twice
 
 
-def counts_on_top(rows: Sequence[list[str]]) -> tuple[int, int] | None:
-    """The two numbers of a first line that may be counts; None where it is none.
+def counts_on_top(rows: Sequence[list[str]]) -> list[tuple[int, int]]:
+    """Numbers of nodes and of edges that a first line may hold, in either order.
 
     Args:
         rows: cells of the first lines of a file.
     """
     first, below = rows[0], rows[1:]
     if len(first) != 2 or not all(x.isascii() and x.isdecimal() for x in first):
-        return None
+        return []
     width, count = Counter(map(len, below)).most_common(1)[0] if below else (0, 0)
     if len(below) < _FEWEST_LINES or width not in (2, 3) or count < _ONE_WIDTH * len(below):
-        return None
-    nodes, edges = map(int, first)
-    return (nodes, edges) if nodes >= len(_ids(below)) else None
+        return []
+    one, other = map(int, first)
+    num_ids = len(_ids(below))
+    return [(n, m) for n, m in ((one, other), (other, one)) if n >= num_ids]
 
 
 def are_counts(path: str, rows: Sequence[list[str]], line: str) -> bool:
@@ -42,19 +43,15 @@ def are_counts(path: str, rows: Sequence[list[str]], line: str) -> bool:
     Raises:
         CatalogError: it may hold the counts, and may be an edge.
     """
-    found = counts_on_top(rows)
-    if found is None:
-        return False
-    nodes, edges = found
-    below = len(rows) - 1
-    ids = _ids(rows[1:])
-    if fit_lines(edges, below):
-        if rows[0][1] in ids:
-            refuse_counts(path, line)
-        return True
+    below, ids = len(rows) - 1, _ids(rows[1:])
     low, high = (share * below for share in _NEARLY)
-    if nodes == len(ids) and low <= edges <= high and not ids & set(rows[0]):
-        refuse_counts(path, line)
+    for nodes, edges in counts_on_top(rows):
+        if fit_lines(edges, below):
+            if str(edges) in ids:
+                refuse_counts(path, line)
+            return True
+        if nodes == len(ids) and low <= edges <= high and not ids & set(rows[0]):
+            refuse_counts(path, line)
     return False
 
 

@@ -71,7 +71,7 @@ class TableForm:
         layout: an edge in a line, or an item and its neighbours.
         levels: pattern of lines whose neighbours stand behind a colon or a tab; empty for others.
         entries: number of lines that the file itself names; None where it names none.
-        counted: number of edges in the first line, and that line, if it may count them.
+        counted: the first line by the number of edges in it, if it may count them.
         users_items: names of the columns, where these are users and items.
         stripped: whether white space around ids belongs to the writing of the file.
         attributes: whether lines end with the attributes of networkx, `{'weight': 2}`.
@@ -90,7 +90,7 @@ class TableForm:
     layout: Literal["edges", "adjacency"] = "edges"
     levels: str = ""
     entries: int | None = None
-    counted: tuple[int, str] | None = None
+    counted: Mapping[int, str] = field(default_factory=dict)
     users_items: tuple[str, str] | None = None
     stripped: bool = False
     attributes: bool = False
@@ -221,8 +221,8 @@ def _without_counts(
     if form.entries is not None:
         return form, rows, sample
     if not is_whole:
-        counts = counts_on_top(rows)
-        return replace(form, counted=counts and (counts[1], sample[0])), rows, sample
+        counted = {edges: sample[0] for _, edges in counts_on_top(rows)}
+        return replace(form, counted=counted), rows, sample
     if not are_counts(path, rows, sample[0]):
         return form, rows, sample
     skipped = next(k for k in range(form.skipped, len(lines)) if sample[0] in lines[k]) + 1

@@ -111,7 +111,7 @@ class TableReader:
                 skipped = self.form.skipped if begins else 0
                 comment = self._options.comment or ""
                 rows = _take_apart(lines, text, self.form, comment, skipped, before)
-                if self.form.entries is not None or self.form.counted is not None:
+                if self.form.entries is not None or self.form.counted:
                     beside = rows["reason"].is_in(["blank", "comment"])
                     self._data_lines += len(rows) - int(beside.sum())
                 yield rows
@@ -123,9 +123,9 @@ class TableReader:
 
         Also one whose first line may be the number of its lines, and was read as an edge.
         """
-        counted = None if self.form is None else self.form.counted
-        if counted is not None and fit_lines(counted[0], self._data_lines - 1):
-            refuse_counts(self.path, counted[1])
+        for edges, line in ({} if self.form is None else self.form.counted).items():
+            if fit_lines(edges, self._data_lines - 1):
+                refuse_counts(self.path, line)
         entries = None if self.form is None else self.form.entries
         if entries is not None and entries != self._data_lines:
             raise CatalogError(

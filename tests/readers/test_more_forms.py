@@ -97,7 +97,7 @@ READ = {
     "dissimilarity": Outcome(lines("{},{},4", first="source,target,cosine_dissimilarity\n"),
                              warning="cosine_dissimilarity is not read"),
     "distance and weight": Outcome(
-        lines("{},{},9,2", first="source,target,distance,weight\n"), weight=2),
+        lines("{},{},9,2", first="source,target,distance_km,weight\n"), weight=2),
     "baskets of three": Outcome(BASKETS, THREES, None, "looks like ids: if a line is a basket"),
     "baskets of three, many ids": Outcome(
         MANY_BASKETS, MANY_THREES, None, "looks like ids: if a line is a basket"),
@@ -107,6 +107,8 @@ READ = {
     # counts of nodes and edges on top
     "counts": Outcome(lines("{} {}", NUMBERS, first="50 99\n"), NUMBERS,
                       warning="the first line, '50 99', is the number of nodes"),
+    "counts, edges first": Outcome(lines("{},{}", NUMBERS, first="99,50\n"), NUMBERS,
+                                   warning="is the number of nodes"),
     "counts, weights": Outcome(lines("{}\t{}\t2", NUMBERS, first="\n50\t99\n"), NUMBERS, 2,
                                warning="is the number of nodes and of the lines below"),
     "counts, both ways": Outcome(

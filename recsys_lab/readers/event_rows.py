@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.cells import show
+from recsys_lab.readers.cells import show, yes_and_no
 from recsys_lab.readers.column_names import words
 
 # Plain names of columns, of several in a header the first in these lists.
@@ -33,7 +33,8 @@ _TIMES = words(
 )
 _KINDS = words(
     "eventtype event action actiontype interaction interactiontype behavior behaviour behaviortype "
-    "behaviourtype activity activitytype feedback feedbacktype type eventname"
+    "behaviourtype activity activitytype feedback feedbacktype reaction sentiment response status "
+    "transactiontype ordertype orderstatus eventname type"
 )
 _AGAINST = re.compile(  # kinds of events that say no interest, or take one back
     r".*(remov|delet|cancel|return|refund|dislik|unlik|unfollow|unsubscri|skip|downvot|thumbs?.?down"
@@ -41,6 +42,7 @@ _AGAINST = re.compile(  # kinds of events that say no interest, or take one back
     re.IGNORECASE,
 )
 _MOST_KINDS = 30
+_SAMPLE = 10_000
 _SORTED_AS_TEXT = re.compile(r"\d{4}-\d\d(-\d\d.*)?|\d{4}/\d\d/\d\d.*")
 
 
@@ -124,7 +126,7 @@ def from_events(rows: Sequence[Sequence[str]], columns: EventColumns, path: str)
         numbered["item"],
         f"events: {table['session'].n_unique():,} sequences by {by}, "
         f"items of {columns.names[columns.item]}, {order}",
-        _doubts_of_kinds(rows, columns),
+        [*_doubts_of_kinds(rows, columns), *_doubts_of_answers(rows, columns)],
     )
 
 
@@ -149,6 +151,19 @@ def _doubts_of_kinds(rows: Sequence[Sequence[str]], columns: EventColumns) -> li
         f"events of all kinds are taken, by {columns.names[columns.kind]}: {counts}; if "
         f"{' and '.join(map(show, against))} mean no interest, leave their lines out of the file"
     ]
+
+
+def _doubts_of_answers(rows: Sequence[Sequence[str]], columns: EventColumns) -> list[str]:
+    """A warning of a column of yes and no, such as `liked`, which is not read."""
+    read = (columns.session, columns.item, columns.time, columns.user, columns.kind)
+    for place in (k for k in range(len(columns.names)) if k not in read):
+        if answers := yes_and_no(row[place] for row in rows[:_SAMPLE]):
+            name = columns.names[place]
+            return [
+                f"the column {name} is {' or '.join(answers)}, and is not read: if lines with "
+                f"{answers[1]} mean no interest, leave them out of the file"
+            ]
+    return []
 
 
 def _sortable(cells: Sequence[str], name: str, path: str) -> pl.Series:

@@ -17,15 +17,18 @@ def doubts_of_sequences(rows: Sequence[Sequence[str]]) -> list[str]:
     Args:
         rows: the items of each.
     """
-    some = [row for row in rows[:_SAMPLE] if row]
+    some = [row for row in ([x for x in row if x] for row in rows[:_SAMPLE]) if len(row) > 1]
     if len(some) < _FEWEST_LINES:
         return []
     doubts = []
-    if all(row[0] == str(len(row) - 1) for row in some):
-        doubts.append(
-            "every line begins with the number of its other places, which is read as an item: "
-            "take it off, as cut -d' ' -f2- FILE > NEW does between spaces"
-        )
+    lengths = {len(row) for row in some}
+    for place, which in ((0, "first"), (1, "second")):
+        if len(lengths) > place and all(x[place] == str(len(x) - place - 1) for x in some):
+            doubts.append(
+                f"the {which} place of every line is the number of places behind it, and is read "
+                "as an item: leave it out, as cut -d' ' -f2- FILE > NEW does with the first place "
+                "of lines between spaces"
+            )
     for place, where, pattern in _ENDS:
         if (value := _padding(some, place)) is not None:
             escaped = re.sub(r"[][().*+?{}|^$/\\]", r"\\\g<0>", value)

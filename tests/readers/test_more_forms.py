@@ -347,7 +347,12 @@ WIDE = max(map(len, ROWS)) + 2
 KINDS = "".join(f"{s},{x},{'remove' if s % 3 else 'add'}\n" for s, _, x in EVENTS)
 DOUBTED = {
     "count first": ("".join(f"{len(row)} {' '.join(row)}\n" for row in ROWS),
-                    ["begins with the number of its other places", "cut -d' ' -f2-"]),
+                    ["first place of every line is the number of places", "cut -d' ' -f2-"]),
+    "user, count": ("".join(f"u{k} {len(row)} {' '.join(row)}\n" for k, row in enumerate(ROWS)),
+                    ["the second place of every line is the number"]),
+    "empty cells": ("".join(f"{','.join(row):,<40}\n" for row in ROWS), []),
+    "answers": ("user_id,item_id,liked\n" + KINDS.replace("remove", "0").replace("add", "1"),
+                ["the column liked is 1 or 0, and is not read: if lines with 0 mean no interest"]),
     "padding": ("".join(" ".join([*row, *["0"] * (WIDE - len(row))]) + "\n" for row in ROWS),
                 ["'0' fills most lines at the end", "sed -E 's/( 0)+ *$//'"]),
     "padding by a word": (

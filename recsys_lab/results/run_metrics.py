@@ -9,7 +9,8 @@ FILE_NAME = "metrics.json"
 _NEEDED = ("hash/split", "hash/vocabulary")
 _TEXTS = ("hash/", "label/", "fit/kernel", "git_commit", "versions/", "data/read_as/")
 _NUMBERS = (
-    "test/", "item_vectors/", "baseline/", "interval/", "difference/", "count/", "fit/", "data/num_",
+    "test/", "item_vectors/", "baseline/", "interval/", "difference/", "count/", "fit/",
+    "data/num_",
 )  # fmt: skip
 _LARGEST = 1e15  # no run measures or counts more
 

@@ -1,4 +1,4 @@
-"""The test at the end of a run: the model, its vectors and every baseline, with intervals and differences."""
+"""The test at the end of a run: model, item vectors and baselines, intervals and differences."""
 
 import logging
 from collections.abc import Mapping

@@ -1,9 +1,11 @@
 """Labels of points and lines without overlaps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
+from math import hypot
 from textwrap import fill
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -11,13 +13,16 @@ from matplotlib.transforms import Bbox
 
 from recsys_lab.figures.canvas import GREY
 
-_RADII = (9, 16, 26, 38, 52, 70)  # points on paper
+_RADII = (9, 13, 18, 26, 38, 52, 70)  # points on paper
+_BESIDE = 18  # a name at this radius needs no line to its point
+_CLEAR = 1.5  # another point is this many times further from a name than its own
 _DIRECTIONS = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
 _MARK = 5.0  # points on paper kept free around a point
 _WIDTH = 32  # characters in a line of a point's name
 _LINE = 9.5  # points on paper between two lines of text
 _ARROW = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6}
 
+Place = tuple[float, float]  # pixels
 Corners = tuple[tuple[float, float], tuple[float, float]]  # lower left, upper right; of the data
 
 
@@ -48,7 +53,10 @@ def label_levels(axis: Axes, levels: Mapping[str, float]) -> None:
 
 
 def label_points(axis: Axes, points: Mapping[str, Corners], levels: Mapping[str, float]) -> None:
-    """Name points, each at the nearest place that is free of points, bars, lines and other names.
+    """Name points, each at a near place that is free of points, bars, lines and other names.
+
+    Places nearer to another point are taken only where there is no other. A name that is not beside
+    its point is connected to it.
 
     Args:
         axis: its limits are final.
@@ -57,48 +65,81 @@ def label_points(axis: Axes, points: Mapping[str, Corners], levels: Mapping[str,
     """
     canvas, to_paper = _lay_out(axis), axis.transData.transform
     pixels = canvas.figure.dpi / 72.0  # in a point of paper
-    bars = [Bbox([to_paper(low), to_paper(high)]) for low, high in points.values()]
-    taken = [bar.padded(_MARK * pixels) for bar in bars]
+    dots, taken = [], []
+    for low, high in points.values():
+        x, y = (float(place) for place in to_paper(np.add(low, high) / 2))
+        (left, bottom), (right, top) = np.clip(  # an end may be below 0 on a logarithmic axis
+            np.nan_to_num([to_paper(low), to_paper(high)], nan=0.0), axis.bbox.min, axis.bbox.max
+        )
+        dots.append((x, y))
+        bars = Bbox.from_extents(left, y, right, y), Bbox.from_extents(x, bottom, x, top)
+        taken += [bar.padded(_MARK * pixels) for bar in bars]
     for level in levels.values():
         height = to_paper((0, level))[1]
         taken.append(Bbox([(axis.bbox.x0, height), (axis.bbox.x1, height)]).padded(1.0))
-    for (label, (low, high)), bar in zip(points.items(), bars, strict=True):
-        center = (low[0] + high[0]) / 2, (low[1] + high[1]) / 2
-        half = bar.width / 2 / pixels, bar.height / 2 / pixels
-        taken.append(_label_point(axis, canvas, fill(label, _WIDTH), center, half, taken))
+    for number, label in enumerate(points):
+        others = dots[:number] + dots[number + 1 :]
+        taken.append(_label_point(axis, canvas, fill(label, _WIDTH), dots[number], others, taken))
 
 
 def _label_point(
     axis: Axes,
     canvas: FigureCanvasAgg,
     label: str,
-    center: tuple[float, float],
-    half: tuple[float, float],
-    taken: list[Bbox],
+    dot: Place,
+    others: Sequence[Place],
+    taken: Sequence[Bbox],
 ) -> Bbox:
-    """Try places around the point in turn; the first free one is kept, else the last."""
-    box = Bbox.null()
-    for radius, (dx, dy) in product(_RADII, _DIRECTIONS):
-        note = axis.annotate(
-            label,
-            center,
-            xytext=(dx * (radius + half[0]), dy * (radius + half[1])),
-            textcoords="offset points",
-            ha="left" if dx > 0 else "right" if dx < 0 else "center",
-            va="center",
-            fontsize=8.5,
-            color="#24292f",
-            parse_math=False,
-            arrowprops=_ARROW if radius > _RADII[1] else None,
-        )
-        note.update_positions(canvas.get_renderer())
-        box = Text.get_window_extent(note, canvas.get_renderer())  # without the arrow
-        is_inside = axis.bbox.contains(*box.min) and axis.bbox.contains(*box.max)
-        is_last = (radius, (dx, dy)) == (_RADII[-1], _DIRECTIONS[-1])
-        if is_last or (is_inside and not any(box.overlaps(other) for other in taken)):
-            break
-        note.remove()
+    """Write a name at the best place around a point; returns the box of the text."""
+    note = axis.annotate(
+        label,
+        dot,
+        xycoords="figure pixels",
+        xytext=dot,
+        textcoords="figure pixels",
+        ha="center",
+        va="center",
+        fontsize=8.5,
+        color="#24292f",
+        parse_math=False,
+        arrowprops=_ARROW,
+    )
+    note.set_in_layout(False)  # it is inside the axes, which must not move any more
+    size = Text.get_window_extent(note, canvas.get_renderer())  # without the arrow
+    places = _places(dot, size.width, size.height, canvas.figure.dpi / 72.0)
+    is_beside, box = min(places, key=lambda place: _badness(place[1], axis, dot, others, taken))
+    note.set_position(((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2))
+    if is_beside and note.arrow_patch is not None:
+        note.arrow_patch.set_visible(False)
     return box
+
+
+def _places(dot: Place, width: float, height: float, pixels: float) -> list[tuple[bool, Bbox]]:
+    """Boxes of a size around a point, the nearest first, and whether they are beside it."""
+    found = []
+    for radius, (dx, dy) in product(_RADII, _DIRECTIONS):
+        left = dot[0] + dx * radius * pixels - width * (1 - dx) / 2
+        middle = dot[1] + dy * radius * pixels
+        box = Bbox.from_bounds(left, middle - height / 2, width, height)
+        found.append((radius <= _BESIDE, box))
+    return found
+
+
+def _badness(
+    box: Bbox, axis: Axes, dot: Place, others: Sequence[Place], taken: Sequence[Bbox]
+) -> tuple[bool, bool]:
+    """Whether a place is not free, and whether it is about as near to another point."""
+    is_inside = axis.bbox.contains(*box.min) and axis.bbox.contains(*box.max)
+    is_free = is_inside and not any(box.overlaps(other) for other in taken)
+    own = _distance(box, dot)
+    is_nearest = all(_distance(box, other) > _CLEAR * own for other in others)
+    return not is_free, not is_nearest
+
+
+def _distance(box: Bbox, place: Place) -> float:
+    """Pixels from a point to a box."""
+    across = max(box.x0 - place[0], place[0] - box.x1, 0.0)
+    return hypot(across, max(box.y0 - place[1], place[1] - box.y1, 0.0))
 
 
 def _lay_out(axis: Axes) -> FigureCanvasAgg:

@@ -18,6 +18,7 @@ from recsys_lab.figures.canvas import (
     new_figure,
     save_figure,
     series_style,
+    set_log_x,
     set_title,
 )
 from recsys_lab.figures.labels import Corners, label_levels, label_points
@@ -52,8 +53,8 @@ class Measured(NamedTuple):
 def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Figure:
     """AUC-ROC on validation pairs over the items trained, for both negative protocols.
 
-    A line is the mean over the seeds, its band reaches from the lowest to the highest. Dotted
-    lines mark learning-rate resets, in the colour of their experiment.
+    A line is the mean over the seeds, its band reaches from the lowest to the highest; a single
+    point is a dot. Dotted lines mark learning-rate resets, in the colour of their experiment.
 
     Args:
         series: for each experiment the curve of each seed; the first `MAX_SERIES` are drawn.
@@ -71,17 +72,14 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
             if (points := _over_seeds(seeds, f"val/auc/{protocol}/all")) is None:
                 continue
             items, values = points  # (T,), (seeds, T)
-            axis.plot(items, values.mean(0), color=color, linestyle=style, linewidth=1.7)
-            if len(values) > 1:
-                low, high = values.min(0), values.max(0)
-                axis.fill_between(items, low, high, color=color, alpha=0.18, linewidth=0)
+            _draw_mean_and_band(axis, items, values, color, style)
             for reset in resets:
                 axis.axvline(reset, color=color, linestyle=":", linewidth=1.0, alpha=0.7)
     lengths = [[r.get("items") or 0 for rows in seeds for r in rows] for seeds in drawn.values()]
     ends = [longest for items in lengths if (longest := max(items, default=0)) > 0]
     for axis, title in zip(axes, _PROTOCOLS.values(), strict=True):
         if ends and max(ends) > _WIDE_CURVES * min(ends):
-            axis.set_xscale("log")
+            set_log_x(axis)
         axis.set(xlabel="items trained (millions)", ylabel="AUC-ROC, validation pairs")
         set_title(axis, title)
     if any_reset:
@@ -142,12 +140,14 @@ def draw_time_against_quality(
     """
     figure, (axis,) = new_figure(8.5, 5.0, 1)
     seconds = [point.seconds for point in points.values()]
-    if seconds and min(seconds) > 0 and max(seconds) > _WIDE_RANGE * min(seconds):
-        axis.set_xscale("log")
+    axis.margins(x=0.15, y=0.15)
     for number, (x, dx, y, dy) in enumerate(points.values()):
         color, _ = series_style(number)
         axis.errorbar(x, y, dy or None, dx or None, fmt="o", ms=7, capsize=3, color=color)
-    axis.margins(x=0.15, y=0.15)
+    if seconds and min(seconds) > 0 and max(seconds) > _WIDE_RANGE * min(seconds):
+        set_log_x(axis)
+    else:
+        axis.set_xlim(left=max(axis.get_xlim()[0], 0.0))  # a bar may reach below 0
     axis.set(xlabel="seconds of training", ylabel=f"{quality}, test pairs")
     set_title(axis, "Training time against quality")
     for level in references.values():
@@ -156,6 +156,28 @@ def draw_time_against_quality(
     label_points(axis, {label: point.corners for label, point in points.items()}, references)
     save_figure(figure, path)
     return figure
+
+
+def _draw_mean_and_band(
+    axis: Axes, items: np.ndarray, values: np.ndarray, color: str, style: LineStyle
+) -> None:
+    """A line of the means, or a dot of a single one, and the range over the seeds.
+
+    Args:
+        axis: to draw on.
+        items: (T,) millions of items trained.
+        values: (seeds, T).
+        color: of all.
+        style: of the line.
+    """
+    mean, low, high = values.mean(0), values.min(0), values.max(0)  # (T,)
+    is_dot = len(items) == 1
+    marker = "o" if is_dot else None
+    axis.plot(items, mean, color=color, linestyle=style, linewidth=1.7, marker=marker, ms=5)
+    if is_dot:
+        axis.vlines(items, low, high, color=color, linewidth=1.7, alpha=0.5)
+    elif len(values) > 1:
+        axis.fill_between(items, low, high, color=color, alpha=0.18, linewidth=0)
 
 
 def _over_seeds(seeds: Sequence[Rows], name: str) -> tuple[np.ndarray, np.ndarray] | None:

@@ -1,6 +1,7 @@
 """Labels of points and lines without overlaps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import product
 from math import hypot
 from textwrap import fill
@@ -8,19 +9,33 @@ from textwrap import fill
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from recsys_lab.figures.canvas import GREY
+from recsys_lab.figures.canvas import GREY, series_style
 
 _RADII = (9, 13, 18, 26, 38, 52, 70)  # points on paper
 _BESIDE = 18  # a name at this radius needs no line to its point
 _CLEAR = 1.5  # another point is this many times further from a name than its own
-_DIRECTIONS = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
+_DIRECTIONS = (
+    (1, 0),
+    (1, 1),
+    (1, -1),
+    (-1, 0),
+    (-1, 1),
+    (-1, -1),
+    (0, 1),
+    (0, -1),
+    (0.5, 1),
+    (-0.5, 1),
+    (0.5, -1),
+    (-0.5, -1),
+)
 _MARK = 5.0  # points on paper kept free around a point
 _WIDTH = 32  # characters in a line of a point's name
 _LINE = 9.5  # points on paper between two lines of text
-_ARROW = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6}
+_ARROW = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8}
 
 Place = tuple[float, float]  # pixels
 Corners = tuple[tuple[float, float], tuple[float, float]]  # lower left, upper right; of the data
@@ -53,10 +68,10 @@ def label_levels(axis: Axes, levels: Mapping[str, float]) -> None:
 
 
 def label_points(axis: Axes, points: Mapping[str, Corners], levels: Mapping[str, float]) -> None:
-    """Name points, each at a near place that is free of points, bars, lines and other names.
+    """Name points, each at the nearest place that is free of points, bars, lines and other names.
 
-    Places nearer to another point are taken only where there is no other. A name that is not beside
-    its point is connected to it.
+    A name beside its point is nearer to it than to any other; one further away is connected to it
+    by a line in the colour of the point, which is that of `series_style`.
 
     Args:
         axis: its limits are final.
@@ -65,32 +80,53 @@ def label_points(axis: Axes, points: Mapping[str, Corners], levels: Mapping[str,
     """
     canvas, to_paper = _lay_out(axis), axis.transData.transform
     pixels = canvas.figure.dpi / 72.0  # in a point of paper
-    dots, taken = [], []
+    scene = _Scene(Bbox(axis.bbox.get_points()))
     for low, high in points.values():
         x, y = (float(place) for place in to_paper(np.add(low, high) / 2))
         (left, bottom), (right, top) = np.clip(  # an end may be below 0 on a logarithmic axis
             np.nan_to_num([to_paper(low), to_paper(high)], nan=0.0), axis.bbox.min, axis.bbox.max
         )
-        dots.append((x, y))
+        scene.dots.append((x, y))
         bars = Bbox.from_extents(left, y, right, y), Bbox.from_extents(x, bottom, x, top)
-        taken += [bar.padded(_MARK * pixels) for bar in bars]
+        scene.taken += [bar.padded(_MARK * pixels) for bar in bars]
     for level in levels.values():
         height = to_paper((0, level))[1]
-        taken.append(Bbox([(axis.bbox.x0, height), (axis.bbox.x1, height)]).padded(1.0))
+        scene.taken.append(Bbox([(axis.bbox.x0, height), (axis.bbox.x1, height)]).padded(1.0))
     for number, label in enumerate(points):
-        others = dots[:number] + dots[number + 1 :]
-        taken.append(_label_point(axis, canvas, fill(label, _WIDTH), dots[number], others, taken))
+        _label_point(axis, canvas, fill(label, _WIDTH), number, scene)
+
+
+@dataclass
+class _Scene:
+    """What names must keep clear of, in pixels."""
+
+    frame: Bbox
+    dots: list[Place] = field(default_factory=list)
+    taken: list[Bbox] = field(default_factory=list)  # points, bars, lines and names
+    names: list[Bbox] = field(default_factory=list)
+    connections: list[Path] = field(default_factory=list)
+
+    def allows(self, box: Bbox, number: int, is_beside: bool) -> bool:
+        """Whether the name of a dot may stand in a box."""
+        is_inside = self.frame.contains(*box.min) and self.frame.contains(*box.max)
+        if not is_inside or any(box.overlaps(other) for other in self.taken):
+            return False
+        if any(line.intersects_bbox(box) for line in self.connections):
+            return False
+        others = self.dots[:number] + self.dots[number + 1 :]
+        if is_beside:
+            own = _distance(box, self.dots[number])
+            return all(_distance(box, other) > _CLEAR * own for other in others)
+        line = _connection(self.dots[number], box)
+        around = [Bbox.from_bounds(x, y, 0, 0).padded(_MARK) for x, y in others]
+        return not any(line.intersects_bbox(other) for other in (*self.names, *around))
 
 
 def _label_point(
-    axis: Axes,
-    canvas: FigureCanvasAgg,
-    label: str,
-    dot: Place,
-    others: Sequence[Place],
-    taken: Sequence[Bbox],
-) -> Bbox:
-    """Write a name at the best place around a point; returns the box of the text."""
+    axis: Axes, canvas: FigureCanvasAgg, label: str, number: int, scene: _Scene
+) -> None:
+    """Write the name of a dot at the nearest place that the scene allows, else at the last."""
+    dot = scene.dots[number]
     note = axis.annotate(
         label,
         dot,
@@ -102,16 +138,28 @@ def _label_point(
         fontsize=8.5,
         color="#24292f",
         parse_math=False,
-        arrowprops=_ARROW,
+        arrowprops=_ARROW | {"color": series_style(number)[0]},
     )
     note.set_in_layout(False)  # it is inside the axes, which must not move any more
     size = Text.get_window_extent(note, canvas.get_renderer())  # without the arrow
     places = _places(dot, size.width, size.height, canvas.figure.dpi / 72.0)
-    is_beside, box = min(places, key=lambda place: _badness(place[1], axis, dot, others, taken))
-    note.set_position(((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2))
-    if is_beside and note.arrow_patch is not None:
+    allowed = (place for place in places if scene.allows(place[1], number, place[0]))
+    is_beside, box = next(allowed, places[-1])
+    note.set_position(_center(box))
+    scene.taken.append(box)
+    scene.names.append(box)
+    if not is_beside:
+        scene.connections.append(_connection(dot, box))
+    elif note.arrow_patch is not None:
         note.arrow_patch.set_visible(False)
-    return box
+
+
+def _connection(dot: Place, box: Bbox) -> Path:
+    return Path([dot, _center(box)])
+
+
+def _center(box: Bbox) -> Place:
+    return (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
 
 
 def _places(dot: Place, width: float, height: float, pixels: float) -> list[tuple[bool, Bbox]]:
@@ -123,17 +171,6 @@ def _places(dot: Place, width: float, height: float, pixels: float) -> list[tupl
         box = Bbox.from_bounds(left, middle - height / 2, width, height)
         found.append((radius <= _BESIDE, box))
     return found
-
-
-def _badness(
-    box: Bbox, axis: Axes, dot: Place, others: Sequence[Place], taken: Sequence[Bbox]
-) -> tuple[bool, bool]:
-    """Whether a place is not free, and whether it is about as near to another point."""
-    is_inside = axis.bbox.contains(*box.min) and axis.bbox.contains(*box.max)
-    is_free = is_inside and not any(box.overlaps(other) for other in taken)
-    own = _distance(box, dot)
-    is_nearest = all(_distance(box, other) > _CLEAR * own for other in others)
-    return not is_free, not is_nearest
 
 
 def _distance(box: Bbox, place: Place) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -64,17 +64,18 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
     handles, any_reset = [], False
     drawn = dict(list(series.items())[:MAX_SERIES])
     for number, (label, seeds) in enumerate(drawn.items()):
-        color, style = series_style(number)
-        handles.append(Line2D([], [], color=color, linestyle=style, linewidth=2, label=label))
+        curves = [_over_seeds(seeds, f"val/auc/{protocol}/all") for protocol in _PROTOCOLS]
+        is_dot = max((len(curve[0]) for curve in curves if curve is not None), default=0) == 1
+        looks = _looks(number, is_dot)
+        handles.append(Line2D([], [], linewidth=2, label=label, **looks))
         resets = _resets(seeds)
         any_reset |= bool(resets)
-        for axis, protocol in zip(axes, _PROTOCOLS, strict=True):
-            if (points := _over_seeds(seeds, f"val/auc/{protocol}/all")) is None:
+        for axis, curve in zip(axes, curves, strict=True):
+            if curve is None:
                 continue
-            items, values = points  # (T,), (seeds, T)
-            _draw_mean_and_band(axis, items, values, color, style)
+            _draw_mean_and_range(axis, *curve, looks)
             for reset in resets:
-                axis.axvline(reset, color=color, linestyle=":", linewidth=1.0, alpha=0.7)
+                axis.axvline(reset, color=looks["color"], linestyle=":", linewidth=1.0, alpha=0.7)
     lengths = [[r.get("items") or 0 for rows in seeds for r in rows] for seeds in drawn.values()]
     ends = [longest for items in lengths if (longest := max(items, default=0)) > 0]
     for axis, title in zip(axes, _PROTOCOLS.values(), strict=True):
@@ -158,26 +159,31 @@ def draw_time_against_quality(
     return figure
 
 
-def _draw_mean_and_band(
-    axis: Axes, items: np.ndarray, values: np.ndarray, color: str, style: LineStyle
+def _looks(number: int, is_dot: bool) -> dict[str, Any]:
+    """Colour, line style and marker of a series, which is a line or a single dot."""
+    color, style = series_style(number)
+    if not is_dot:
+        return {"color": color, "linestyle": style, "marker": ""}
+    return {"color": color, "linestyle": "", "marker": "o" if style == "-" else "D"}
+
+
+def _draw_mean_and_range(
+    axis: Axes, items: np.ndarray, values: np.ndarray, looks: Mapping[str, Any]
 ) -> None:
-    """A line of the means, or a dot of a single one, and the range over the seeds.
+    """Draw means, and the range over the seeds as a band, or a bar at a single point.
 
     Args:
         axis: to draw on.
         items: (T,) millions of items trained.
         values: (seeds, T).
-        color: of all.
-        style: of the line.
+        looks: colour, line style and marker.
     """
     mean, low, high = values.mean(0), values.min(0), values.max(0)  # (T,)
-    is_dot = len(items) == 1
-    marker = "o" if is_dot else None
-    axis.plot(items, mean, color=color, linestyle=style, linewidth=1.7, marker=marker, ms=5)
-    if is_dot:
-        axis.vlines(items, low, high, color=color, linewidth=1.7, alpha=0.5)
+    axis.plot(items, mean, linewidth=1.7, ms=6, mec="white", mew=0.6, **looks)
+    if looks["marker"]:
+        axis.vlines(items, low, high, color=looks["color"], linewidth=1.7)
     elif len(values) > 1:
-        axis.fill_between(items, low, high, color=color, alpha=0.18, linewidth=0)
+        axis.fill_between(items, low, high, color=looks["color"], alpha=0.18, linewidth=0)
 
 
 def _over_seeds(seeds: Sequence[Rows], name: str) -> tuple[np.ndarray, np.ndarray] | None:

@@ -55,14 +55,15 @@ def _difference(entry: Entry, baseline: str, metric: str) -> Difference | None:
 
 def to_csv(comparison: Comparison) -> str:
     """One line for each row of each table, all columns, in full precision."""
-    head = ["split_hash", "vocabulary_hash", "kind", "label", "seeds", "n"]
+    head: list[object] = ["split_hash", "vocabulary_hash", "kind", "label", "seeds", "n"]
     for column in comparison.columns:
         head += [f"{column.key}/{part}" for part in ("mean", "deviation", "low", "high")]
-    lines: list[list[object]] = [head]
+    lines = [head]
     for table in comparison.tables:
         for entry in table.entries:
             seeds = " ".join(str(seed) for seed in entry.seeds)
-            line = [*table.data, entry.kind, entry.label, seeds, len(entry.runs) or None]
+            count = len(entry.runs) or None
+            line: list[object] = [*table.data, entry.kind, entry.label, seeds, count]
             for column in comparison.columns:
                 if (value := entry.values.get(column.key)) is None:
                     line += [None] * 4

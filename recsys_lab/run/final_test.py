@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,12 +69,14 @@ class FinalTest:
         """
         pairs = data.evaluation_pairs("test")
         log.info("testing on %d pairs", len(pairs.positives))
-        test = partial(judge, pairs=pairs, ks=self.ks, max_scores=self.max_scores, seed=seed)
-        judged = {"test": test(scorer)}
+        scorers = {"test": scorer, **baseline_scorers(data.for_baselines())}
         if (cosine := cosine_scorer(scorer)) is not None:
-            judged[ITEM_VECTORS] = test(cosine)
-        del cosine  # a copy of all vectors
-        judged |= {name: test(x) for name, x in baseline_scorers(data.for_baselines()).items()}
+            scorers[ITEM_VECTORS] = cosine
+        del cosine  # holds a copy of all vectors
+        judged = {
+            name: judge(scorers.pop(name), pairs, self.ks, self.max_scores, seed)
+            for name in list(scorers)
+        }
         metrics = collect_metrics(judged)
         chance_of_order = random_order(judged["test"].ranking, pairs)
         self._warn_of_few_candidates(chance_of_order)

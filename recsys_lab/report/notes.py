@@ -73,5 +73,6 @@ def coverage_notes(coverage: Mapping[str, float]) -> list[str]:
 
 def _some(labels: Sequence[str]) -> str:
     """The first labels, and how many others there are."""
-    shown, others = labels[:_MAX_LABELS], len(labels) - _MAX_LABELS
-    return ", ".join(shown) + (f" and {others} others" if others > 0 else "")
+    if len(labels) <= _MAX_LABELS + 1:
+        return ", ".join(labels)
+    return f"{', '.join(labels[:_MAX_LABELS])} and {len(labels) - _MAX_LABELS} others"

@@ -56,7 +56,7 @@ def summary_table(metrics: Metrics) -> Table:
     labels = baseline_labels(metrics)
     rows = {"test": "this model"}
     if any(name.startswith(f"{ITEM_VECTORS}/") for name in metrics):
-        rows[ITEM_VECTORS] = "its item vectors, cosine"
+        rows[ITEM_VECTORS] = "vectors, cosine"
     rows |= {f"baseline/{name}": label for name, label in labels.items()}
     if (metrics.get("chance/hr@10/all") or 0.0) >= _SHOWN_CHANCE:
         rows["chance"] = "random order"

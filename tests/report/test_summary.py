@@ -122,6 +122,6 @@ def test_item_vectors_have_a_row_where_they_were_measured():
     lines = printed(
         metrics() | {"item_vectors/hr@10/all": 0.1234, "item_vectors/coverage/all": 1.0}
     )
-    row = next(k for k, line in enumerate(lines) if line.startswith("│ its item"))
+    row = next(k for k, line in enumerate(lines) if line.startswith("│ vectors, cosine"))
     assert lines[row - 1].startswith("│ this model")
     assert "0.1234" in lines[row]

@@ -4,6 +4,7 @@ ARGS ?=
 ITEM ?=
 RUN ?= latest
 COMPARE ?= catalog.num_items=2500 seed=0,1,2
+COMPARISON := outputs/compare/$(shell date +%Y-%m-%d_%H-%M-%S)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -39,10 +40,9 @@ docs: $(BIN)/.docs  ## build the documentation into site/; a broken link is an e
 check: lint types docs test  ## lint, types, documentation and tests: what continuous integration runs
 
 compare: $(BIN)/.train  ## run all presets with three seeds and compare them; COMPARE="..." overrides
-	rm -rf outputs/compare
-	-$(BIN)/python train.py -m 'experiment=glob(*)' hydra.sweep.dir=outputs/compare \
+	-$(BIN)/python train.py -m 'experiment=glob(*)' hydra.sweep.dir=$(COMPARISON) \
 	    trainer.enable_progress_bar=false $(COMPARE)
-	$(BIN)/python -m recsys_lab.report outputs/compare
+	$(BIN)/python -m recsys_lab.report $(COMPARISON)
 
 tensorboard: $(BIN)/.train  ## show the curves of all runs
 	$(BIN)/tensorboard --logdir outputs

@@ -66,7 +66,7 @@ def experiment_labels(runs: Sequence[Run]) -> list[str]:
     Equal names get the settings in which their runs differ.
     """
     labels = [_base_label(run) for run in runs]
-    every = [_named_settings(run) for run in runs]
+    every = [named_settings(run) for run in runs]
     for label in dict.fromkeys(labels):
         equal = [k for k, other in enumerate(labels) if other == label]
         if len(equal) > 1:
@@ -92,7 +92,7 @@ def _base_label(run: Run) -> str:
     return str(target).rpartition(".")[2] if target else run.folder.name
 
 
-def _named_settings(run: Run) -> dict[str, Any]:
+def named_settings(run: Run) -> dict[str, Any]:
     """The settings, and the choice of each configuration group."""
     unused = ("data", "optimizer", "schedule", "trainer") if run.vectors else ()
     choices = {

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recsys_lab.report.names import baseline_labels
-from recsys_lab.results.metric_names import RANKING, SLICES, unlisted_metrics
+from recsys_lab.results.metric_names import ITEM_VECTORS, RANKING, SLICES, unlisted_metrics
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,10 @@ def summary_table(metrics: Metrics) -> Table:
     room are left to `metrics.json`.
     """
     labels = baseline_labels(metrics)
-    rows = {"test": "this model", **{f"baseline/{name}": label for name, label in labels.items()}}
+    rows = {"test": "this model"}
+    if any(name.startswith(f"{ITEM_VECTORS}/") for name in metrics):
+        rows[ITEM_VECTORS] = "vectors, cosine"
+    rows |= {f"baseline/{name}": label for name, label in labels.items()}
     if (metrics.get("chance/hr@10/all") or 0.0) >= _SHOWN_CHANCE:
         rows["chance"] = "random order"
     coverage = [metrics.get(f"{prefix}/{_COVERAGE}", 1.0) for prefix in rows]

@@ -1,6 +1,7 @@
 """Run folders read back: configuration, metrics and curves, or the problem with the run."""
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -134,7 +135,7 @@ def _problem_of(folder: Path) -> str:
 def _remedy(folder: Path) -> str:
     if not (folder / "checkpoints" / "last.ckpt").is_file():
         return ""
-    return f": python train.py resume={folder} goes on"
+    return f": python train.py {how_to_resume(folder)} goes on"
 
 
 def _log_lines(folder: Path) -> list[str]:
@@ -151,3 +152,11 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
         (0, int(head), part) if (head := part.partition("_")[0]).isdecimal() else (1, 0, part)
         for part in path.parts
     ]
+
+
+def how_to_resume(folder: Path) -> str:
+    """The word of a command line that goes on with a run, quoted for Hydra and the shell."""
+    if re.fullmatch(r"[\w./~+-]+", str(folder)):
+        return f"resume={folder}"
+    escaped = str(folder).replace("'", r"\'").replace("${", r"\${")
+    return shlex.quote(f"resume='{escaped}'")

@@ -24,6 +24,7 @@ from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
 from recsys_lab.results.part_files import clear_left
+from recsys_lab.results.run_folder import how_to_resume
 from recsys_lab.results.run_lock import FolderInUse, alone_in
 from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
@@ -34,7 +35,6 @@ from recsys_lab.run.input_files import check_files, check_first_lines, check_vec
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
-from recsys_lab.run.stop_on_signal import how_to_resume
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The test at the end of a run: the model and every baseline, with intervals and differences."""
+"""The test at the end of a run: model, item vectors and baselines, intervals and differences."""
 
 import logging
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ from recsys_lab.evaluation.intervals import (
 )
 from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
-from recsys_lab.evaluation.scorers import Scorer
+from recsys_lab.evaluation.scorers import Scorer, cosine_scorer
 from recsys_lab.figures.one_run import draw_precision_recall
-from recsys_lab.results.metric_names import COMPARED_METRICS, MAIN_METRICS
+from recsys_lab.results.metric_names import COMPARED_METRICS, ITEM_VECTORS, MAIN_METRICS
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
 from recsys_lab.run.run_data import RunData
@@ -62,15 +62,20 @@ class FinalTest:
             seed: of the sample of queries and of the bootstrap.
 
         Returns:
-            `test/<metric>`, `baseline/<name>/<metric>`, `count/test/...`, `label/<name>` of
+            `test/<metric>`, `item_vectors/<metric>` of the plain vectors by their cosine where that
+            is another score, `baseline/<name>/<metric>`, `count/test/...`, `label/<name>` of
             baselines that have one, `chance/<metric>` of a random order, `validation/...` as
             `compare_with_chance` has it, and what `intervals` gives.
         """
         pairs = data.evaluation_pairs("test")
         log.info("testing on %d pairs", len(pairs.positives))
+        scorers = {"test": scorer, **baseline_scorers(data.for_baselines())}
+        if (cosine := cosine_scorer(scorer)) is not None:
+            scorers[ITEM_VECTORS] = cosine
+        del cosine  # holds a copy of all vectors
         judged = {
-            name: judge(one, pairs, self.ks, self.max_scores, seed)
-            for name, one in {"test": scorer, **baseline_scorers(data.for_baselines())}.items()
+            name: judge(scorers.pop(name), pairs, self.ks, self.max_scores, seed)
+            for name in list(scorers)
         }
         metrics = collect_metrics(judged)
         chance_of_order = random_order(judged["test"].ranking, pairs)

@@ -20,6 +20,7 @@ from recsys_lab.models.task import EmbeddingTask, TrainingError, check_identity
 from recsys_lab.results.curve import Row
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_lock import alone_in
+from recsys_lab.run.board_results import write_board
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
@@ -109,16 +110,23 @@ class Fitted:
         )
 
     def save(self, metrics: Metrics) -> None:
-        """Write `metrics.json` and, unless they are switched off, `embeddings/` and the projector.
+        """Write `metrics.json`, the results for TensorBoard and `embeddings/`, unless switched off.
 
         Raises:
             WriteError: one of them cannot be written; the others are.
         """
         options, content = self.experiment, lambda: self._embeddings(metrics)
+        best = {} if self.best is None else {options.monitor: self.best}
+        step = int(self.curve[-1]["step"] or 0) if self.curve else 0
+
+        def show(content: Content) -> None:
+            write_board(self.folder, metrics, content, options.configuration, step, best)
+
         save_all(
             self.folder,
             metrics,
             content,
+            show,
             embeddings=options.embeddings,
             projector=options.projector,
             seed=options.split.seed,

@@ -18,7 +18,12 @@ from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.sampling import sample_pairs
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs
-from recsys_lab.figures.one_run import draw_learning_curve, draw_precision_recall
+from recsys_lab.figures.one_run import (
+    draw_learning_curve,
+    draw_precision_recall,
+    learning_curve_panels,
+    precision_recall_panels,
+)
 from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.results.curve import CurveFile, Row, points_every
 from recsys_lab.results.metric_names import MAIN_METRICS
@@ -200,9 +205,9 @@ class LearningCurve(Callback):
         self.fit_seconds, self._clock = self._seconds(), 0.0
         path, step = self._folder / "figures" / "learning_curve.png", trainer.global_step
         with may_fail("the figure of the learning curve"):
-            pixels = draw_learning_curve(self.rows, path)
+            draw_learning_curve(self.rows, path)
             for board in _boards(trainer):
-                board.add_image("figures/learning_curve", pixels, step)
+                board.add_panels(learning_curve_panels(self.rows), step)
         with may_fail("the figure of precision and recall on validation pairs"):
             self._log_precision_recall(trainer, pl_module)
         share = self._own_seconds / max(self.fit_seconds, 1e-9)
@@ -270,15 +275,14 @@ class LearningCurve(Callback):
         labels = np.repeat([1, 0], [len(positive), len(negative)])
         both = torch.from_numpy(np.concatenate([positive, negative]))
         probabilities = task.net.probability(both).numpy()
-        pixels = draw_precision_recall(
-            {name: precision_recall(*pair) for name, pair in scores.items()},
-            self._folder / "figures" / "precision_recall_validation.png",
-            title=f"validation pairs against {protocol} negatives",
-        )
+        curves = {name: precision_recall(*pair) for name, pair in scores.items()}
+        title = f"validation pairs against {protocol.replace('_', '-')} negatives"
+        path = self._folder / "figures" / "precision_recall_validation.png"
+        draw_precision_recall(curves, path, title)
         for board in _boards(trainer):
             step = trainer.global_step
             board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
-            board.add_image("figures/precision_recall", pixels, step)
+            board.add_panels(precision_recall_panels(curves, title), step)
 
     def _log(self, trainer: Trainer, row: Row) -> None:
         metrics = {name: value for name, value in row.items() if "/" in name and value is not None}

@@ -41,10 +41,10 @@ def write_board(
     with SummaryWriter(str(folder), filename_suffix=_SUFFIX) as board:
         for name, value in (board_metrics(metrics) | best_names(best)).items():
             board.add_scalar(name, value, step)
-        board.add_text("results", results_text(metrics), step)
-        board.add_text("neighbours", neighbours_text(content), step)
+        board.add_text("results/1_metrics", results_text(metrics), step)
+        board.add_text("results/2_neighbours", neighbours_text(content), step)
         if configuration:
-            board.add_text("configuration", configuration_text(configuration), step)
+            board.add_text("results/3_configuration", configuration_text(configuration), step)
             for summary in hparams(hyper_parameters(configuration, folder), {})[1:]:
                 board._get_file_writer().add_summary(summary)
 

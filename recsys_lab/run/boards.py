@@ -44,11 +44,11 @@ class BoardLogger(TensorBoardLogger):
         self._attempt(lambda: super(BoardLogger, self).log_metrics(metrics, step))
 
     def add_panels(self, panels: Mapping[str, np.ndarray], step: int) -> None:
-        """Add pictures (height, width, 3) of curves, which come first among the tags."""
+        """Add pictures (height, width, 3), under names that come after those of the curves."""
 
         def add() -> None:
             for name, pixels in panels.items():
-                self._board.add_image(f"curves/{name}", pixels, step, dataformats="HWC")
+                self._board.add_image(f"val_figures/{name}", pixels, step, dataformats="HWC")
 
         self._attempt(add)
 

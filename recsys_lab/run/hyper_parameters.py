@@ -35,7 +35,7 @@ def hyper_parameters(configuration: Mapping[str, Any], folder: Path) -> dict[str
     if not configuration:
         return {}
     typed = dict(_words(folder))
-    found: dict[str, Any] = {"seed": configuration.get("seed")}
+    found: dict[str, Any] = {"seed": str(configuration.get("seed"))}  # a name, not a quantity
     usual = _usual_choices()
     for group in _GROUPS:
         node = section_of(configuration, group)

@@ -76,9 +76,8 @@ class TrainingBar(ProgressBar):
         if not rows:
             return {}
         found = [row[self._monitor] for row in rows if row.get(self._monitor) is not None]
-        name = self._monitor.removeprefix("val/")
         return {
             "loss": f"{rows[-1]['train/loss']:.3f}",
-            **({name: f"{found[-1]:.4f}"} if found else {}),
+            **({self._monitor: f"{found[-1]:.4f}"} if found else {}),
             "items/s": f"{rows[-1]['train/items_per_second']:,.0f}",
         }

@@ -11,12 +11,12 @@ import yaml
 from rich.text import Text
 
 from recsys_lab.report.summary import summary_table
-from recsys_lab.vectors.score_form import ScoreTables, fold
-from recsys_lab.vectors.search import NO_ROW, top_k
+from recsys_lab.vectors.score_form import ScoreTables
+from recsys_lab.vectors.search import NO_ROW, empty_lists, finish_lists, merge_scores
 from recsys_lab.vectors.store import Content
 
 _ITEMS, _NEIGHBOURS = 10, 5
-_BLOCK = 65_536  # items whose vectors are folded at a time
+_BLOCK = 65_536  # items that are compared at a time
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+!|>~-])")
 _LONGEST = 60  # characters of a title
 
@@ -72,7 +72,7 @@ def nearest(
     """The k items of the largest scores beside each of a few items, exactly.
 
     Args:
-        tables: of N items; they are folded in blocks, without a copy of the whole.
+        tables: of N items; they are compared in blocks, without a copy.
         items: (Q,) rows.
         k: length of the lists.
         allowed: (N,) bool, the items that may be listed.
@@ -80,17 +80,17 @@ def nearest(
     Returns:
         rows (Q, k) and scores (Q, k), as of `top_k`; no item is its own neighbour.
     """
-    queries, _ = fold(tables.take(items), biased=True)
-    found: list[tuple[np.ndarray, np.ndarray]] = []
+    own = tables.take(items)
+    best = empty_lists(len(items), k)
     for start in range(0, len(allowed), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        _, keys = fold(tables.take(block), biased=True)
-        own = np.where((items >= start) & (items < start + len(keys)), items - start, NO_ROW)
-        rows, scores = top_k(queries, keys, k, allowed[block], own)
-        found.append((np.where(rows == NO_ROW, NO_ROW, rows + start), scores))
-    rows, scores = (np.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # NaN comes last
-    return np.take_along_axis(rows, best, axis=1), np.take_along_axis(scores, best, axis=1)
+        block = tables.take(slice(start, start + _BLOCK))
+        scores = own.queries @ block.keys.T  # (Q, block)
+        if tables.both_ways:
+            scores = (scores + own.keys @ block.queries.T) / 2
+        scores = np.ascontiguousarray(scores + own.bias[:, None] + block.bias, np.float32)
+        rows = np.arange(start, start + len(block.bias), dtype=np.int32)
+        merge_scores(scores, rows, allowed, items.astype(np.int64), best)
+    return finish_lists(best)
 
 
 def _name(items: pl.DataFrame, row: int) -> str:

@@ -48,6 +48,8 @@ class Progress:
                 total=total,
                 initial=done,
                 delay=_QUIET,
+                mininterval=0.2,
+                miniters=1,  # steps may be slow
                 smoothing=0,  # the time left by the mean speed
                 leave=False,
                 dynamic_ncols=True,

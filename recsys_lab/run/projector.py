@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from google.protobuf import text_format
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+from torch.utils.tensorboard import SummaryWriter
 
 from recsys_lab.results.files import atomic_folder, write_text
 from recsys_lab.vectors.store import Content
@@ -49,6 +50,8 @@ def write_projector(folder: Path, content: Content, size: int, seed: int) -> Pat
         (part / VECTORS).write_bytes(_not_text(vectors))
         (part / METADATA).write_text("\n".join(_lines(items[rows])) + "\n", encoding="utf-8")
     write_text(folder / CONFIG, _config(vectors.shape))
+    if not any(folder.glob("events.out.tfevents.*")):  # TensorBoard lists no folder without
+        SummaryWriter(str(folder)).close()
     return folder / FOLDER
 
 

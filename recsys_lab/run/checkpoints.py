@@ -16,7 +16,7 @@ from recsys_lab.results.part_files import hidden_beside
 
 _NEEDED = (KEY, "state_dict", "optimizer_states", "loops", "callbacks", "epoch", "global_step")
 _FIXED = ("seed", "data", "model", "optimizer", "monitor")
-_SHOWN = (".enable_progress_bar", ".accelerator", ".devices")
+_SHOWN = (".num_workers", ".enable_progress_bar", ".accelerator", ".devices")
 _FREE = ("optimizer.lr", ".num_workers", ".path")
 log = logging.getLogger(__name__)
 
@@ -226,11 +226,11 @@ def check_resumable(
 
 
 def _tell_of_others(before: Mapping[str, Any], now: Mapping[str, Any], path: str | Path) -> None:
-    """A warning that lists what else differs and changes the steps that follow."""
+    """A warning that lists what else differs and may change the steps that follow."""
     if not (before and now):
         return
     changed = []
-    for name in ("optimizer", "schedule", "trainer"):
+    for name in ("data", "model", "optimizer", "schedule", "trainer"):
         old, new = (_flat(values.get(name), name) for values in (before, now))
         changed += [
             f"{key}={old.get(key)} is {new.get(key)} now"

@@ -44,8 +44,8 @@ compare: $(BIN)/.train  ## run all presets with three seeds and compare them; CO
 	    trainer.enable_progress_bar=false $(COMPARE)
 	$(BIN)/python -m recsys_lab.report $(COMPARISON)
 
-tensorboard: $(BIN)/.train  ## show the curves of all runs
-	$(BIN)/tensorboard --logdir outputs
+tensorboard: $(BIN)/.train  ## show the curves of all runs, or of a sweep: make tensorboard LOGDIR=...
+	$(BIN)/tensorboard --logdir $(or $(LOGDIR),outputs/train)
 
 bench: $(BIN)/.bench  ## measure against peers, as in make bench ARGS="walks --size electronics"
 	$(BIN)/python -m benchmarks $(or $(ARGS),train)

@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.compute.checks import check_value
 from recsys_lab.compute.ranges import CountOrZero, Seed, Threads
+from recsys_lab.config.job_names import job_name
 from recsys_lab.config.library_arguments import used_arguments
 from recsys_lab.config.targets import (
     ConfigurationError,
@@ -53,10 +54,10 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run pass
 def register_resolvers() -> None:
     """Register the resolvers of the configuration.
 
-    `short_id` is four characters that keep two runs of one second apart; `shorten` cuts a name to
-    the length that file systems allow.
+    `short_id` is four characters that keep two runs of one second apart; `job_name` is the name of
+    the folder of a sweep's job.
     """
-    OmegaConf.register_new_resolver("shorten", lambda name: str(name)[:200], replace=True)
+    OmegaConf.register_new_resolver("job_name", job_name, replace=True)
     OmegaConf.register_new_resolver(
         "short_id", lambda: secrets.token_hex(2), use_cache=True, replace=True
     )

@@ -54,9 +54,14 @@ def set_title(axis: Axes, text: str) -> None:
     axis.set_title(text, loc="left", fontweight="bold")
 
 
-def save_figure(figure: Figure, path: Path) -> np.ndarray:
-    """Write a PNG, atomically; returns its pixels (height, width, 3), uint8."""
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG, atomically."""
     with atomic_path(path) as part:
         figure.savefig(part, format="png")
+
+
+def pixels_of(figure: Figure) -> np.ndarray:
+    """A figure as pixels (height, width, 3), uint8."""
     assert isinstance(figure.canvas, FigureCanvasAgg)  # noqa: S101 - see `new_figure`
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # as drawn for the file
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3]

@@ -42,6 +42,11 @@ def baseline_labels(metrics: Mapping[str, Any]) -> dict[str, str]:
     return {name: metrics.get(f"label/{name}", name.replace("_", " ")) for name in names}
 
 
+def is_setting(name: str) -> bool:
+    """Whether a key of the configuration is one of the experiment, not of its seed or its files."""
+    return name not in _NOT_SETTINGS
+
+
 def settings(run: Run) -> dict[str, Any]:
     """The flat configuration without the seed and the places of files.
 

@@ -1,5 +1,6 @@
 """The table at the end of a run."""
 
+import io
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from recsys_lab.report.names import baseline_labels
 from recsys_lab.results.metric_names import ITEM_VECTORS, RANKING, SLICES, unlisted_metrics
+from recsys_lab.results.run_log import write_to_log
 
 log = logging.getLogger(__name__)
 
@@ -167,8 +169,20 @@ def chance_warning(metrics: Metrics) -> str:
     )
 
 
+def summary_text(metrics: Metrics) -> str:
+    """The table as plain text."""
+    console = Console(file=io.StringIO(), width=WIDTH, color_system=None, legacy_windows=False)
+    with console.capture() as text:
+        console.print(summary_table(metrics))
+    return "\n".join(line.rstrip() for line in text.get().splitlines())
+
+
 def print_summary(metrics: Metrics) -> None:
-    """Print the table to the console; a warning goes to the log, too."""
+    """Print the table to the console, and write it to the log of the run.
+
+    A warning goes to the log, too.
+    """
     Console().print(summary_table(metrics))
+    write_to_log(f"results\n{summary_text(metrics)}")
     if warning := chance_warning(metrics):
         log.warning("this model is %s", warning)

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
 from recsys_lab.config.configuration import register_resolvers
+from recsys_lab.config.job_names import without_constants
 from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.results.run_log import explain_folder
 from recsys_lab.run.resuming import with_earlier_words
@@ -53,7 +54,7 @@ def train(words: Sequence[str]) -> None:
             from recsys_lab.run.job_checks import check_jobs  # late, so that a typo is quick
 
             check_jobs(jobs)
-        sys.argv = [sys.argv[0], *words]  # where Hydra reads them
+        sys.argv = [sys.argv[0], *without_constants(words, CONF)]  # where Hydra reads them
         os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
         _main()
     except CompactHydraException as error:  # printed as Hydra does

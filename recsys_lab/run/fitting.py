@@ -13,12 +13,14 @@ from pytorch_lightning import Callback, LightningDataModule, seed_everything
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.task import EmbeddingTask, TrainingError, check_identity
 from recsys_lab.results.curve import Row
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_lock import alone_in
+from recsys_lab.run.board_results import write_board
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
@@ -41,6 +43,7 @@ from recsys_lab.vectors.store import Content, write_embeddings
 log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
+_LONG = 1.0  # seconds of compiling that are worth a line
 _NOTHING_TO_RESUME = "ckpt_path goes on with a training, and a model without parameters has none"
 
 
@@ -99,20 +102,31 @@ class Fitted:
     def measure(self) -> Metrics:
         """Test the model and the baselines; precision and recall go into the run folder."""
         return self.measured | self.experiment.evaluation(
-            self.scorer, self.data, self.folder, self.experiment.split.seed
+            self.scorer,
+            self.data,
+            self.folder,
+            self.experiment.split.seed,
+            shows_progress=self.experiment.progress_bar,
         )
 
     def save(self, metrics: Metrics) -> None:
-        """Write `metrics.json` and, unless they are switched off, `embeddings/` and the projector.
+        """Write `metrics.json`, the results for TensorBoard and `embeddings/`, unless switched off.
 
         Raises:
             WriteError: one of them cannot be written; the others are.
         """
         options, content = self.experiment, lambda: self._embeddings(metrics)
+        best = {} if self.best is None else {options.monitor: self.best}
+        step = int(self.curve[-1]["step"] or 0) if self.curve else 0
+
+        def show(content: Content) -> None:
+            write_board(self.folder, metrics, content, options.configuration, step, best)
+
         save_all(
             self.folder,
             metrics,
             content,
+            show,
             embeddings=options.embeddings,
             projector=options.projector,
             seed=options.split.seed,
@@ -326,7 +340,7 @@ def _train(
     logger = BoardLogger(folder)
     callbacks: list[Callback] = [StepLimit(), curve, best, StopOnSignal(best.last)]
     if experiment.progress_bar:
-        callbacks.append(TrainingBar(curve))
+        callbacks.append(TrainingBar(curve, experiment.monitor))
     trainer = experiment.trainer(
         callbacks=callbacks,
         logger=logger,
@@ -335,7 +349,11 @@ def _train(
         enable_model_summary=False,
         enable_progress_bar=experiment.progress_bar,
     )
+    CLOCK.begin("training")
+    compiled = CLOCK.seconds
     trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
+    if (compiled := CLOCK.seconds - compiled) >= _LONG:
+        log.info("compiling took %.1f s, which fit/seconds leaves out", compiled)
     if not curve.has_trained and resume is not None:
         log.info("nothing is left to train: more epochs need a larger trainer.max_epochs=")
     if best.best_model_path:

@@ -80,7 +80,9 @@ def read_run(folder: Path) -> Run:
         return Run(folder, config, choices, {}, explain(error))
     except ValueError as error:
         return Run(folder, config, choices, {}, _first_line(error))
-    return Run(folder, config, choices, metrics, "", *curves)
+    tested = any(name.startswith("test/") for name in metrics)
+    problem = "" if tested else f"not tested: python train.py evaluate={folder} does so"
+    return Run(folder, config, choices, metrics, problem, *curves)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,62 @@
+"""What a run tells its loggers beside the curve: its configuration and its results."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+
+from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.run import loggers
+from recsys_lab.run.boards import BoardLogger
+
+_PACKAGES = ("mlflow", "wandb")  # and the extras, named as their loggers
+
+
+def check_installed(sections: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse loggers whose package is not installed.
+
+    Raises:
+        ConfigurationError: naming the extra.
+    """
+    for section in sections.values():
+        name = str(section["_target_"]).removeprefix(f"{loggers.__name__}.")
+        if name in _PACKAGES and find_spec(name) is None:
+            raise ConfigurationError(
+                f"logger={name} needs a package that is not installed: "
+                f"pip install 'recsys-lab[{name}]'"
+            )
+
+
+def start(used: Sequence[Logger], configuration: Mapping[str, Any]) -> None:
+    """Open the runs of other loggers than TensorBoard's, and log the configuration.
+
+    Raises:
+        ValueError: a logger cannot be used, such as one that needs a login.
+    """
+    for logger in _others(used):
+        try:
+            logger.log_hyperparams(dict(configuration))
+        except Exception as error:  # whatever the packages raise
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise ValueError(
+                f"logger: {type(logger).__name__} cannot be used ({reason}): leave it out with "
+                "logger=tensorboard, or let it write files with logger.wandb.offline=true or "
+                "logger.mlflow.tracking_uri="
+            ) from error
+
+
+def log_results(used: Sequence[Logger], metrics: Mapping[str, Any], step: int) -> None:
+    """Log the test of the model by other loggers than TensorBoard's, which has its own way."""
+    found = {
+        name: float(value)
+        for name, value in metrics.items()
+        if name.startswith("test/") and isinstance(value, int | float)
+    }
+    for logger in _others(used):
+        logger.log_metrics(found, step)
+        logger.finalize("success")
+
+
+def _others(used: Sequence[Logger]) -> Iterator[Logger]:
+    return (logger for logger in used if not isinstance(logger, BoardLogger))

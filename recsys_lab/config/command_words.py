@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser  # of the command line
 
@@ -22,6 +23,7 @@ def parse(words: Sequence[str]) -> Namespace:
         ConfigurationError: an option is none of Hydra's, or not to be used.
     """
     parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign, assignment]
     options, unread = parser.parse_known_intermixed_args(words)
     if unread:
         known = [name for name in parser._option_string_actions if name.startswith("--")]
@@ -42,6 +44,10 @@ def parse(words: Sequence[str]) -> Namespace:
                 raise ConfigurationError(f"{option}: there is no folder {path}")
             setattr(options, name, str(Path(path).resolve()))  # Hydra takes it from elsewhere
     return options
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ConfigurationError(f"{message}; --hydra-help lists the options")
 
 
 def in_order(words: Sequence[str]) -> list[str]:

@@ -38,6 +38,7 @@ Line = tuple[Override, str]  # an override, and one of its values as `key=value`
 _SEARCH_PATH = "hydra.searchpath"
 _BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 _KNOWN_EARLY = ("now:", "short_id:", "hydra.job.name")  # interpolations of a folder
+_UNUSABLE = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
 _MOST_VALUES = 100_000  # of one key; Hydra lists them all
 _MOST_JOBS = 2_000  # composed in all their combinations; of more, each value once
 
@@ -191,8 +192,9 @@ class _Tree:
         of_hydra = chosen + tuple(self._of_hydra)
         try:
             found = compose(self._name, [*self._search, *of_hydra], return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
-            return "", True, []  # a choice is explained later, and what is Hydra's by Hydra
+        except _UNUSABLE:
+            self._check_options_of_hydra()
+            return "", True, []  # a choice of the project's is explained later
         self._hydra = deepcopy(found)
         sweeper = found.hydra.sweeper
         swept = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
@@ -201,6 +203,18 @@ class _Tree:
             del found["hydra"]
         self._composed[chosen] = found
         return mode, is_basic, swept
+
+    def _check_options_of_hydra(self) -> None:
+        """Name the override of Hydra's own configuration that cannot be used, if it is one."""
+        for count, line in enumerate(self._of_hydra):
+            try:
+                compose(
+                    self._name,
+                    [*self._search, *self._of_hydra[: count + 1]],
+                    return_hydra_config=True,
+                )
+            except _UNUSABLE as error:
+                raise ConfigurationError(f"cannot use {line}: {_reason(error)}") from error
 
     def _is_plain_choice(self, override: Override) -> bool:
         return not override.is_sweep_override() and bool(self.choices(override.key_or_group))
@@ -283,7 +297,7 @@ class _Tree:
     def _try(self, lines: Sequence[str]) -> Exception | None:
         try:
             self.compose(lines)
-        except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
+        except _UNUSABLE as error:
             return error
         return None
 

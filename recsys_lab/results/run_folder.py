@@ -54,6 +54,13 @@ class Run:
         return str(self.config.get("vectors") or "")
 
     @property
+    def left_out(self) -> str:
+        """The reason why the run is left out of comparisons, or an empty text."""
+        if not self.problem and self.config.get("test") is False:
+            return f"not tested: python train.py evaluate={self.folder} does so"
+        return self.problem
+
+    @property
     def data(self) -> tuple[str, str]:
         """Hashes of split and vocabulary; runs with the same ones are comparable."""
         return str(self.metrics["hash/split"]), str(self.metrics["hash/vocabulary"])
@@ -80,9 +87,7 @@ def read_run(folder: Path) -> Run:
         return Run(folder, config, choices, {}, explain(error))
     except ValueError as error:
         return Run(folder, config, choices, {}, _first_line(error))
-    tested = any(name.startswith("test/") for name in metrics)
-    problem = "" if tested else f"not tested: python train.py evaluate={folder} does so"
-    return Run(folder, config, choices, metrics, problem, *curves)
+    return Run(folder, config, choices, metrics, "", *curves)
 
 
 def _first_line(error: Exception) -> str:

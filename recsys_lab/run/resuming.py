@@ -208,12 +208,13 @@ class _Earlier:
     def evaluated(self) -> list[str]:
         """The words that test the best checkpoint; that of a model without training has none."""
         checkpoint = best_of(self.folder)
+        test = ["test=true"] if self._load(CONFIG).get("test") is False else []
         word = f"{EVALUATE}={quoted(str(self.folder))}"
         if checkpoint is None and self._load(CONFIG).get("vectors"):
-            return [word, "test=true"]
+            return [word, *test]
         if checkpoint is None:
             raise ConfigurationError(f"{self.folder} holds no best checkpoint: train to its end")
-        return [word, "train=false", "test=true", f"ckpt_path={quoted(str(checkpoint))}"]
+        return [word, "train=false", *test, f"ckpt_path={quoted(str(checkpoint))}"]
 
     def words(self, typed: Sequence[Override], conf: Path, before: Sequence[str]) -> list[str]:
         """The stored words without those that are typed anew, and what else was configured.

@@ -41,15 +41,22 @@ for command in _COMMANDS:
 app.command("import")(import_)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"recsys-lab {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
-    if version:
-        typer.echo(f"recsys-lab {__version__}")
-        raise typer.Exit
+    pass
 
 
 def main() -> None:

@@ -333,7 +333,7 @@ def _train(
     best = experiment.checkpoint(
         folder=folder / "checkpoints", monitor=experiment.monitor, resumed=resume
     )
-    loggers = [build(folder=folder) for build in experiment.loggers]
+    loggers = start(experiment.loggers, folder, experiment.configuration)
     own = [build(monitor=experiment.monitor) for build in experiment.callbacks]
     callbacks: list[Callback] = [StepLimit(), curve, *own, best, StopOnSignal(best.last)]
     if experiment.progress_bar:
@@ -346,7 +346,6 @@ def _train(
         enable_model_summary=False,
         enable_progress_bar=experiment.progress_bar,
     )
-    start(loggers, experiment.configuration)
     trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
     if not curve.has_trained and resume is not None:
         ends = reason_of_end(trainer)

@@ -1,13 +1,14 @@
 """What a run tells its loggers beside the curve: its configuration and its results."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
 
 from recsys_lab.config.targets import ConfigurationError
-from recsys_lab.run import loggers
+from recsys_lab.run import loggers as room
 from recsys_lab.run.boards import BoardLogger
 
 _PACKAGES = ("mlflow", "wandb")  # and the extras, named as their loggers
@@ -20,7 +21,7 @@ def check_installed(sections: Mapping[str, Mapping[str, Any]]) -> None:
         ConfigurationError: naming the extra.
     """
     for section in sections.values():
-        name = str(section["_target_"]).removeprefix(f"{loggers.__name__}.")
+        name = str(section["_target_"]).removeprefix(f"{room.__name__}.")
         if name in _PACKAGES and find_spec(name) is None:
             raise ConfigurationError(
                 f"logger={name} needs a package that is not installed: "
@@ -28,22 +29,25 @@ def check_installed(sections: Mapping[str, Mapping[str, Any]]) -> None:
             )
 
 
-def start(used: Sequence[Logger], configuration: Mapping[str, Any]) -> None:
-    """Open the runs of other loggers than TensorBoard's, and log the configuration.
+def start(
+    builds: Sequence[Callable[..., Logger]], folder: Path, configuration: Mapping[str, Any]
+) -> list[Logger]:
+    """The loggers of a run; those other than TensorBoard's get the configuration.
 
     Raises:
-        ValueError: a logger cannot be used, such as one that needs a login.
+        ValueError: one of them cannot be used, such as one that needs a login.
     """
-    for logger in _others(used):
-        try:
+    try:
+        loggers = [build(folder=folder) for build in builds]
+        for logger in _others(loggers):
             logger.log_hyperparams(dict(configuration))
-        except Exception as error:  # whatever the packages raise
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise ValueError(
-                f"logger: {type(logger).__name__} cannot be used ({reason}): leave it out with "
-                "logger=tensorboard, or let it write files with logger.wandb.offline=true or "
-                "logger.mlflow.tracking_uri="
-            ) from error
+    except Exception as error:  # whatever the packages raise
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(
+            f"logger= cannot be used ({reason}); logger=tensorboard writes into the run folder, "
+            "and logger.wandb.offline=true needs no login"
+        ) from error
+    return loggers
 
 
 def log_results(used: Sequence[Logger], metrics: Mapping[str, Any], step: int) -> None:

@@ -18,7 +18,9 @@ from recsys_lab.config.overrides import compose_jobs
 from tests.run_cases import ROOT
 
 CONF = ROOT / "conf"
-GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
+GROUPS = sorted(
+    str(folder.relative_to(CONF)) for folder in CONF.rglob("*") if any(folder.glob("*.yaml"))
+)
 CHOICES = [
     f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))
 ]
@@ -44,6 +46,7 @@ def complaint_about(arguments: list[str], folder: Path) -> str | None:
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes_and_binds(choice: str) -> None:
     files = dict.fromkeys(("amazon", "edges"), "catalog.path") | {"external": "vectors"}
+    files |= dict.fromkeys(("sequence_file", "stored_walks"), "data.source.path")
     needed = [f"{files[name]}=somewhere" for name in files if name == choice.split("=")[1]]
     check_configuration(configuration(choice, *needed))
 
@@ -274,12 +277,15 @@ def test_a_mistake_inside_a_preset_is_answered(tmp_path: Path, preset: str, reas
     assert "\n" not in complaint
 
 
-@pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("multirun", [[], ["-m"]])
-def test_every_group_refuses_a_choice_that_does_not_exist(group: str, multirun: list) -> None:
-    complaint = complaint_about([*multirun, f"{group}=no_such_choice"], CONF)
-    assert complaint is not None
-    assert f"{group} has no choice 'no_such_choice'; choose from " in complaint
+@pytest.mark.parametrize("word", ["no_such_choice", "glob(no_such*)"])
+def test_every_group_refuses_a_choice_that_does_not_exist(word: str, multirun: list) -> None:
+    shown = re.sub(r"glob\((.*)\)", r"\1", word)
+    for group in [*GROUPS, "hydra/launcher"]:
+        complaint = complaint_about([*multirun, f"{group}={word}"], CONF)
+        assert complaint is not None, group
+        ours = f"{group} has no choice '{shown}'; choose from "
+        assert ours in complaint or (group == "hydra/launcher" and group in complaint)
 
 
 def test_checks_do_not_change_the_configuration() -> None:

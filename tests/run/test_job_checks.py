@@ -54,6 +54,7 @@ def check(*words: str) -> int:
         ("ckpt_path=no.ckpt", "ckpt_path: there is no file no.ckpt"),
         (f"ckpt_path={'x' * 300}", "ckpt_path: cannot look for xxx"),
         ("train=false", "train=false evaluates a checkpoint"),
+        ("train=false test=false ckpt_path=a", "train=false with test=false does nothing"),
         ("seed=0,1", "seed=0,1 gives several values: for a sweep add -m"),
         ("-m data.window=5,0", "data.window must be >= 1, got 0 (in the job data.window=0)"),
         ("-m seed=1,2 data.window=range(0,5)", "got 0 (in the job seed=1 data.window=0)"),

@@ -23,7 +23,7 @@ def parse(words: Sequence[str]) -> Namespace:
         ConfigurationError: an option is none of Hydra's, or not to be used.
     """
     parser = get_args_parser()
-    parser.error = _refuse  # type: ignore[method-assign, assignment]
+    parser.error = _refuse  # type: ignore[method-assign]
     options, unread = parser.parse_known_intermixed_args(words)
     if unread:
         known = [name for name in parser._option_string_actions if name.startswith("--")]

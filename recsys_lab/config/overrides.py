@@ -181,7 +181,8 @@ class _Tree:
         if self._hydra is None:
             return None
         node = self._hydra.hydra.sweep if sweep else self._hydra.hydra.run
-        parts = re.findall(r"\$\{(.*?)\}", str(OmegaConf.to_container(node)["dir"]))
+        plain: Any = OmegaConf.to_container(node)  # with its interpolations
+        parts = re.findall(r"\$\{(.*?)\}", str(plain["dir"]))
         if any(not part.startswith(_KNOWN_EARLY) for part in parts):
             return None
         return str(node.dir)

@@ -34,7 +34,7 @@ class _BatchDataModule(LightningDataModule):
         """All batches of the trainer's current epoch; of epoch 0 without one or to overfit."""
 
         def epoch() -> int:
-            if self.trainer is None or self.trainer.overfit_batches:
+            if self.trainer is None or self.trainer.overfit_batches:  # type: ignore[attr-defined]
                 return 0
             return self.trainer.current_epoch
 

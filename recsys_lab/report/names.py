@@ -97,8 +97,8 @@ def _base_label(run: Run) -> str:
 
 def _named_settings(run: Run) -> dict[str, Any]:
     """The settings, and the choice of each configuration group."""
-    unused = ("data", "optimizer", "schedule", "trainer") if run.vectors else ()
-    unused += _NOT_GROUPS
+    of_training = ("data", "optimizer", "schedule", "trainer", "callbacks") if run.vectors else ()
+    unused = (*of_training, *_NOT_GROUPS)
     choices = {
         n: v
         for n, v in run.choices.items()

@@ -47,7 +47,7 @@ def complaint_about(arguments: list[str], folder: Path) -> str | None:
 def test_every_choice_composes_and_binds(choice: str) -> None:
     files = dict.fromkeys(("amazon", "edges"), "catalog.path") | {"external": "vectors"}
     files |= dict.fromkeys(("sequence_file", "stored_walks"), "data.source.path")
-    needed = [f"{files[name]}=somewhere" for name in files if name == choice.split("=")[1]]
+    needed = [f"{files[name]}=somewhere.npy" for name in files if name == choice.split("=")[1]]
     check_configuration(configuration(choice, *needed))
 
 

@@ -15,12 +15,16 @@ _NAME = ".lock"  # holds the process that has it
 _held: set[Path] = set()  # of this process: closing a second handle would end the lock of the first
 
 
+class FolderInUse(ValueError):
+    """Another process works in a run folder."""
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Keep other processes out of a run folder; the lock ends with the process.
 
     Raises:
-        ValueError: another process has it.
+        FolderInUse: another process has it.
     """
     path = folder.resolve() / _NAME
     if path in _held:
@@ -36,7 +40,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     with file:
         if not _lock(file.fileno()):
             file.seek(0)
-            raise ValueError(
+            raise FolderInUse(
                 f"another process ({file.read().strip()}) works in {folder}: wait until it has "
                 "ended, or choose another folder with hydra.run.dir="
             )

@@ -1,14 +1,11 @@
 """The log of a run, in its folder."""
 
 import logging
-import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from recsys_lab.results.write_errors import WriteError, explain, writing
-
-_OF_A_RUN = ("checkpoints", "metrics.json")
 
 
 class RunLog(logging.FileHandler):
@@ -59,13 +56,8 @@ class RunLog(logging.FileHandler):
 
 
 def explain_folder(error: OSError) -> str:
-    """An error in making the folder of a run, as one sentence.
-
-    What Hydra has begun to write there is removed, unless the folder holds a run.
-    """
+    """An error in making the folder of a run, as one sentence."""
     folder = RunLog.folder
-    if folder is not None and not any((folder / name).exists() for name in _OF_A_RUN):
-        shutil.rmtree(folder / ".hydra", ignore_errors=True)
     place = error.filename or (None if folder is None else str(folder))
     found = WriteError(error.errno, error.strerror, place)
     options = {} if place is None else {Path(place): "hydra.run.dir= or hydra.sweep.dir="}

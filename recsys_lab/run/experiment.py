@@ -24,8 +24,7 @@ from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
 from recsys_lab.results.part_files import clear_left
-from recsys_lab.results.run_folder import CONFIG
-from recsys_lab.results.run_lock import alone_in
+from recsys_lab.results.run_lock import FolderInUse, alone_in
 from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_checkpoint
@@ -34,7 +33,7 @@ from recsys_lab.run.fitting import Fitted, call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
-from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, store_configuration
+from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
 from recsys_lab.run.stop_on_signal import how_to_resume
 from recsys_lab.run.use_loggers import check_installed
 
@@ -62,6 +61,8 @@ def run(cfg: DictConfig) -> float | None:
         with interruptible(), alone_in(folder):
             clear_left(folder)
             return _run(cfg, folder)
+    except FolderInUse as error:  # whose log is not ours
+        raise ConfigurationError(str(error)) from error
     except (
         ConfigurationError,
         TrainingError,
@@ -100,7 +101,7 @@ def quieten_libraries() -> None:
 
 
 def _run(cfg: DictConfig, folder: Path) -> float | None:
-    if cfg.get(RESUME) and not (folder / CONFIG).exists():
+    if not (has_results := holds_results(folder)):  # what fails from here on is listed
         store_configuration(cfg, folder)
     configuration = check_configuration(cfg)
     experiment = check_run(configuration)
@@ -114,7 +115,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     if stored is not None:
         check_data(stored, prepared)
-    if configuration[RESUME]:
+    if has_results:
         store_configuration(cfg, folder)
     with named(_arguments(configuration, *_USED_IN_FIT, "trainer")):
         if train:

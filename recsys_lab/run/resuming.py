@@ -6,6 +6,7 @@ words do not lead to it, since defaults have changed or presets are gone.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,9 +27,12 @@ from recsys_lab.config.overrides import compose_words, quoted
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.files import write_text
 from recsys_lab.results.latest_run import RUNS, resolve_run
+from recsys_lab.results.precision_recall import FILE_NAME as PRECISION_RECALL
 from recsys_lab.results.run_folder import CONFIG
 from recsys_lab.results.run_lock import is_in_use
 from recsys_lab.results.run_metrics import FILE_NAME
+from recsys_lab.results.run_metrics import FILE_NAME as METRICS
+from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 
 RESUME, EVALUATE, AUTO = "resume", "evaluate", "auto"
 CHECKPOINTS = "checkpoints/*.ckpt"
@@ -64,7 +68,7 @@ def with_earlier_words(words: Sequence[str], conf: Path) -> list[str]:
     before = [word for word in words if word not in options.overrides]  # such as --config-dir
     if resume == AUTO:
         found = [] if _has_folder(options, typed) else _same_unfinished(words, conf)
-        return [*words, "hydra.output_subdir=null", *found]
+        return [*words, *found]
     if options.multirun or any(o.is_sweep_override() for o in typed):
         name = RESUME if resume else EVALUATE
         raise ConfigurationError(
@@ -203,7 +207,7 @@ class _Earlier:
                 f"{self.folder} holds no checkpoint yet: begin anew with the options of the run"
             )
         place = quoted(str(self.folder))
-        return [f"{RESUME}={place}", f"hydra.run.dir={place}", "hydra.output_subdir=null"]
+        return [f"{RESUME}={place}", f"hydra.run.dir={place}"]
 
     def evaluated(self) -> list[str]:
         """The words that test the best checkpoint; that of a model without training has none."""
@@ -276,15 +280,21 @@ class _Earlier:
 
 
 def store_configuration(configuration: DictConfig, folder: Path) -> None:
-    """Write the configuration of a run into its folder, as Hydra does for those not resumed.
+    """Write the configuration of a run into its folder, with the names that Hydra gives it.
 
-    Hydra would do so before any check, and words that are refused would stay in the folder.
+    Hydra would do so before any check, and the words of a refused command would stand beside the
+    results of an earlier run. What an earlier run has left is removed, unless it goes on.
     """
+    goes_on = bool(configuration.get(RESUME))
+    if not goes_on:
+        _remove_results(folder)
     hydra = OmegaConf.to_container(HydraConfig.instance().cfg or OmegaConf.create())
     assert isinstance(hydra, dict)  # noqa: S101 - narrows the type
     hydra["hydra"] |= {"output_subdir": CONFIG.parent.name}
     former = folder / CONFIG.with_name("hydra.yaml")
-    if former.exists():  # a preset of the user's own is a choice that values stand for now
+    if (
+        goes_on and former.exists()
+    ):  # a preset of the user's own is a choice that values stand for now
         choices = OmegaConf.select(OmegaConf.load(former), "hydra.runtime.choices") or {}
         own = hydra["hydra"]["runtime"]["choices"]
         own |= {name: choice for name, choice in choices.items() if own.get(name) is None}
@@ -295,6 +305,18 @@ def store_configuration(configuration: DictConfig, folder: Path) -> None:
     }
     for name, part in parts.items():
         write_text(folder / CONFIG.with_name(name), OmegaConf.to_yaml(part))
+
+
+def holds_results(folder: Path) -> bool:
+    """Whether a run has left anything that another configuration would be wrong for."""
+    return (folder / METRICS).exists() or any(folder.glob(CHECKPOINTS))
+
+
+def _remove_results(folder: Path) -> None:
+    for name in (METRICS, PRECISION_RECALL):
+        (folder / name).unlink(missing_ok=True)
+    for name in (EMBEDDINGS, "figures"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def best_of(folder: Path) -> Path | None:

@@ -82,7 +82,7 @@ def test_other_machines_are_warned_of(runs: list[Path]) -> None:
 
 def test_mistakes_are_answered_by_a_sentence(tmp_path: Path, runs: list[Path]) -> None:
     without = write_run(tmp_path / "old", 0, metrics())
-    assert refusal(runs[0], without) == (
+    assert refusal(without) == (
         f"VectorsError: {without} has no embeddings: write them with "
         f"python -m recsys_lab embed {without}"
     )

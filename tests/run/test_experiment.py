@@ -1,5 +1,6 @@
 """The whole job, by the command that a user types."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from recsys_lab.results.run_folder import read_run
+from recsys_lab.results.run_lock import alone_in
 from recsys_lab.run.checkpoints import load_checkpoint
 from tests.run_cases import ROOT, SMALL, metrics, results, rows, train
 
@@ -150,3 +153,27 @@ def test_an_empty_catalogue_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "empty.json" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_failed_run_leaves_the_one_that_was_in_its_folder_as_it_was(
+    finished: Path, tmp_path: Path
+) -> None:
+    """Other options beside its metrics would be a wrong number in every comparison."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    del before[folder / "train.log"]
+    done = train(folder, "seed=7", "split.val_fraction=1e-9")
+    assert done.returncode == 1
+    assert "the val part of the split is empty" in done.stdout
+    assert all(path.read_bytes() == content for path, content in before.items())
+    with alone_in(folder):
+        done = train(folder, "seed=7")
+    assert done.returncode == 1
+    assert "another process" in done.stderr
+    del before[folder / ".lock"]
+    assert all(path.read_bytes() == content for path, content in before.items())
+    done = train(folder, "seed=7", "embeddings=false", "evaluation.replicates=0")
+    assert done.returncode == 0, done.stderr
+    assert read_run(folder).config["seed"] == 7
+    assert not (folder / "embeddings").exists()

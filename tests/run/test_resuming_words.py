@@ -68,7 +68,7 @@ def words(*typed: str) -> list[str]:
 
 def resumed(folder: Path) -> list[str]:
     place = f"'{folder}'"
-    return [f"resume={place}", f"hydra.run.dir={place}", "hydra.output_subdir=null"]
+    return [f"resume={place}", f"hydra.run.dir={place}"]
 
 
 def test_a_run_is_gone_on_with_by_its_stored_words(run: Runs) -> None:
@@ -133,7 +133,7 @@ def test_relative_paths_start_where_the_run_was_started(
     folder = run("a", "catalog=edges", "catalog.path=edges.csv")
     (run.project / "edges.csv").touch()
     monkeypatch.chdir(tmp_path)
-    assert words(f"resume={folder}")[-3:] == resumed(folder)
+    assert words(f"resume={folder}")[-2:] == resumed(folder)
     assert Path.cwd() == run.project
     assert capsys.readouterr().err == (
         f"relative paths start at {run.project}, as when the run was started\n"
@@ -149,7 +149,7 @@ def test_relative_paths_start_where_the_run_was_started(
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(folder, elsewhere)
     monkeypatch.chdir(tmp_path)
-    assert words("resume=elsewhere")[-3:] == resumed(elsewhere)
+    assert words("resume=elsewhere")[-2:] == resumed(elsewhere)
     assert Path.cwd() == run.project
 
 
@@ -190,20 +190,19 @@ def test_auto_finds_the_newest_unfinished_run_with_the_same_options(run: Runs) -
     def found(*typed: str) -> list[str]:
         return words(*typed, "resume=auto")[len(typed) + 1 :]
 
-    own = "hydra.output_subdir=null"
-    assert found("seed=1") == [own]
+    assert found("seed=1") == []
     for age, name in enumerate(("newer", "older")):
         best = run(name, "seed=1") / "checkpoints" / "best.ckpt"
         os.utime(best, (1e9 - age, 1e9 - age))
     run("other", "seed=2")
-    assert found("seed=1") == [own, "hydra.run.dir='outputs/train/runs/newer'"]
-    assert found("seed=1", "hydra.run.dir=here") == [own]
-    assert found("seed=3") == [own]
+    assert found("seed=1") == ["hydra.run.dir='outputs/train/runs/newer'"]
+    assert found("seed=1", "hydra.run.dir=here") == []
+    assert found("seed=3") == []
     (run.project / "outputs/train/runs/newer/metrics.json").touch()
-    assert found("seed=1") == [own, "hydra.run.dir='outputs/train/runs/older'"]
+    assert found("seed=1") == ["hydra.run.dir='outputs/train/runs/older'"]
     (run.project / "outputs/train/runs/older/.hydra/config.yaml").write_text("a: [")
-    assert found("seed=1") == [own]
-    assert words("-m", "seed=1,2", "resume=auto") == ["-m", "seed=1,2", "resume=auto", own]
+    assert found("seed=1") == []
+    assert words("-m", "seed=1,2", "resume=auto") == ["-m", "seed=1,2", "resume=auto"]
     assert words("seed=abc(", "resume=auto") == ["seed=abc(", "resume=auto"]  # told elsewhere
 
 

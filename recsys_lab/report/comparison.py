@@ -201,10 +201,10 @@ class Comparison:
 
 def compare(runs: Sequence[Run]) -> Comparison:
     """Group the runs by their data, then by their settings; only seeds are averaged."""
-    problems = [Problem(str(run.folder), run.problem, run) for run in runs if run.problem]
+    problems = [Problem(str(run.folder), run.left_out, run) for run in runs if run.left_out]
     by_data: dict[Data, list[Run]] = {}
     for run in runs:
-        if not run.problem:
+        if not run.left_out:
             by_data.setdefault(run.data, []).append(run)
     groups = sorted(by_data.values(), key=len, reverse=True)  # stable: else in order of folders
     columns = columns_of(sorted({key for run in runs for key in run.metrics}))

@@ -19,6 +19,7 @@ _NOT_SETTINGS = (
     "resume_with_changes",
     "resume",
     "evaluate",
+    "test",
     "checkpoint._target_",
     "checkpoint.every_n_steps",
     "checkpoint.every_n_minutes",
@@ -31,6 +32,7 @@ _NOT_SETTINGS = (
     "catalog.repeats",
     "catalog.undirected",
 )
+_NOT_GROUPS = ("logger", "debug")  # what a debugging preset changes are settings
 _USED_WITHOUT_TRAINING = ("catalog", "split", "model", "evaluation")
 _NO_LIMIT = {"trainer.max_steps": -1, "trainer.max_time": None}  # older runs do not say so
 _MAX_DIFFERENCES = 4
@@ -58,6 +60,7 @@ def settings(run: Run) -> dict[str, Any]:
     flat = {k: v for k, v in flat.items() if k not in _NO_LIMIT or v != _NO_LIMIT[k]}
     for name in _NOT_SETTINGS:
         flat.pop(name, None)
+    flat = {name: value for name, value in flat.items() if name.split(".")[0] not in _NOT_GROUPS}
     if run.vectors:
         flat = {n: v for n, v in flat.items() if n.split(".")[0] in _USED_WITHOUT_TRAINING}
     if run.config.get("train", True):
@@ -99,7 +102,8 @@ def _base_label(run: Run) -> str:
 
 def named_settings(run: Run) -> dict[str, Any]:
     """The settings, and the choice of each configuration group."""
-    unused = ("data", "optimizer", "schedule", "trainer") if run.vectors else ()
+    of_training = ("data", "optimizer", "schedule", "trainer", "callbacks") if run.vectors else ()
+    unused = (*of_training, *_NOT_GROUPS)
     choices = {
         n: v
         for n, v in run.choices.items()

@@ -55,6 +55,13 @@ class Run:
         return str(self.config.get("vectors") or "")
 
     @property
+    def left_out(self) -> str:
+        """The reason why the run is left out of comparisons, or an empty text."""
+        if not self.problem and self.config.get("test") is False:
+            return f"not tested: python train.py evaluate={self.folder} does so"
+        return self.problem
+
+    @property
     def data(self) -> tuple[str, str]:
         """Hashes of split and vocabulary; runs with the same ones are comparable."""
         return str(self.metrics["hash/split"]), str(self.metrics["hash/vocabulary"])

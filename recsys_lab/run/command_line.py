@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
+from recsys_lab.config.command_words import in_order
 from recsys_lab.config.configuration import register_resolvers
 from recsys_lab.config.job_names import without_constants
-from recsys_lab.config.overrides import compose_jobs
+from recsys_lab.config.overrides import Jobs, compose_jobs, quoted
+from recsys_lab.config.paths import anchor
 from recsys_lab.results.run_log import explain_folder
+from recsys_lab.run.job_checks import check_jobs, check_outlines
 from recsys_lab.run.resuming import with_earlier_words
 
 _PACKAGE = Path(__file__).parents[1]
@@ -27,6 +31,8 @@ CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_di
 def _main(cfg: DictConfig) -> float | None:
     """Run the experiment that the configuration describes; returns the monitored metric."""
     follow()
+    if HydraConfig.get().job.chdir:
+        anchor(cfg, Path(HydraConfig.get().runtime.cwd))
     from recsys_lab.run.experiment import run  # late, so that a typo is answered at once
 
     try:
@@ -49,10 +55,10 @@ def train(words: Sequence[str]) -> None:
     prepare_process()
     register_resolvers()
     try:
-        words = with_earlier_words(words, CONF)
+        words = in_order(with_earlier_words(in_order(words), CONF))
         if (jobs := compose_jobs(words, CONF)) is not None:
-            from recsys_lab.run.job_checks import check_jobs  # late, so that a typo is quick
-
+            check_outlines(jobs)
+            words = [*words, *_begin(jobs)]
             check_jobs(jobs)
         sys.argv = [sys.argv[0], *without_constants(words, CONF)]  # where Hydra reads them
         os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
@@ -64,3 +70,14 @@ def train(words: Sequence[str]) -> None:
         sys.exit(str(error))
     except OSError as error:  # of the run folder and of the files that Hydra writes there
         sys.exit(explain_folder(error))
+
+
+def _begin(jobs: Jobs) -> list[str]:
+    """The first line, before the imports of seconds; returns the word that keeps what it says."""
+    count = f" for {len(jobs):,} jobs" if jobs.is_sweep else ""
+    if jobs.folder is None:
+        sys.stderr.write(f"preparing a folder{count}\n")
+        return []
+    key, name = ("hydra.sweep.dir", "sweep") if jobs.is_sweep else ("hydra.run.dir", "run")
+    sys.stderr.write(f"{name} folder{count}: {jobs.folder}\n")
+    return [f"{key}={quoted(jobs.folder)}"]

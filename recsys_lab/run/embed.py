@@ -22,6 +22,9 @@ _SINCE = {  # keys that older runs do not have
     "resume_with_changes": False,
     "resume": None,
     "evaluate": None,
+    "test": True,
+    "logger": {},
+    "callbacks": {},
     "checkpoint": {
         "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",
         "every_n_steps": None,

@@ -30,11 +30,12 @@ from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_checkpoint
 from recsys_lab.run.command_line import CONF
-from recsys_lab.run.fitting import call_with, check_data, fit, load
+from recsys_lab.run.fitting import Fitted, call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
+from recsys_lab.run.use_loggers import check_installed
 
 log = logging.getLogger(__name__)
 
@@ -122,15 +123,24 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
             fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=True)
         else:
             fitted = load(prepared, experiment, folder, checkpoint)
-        metrics = fitted.measure()
+        metrics = fitted.measure() if configuration["test"] else _untested(fitted)
     try:
         fitted.save(metrics)
     finally:
-        print_summary(metrics)  # also where nothing can be written any more
+        if configuration["test"]:
+            print_summary(metrics)  # also where nothing can be written any more
+    if not configuration["test"]:
+        log.info("not tested (test=false): python train.py evaluate=%s does so", folder)
     log.info("run folder: %s", folder)
     if experiment.embeddings:
         log.info("similar items: python -m recsys_lab similar %s ITEM", folder)
     return fitted.best
+
+
+def _untested(fitted: Fitted) -> dict[str, Any]:
+    """What is known of a run without its test."""
+    best = {} if fitted.best is None else {f"best/{fitted.experiment.monitor}": fitted.best}
+    return fitted.measured | best
 
 
 def check_run(configuration: Mapping[str, Any]) -> Experiment:
@@ -145,7 +155,10 @@ def check_run(configuration: Mapping[str, Any]) -> Experiment:
         raise ConfigurationError(f"resume={resume} cannot be combined with {other}: leave one out")
     if not (configuration["train"] or path or configuration["vectors"]):
         raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
+    if not (configuration["train"] or configuration["test"]):
+        raise ConfigurationError("train=false with test=false does nothing: leave one out")
     check_files(configuration)
+    check_installed(configuration["logger"])
     experiment = assemble(configuration)
     with named(_arguments(configuration, "catalog")):
         check_first_lines(experiment.source)
@@ -231,6 +244,8 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         configuration=configuration,
         embeddings=configuration["embeddings"],
         projector=configuration["projector"],
+        loggers=_factories(configuration, "logger"),
+        callbacks=_factories(configuration, "callbacks"),
     )
 
 
@@ -266,6 +281,17 @@ def _factory(configuration: Mapping[str, Any], section: str) -> Callable[..., An
             return build(*values, **objects)
 
     return call
+
+
+def _factories(configuration: Mapping[str, Any], group: str) -> list[Callable[..., Any]]:
+    """The targets of a group of named parts; each gets the pieces that it names."""
+
+    def part(name: str) -> Callable[..., Any]:
+        build = _factory(configuration, f"{group}.{name}")
+        wanted = parameters_of(configuration[group][name]["_target_"])[0]
+        return lambda **pieces: build(**{n: x for n, x in pieces.items() if n in wanted})
+
+    return [part(name) for name in configuration[group]]
 
 
 def _trainer_factory(section: Mapping[str, Any]) -> Callable[..., Trainer]:

@@ -43,10 +43,15 @@ class Jobs:
 
     A sweep of more than 2,000 jobs gives every combination of group choices and every value once.
     So does one whose sweeper chooses while it runs.
+
+    Attributes:
+        is_sweep: whether Hydra runs them as a sweep, also if there is one alone.
     """
 
-    def __init__(self, tree: "_Tree", axes: Sequence[Sequence[Line]], *, product: bool) -> None:
-        self._tree, self._axes = tree, axes
+    def __init__(
+        self, tree: "_Tree", axes: Sequence[Sequence[Line]], *, product: bool, is_sweep: bool
+    ) -> None:
+        self._tree, self._axes, self.is_sweep = tree, axes, is_sweep
         self._is_product = product and prod(map(len, axes)) <= _MOST_JOBS
 
     def __iter__(self) -> Iterator[tuple[str, DictConfig]]:
@@ -151,7 +156,7 @@ class _Tree:
                 )
             if lines := [(override, text) for text in self._values(override)]:
                 axes.append(lines)
-        return Jobs(self, axes, product=is_basic)
+        return Jobs(self, axes, product=is_basic, is_sweep=sweep)
 
     def _sweeper(self) -> tuple[str, bool, list[str]]:
         """Hydra's mode, whether its sweeper is the basic one, and the values that it sweeps."""

@@ -19,6 +19,7 @@ _NOT_SETTINGS = (
     "resume_with_changes",
     "resume",
     "evaluate",
+    "skip_finished",
     "checkpoint._target_",
     "checkpoint.every_n_steps",
     "checkpoint.every_n_minutes",

@@ -53,6 +53,8 @@ def train(words: Sequence[str]) -> None:
             from recsys_lab.run.job_checks import check_jobs  # late, so that a typo is quick
 
             check_jobs(jobs)
+            if jobs.is_sweep:  # a job writes its configuration, unless a run is there already
+                words = [*words, "hydra.output_subdir=null"]
         sys.argv = [sys.argv[0], *words]  # where Hydra reads them
         os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
         _main()

@@ -23,6 +23,7 @@ _SINCE = {  # keys that older runs do not have
     "resume_with_changes": False,
     "resume": None,
     "evaluate": None,
+    "skip_finished": True,
     "checkpoint": {
         "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",
         "every_n_steps": None,

@@ -1,12 +1,12 @@
 """From the configuration to the parts of an experiment, and the run of the command line."""
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule, Trainer
@@ -23,6 +23,7 @@ from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
+from recsys_lab.results.curve import best_value
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_folder import CONFIG
 from recsys_lab.results.run_lock import alone_in
@@ -36,6 +37,7 @@ from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, store_configuration
 from recsys_lab.run.stop_on_signal import how_to_resume
+from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,11 @@ def run(cfg: DictConfig) -> float | None:
     quieten_libraries()
     KERNEL_CACHE.clear_others()
     folder = Path(HydraConfig.get().runtime.output_dir)
+    if in_sweep():
+        check_folder(cfg, folder)
+        if cfg.get("skip_finished") and is_finished(folder):
+            sys.stdout.write(f"finished before, skipped: {folder}\n")  # its log stays as it is
+            return best_value(folder, cfg.monitor)
     try:
         with interruptible(), alone_in(folder):
             clear_left(folder)
@@ -71,7 +78,7 @@ def run(cfg: DictConfig) -> float | None:
         message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
         log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+        if in_sweep():
             raise ConfigurationError(message) from error
         raise SystemExit(1) from error
     except Interrupted as stop:
@@ -81,7 +88,7 @@ def run(cfg: DictConfig) -> float | None:
 
 def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
     """The sentence of an error of the system, with the options that name other places."""
-    key = "hydra.sweep.dir=" if HydraConfig.get().mode == RunMode.MULTIRUN else "hydra.run.dir="
+    key = "hydra.sweep.dir=" if in_sweep() else "hydra.run.dir="
     message = explain(error, {folder: key, Path(cfg.prepared_dir): "prepared_dir="})
     if (folder / "metrics.json").is_file():
         return f"{message}; then python -m recsys_lab embed {folder} completes the run"
@@ -99,7 +106,7 @@ def quieten_libraries() -> None:
 
 
 def _run(cfg: DictConfig, folder: Path) -> float | None:
-    if cfg.get(RESUME) and not (folder / CONFIG).exists():
+    if (cfg.get(RESUME) or in_sweep()) and not (folder / CONFIG).exists():
         store_configuration(cfg, folder)
     configuration = check_configuration(cfg)
     experiment = check_run(configuration)
@@ -161,6 +168,8 @@ def _find_checkpoint(configuration: Mapping[str, Any], folder: Path) -> Path | N
         ConfigurationError: it is not there.
     """
     resume, path = configuration[RESUME], configuration["ckpt_path"]
+    if not resume and in_sweep() and configuration["train"] and not path:
+        return newest_checkpoint(folder)  # of the same job, which was stopped
     if not resume:
         return Path(path) if path else None
     if resume != AUTO and not Path(resume).resolve() == folder.resolve():

@@ -17,6 +17,7 @@ from recsys_lab.config.configuration import register_resolvers
 from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.results.run_log import explain_folder
 from recsys_lab.run.resuming import with_earlier_words
+from recsys_lab.run.sweep_end import SweepEnd
 
 _PACKAGE = Path(__file__).parents[1]
 CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
@@ -35,6 +36,23 @@ def _main(cfg: DictConfig) -> float | None:
             logging.shutdown()
             os._exit(stop.code if isinstance(stop.code, int) else 1)
         raise
+
+
+def _run_jobs() -> None:
+    """Run Hydra; a sweep shows what it has come to, also if jobs failed or a signal ended it."""
+    try:
+        _main()
+    except SystemExit:
+        _show_sweep(page=False)
+        raise
+    except Exception:
+        _show_sweep(page=True)
+        raise
+
+
+def _show_sweep(*, page: bool) -> None:
+    if SweepEnd.current is not None:
+        SweepEnd.current.show(page=page)
 
 
 def train(words: Sequence[str]) -> None:
@@ -57,7 +75,7 @@ def train(words: Sequence[str]) -> None:
                 words = [*words, "hydra.output_subdir=null"]
         sys.argv = [sys.argv[0], *words]  # where Hydra reads them
         os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
-        _main()
+        _run_jobs()
     except CompactHydraException as error:  # printed as Hydra does
         cause = error.__cause__
         sys.exit(f"{error}\n{cause}" if isinstance(cause, OmegaConfBaseException) else str(error))

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recsys_lab.results.curve import best_value
-from recsys_lab.results.run_folder import CONFIG, Run
+from recsys_lab.results.run_folder import CONFIG, NOT_TESTED, Run
 
 _MOST = 20  # rows; the page has all
 _BESIDE = ("test/ndcg@10/all", "test/hr@10/all")  # measures beside the one that sorts
@@ -82,11 +82,11 @@ def leaderboard(jobs: Sequence[Job], monitor: str) -> Table:
 
 
 def unfinished(jobs: Sequence[Job]) -> list[tuple[str, str]]:
-    """What the jobs without a test are, and why, in the order of their folders."""
+    """The jobs that failed or were stopped, and why, in the order of their folders."""
     return [
         (" ".join(filter(None, [job.number, job.swept])), job.run.problem)
         for job in jobs
-        if job.run.problem
+        if job.run.problem and not job.run.problem.startswith(NOT_TESTED)
     ]
 
 

@@ -38,6 +38,7 @@ from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, store_configuration
 from recsys_lab.run.stop_on_signal import how_to_resume
 from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
+from recsys_lab.run.trial import current_trial
 
 log = logging.getLogger(__name__)
 
@@ -122,12 +123,18 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         check_data(stored, prepared)
     if configuration[RESUME]:
         store_configuration(cfg, folder)
+    trial = current_trial(experiment.monitor)
+    if trial is not None:
+        experiment = trial.watch(experiment)
     with named(_arguments(configuration, *_USED_IN_FIT, "trainer")):
         if train:
             # Its options have been compared, before any data was read.
             fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=True)
         else:
             fitted = load(prepared, experiment, folder, checkpoint)
+        if trial is not None:
+            trial.end(fitted.best)
+            return fitted.best
         metrics = fitted.measure()
     try:
         fitted.save(metrics)

@@ -47,6 +47,7 @@ class SweepEnd(Callback):
 
         from recsys_lab.report.leaderboard import jobs_of, leaderboard, unfinished
         from recsys_lab.results.run_folder import find_run_folders, read_run
+        from recsys_lab.run.study import importance
 
         runs = [read_run(folder) for folder in find_run_folders([self._folder])]
         if not runs:
@@ -60,6 +61,9 @@ class SweepEnd(Callback):
             Console(highlight=False).print(table)
         for name, problem in unfinished(jobs):
             out.print(f"job {name}: {problem}")
+        if shares := importance(self._folder):
+            told = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+            out.print(f"importance for {self._monitor}: {told}")
         if page and self._page and finished:
             self._write_page(runs)
 

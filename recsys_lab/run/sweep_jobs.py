@@ -15,7 +15,7 @@ from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_folder import CONFIG
 from recsys_lab.results.run_metrics import FILE_NAME, read_metrics
 
-_NO_RESULT = (  # keys that change no result of a run
+NO_RESULT = (  # keys that change no result of a run
     "skip_finished",
     "resume",
     "resume_with_changes",
@@ -75,7 +75,7 @@ def _settings(configuration: Any) -> Mapping[str, Any]:
     if not isinstance(plain, dict):
         raise ValueError("it holds no configuration")
     values = flat({str(name): value for name, value in plain.items()})
-    return {name: value for name, value in values.items() if name not in _NO_RESULT}
+    return {name: value for name, value in values.items() if name not in NO_RESULT}
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:

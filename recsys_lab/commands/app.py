@@ -13,6 +13,7 @@ from recsys_lab.commands.export import export
 from recsys_lab.commands.import_ import import_
 from recsys_lab.commands.map import map
 from recsys_lab.commands.neighbours import neighbours
+from recsys_lab.commands.prune import prune
 from recsys_lab.commands.report import report
 from recsys_lab.commands.serve import serve
 from recsys_lab.commands.similar import similar
@@ -26,7 +27,7 @@ app = typer.Typer(
     help="What comes after training: similar items, export, import, comparison. "
     "`python train.py --help` is about training.",
 )
-_COMMANDS = (similar, serve, map, neighbours, add, export, embed, report)
+_COMMANDS = (similar, serve, map, neighbours, add, export, embed, report, prune)
 for command in _COMMANDS:
     app.command()(command)
 app.command("import")(import_)

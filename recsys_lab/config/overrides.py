@@ -45,13 +45,20 @@ class Jobs:
     So does one whose sweeper chooses while it runs.
 
     Attributes:
+        hydra: Hydra's own section; None where it cannot be composed.
         is_sweep: whether Hydra runs them as a sweep, also if there is one alone.
     """
 
     def __init__(
-        self, tree: "_Tree", axes: Sequence[Sequence[Line]], *, product: bool, is_sweep: bool
+        self,
+        tree: "_Tree",
+        axes: Sequence[Sequence[Line]],
+        hydra: DictConfig | None,
+        *,
+        product: bool,
+        is_sweep: bool,
     ) -> None:
-        self._tree, self._axes, self.is_sweep = tree, axes, is_sweep
+        self._tree, self._axes, self.hydra, self.is_sweep = tree, axes, hydra, is_sweep
         self._is_product = product and prod(map(len, axes)) <= _MOST_JOBS
 
     def __iter__(self) -> Iterator[tuple[str, DictConfig]]:
@@ -141,9 +148,12 @@ class _Tree:
 
     def jobs(self, *, sweep: bool) -> Jobs:
         """The jobs that Hydra's sweeper makes of the overrides."""
-        mode, is_basic, swept = self._sweeper()
-        sweep = sweep or "MULTIRUN" in mode
-        every = [*OverridesParser.create().parse_overrides(swept if sweep else []), *self._own]
+        hydra = self._hydra()
+        sweep = sweep or (hydra is not None and "MULTIRUN" in str(hydra.mode))
+        is_basic = hydra is None or hydra.sweeper.get("_target_") == _BASIC
+        swept = [] if hydra is None else (hydra.sweeper.get("params") or {}).items()
+        words = [f"{key}={value}" for key, value in swept]
+        every = [*OverridesParser.create().parse_overrides(words if sweep else []), *self._own]
         last = {override.get_key_element(): override for override in every}  # as Hydra does
         axes = []
         for override in last.values():
@@ -156,23 +166,21 @@ class _Tree:
                 )
             if lines := [(override, text) for text in self._values(override)]:
                 axes.append(lines)
-        return Jobs(self, axes, product=is_basic, is_sweep=sweep)
+        return Jobs(self, axes, hydra, product=is_basic, is_sweep=sweep)
 
-    def _sweeper(self) -> tuple[str, bool, list[str]]:
-        """Hydra's mode, whether its sweeper is the basic one, and the values that it sweeps."""
+    def _hydra(self) -> DictConfig | None:
+        """Hydra's own section of the configuration; None if it cannot be composed."""
         chosen = tuple(str(o.input_line) for o in self._own if self._is_plain_choice(o))
         of_hydra = chosen + tuple(self._of_hydra)
         try:
             found = compose("config", [*self._search, *of_hydra], return_hydra_config=True)
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
-            return "", True, []  # a choice is explained later, and what is Hydra's by Hydra
-        sweeper = found.hydra.sweeper
-        swept = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-        mode, is_basic = str(found.hydra.mode), sweeper.get("_target_") == _BASIC
+            return None  # a choice is explained later, and what is Hydra's by Hydra
+        hydra: DictConfig = found.hydra
         with open_dict(found):
             del found["hydra"]
         self._composed[chosen] = found
-        return mode, is_basic, swept
+        return hydra
 
     def _is_plain_choice(self, override: Override) -> bool:
         return not override.is_sweep_override() and bool(self.choices(override.key_or_group))

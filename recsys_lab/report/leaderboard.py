@@ -14,6 +14,8 @@ from rich.text import Text
 from recsys_lab.results.curve import best_value
 from recsys_lab.results.run_folder import CONFIG, NOT_TESTED, Run
 
+_PRUNED = ", pruned after"  # in what a trial logs
+_LONG = re.compile(r"\d+\.\d{5,}(e[-+]\d+)?")  # numbers that a search has drawn
 _MOST = 20  # rows; the page has all
 _BESIDE = ("test/ndcg@10/all", "test/hr@10/all")  # measures beside the one that sorts
 _PART = re.compile(r"/(all|seen|one_cold|both_cold)$")  # slice of the test pairs
@@ -45,7 +47,7 @@ def jobs_of(runs: Sequence[Run], monitor: str) -> list[Job]:
     words = [_words(run.folder) for run in runs]
     common = set(words[0]).intersection(*words) if len(words) > 1 else set()
     return [
-        Job(run, " ".join(x for x in own if x not in common), best_value(run.folder, monitor))
+        Job(run, _shown([x for x in own if x not in common]), best_value(run.folder, monitor))
         for run, own in zip(runs, words, strict=True)
     ]
 
@@ -73,7 +75,8 @@ def leaderboard(jobs: Sequence[Job], monitor: str) -> Table:
         table.add_column(_PART.sub("", name), justify="right", no_wrap=True)
     for place, job in enumerate(ranked[:_MOST], start=1):
         values = [job.monitored, *(job.run.metrics.get(name) for name in names)]
-        numbers = ["–" if x is None else f"{x:.4f}" for x in values]
+        absent = "pruned" if _PRUNED in job.run.problem else "–"
+        numbers = [absent if x is None else f"{x:.4f}" for x in values]
         table.add_row(str(place), Text(job.number), Text(job.swept), *numbers)
     if len(ranked) > _MOST:
         table.caption = f"and {len(ranked) - _MOST:,} more"
@@ -88,6 +91,11 @@ def unfinished(jobs: Sequence[Job]) -> list[tuple[str, str]]:
         for job in jobs
         if job.run.problem and not job.run.problem.startswith(NOT_TESTED)
     ]
+
+
+def _shown(words: Sequence[str]) -> str:
+    """Words in one line; numbers that a search has drawn have four digits."""
+    return _LONG.sub(lambda found: f"{float(found[0]):.4g}", " ".join(words))
 
 
 def _tested(metrics: Mapping[str, object], monitor: str) -> str:

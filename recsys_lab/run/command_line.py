@@ -14,10 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
 from recsys_lab.config.configuration import register_resolvers
-from recsys_lab.config.overrides import compose_jobs
+from recsys_lab.config.overrides import Jobs, compose_jobs
 from recsys_lab.results.run_log import explain_folder
 from recsys_lab.run.resuming import with_earlier_words
 from recsys_lab.run.sweep_end import SweepEnd
+from recsys_lab.run.workers import share_cores
 
 _PACKAGE = Path(__file__).parents[1]
 CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
@@ -36,6 +37,13 @@ def _main(cfg: DictConfig) -> float | None:
             logging.shutdown()
             os._exit(stop.code if isinstance(stop.code, int) else 1)
         raise
+
+
+def _share_cores(jobs: Jobs) -> None:
+    if jobs.hydra is not None:
+        _, first = next(iter(jobs))
+        together = jobs.hydra.sweeper.get("n_jobs") or len(jobs)  # of a search
+        share_cores(jobs.hydra.launcher, together, first.get("num_threads"))
 
 
 def _run_jobs() -> None:
@@ -73,6 +81,7 @@ def train(words: Sequence[str]) -> None:
             check_jobs(jobs)
             if jobs.is_sweep:  # a job writes its configuration, unless a run is there already
                 words = [*words, "hydra.output_subdir=null"]
+                _share_cores(jobs)
         sys.argv = [sys.argv[0], *words]  # where Hydra reads them
         os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
         _run_jobs()

@@ -45,10 +45,6 @@ class Search(Sweeper):
     def __init__(
         self, n_trials: int, n_jobs: int, seed: int, pruning: bool, params: Mapping[str, Any]
     ) -> None:
-        if n_trials < 1 or n_jobs < 1:
-            raise ConfigurationError(
-                f"hydra.sweeper.n_trials and n_jobs must be >= 1, got {n_trials} and {n_jobs}"
-            )
         self._n_trials, self._n_jobs, self._seed, self._pruning = n_trials, n_jobs, seed, pruning
         self._params = params
 
@@ -68,6 +64,11 @@ class Search(Sweeper):
         Raises:
             ConfigurationError: the study cannot be made, or no trial has succeeded.
         """
+        if self._n_trials < 1 or self._n_jobs < 1:
+            raise ConfigurationError(
+                f"hydra.sweeper.n_trials and hydra.sweeper.n_jobs must be >= 1, got "
+                f"{self._n_trials} and {self._n_jobs}"
+            )
         words = [*(f"{key}={value}" for key, value in self._params.items()), *arguments]
         overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(words)
         last = {one.get_key_element(): one for one in overrides}  # as Hydra does

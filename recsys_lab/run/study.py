@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from recsys_lab.config.targets import ConfigurationError
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ def ask(study: "optuna.Study", space: Mapping[str, Any], seed: int) -> None:
     draw its first values again.
     """
     number = len(study.get_trials(deepcopy=False))
-    study.sampler = optuna_library().samplers.TPESampler(seed=seed + number)
+    state = np.random.SeedSequence([seed, number]).generate_state(1)[0]
+    study.sampler = optuna_library().samplers.TPESampler(seed=int(state))
     study.ask(dict(space))
 
 

@@ -1,11 +1,15 @@
 """What a sweep shows at its end: its leaderboard, and the page that compares its runs."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from recsys_lab.results.run_folder import Run
 
 
 class SweepEnd(Callback):
@@ -56,7 +60,7 @@ class SweepEnd(Callback):
         out = Console(soft_wrap=True, highlight=False, markup=False)
         table = leaderboard(jobs, self._monitor)
         finished = sum(not run.problem for run in runs)
-        out.print(f"\n{finished} of {len(runs)} runs in {self._folder} have finished")
+        out.print(f"\n{self._folder}: {_counts(runs)}")
         if table.row_count:
             Console(highlight=False).print(table)
         for name, problem in unfinished(jobs):
@@ -67,7 +71,7 @@ class SweepEnd(Callback):
         if page and self._page and finished:
             self._write_page(runs)
 
-    def _write_page(self, runs: Any) -> None:
+    def _write_page(self, runs: Sequence["Run"]) -> None:
         from recsys_lab.report.__main__ import write_comparison
         from recsys_lab.report.comparison import compare
         from recsys_lab.results.write_errors import explain
@@ -79,3 +83,16 @@ class SweepEnd(Callback):
             sys.stderr.write(f"no comparison page: {explain(error)}\n")
             return
         sys.stdout.write(f"compared in {page}\n")
+
+
+def _counts(runs: Sequence["Run"]) -> str:
+    """How many runs there are of each kind."""
+    from recsys_lab.results.run_folder import NOT_TESTED
+
+    tested = sum(not run.problem for run in runs)
+    trials = sum(run.problem.startswith(NOT_TESTED) for run in runs)
+    others = len(runs) - tested - trials
+    words = [f"{tested} of {len(runs)} runs finished" if not trials else f"{tested} run tested"]
+    words += [f"{trials} trials that are not"] * bool(trials)
+    words += [f"{others} failed or stopped"] * bool(others)
+    return ", ".join(words)

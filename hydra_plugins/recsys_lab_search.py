@@ -1,7 +1,7 @@
 """The sweeper of `hparams_search=optuna`, where Hydra looks for its plugins."""
 
-from recsys_lab.run.search import Search
+from recsys_lab.run.study_sweeper import StudySweep
 
 
-class StudySweeper(Search):
-    """Searches by Optuna; see `recsys_lab.run.search`."""
+class StudySweeper(StudySweep):
+    """Searches by Optuna; see `recsys_lab.run.study_sweeper`."""

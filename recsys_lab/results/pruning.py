@@ -16,7 +16,9 @@ from recsys_lab.results.part_files import changed, left_in, remove_left
 from recsys_lab.results.run_folder import NOT_TESTED, find_run_folders, read_run
 from recsys_lab.results.run_lock import alone_in, is_in_use
 
-RUN, PREPARED, LITTER = (
+RUN = "unfinished run"
+PREPARED = "prepared data that no run there names"
+LITTER = "left by a killed process"
     "unfinished run",
     "prepared data that no run there names",
     "left by a killed process",

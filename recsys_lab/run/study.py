@@ -47,7 +47,7 @@ def open_study(folder: Path, *, pruning: bool = False) -> "optuna.Study":
         url.render_as_string(), engine_kwargs={"connect_args": {"timeout": _WAIT}}
     )
     pruners = optuna.pruners
-    study: optuna.Study = optuna.create_study(
+    study: Any = optuna.create_study(
         storage=storage,
         study_name=_NAME,
         direction="maximize",

@@ -31,7 +31,7 @@ PRUNED = "pruned"  # attribute of a trial that its run has stopped
 _SEARCHED = "searched"  # attribute of a study
 
 
-class Search(Sweeper):
+class StudySweep(Sweeper):
     """Runs the trials of a study.
 
     Args:

@@ -19,10 +19,6 @@ from recsys_lab.results.run_lock import alone_in, is_in_use
 RUN = "unfinished run"
 PREPARED = "prepared data that no run there names"
 LITTER = "left by a killed process"
-    "unfinished run",
-    "prepared data that no run there names",
-    "left by a killed process",
-)
 _PREPARED = re.compile(r"[0-9a-f]{20}")  # name of a folder of prepared data
 _NAMED = re.compile(r"(?:catalogs|splits)/([0-9a-f]{20})")  # in the log of a run
 _HOUR = 3600.0

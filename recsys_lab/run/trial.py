@@ -9,8 +9,8 @@ from hydra.core.hydra_config import HydraConfig
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from recsys_lab.run.parts import Experiment
-from recsys_lab.run.study_sweeper import PRUNED
 from recsys_lab.run.study import STUDY, open_study
+from recsys_lab.run.study_sweeper import PRUNED
 from recsys_lab.run.sweep_jobs import in_sweep
 
 if TYPE_CHECKING:

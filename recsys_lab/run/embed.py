@@ -1,10 +1,9 @@
 """Embeddings for the folder of a run that has none: of an earlier version, or switched off."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from recsys_lab.catalog.prepared import prepare
 from recsys_lab.config.configuration import check_configuration, register_resolvers
@@ -67,7 +66,8 @@ def stored_configuration(folder: Path) -> dict[str, Any]:
     if not run.config:
         raise ConfigurationError(f"{folder}: {run.problem}")
     try:
-        return check_configuration(_completed(run.config))
+        # Not the resolved values: a path may hold what looks like an interpolation.
+        return check_configuration(_completed(OmegaConf.load(folder / CONFIG)))
     except ConfigurationError as error:
         raise ConfigurationError(f"{folder / CONFIG}: {error}") from error
     except Exception as error:  # a section that is missing, or of another kind
@@ -77,7 +77,7 @@ def stored_configuration(folder: Path) -> dict[str, Any]:
         ) from error
 
 
-def _completed(config: Mapping[str, Any]) -> DictConfig:
+def _completed(config: DictConfig | ListConfig) -> DictConfig:
     """A stored configuration with the options that came later."""
     stored = OmegaConf.merge(_SINCE, config)
     for section in ("catalog", "data.source"):  # with their defaults

@@ -36,7 +36,11 @@ def call(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     monkeypatch.setattr(sys, "argv", ["recsys-lab", *map(str, words)])
     with pytest.raises(SystemExit) as stopped:
         main()
-    return int(stopped.value.code or 0)
+    code = stopped.value.code
+    if isinstance(code, str):  # Python prints it, and exits with 1
+        sys.stderr.write(f"{code}\n")
+        return 1
+    return code or 0
 
 
 def lines(path: Path, *records: dict) -> Path:

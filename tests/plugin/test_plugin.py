@@ -80,7 +80,7 @@ def test_the_reader_feeds_a_run(folder: Path) -> None:
     assert metrics(folder / "baskets")["data/num_pairs"] == 900
     done = train(folder, *catalog, "catalog.min_items=1")
     assert done.returncode == 1
-    assert "catalog.min_items must be >= 2, got 1" in done.stdout
+    assert "catalog.min_items must be >= 2, got 1" in done.stderr
 
 
 def test_the_encoder_takes_part_in_a_run(folder: Path) -> None:
@@ -115,5 +115,5 @@ def test_a_package_is_refused_without_its_line(folder: Path, sweep: list) -> Non
 def test_a_package_that_cannot_be_imported_is_named(folder: Path) -> None:
     done = train(folder, "experiment=skipgram_tied", path=folder)
     assert done.returncode == 1
-    assert "plugins: cannot import 'my_package'" in done.stdout
+    assert "plugins: cannot import 'my_package'" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr

@@ -125,7 +125,10 @@ def test_split_by_items_has_intervals_of_all_and_of_one_cold_end(tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"replicates": 1}, "replicates must be 0 or >= 2, got 1"), ({"ks": [10, 0]}, r"\[10, 0\]")],
+    [
+        ({"replicates": 1}, "replicates must be 0 or an integer >= 2, got 1"),
+        ({"ks": [10, 0]}, r"\[10, 0\]"),
+    ],
 )
 def test_impossible_settings_are_refused_before_anything_is_scored(changes, message):
     with pytest.raises(ValueError, match=message):

@@ -19,6 +19,7 @@ def megabytes(folder: Path, *words: str) -> float:
 
 @pytest.mark.soak
 def test_memory_grows_with_items_and_pairs_not_with_window_pairs(tmp_path: Path) -> None:
+    megabytes(tmp_path / "compiles", "catalog.num_items=300")  # which takes memory, too
     few = megabytes(tmp_path / "few", "data.window=1", "data.source.walks_per_item=2")
     many = megabytes(tmp_path / "many", "data.window=9", "data.source.walks_per_item=40")
     items = megabytes(tmp_path / "items", "catalog.num_items=80000", "data.window=1")

@@ -97,18 +97,22 @@ def test_the_grid_of_the_article_runs(tmp_path: Path, prepared: Path) -> None:
 
 def test_a_failing_job_is_reported_and_the_others_stand(tmp_path: Path, prepared: Path) -> None:
     """And a job of the sweep gives what it gives alone, after whatever jobs."""
-    done = train(tmp_path / "sweep", prepared, "-m", "optimizer.lr=0.05,-1,0.1", "model=mf_bias")
+    done = train(
+        tmp_path / "sweep", prepared, "-m", "split.val_fraction=0.1,1e-9,0.2", "model=mf_bias"
+    )
     assert done.returncode != 0
-    assert "optimizer.lr must be > 0, got -1" in done.stdout + done.stderr
+    assert "the val part of the split is empty" in done.stdout + done.stderr
     found = {path.parent.name.split("_")[0] for path in tmp_path.glob("sweep/*/metrics.json")}
     assert found == {"0", "2"}
     comparison = tmp_path / "comparison"
     assert main([str(tmp_path / "sweep"), "--out", str(comparison)]) == 0
     page = (comparison / "comparison.md").read_text()
-    assert "failed: optimizer.lr must be > 0, got -1" in page
+    assert "failed: the val part of the split is empty" in page
 
     alone = tmp_path / "alone"
-    done = train(tmp_path, prepared, "optimizer.lr=0.1", "model=mf_bias", f"hydra.run.dir={alone}")
+    done = train(
+        tmp_path, prepared, "split.val_fraction=0.2", "model=mf_bias", f"hydra.run.dir={alone}"
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     (last,) = tmp_path.glob("sweep/2_*")
     ours, theirs = (json.loads((folder / "metrics.json").read_text()) for folder in (alone, last))

@@ -31,10 +31,10 @@ class Trial(Callback):
         self._trial, self._monitor = trial, monitor
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report the epoch."""
+        """Report the epoch; after the last one there is nothing to stop."""
         epoch = trainer.current_epoch + 1
         self._trial.report(float(trainer.callback_metrics[self._monitor]), epoch)
-        if self._trial.should_prune():
+        if epoch != trainer.max_epochs and self._trial.should_prune():
             self._trial.set_user_attr(PRUNED, epoch)
             trainer.should_stop = True
 

@@ -60,13 +60,13 @@ def test_run_again_it_skips_goes_on_and_keeps(tmp_path: Path) -> None:
 
 
 def test_a_sweep_without_a_sound_job_tells_the_reasons(tmp_path: Path) -> None:
-    (tmp_path / "blocked").write_text("a file")
-    words = ["-m", "seed=0,1", "prepared_dir=blocked", *WORDS, "hydra.sweep.dir=sweep"]
-    done = bare(tmp_path, *words)
+    (tmp_path / "selves.csv").write_text("a,a\nb,b\n")
+    words = ["-m", "seed=0,1", "catalog=edges", "catalog.path=selves.csv", *BRIEF]
+    done = bare(tmp_path, *words, "hydra.sweep.dir=sweep")
     assert done.returncode == 1
     assert "0 of 2 runs finished, 2 failed or stopped" in done.stdout
     for seed in (0, 1):
-        assert f"job {seed} seed={seed}: failed: cannot write blocked/" in done.stdout
+        assert f"job {seed} seed={seed}: failed: " in done.stdout
 
 
 def trials_of(folder: Path) -> list:
@@ -103,7 +103,7 @@ def test_options_are_searched_as_they_are_typed() -> None:
     words = {
         "a=interval(0.1,1)": FloatDistribution(0.1, 1.0),
         "a=tag(log,interval(0.1,1))": FloatDistribution(0.1, 1.0, log=True),
-        "a=interval(1,8)": IntDistribution(1, 8),
+        "a=int(interval(1,8))": IntDistribution(1, 8),
         "a=range(2,9,3)": IntDistribution(2, 8, step=3),
         "a=mf,'x y'": CategoricalDistribution(["mf", "'x y'"]),
         "a=choice(8,16)": CategoricalDistribution(["8", "16"]),
@@ -118,24 +118,30 @@ def test_options_are_searched_as_they_are_typed() -> None:
 
 @pytest.mark.soak
 def test_a_failed_trial_is_one_and_the_search_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "blocked").write_text("a file")
-    words = ("hparams_search=optuna", "prepared_dir=prepared,blocked", "hydra.sweeper.n_trials=6")
-    shown = run(tmp_path, *words)
-    found = {(trial[2]["prepared_dir"], trial[1]) for trial in trials_of(tmp_path / "sweep")}
-    assert found == {("prepared", "COMPLETE"), ("blocked", "FAIL")}
-    assert "failed: cannot write blocked/" in shown
-    done = bare(tmp_path, words[0], "optimizer.lr=0.1,1", *WORDS, "hydra.sweep.dir=sweep")
+    (tmp_path / "selves.csv").write_text("a,a\nb,b\n")
+    ring = [f"i{a:03d},i{(a + step) % 200:03d}" for a in range(200) for step in (1, 2, 3)]
+    (tmp_path / "ring.csv").write_text("\n".join(ring))
+    words = (*BRIEF, "hydra.sweep.dir=sweep", "hparams_search=optuna", "catalog=edges")
+    search = (*words, "catalog.path=selves.csv,ring.csv")
+    done = bare(tmp_path, *search, "hydra.sweeper.n_trials=8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {(trial[2]["catalog.path"], trial[1]) for trial in trials_of(tmp_path / "sweep")}
+    assert found == {("ring.csv", "COMPLETE"), ("selves.csv", "FAIL")}
+    assert "catalog.path=selves.csv: failed: " in done.stdout
+    done = bare(tmp_path, *words, "catalog.path=ring.csv", "optimizer.lr=0.1,1")
     assert done.returncode == 1
-    assert "holds a search of other options (prepared_dir: " in done.stderr
+    assert "holds a search of other options (catalog.path: " in done.stderr
 
 
 @pytest.mark.soak
 def test_poor_trials_are_pruned(tmp_path: Path) -> None:
-    shown = run(tmp_path, *SEARCH, "trainer.max_epochs=8", "hydra.sweeper.n_trials=20")
+    longer = ("trainer.max_epochs=6", "hydra.sweep.dir=sweep", "hydra.sweeper.n_trials=20")
+    done = bare(tmp_path, *SEARCH, *WORDS, *longer)
+    assert done.returncode == 0, done.stdout + done.stderr
     trials = open_study(tmp_path / "sweep").trials
     pruned = [one for one in trials if one.state.name == "PRUNED"]
     assert pruned
-    assert all(len(one.intermediate_values) < 8 for one in pruned)
-    assert all(len(one.intermediate_values) == 8 for one in trials if one not in pruned)
-    assert "pruned" in shown
-    assert "importance for val/ndcg@10: optimizer.lr " in shown
+    assert all(len(one.intermediate_values) < 6 for one in pruned)
+    assert all(len(one.intermediate_values) == 6 for one in trials if one not in pruned)
+    assert ", pruned after " in done.stdout
+    assert "importance for val/ndcg@10: optimizer.lr " in done.stdout

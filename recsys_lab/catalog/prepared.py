@@ -12,7 +12,8 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,14 +79,18 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: str | Path) ->
     inputs = {role: _hash_input(path) for role, path in source.files.items()}
     kind = f"{type(source).__module__}.{type(source).__qualname__}"
     key = _key(FORMAT, kind, _plain(source), inputs)
+    said = _Warnings()
     catalog_folder = _obtain(
-        Path(folder, "catalogs", key), lambda part: _write_catalog(source, part)
+        Path(folder, "catalogs", key), lambda part: _write_catalog(source, part, said)
     )
     items = pl.read_parquet(catalog_folder / "items.parquet")
     manifest = json.loads((catalog_folder / "manifest.json").read_text())
     for role, understood in manifest["understood"].items():
         log.info("%s: %s", role, understood)
     log.info(manifest["account"])
+    for warning in manifest.get("warnings", ()):
+        if warning not in said.texts:  # an earlier run has read the files
+            log.warning("%s", warning)
     arrays = _load(catalog_folder / "pairs.npz")
     pairs = _pairs(arrays, "pairs", items.height)
 
@@ -113,10 +118,32 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: str | Path) ->
     )
 
 
-def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
+class _Warnings(logging.Handler):
+    """Keeps the warnings of a reading, for every run that uses what was read."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep those of the readers that are given meanwhile."""
+        readers = logging.getLogger("recsys_lab.readers")
+        readers.addHandler(self)
+        try:
+            yield
+        finally:
+            readers.removeHandler(self)
+
+
+def _write_catalog(source: CatalogSource, part: Path, said: _Warnings) -> dict[str, Any]:
     """Read the source and write items and pairs; returns what goes into the manifest."""
     started = time.monotonic()
-    records = source.read()
+    with said.kept():
+        records = source.read()
     log.info(
         "read in %.0f s; summing %s listings",
         time.monotonic() - started,
@@ -148,6 +175,7 @@ def _write_catalog(source: CatalogSource, part: Path) -> dict[str, Any]:
         "counts": vars(records.account),
         "relations": records.relation_names,
         "understood": records.understood,
+        "warnings": said.texts,
     }
 
 

@@ -2,11 +2,16 @@
 
 import csv
 import re
+from collections.abc import Iterable
 
 _NUMBER = re.compile(
     r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf(inity)?)|true|false", re.IGNORECASE
 )
 _COMMA_NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+|[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
+_ANSWERS = [
+    ("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("1", "0"),
+    ("positive", "negative"), ("pos", "neg"),
+]  # fmt: skip
 
 
 def split_line(line: str, separator: str, *, quoted: bool) -> list[str] | None:
@@ -41,3 +46,9 @@ def show(text: str, most: int = 80) -> str:
     """Text from a file for a message: in quotes, cut, and what is not printable escaped."""
     plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return f"'{plain[:most]}{'...' if len(plain) > most else ''}'"
+
+
+def yes_and_no(cells: Iterable[str]) -> tuple[str, str] | None:
+    """The two words that a column answers a question with; None if it holds anything else."""
+    found = {cell.strip().lower() for cell in cells} - {""}
+    return next((both for both in _ANSWERS if found == set(both)), None)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.cells import is_number, show
+from recsys_lab.readers.cells import is_number, show, yes_and_no
 from recsys_lab.readers.column_names import (
     SURE_WEIGHTS,
     describes_items,
@@ -95,12 +95,12 @@ def find_columns(sample: Sample, said: Mapping[str, str | int]) -> Columns:
         found.roles = by_user
     else:
         filled = table.filled(num_columns)
-        used = table.used(filled)
-        others = [place for place in used if place not in by_user.values()]
+        others = [place for place in table.used(filled) if place not in by_user.values()]
         roles = table.by_name(found) or table.by_place(others, found.warnings)
         found.roles = {r: place for r, place in roles.items() if place not in by_user.values()}
         found.roles |= by_user
         left = [k for k in filled if cells and k not in found.roles.values()]
+        table.refuse_answers(left)
         found.ignored = [cells[k] or "a column without a name" for k in left]
     _look_at_cells(found, sample, data)
     return found
@@ -278,6 +278,16 @@ class _Table:
         own = {row[place] for row in self.data}
         others = {cell for row in self.data for k, cell in enumerate(row) if k not in (0, place)}
         return len(own) > len(self.data) // 4 and 2 * len(own & others) > len(own)
+
+    def refuse_answers(self, places: Sequence[int]) -> None:
+        """Refuse a column of yes and no beside the items, as not every line may be a pair."""
+        for place in places:
+            if answers := yes_and_no(row[place] for row in self.data):
+                raise CatalogError(
+                    f"{self.sample.path}: the column {self.header[place]} is {' or '.join(answers)}"
+                    ", and may say which lines are pairs: keep those, or say which columns are "
+                    "read with columns.source= and columns.target= (and columns.weight=)"
+                )
 
     def _unclear(self, count: int, why: str) -> str:
         hint = "which are the items with columns.source=1 columns.target=2 (and columns.weight=3)"

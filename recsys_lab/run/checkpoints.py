@@ -15,7 +15,7 @@ from recsys_lab.results.files import atomic_path
 from recsys_lab.results.part_files import hidden_beside
 
 _NEEDED = (KEY, "state_dict", "optimizer_states", "loops", "callbacks", "epoch", "global_step")
-_FIXED = ("seed", "data", "model", "optimizer")
+_FIXED = ("seed", "data", "model", "optimizer", "monitor")
 _SHOWN = (".enable_progress_bar", ".accelerator", ".devices")
 _FREE = ("optimizer.lr", ".num_workers", ".path")
 log = logging.getLogger(__name__)
@@ -104,10 +104,16 @@ def load_checkpoint(
     try:
         return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except Exception as error:  # a broken archive raises almost anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(
-            f"ckpt_path: {path} is not a whole and safe checkpoint ({reason}){_another(Path(path))}"
+            f"ckpt_path: {path} is not a whole and safe checkpoint ({_reason(error)})"
+            f"{_another(Path(path))}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why torch does not load a file; its own words advise to load unsafe ones all the same."""
+    text = str(error).partition("\n")[0] or type(error).__name__
+    return "it holds more than tensors and plain values" if "weights_only" in text else text
 
 
 def find_damage(path: str | Path) -> str:
@@ -139,7 +145,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
             else:
                 steps[path] = int(stored["global_step"])
         except Exception as error:  # a broken archive raises almost anything
-            broken[path] = find_damage(path) or str(error).partition("\n")[0]
+            broken[path] = find_damage(path) or _reason(error)
     chosen = None
     for path in sorted(steps, key=lambda p: (steps[p], p.name == "last.ckpt"), reverse=True):
         if not (damage := find_damage(path)):
@@ -178,8 +184,16 @@ def link_or_copy(source: Path, target: Path) -> None:
 def _another(path: Path) -> str:
     """A sentence with the newest sound checkpoint beside a damaged one."""
     others = sorted(path.parent.glob("*.ckpt"), key=lambda p: p.stat().st_mtime, reverse=True)
-    sound = next((x for x in others if not path.samefile(x) and not find_damage(x)), None)
+    sound = next((x for x in others if not path.samefile(x) and _is_sound(x)), None)
     return f": take {sound}" if sound else ": train again"
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception:  # a broken archive raises almost anything
+        return False
+    return not find_damage(path)
 
 
 def check_resumable(

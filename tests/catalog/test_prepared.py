@@ -61,6 +61,18 @@ def test_the_second_time_it_is_reused(tmp_path: Path, caplog: pytest.LogCaptureF
         np.testing.assert_array_equal(ids, second.split.test.negatives[protocol])
 
 
+def test_what_looks_wrong_is_said_by_every_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "edges"
+    path.write_text("".join(f"u{k % 20}\ti{k % 30}\n" for k in range(60)))
+    source = edge_source(str(path))
+    for _ in range(2):
+        caplog.clear()
+        prepare(source, OPTIONS, tmp_path)
+        assert caplog.text.count("the graph is bipartite") == 1
+
+
 def test_every_option_has_a_place_of_its_own(tmp_path: Path) -> None:
     hashes = {
         prepare(source, options, tmp_path).split_hash

@@ -98,6 +98,9 @@ REFUSED = {
     "Latin-1": (lines(NAMED, "caf\udce9{},{}"), "not UTF-8.*iconv -f LATIN1"),
     "weights of nothing": (
         lines(NAMED, "{}\t{}\t0.0"), r"50 weight not positive.*first is line 1 'B000000000\\tB"),
+    "pairs that are none": (
+        lines([(a, b, a % 3 == 0) for a, b in NUMBERS], "{},{},{}", first="a_id,b_id,related\n"),
+        "the column related is true or false, and may say which lines are pairs"),
     "weights that are nan": (lines(NAMED, "{}\t{}\tnan"), "50 weight not finite"),
 }  # fmt: skip
 

@@ -48,8 +48,10 @@ def test_large_tensors_are_written_whole(tmp_path: Path) -> None:
 def test_a_payload_is_refused_and_does_not_run(tmp_path: Path) -> None:
     path, harm = tmp_path / "bad.ckpt", tmp_path / "harm"
     torch.save({"state_dict": Payload(harm)}, path)
-    with pytest.raises(TrainingError, match="not a whole and safe checkpoint"):
+    torch.save({"callbacks": {"deep": [Payload(harm)]}}, tmp_path / "other.ckpt")
+    with pytest.raises(TrainingError, match="not a whole and safe checkpoint") as caught:
         load_checkpoint(path)
+    assert str(caught.value).endswith("(it holds more than tensors and plain values): train again")
     path.write_bytes(pickle.dumps(Payload(harm)))
     with pytest.raises(TrainingError, match="is damaged"):
         AtomicCheckpointIO().load_checkpoint(path, weights_only=False)
@@ -114,6 +116,7 @@ def test_what_a_run_goes_on_from_is_whole_and_of_the_same_experiment() -> None:
         with pytest.raises(TrainingError, match=rf"a\.ckpt lacks {name}, so training cannot go on"):
             check_resumable(partial, "a.ckpt", config)
     for changed, key in (
+        (config | {"monitor": "val/mrr"}, "monitor=None, this run has monitor=val/mrr"),
         (config | {"seed": 1}, "seed=0, this run has seed=1"),
         (config | {"data": {"window": 2}}, "data.window=1, this run has data.window=2"),
         (config | {"optimizer": {"lr": 0.1, "eps": 1}}, "optimizer.eps=None"),

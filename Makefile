@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train similar test soak lint types docs check compare tensorboard bench clean
+.PHONY: help train similar test soak lint types docs check compare tensorboard prune bench clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -46,6 +46,9 @@ compare: $(BIN)/.train  ## run all presets with three seeds and compare them; CO
 
 tensorboard: $(BIN)/.train  ## show the curves of all runs, or of a sweep: make tensorboard LOGDIR=...
 	$(BIN)/tensorboard --logdir $(or $(LOGDIR),outputs/train)
+
+prune: $(BIN)/.train  ## show unfinished runs and unused prepared data, and remove them if you agree
+	$(BIN)/python -m recsys_lab prune $(ARGS)
 
 bench: $(BIN)/.bench  ## measure against peers, as in make bench ARGS="walks --size electronics"
 	$(BIN)/python -m benchmarks $(or $(ARGS),train)

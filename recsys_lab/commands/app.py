@@ -15,6 +15,7 @@ from recsys_lab.commands.export import export
 from recsys_lab.commands.import_ import import_
 from recsys_lab.commands.map import map
 from recsys_lab.commands.neighbours import neighbours
+from recsys_lab.commands.prune import prune
 from recsys_lab.commands.report import report
 from recsys_lab.commands.serve import serve
 from recsys_lab.commands.similar import similar
@@ -35,7 +36,7 @@ _WORDS_OF_HYDRA = {
     "help_option_names": [],
 }
 app.command(context_settings=_WORDS_OF_HYDRA)(train)
-_COMMANDS = (similar, serve, map, neighbours, add, export, embed, report)
+_COMMANDS = (similar, serve, map, neighbours, add, export, embed, report, prune)
 for command in _COMMANDS:
     app.command()(command)
 app.command("import")(import_)

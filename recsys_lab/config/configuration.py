@@ -27,6 +27,7 @@ _TOP_LEVEL: dict[str, Any] = {
     "resume_with_changes": bool,
     "resume": str | None,
     "evaluate": str | None,
+    "skip_finished": bool,
     "monitor": str,
     "prepared_dir": str,
     "num_threads": Threads | None,

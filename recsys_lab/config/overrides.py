@@ -48,13 +48,22 @@ class Jobs:
 
     A sweep of more than 2,000 jobs gives every combination of group choices and every value once.
     So does one whose sweeper chooses while it runs.
+
+    Attributes:
+        hydra: Hydra's own section; None where it cannot be composed.
+        is_sweep: whether Hydra runs them as a sweep, also if there is one alone.
     """
 
     def __init__(
-        self, tree: "_Tree", axes: Sequence[Sequence[Line]], *, product: bool, sweep: bool
+        self,
+        tree: "_Tree",
+        axes: Sequence[Sequence[Line]],
+        hydra: DictConfig | None,
+        *,
+        product: bool,
+        is_sweep: bool,
     ) -> None:
-        self._tree, self._axes = tree, axes
-        self.is_sweep = sweep
+        self._tree, self._axes, self.hydra, self.is_sweep = tree, axes, hydra, is_sweep
         self._is_product = product and prod(map(len, axes)) <= _MOST_JOBS
 
     def __iter__(self) -> Iterator[tuple[str, DictConfig]]:
@@ -151,16 +160,19 @@ class _Tree:
             for o in overrides
             if o.is_hydra_override() and o.key_or_group != _SEARCH_PATH
         ]
-        self._hydra: DictConfig | None = None
+        self._whole: DictConfig | None = None  # with Hydra's own section
         self._composed: dict[tuple[str, ...], DictConfig] = {}
         self._parsed: dict[str, Override] = {}
         self._choices: dict[str, list[str]] = {}
 
     def jobs(self, *, sweep: bool) -> Jobs:
         """The jobs that Hydra's sweeper makes of the overrides."""
-        mode, is_basic, swept = self._sweeper()
-        sweep = sweep or "MULTIRUN" in mode
-        every = [*OverridesParser.create().parse_overrides(swept if sweep else []), *self._own]
+        hydra = self._hydra()
+        sweep = sweep or (hydra is not None and "MULTIRUN" in str(hydra.mode))
+        is_basic = hydra is None or hydra.sweeper.get("_target_") == _BASIC
+        swept = [] if hydra is None else (hydra.sweeper.get("params") or {}).items()
+        words = [f"{key}={value}" for key, value in swept]
+        every = [*OverridesParser.create().parse_overrides(words if sweep else []), *self._own]
         last = {override.get_key_element(): override for override in every}  # as Hydra does
         axes = []
         for override in last.values():
@@ -174,36 +186,34 @@ class _Tree:
                 )
             if lines := [(override, text) for text in self._values(override)]:
                 axes.append(lines)
-        return Jobs(self, axes, product=is_basic, sweep=sweep)
+        return Jobs(self, axes, hydra, product=is_basic, is_sweep=sweep)
 
     def folder(self, *, sweep: bool) -> str | None:
         """The folder of the run or the sweep, with its time and its short id."""
-        if self._hydra is None:
+        if self._whole is None:
             return None
-        node = self._hydra.hydra.sweep if sweep else self._hydra.hydra.run
+        node = self._whole.hydra.sweep if sweep else self._whole.hydra.run
         plain: Any = OmegaConf.to_container(node)  # with its interpolations
         parts = re.findall(r"\$\{(.*?)\}", str(plain["dir"]))
         if any(not part.startswith(_KNOWN_EARLY) for part in parts):
             return None
         return str(node.dir)
 
-    def _sweeper(self) -> tuple[str, bool, list[str]]:
-        """Hydra's mode, whether its sweeper is the basic one, and the values that it sweeps."""
+    def _hydra(self) -> DictConfig | None:
+        """Hydra's own section of the configuration; None if it cannot be composed."""
         chosen = tuple(str(o.input_line) for o in self._own if self._is_plain_choice(o))
         of_hydra = chosen + tuple(self._of_hydra)
         try:
             found = compose(self._name, [*self._search, *of_hydra], return_hydra_config=True)
         except _UNUSABLE:
             self._check_options_of_hydra()
-            return "", True, []  # a choice of the project's is explained later
-        self._hydra = deepcopy(found)
-        sweeper = found.hydra.sweeper
-        swept = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-        mode, is_basic = str(found.hydra.mode), sweeper.get("_target_") == _BASIC
+            return None  # a choice of the project's is explained later
+        self._whole = deepcopy(found)
+        hydra: DictConfig = found.hydra
         with open_dict(found):
             del found["hydra"]
         self._composed[chosen] = found
-        return mode, is_basic, swept
+        return hydra
 
     def _check_options_of_hydra(self) -> None:
         """Name the override of Hydra's own configuration that cannot be used, if it is one."""

@@ -20,6 +20,7 @@ _NOT_SETTINGS = (
     "resume",
     "evaluate",
     "test",
+    "skip_finished",
     "checkpoint._target_",
     "checkpoint.every_n_steps",
     "checkpoint.every_n_minutes",

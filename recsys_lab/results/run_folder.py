@@ -19,6 +19,7 @@ from recsys_lab.results.write_errors import explain
 
 CONFIG = Path(".hydra", "config.yaml")
 _LOGGED = re.compile(r"^\S+ (?=[A-Z]+ )")  # the time before the level
+NOT_TESTED = "not tested"  # first words of what the trial of a search logs
 _STOPPED = ("interrupted", "stopped by")  # first words of what a stopped run logs
 
 
@@ -134,6 +135,8 @@ def _problem_of(folder: Path) -> str:
         message = message.strip()
         if message.startswith(_STOPPED):
             return f"interrupted{_remedy(folder)}"
+        if message.startswith(NOT_TESTED):
+            return message
         if level == "ERROR":
             return f"failed: {message}"
     return f"unfinished: no {METRICS} and no error logged{_remedy(folder)}"

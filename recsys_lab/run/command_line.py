@@ -22,6 +22,8 @@ from recsys_lab.config.paths import anchor
 from recsys_lab.results.run_log import explain_folder
 from recsys_lab.run.job_checks import check_jobs, check_outlines
 from recsys_lab.run.resuming import with_earlier_words
+from recsys_lab.run.sweep_end import SweepEnd
+from recsys_lab.run.workers import share_cores
 
 _PACKAGE = Path(__file__).parents[1]
 CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
@@ -44,6 +46,30 @@ def _main(cfg: DictConfig) -> float | None:
         raise
 
 
+def _share_cores(jobs: Jobs) -> None:
+    if jobs.hydra is not None:
+        _, first = next(iter(jobs))
+        together = jobs.hydra.sweeper.get("n_jobs") or len(jobs)  # of a search
+        share_cores(jobs.hydra.launcher, together, first.get("num_threads"))
+
+
+def _run_jobs() -> None:
+    """Run Hydra; a sweep shows what it has come to, also if jobs failed or a signal ended it."""
+    try:
+        _main()
+    except SystemExit:
+        _show_sweep(page=False)
+        raise
+    except Exception:
+        _show_sweep(page=True)
+        raise
+
+
+def _show_sweep(*, page: bool) -> None:
+    if SweepEnd.current is not None:
+        SweepEnd.current.show(page=page)
+
+
 def train(words: Sequence[str]) -> None:
     """Compose the configuration of the words of a command line, and run it.
 
@@ -60,9 +86,11 @@ def train(words: Sequence[str]) -> None:
             check_outlines(jobs)
             words = [*words, *_begin(jobs)]
             check_jobs(jobs)
+            if jobs.is_sweep:
+                _share_cores(jobs)
         sys.argv = [sys.argv[0], *without_constants(words, CONF)]  # where Hydra reads them
         os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
-        _main()
+        _run_jobs()
     except CompactHydraException as error:  # printed as Hydra does
         cause = error.__cause__
         sys.exit(f"{error}\n{cause}" if isinstance(cause, OmegaConfBaseException) else str(error))

@@ -25,6 +25,7 @@ _SINCE = {  # keys that older runs do not have
     "test": True,
     "logger": {},
     "callbacks": {},
+    "skip_finished": True,
     "checkpoint": {
         "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",
         "every_n_steps": None,

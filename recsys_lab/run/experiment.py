@@ -1,12 +1,12 @@
 """From the configuration to the parts of an experiment, and the run of the command line."""
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule, Trainer
@@ -23,6 +23,7 @@ from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
+from recsys_lab.results.curve import best_value
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_folder import how_to_resume
 from recsys_lab.results.run_lock import FolderInUse, alone_in
@@ -35,6 +36,8 @@ from recsys_lab.run.input_files import check_files, check_first_lines, check_vec
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
+from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
+from recsys_lab.run.trial import current_trial
 from recsys_lab.run.use_loggers import check_installed
 
 log = logging.getLogger(__name__)
@@ -57,6 +60,11 @@ def run(cfg: DictConfig) -> float | None:
     quieten_libraries()
     KERNEL_CACHE.clear_others()
     folder = Path(HydraConfig.get().runtime.output_dir)
+    if in_sweep():
+        check_folder(cfg, folder)
+        if cfg.get("skip_finished") and is_finished(folder):
+            sys.stdout.write(f"finished before, skipped: {folder}\n")  # its log stays as it is
+            return best_value(folder, cfg.monitor)
     try:
         with interruptible(), alone_in(folder):
             clear_left(folder)
@@ -73,7 +81,7 @@ def run(cfg: DictConfig) -> float | None:
         message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
         log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+        if in_sweep():
             raise ConfigurationError(message) from error
         raise SystemExit(1) from error
     except Interrupted as stop:
@@ -83,7 +91,7 @@ def run(cfg: DictConfig) -> float | None:
 
 def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
     """The sentence of an error of the system, with the options that name other places."""
-    key = "hydra.sweep.dir=" if HydraConfig.get().mode == RunMode.MULTIRUN else "hydra.run.dir="
+    key = "hydra.sweep.dir=" if in_sweep() else "hydra.run.dir="
     message = explain(error, {folder: key, Path(cfg.prepared_dir): "prepared_dir="})
     if (folder / "metrics.json").is_file():
         return f"{message}; then python -m recsys_lab embed {folder} completes the run"
@@ -117,12 +125,18 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         check_data(stored, prepared)
     if has_results:
         store_configuration(cfg, folder)
+    trial = current_trial(experiment.monitor)
+    if trial is not None:
+        experiment = trial.watch(experiment)
     with named(_arguments(configuration, *_USED_IN_FIT, "trainer")):
         if train:
             # Its options have been compared, before any data was read.
             fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=True)
         else:
             fitted = load(prepared, experiment, folder, checkpoint)
+        if trial is not None:
+            trial.end(fitted.best)
+            return fitted.best
         metrics = fitted.measure() if configuration["test"] else _untested(fitted)
     try:
         fitted.save(metrics)
@@ -175,6 +189,8 @@ def _find_checkpoint(configuration: Mapping[str, Any], folder: Path) -> Path | N
         ConfigurationError: it is not there.
     """
     resume, path = configuration[RESUME], configuration["ckpt_path"]
+    if not resume and in_sweep() and configuration["train"] and not path:
+        return newest_checkpoint(folder)  # of the same job, which was stopped
     if not resume:
         return Path(path) if path else None
     if resume != AUTO and not Path(resume).resolve() == folder.resolve():

@@ -37,7 +37,8 @@ from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 RESUME, EVALUATE, AUTO = "resume", "evaluate", "auto"
 CHECKPOINTS = "checkpoints/*.ckpt"
 
-_HERE = (RESUME, EVALUATE, "train", "ckpt_path", "resume_with_changes")  # of one command only
+# of one command only
+_HERE = (RESUME, EVALUATE, "train", "ckpt_path", "resume_with_changes", "skip_finished")
 _STORED = (CONFIG.name, "hydra.yaml", "overrides.yaml")
 _UNREADABLE = (OSError, ValueError, OmegaConfBaseException, YAMLError)
 

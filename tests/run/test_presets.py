@@ -27,6 +27,7 @@ def train(folder: Path, prepared: Path, *overrides: str) -> subprocess.Completed
         "num_threads=1",
         f"prepared_dir={prepared}",
         f"hydra.sweep.dir={folder}",
+        "hydra.callbacks.sweep_end.page=false",
     ]
     return run_forked(command, ROOT, timeout=300)
 

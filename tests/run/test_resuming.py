@@ -163,6 +163,7 @@ def move_and_damage(folder: Path) -> Path:
 def test_a_sweep_goes_on_job_by_job(tmp_path: Path) -> None:
     """The jobs that ended are tested again; the one that was killed, and the next, are trained."""
     words = ["-m", *SMALL, "seed=0,1", "evaluation.replicates=0", "hydra.sweep.dir=sweep"]
+    words.append("hydra.callbacks.sweep_end.page=false")
     done = bare(tmp_path, *words, "resume=auto")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("resume=auto: no checkpoint to go on from") == 2
@@ -170,7 +171,7 @@ def test_a_sweep_goes_on_job_by_job(tmp_path: Path) -> None:
     before = [results(job) for job in jobs]
     (jobs[1] / "metrics.json").unlink()
     shutil.rmtree(jobs[1] / "checkpoints")
-    done = bare(tmp_path, *words, "resume=auto")
+    done = bare(tmp_path, *words, "resume=auto", "skip_finished=false")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("nothing is left to train") == 1
     assert done.stdout.count("resume=auto: no checkpoint to go on from") == 1

@@ -18,6 +18,7 @@ from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.store import write_embeddings
 from tests.documented import blocks
 from tests.run_cases import ROOT
+from tests.run_folder_cases import metrics, write_run
 from tests.vectors.stored import side_info_content, small_content, store
 
 EVIL = "[bold]big[/bold] \x1b[31mred\x1b[0m\x07\nline :smile: \u202egnp.exe"
@@ -221,7 +222,7 @@ def test_the_newest_run_and_sentences_with_exit_status_one(
     for number, name in enumerate(("z_first", "a_second", "b_unfinished")):
         folder = store(tmp_path / "outputs" / "train" / "runs" / name)
         if name != "b_unfinished":
-            (folder / "metrics.json").write_text("{}")
+            write_run(folder, number, metrics())
             os.utime(folder / "metrics.json", (number, number))
     done = command("latest", "0007", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr

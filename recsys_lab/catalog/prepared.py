@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 # Raise it when the same files and options give other items, pairs, splits or negatives, or when
 # these are stored in another way: prepared data of an earlier format is then built again.
-FORMAT = 4
+FORMAT = 5
 
 Arrays = dict[str, np.ndarray]
 _PAIR_FIELDS = ("heads", "tails", "weights")

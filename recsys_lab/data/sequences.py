@@ -254,6 +254,8 @@ def _read_rows(path: str, catalog: ItemCatalog, max_length: int) -> np.ndarray:
     except CatalogError as error:
         raise ValueError(f"path: {error}") from error
     log.info("%s: %s", path, found.said)
+    for warning in found.warnings:
+        log.warning("%s: %s", path, warning)
     table = pl.DataFrame({"line": found.sequence, "item": found.items})
     known = catalog.raw_ids.to_frame().with_row_index("id")
     joined = table.join(known, on="item", how="left", maintain_order="left")

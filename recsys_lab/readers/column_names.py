@@ -36,10 +36,14 @@ _BEFORE_SECOND = words(
 )
 _WEIGHTS = words(
     "weight w weights value count counts cnt n freq frequency score rating ratings stars "
-    "overall strength times label y sim similarity distance support confidence lift "
+    "overall strength times label y sim similarity support confidence lift "
     "cooccurrence gewicht peso poids val"
 )
 _IN_WEIGHTS = re.compile("weight|score|count|freq|rating|similarity|strength|prob|purchases|views")
+_SMALLER_IS_CLOSER = re.compile(  # but not such as pagerank
+    r"\w*(distance|dissimilarity)\w*|(travel|edge|link|path)?(costs?|lengths?)|dists?|ranks?|ranking"
+    "|position"
+)
 SURE_WEIGHTS = frozenset(("weight", "w", "weights", "count", "counts", "cnt", "gewicht"))
 _TYPES = words(
     "type relation relationtype relationid edgetype kind predicate rel rtype rely link linktype"
@@ -155,8 +159,14 @@ def place_of(role: str, names: Sequence[str]) -> int | None:
     known = _WEIGHTS if role == "weight" else _TYPES
     place = next((names.index(name) for name in known if name in names), None)
     if place is None and role == "weight":  # such as combined_score
-        return next((k for k, name in enumerate(names) if _IN_WEIGHTS.search(name)), None)
+        found = (k for k, name in enumerate(names) if _IN_WEIGHTS.search(name))
+        return next((k for k in found if not is_distance(names[k])), None)
     return place
+
+
+def is_distance(name: str) -> bool:
+    """Whether the plain name is that of a number that is small where two items are close."""
+    return _SMALLER_IS_CLOSER.fullmatch(name) is not None
 
 
 def users_and_items(names: Sequence[str]) -> tuple[int, int] | None:

@@ -27,6 +27,7 @@ from recsys_lab.readers.encodings import convert
 from recsys_lab.readers.event_rows import SequenceRows, event_columns, from_events
 from recsys_lab.readers.json_tables import parse
 from recsys_lab.readers.lines import read_batches
+from recsys_lab.readers.sequence_doubts import doubts_of_sequences
 
 _SAMPLE = 1000
 _BOM = "\ufeff"
@@ -167,6 +168,7 @@ def _from_lists(rows: Sequence[list[str]], said: str) -> SequenceRows:
         table["row"].to_numpy().astype(np.int64),
         table["item"],
         f"{len(rows):,} sequences, {said}; the first begins {show(first)}",
+        doubts_of_sequences(rows),
     )
 
 

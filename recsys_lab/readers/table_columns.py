@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.cells import is_number, show, yes_and_no
+from recsys_lab.readers.column_kinds import are_row_numbers, are_times
 from recsys_lab.readers.column_names import (
     SURE_WEIGHTS,
     describes_items,
+    is_distance,
     is_index,
     is_known,
     is_nameless,
@@ -19,6 +21,7 @@ from recsys_lab.readers.column_names import (
     users_and_items,
 )
 from recsys_lab.readers.number_style import NumberStyle, number_style
+from recsys_lab.readers.weight_doubts import doubts_of_weights
 
 JSON = "JSON values"  # in place of a separator
 ROLES = ("source", "target", "weight", "type")
@@ -29,7 +32,6 @@ _MOST_SAID = 8  # names of columns that are not read
 _ARROWS = frozenset(["->", "-->", "--", "=>", "==>", "<->", "<-->", "\u2192", "\u2194"])
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _AMOUNT = re.compile(r"[^\w\s]?\s*\d")  # begins a price, a share, a number with its unit
-_TIMES = ((9e8, 2.5e9), (9e11, 2.5e12))  # seconds and milliseconds, of 1998 to 2049
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,12 @@ def find_columns(sample: Sample, said: Mapping[str, str | int]) -> Columns:
         left = [k for k in filled if cells and k not in found.roles.values()]
         table.refuse_answers(left)
         found.ignored = [cells[k] or "a column without a name" for k in left]
-    _look_at_cells(found, sample, data)
+        found.warnings += table.distances(left, found.roles)
+    weight = found.roles.get("weight")
+    is_named = "weight" in by_user or (
+        weight is not None and place_of("weight", table.names) == weight
+    )
+    _look_at_cells(found, sample, data, is_named=is_named)
     return found
 
 
@@ -244,7 +251,7 @@ class _Table:
 
     def by_place(self, used: list[int], warnings: list[str]) -> dict[str, int]:
         """Item, item, weight or relation, from the left; a column of row numbers is left out."""
-        numbered = len(used) > 2 and _are_row_numbers([row[used[0]] for row in self.data])
+        numbered = len(used) > 2 and are_row_numbers([row[used[0]] for row in self.data])
         if numbered and self.names and is_index(self.names[used[0]]):
             used, numbered = used[1:], False
         is_konect = self.sample.banner.lower().startswith(("% sym", "% asym"))
@@ -253,6 +260,8 @@ class _Table:
         roles = {"source": used[0], "target": used[1]}
         if len(used) == 2:
             return roles
+        if self.names and is_distance(self.names[used[2]]):
+            return roles
         third = [row[used[2]] for row in self.data]
         is_weight = _share(is_number(cell, with_comma=True) for cell in third) >= 0.5
         if numbered and (not is_weight or self._are_items(used[2])):
@@ -260,7 +269,7 @@ class _Table:
         if len({row[used[0]] for row in self.data}) == 1 and self._are_items(used[2]):
             raise CatalogError(self._unclear(3, "the first is the same in all lines"))
         if is_weight:
-            if _are_times(third):
+            if are_times(third):
                 raise CatalogError(self._unclear(3, "the third looks like times, not weights"))
             if numbered:
                 warnings.append(
@@ -278,6 +287,17 @@ class _Table:
         own = {row[place] for row in self.data}
         others = {cell for row in self.data for k, cell in enumerate(row) if k not in (0, place)}
         return len(own) > len(self.data) // 4 and 2 * len(own & others) > len(own)
+
+    def distances(self, left: Sequence[int], roles: Mapping[str, int]) -> list[str]:
+        """A warning of a column that may be meant as the weight, and is small for close items."""
+        found = [k for k in left if is_distance(self.names[k])]
+        if "weight" in roles or not found:
+            return []
+        name = self.header[found[0]]
+        return [
+            f"the column {name} is not read: it is small for close items, while a weight is large "
+            f"for them; columns.weight={name} takes it unchanged as the weight"
+        ]
 
     def refuse_answers(self, places: Sequence[int]) -> None:
         """Refuse a column of yes and no beside the items, as not every line may be a pair."""
@@ -300,7 +320,7 @@ class _Table:
         times = [
             k + 1
             for k in range(len((self.data or [[]])[0]))
-            if _are_times([r[k] for r in self.data])
+            if are_times([r[k] for r in self.data])
         ]
         if times and count > 3:
             why += (
@@ -322,32 +342,12 @@ def _share(found: Iterable[bool]) -> float:
     return sum(values) / max(1, len(values))
 
 
-def _are_row_numbers(cells: Sequence[str]) -> bool:
-    if len(cells) < _FEWEST_ROWS or not all(cell.isdecimal() for cell in cells):
-        return False
-    first = int(cells[0])
-    return first in (0, 1) and [int(c) for c in cells] == list(range(first, first + len(cells)))
-
-
-def _are_times(cells: Sequence[str]) -> bool:
-    """Whether all cells are seconds or milliseconds since 1970, or dates, and differ."""
-    if len(cells) < _FEWEST_ROWS:
-        return False
-    if all(re.match(r"\d{4}-\d\d-\d\d|\d\d?/\d\d?/\d{4}", cell.strip()) for cell in cells):
-        return True
-    try:
-        values = [float(cell) for cell in cells]
-    except ValueError:
-        return False
-    return len(set(cells)) > 1 and any(
-        all(low <= value <= high for value in values) for low, high in _TIMES
-    )
-
-
 # -- cells ---------------------------------------------------------------------------------------
 
 
-def _look_at_cells(found: Columns, sample: Sample, data: Sequence[list[str]]) -> None:
+def _look_at_cells(
+    found: Columns, sample: Sample, data: Sequence[list[str]], *, is_named: bool
+) -> None:
     """The style of numbers, white space around ids, the first edge, and what looks wrong."""
     roles = found.roles
     ends = [[row[roles[end]] for row in data] for end in ("source", "target")]
@@ -371,14 +371,15 @@ def _look_at_cells(found: Columns, sample: Sample, data: Sequence[list[str]]) ->
         found.warnings.append("single quotes around ids are taken as part of the ids")
     if "weight" in roles:
         weights = [row[roles["weight"]] for row in data]
-        _look_at_weights(found, sample, weights, set(ends[0]) | set(ends[1]))
+        _look_at_weights(found, sample, weights)
+        found.warnings += doubts_of_weights(weights, *ends, is_named=is_named)
     if data:
         first = [show(cells[0].strip() if found.stripped else cells[0]) for cells in ends]
         weight = f", weight {data[0][roles['weight']].strip()}" if "weight" in roles else ""
         found.first_edge = f"{first[0]} - {first[1]}{weight}"
 
 
-def _look_at_weights(found: Columns, sample: Sample, weights: Sequence[str], ids: set[str]) -> None:
+def _look_at_weights(found: Columns, sample: Sample, weights: Sequence[str]) -> None:
     separator = ";" if sample.separator == "semicolon" else ""
     found.numbers = number_style(weights, separator)
     if found.numbers.in_doubt:
@@ -388,9 +389,6 @@ def _look_at_weights(found: Columns, sample: Sample, weights: Sequence[str], ids
             f"{odd.replace(',', '')}"
             ": write weights with a decimal point and without signs between thousands"
         )
-    distinct = set(weights)
-    if len(distinct) > max(20, len(weights) // 2) and 2 * len(distinct & ids) > len(distinct):
-        found.warnings.append("the column of weights looks like ids")
 
 
 def say_ignored(names: Sequence[str]) -> str:

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
+import polars as pl
+
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.adjacency import (
     are_adjacency_lists,
@@ -31,6 +33,12 @@ from recsys_lab.readers.adjacency import (
     two_levels,
 )
 from recsys_lab.readers.cells import has_comma, show, split_line
+from recsys_lab.readers.counts_on_top import are_counts, counts_on_top
+from recsys_lab.readers.edge_attributes import (
+    have_attributes,
+    unread_attributes,
+    without_attributes,
+)
 from recsys_lab.readers.matrix_market import entries_of
 from recsys_lab.readers.number_style import NumberStyle
 from recsys_lab.readers.table_columns import ROLES, Columns, Sample, find_columns, say_ignored
@@ -39,9 +47,6 @@ SAMPLE = 1000
 SEPARATORS = {
     "\t": "tab", "::": "::", ",": "comma", ";": "semicolon", "|": "bar", " ": "white space",
 }  # fmt: skip
-# The attributes of an edge at the end of a line, as networkx writes them: `a b {'weight': 2.0}`.
-ATTRIBUTES = r"""[\s,;|]\s*\{(?:['"].*)?\}\s*$"""
-WEIGHT_AT_END = r"""([\s,;|])\s*\{.*?['"]weight['"]:\s*([-+.\w]+).*\}\s*$"""
 # What psql and MySQL draw around a table, and write below it.
 RULER = r"^[\s|+:-]*--[\s|+:-]*$|^\(\d+ rows?\)\s*$|^\d+ rows? in set.*$"
 _EXCEL = re.compile(r"sep=(.)\s*$", re.IGNORECASE)
@@ -66,9 +71,11 @@ class TableForm:
         layout: an edge in a line, or an item and its neighbours.
         levels: pattern of lines whose neighbours stand behind a colon or a tab; empty for others.
         entries: number of lines that the file itself names; None where it names none.
+        counted: the first line by the number of edges in it, if it may count them.
         users_items: names of the columns, where these are users and items.
         stripped: whether white space around ids belongs to the writing of the file.
         attributes: whether lines end with the attributes of networkx, `{'weight': 2}`.
+        unread: names of those that are not read.
         said: what was understood, for the user.
         warnings: what looks wrong.
     """
@@ -83,9 +90,11 @@ class TableForm:
     layout: Literal["edges", "adjacency"] = "edges"
     levels: str = ""
     entries: int | None = None
+    counted: Mapping[int, str] = field(default_factory=dict)
     users_items: tuple[str, str] | None = None
     stripped: bool = False
     attributes: bool = False
+    unread: Sequence[str] = ()
     said: str = ""
     warnings: Sequence[str] = ()
 
@@ -153,6 +162,7 @@ def detect_form(
             f"{path} is a multiline adjacency list of networkx, the first line is "
             f"{show(sample[0])}: write it with nx.write_edgelist"
         )
+    form, rows, sample = _without_counts(form, rows, sample, lines, path, is_whole=is_whole)
     refuse_libsvm(path, rows, sample)
     by_networkx = any(line.startswith("# GMT ") for line in begin.banners)
     lists = form.levels or is_ragged(rows, by_networkx=by_networkx)
@@ -171,9 +181,10 @@ def _with_separator(
     begin: "_Beginning", sample: list[str], options: FormOptions
 ) -> tuple[TableForm, list[str]]:
     """The form as far as its lines are split, and the lines without what ends or draws them."""
-    attributes = 2 * sum(bool(re.search(ATTRIBUTES, x)) for x in sample) > len(sample)
+    attributes = have_attributes(sample)
+    unread, warnings = unread_attributes(sample) if attributes else ([], [])
     if attributes:
-        sample = [re.sub(ATTRIBUTES, "", re.sub(WEIGHT_AT_END, r"\1\2", x)) for x in sample]
+        sample = without_attributes(pl.Series(sample)).to_list()
     separator = options.separator_text or begin.separator or _separator(sample[:SAMPLE])
     levels = None if options.layout == "edges" else two_levels(sample)
     if levels:
@@ -189,10 +200,38 @@ def _with_separator(
         skipped=begin.skipped,
         quoted=separator == "," or any(len(c) > 1 and c[0] == c[-1] == '"' for c in raw),
         attributes=attributes,
+        unread=unread,
+        warnings=warnings,
         levels=levels[0] if levels else "",
         entries=begin.entries,
     )
     return form, sample
+
+
+def _without_counts(
+    form: TableForm,
+    rows: list[list[str]],
+    sample: list[str],
+    lines: Sequence[str],
+    path: str,
+    *,
+    is_whole: bool,
+) -> tuple[TableForm, list[list[str]], list[str]]:
+    """The rows without a first line that counts nodes and edges; of a long file it stays."""
+    if form.entries is not None:
+        return form, rows, sample
+    if not is_whole:
+        counted = {edges: sample[0] for _, edges in counts_on_top(rows)}
+        return replace(form, counted=counted), rows, sample
+    if not are_counts(path, rows, sample[0]):
+        return form, rows, sample
+    skipped = next(k for k in range(form.skipped, len(lines)) if sample[0] in lines[k]) + 1
+    warning = (
+        f"the first line, {show(sample[0])}, is the number of nodes and of the lines below, and is "
+        "left out"
+    )
+    form = replace(form, skipped=skipped, warnings=[*form.warnings, warning])
+    return form, rows[1:], sample[1:]
 
 
 def _edge_form(
@@ -214,8 +253,8 @@ def _edge_form(
         numbers=found.numbers,
         stripped=found.stripped,
         users_items=found.users_items,
-        said=_say(form.separator, found, attributes=form.attributes),
-        warnings=found.warnings,
+        said=_say(form, found),
+        warnings=[*form.warnings, *found.warnings],
     )
 
 
@@ -230,18 +269,18 @@ def _adjacency_form(form: TableForm, rows: Sequence[list[str]]) -> TableForm:
     return replace(form, layout="adjacency", stripped=True, said=said)
 
 
-def _say(separator: str, found: Columns, *, attributes: bool) -> str:
+def _say(form: TableForm, found: Columns) -> str:
     """What was understood, in half a sentence."""
-    parts = [SEPARATORS[separator], f"{found.num_columns} columns"]
+    parts = [SEPARATORS[form.separator], f"{found.num_columns} columns"]
     parts.append("no header" if found.header is None else f"header {show(found.header)}")
-    if attributes:
+    if form.attributes:
         parts.append("attributes of edges at the end of the lines")
     if found.numbers.said:
         parts.append(found.numbers.said)
     if found.stripped:
         parts.append("white space around ids taken off")
     places = ", ".join(f"{role} {place + 1}" for role, place in found.roles.items())
-    ignored = say_ignored(found.ignored)
+    ignored = say_ignored([*found.ignored, *form.unread])
     places += f"; {ignored}" if ignored else ""
     return f"{', '.join(parts)} (columns: {places}); first edge {found.first_edge}"
 

@@ -8,6 +8,8 @@ import polars as pl
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.cells import split_line
 from recsys_lab.readers.columnar_tables import ColumnarTable, kind_of
+from recsys_lab.readers.counts_on_top import fit_lines, refuse_counts
+from recsys_lab.readers.edge_attributes import without_attributes
 from recsys_lab.readers.encodings import convert
 from recsys_lab.readers.json_tables import (
     begins_document,
@@ -19,11 +21,9 @@ from recsys_lab.readers.json_tables import (
 from recsys_lab.readers.lines import begin, read_batches, read_chunks
 from recsys_lab.readers.opening import BLOCK_BYTES, find_files
 from recsys_lab.readers.table_form import (
-    ATTRIBUTES,
     BOM,
     RULER,
     SAMPLE,
-    WEIGHT_AT_END,
     FormOptions,
     TableForm,
     detect_form,
@@ -111,7 +111,7 @@ class TableReader:
                 skipped = self.form.skipped if begins else 0
                 comment = self._options.comment or ""
                 rows = _take_apart(lines, text, self.form, comment, skipped, before)
-                if self.form.entries is not None:
+                if self.form.entries is not None or self.form.counted:
                     beside = rows["reason"].is_in(["blank", "comment"])
                     self._data_lines += len(rows) - int(beside.sum())
                 yield rows
@@ -119,7 +119,13 @@ class TableReader:
         self._check_entries()
 
     def _check_entries(self) -> None:
-        """Refuse a file that ends before, or goes on behind, the number of lines that it names."""
+        """Refuse a file that ends before, or goes on behind, the number of lines that it names.
+
+        Also one whose first line may be the number of its lines, and was read as an edge.
+        """
+        for edges, line in ({} if self.form is None else self.form.counted).items():
+            if fit_lines(edges, self._data_lines - 1):
+                refuse_counts(self.path, line)
         entries = None if self.form is None else self.form.entries
         if entries is not None and entries != self._data_lines:
             raise CatalogError(
@@ -158,7 +164,7 @@ def _take_apart(
     """
     plain = text
     if form.attributes:
-        plain = text.str.replace(WEIGHT_AT_END, "${1}${2}").str.replace(ATTRIBUTES, "")
+        plain = without_attributes(text)
     if form.levels:
         plain = text.str.replace(form.levels, "${1}" + form.separator + "${2}")
     frame = pl.DataFrame({"line": lines, "text": text, "fields": _fields(plain, form)})

@@ -13,6 +13,9 @@ _NUMBERS = (
     "data/num_",
 )  # fmt: skip
 _LARGEST = 1e15  # no run measures or counts more
+_MEASURED = ("test/", "baseline/", "validation/", "chance/")
+_SHARES = frozenset(("auc", "ap", "hr", "ndcg", "mrr", "recall", "precision", "map"))
+_ROUNDING = 1e-6  # above 1, of sums of shares
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
@@ -50,8 +53,20 @@ def _check_values(metrics: Mapping[str, Any]) -> None:
             is_number = not name.startswith(_NUMBERS) or _is_measured(value)
             wanted = "" if is_number else "a number that a run can measure"
         if wanted:
-            shown = json.dumps(value)[:40]
-            raise ValueError(f"{FILE_NAME} is damaged: {name} is {shown}, not {wanted}")
+            raise ValueError(f"{FILE_NAME} is damaged: {name} is {_show(value)}, not {wanted}")
+        is_within = _is_measured(value) and -_ROUNDING <= value <= 1 + _ROUNDING
+        if _is_share(name) and not is_within:
+            raise ValueError(f"{FILE_NAME}: {name} is {_show(value)}, not within 0 and 1")
+
+
+def _show(value: Any) -> str:
+    return json.dumps(value)[:40]
+
+
+def _is_share(name: str) -> bool:
+    """Whether the metric is one of ranks or an area, with or without a cut-off: 0 to 1."""
+    parts = name.split("/")
+    return name.startswith(_MEASURED) and any(x.partition("@")[0] in _SHARES for x in parts[1:])
 
 
 def _is_measured(value: Any) -> bool:

@@ -28,13 +28,12 @@ for a, b in NUMBERS:
 
 
 class Outcome(NamedTuple):
-    """What a list of edges gives: its pairs and weight, a warning, or a message of refusal."""
+    """What a list of edges gives: its pairs, the weight of each, and a warning."""
 
     content: str | bytes
     rows: list = NAMED
-    weight: float = 1
+    weight: float | None = 1  # None for different ones
     warning: str = ""
-    message: str = ""
     layout: str | None = None
 
 
@@ -62,6 +61,16 @@ ITEMS = [(f"item{a}", f"item{b}") for a, b in [(1, 2), *NUMBERS]]
 MATRIX = "%%MatrixMarket matrix coordinate {} general\n{} {} {}\n"
 OBJECTS = [{"source": a, "target": b, "weight": 2} for a, b in NAMED]
 
+PICKED = np.random.default_rng(0)
+THREES = [(k % 50, (k + 1 + k // 50) % 50) for k in range(200)]
+BASKETS = "".join(f"{a} {b} {(7 * a + b) % 50}\n" for a, b in THREES if (7 * a + b) % 50)
+THREES = [(a, b) for a, b in THREES if (7 * a + b) % 50]
+MANY_THREES = [tuple(row) for row in PICKED.permutation(60_000)[:600].reshape(300, 2).tolist()]
+MANY_BASKETS = "".join(f"{a} {b} {PICKED.integers(1, 60_000)}\n" for a, b in MANY_THREES)
+YEARS = "".join(f"{a} {b} {1995 + k % 20}\n" for k, (a, b) in enumerate(NUMBERS))
+COUNTS = "".join(f"{a} {b} {1 + k % 9}\n" for k, (a, b) in enumerate(NUMBERS))
+TREE = "".join(f"{k} {k + 1}\n" for k in range(49))
+
 READ = {
     # headers and columns
     "V1,V2": Outcome(lines("{},{}", first="V1,V2\n")),
@@ -80,12 +89,45 @@ READ = {
     # numbers
     "thousands": Outcome(lines('{},{},"1,234.5"', first="source,target,weight\n"), weight=1234.5),
     "German thousands": Outcome(lines("{};{};1.234,5"), weight=1234.5),
+    # third columns that are no weights of themselves
+    "distance": Outcome(lines("{},{},{m}", first="source,target,distance\n"),
+                        warning=r"columns.weight=distance takes it"),
+    "rank": Outcome(lines("{},{},{m}", first="aa,bb,rank\n"),
+                    warning="the column rank is not read"),
+    "dissimilarity": Outcome(lines("{},{},4", first="source,target,cosine_dissimilarity\n"),
+                             warning="cosine_dissimilarity is not read"),
+    "distance and weight": Outcome(
+        lines("{},{},9,2", first="source,target,distance_km,weight\n"), weight=2),
+    "baskets of three": Outcome(BASKETS, THREES, None, "looks like ids: if a line is a basket"),
+    "baskets of three, many ids": Outcome(
+        MANY_BASKETS, MANY_THREES, None, "looks like ids: if a line is a basket"),
+    "years": Outcome(YEARS, NUMBERS, None, "looks like years"),
+    "small counts": Outcome(COUNTS, NUMBERS, None),
+    "weights, named": Outcome("first_id second_id weight\n" + BASKETS, THREES, None),
+    # counts of nodes and edges on top
+    "counts": Outcome(lines("{} {}", NUMBERS, first="50 99\n"), NUMBERS,
+                      warning="the first line, '50 99', is the number of nodes"),
+    "counts, edges first": Outcome(lines("{},{}", NUMBERS, first="99,50\n"), NUMBERS,
+                                   warning="is the number of nodes"),
+    "counts, weights": Outcome(lines("{}\t{}\t2", NUMBERS, first="\n50\t99\n"), NUMBERS, 2,
+                               warning="is the number of nodes and of the lines below"),
+    "counts, both ways": Outcome(
+        lines("{} {}", [*NUMBERS, *((b, a) for a, b in NUMBERS)], first="50 99\n"), NUMBERS, 2,
+        warning="is the number of nodes"),
+    "an edge like counts": Outcome("49 10\n" + TREE, [(49, 10), *((k, k + 1) for k in range(49))]),
     # tools
     "psql": Outcome(lines(" {} | {} |  2", first=" source | target | weight \n---+---+---\n",
                           last="(99 rows)\n"), weight=2),
     "MySQL": Outcome(lines("| {} | {} |", first="+--+--+\n| source | target |\n+--+--+\n",
                            last="+--+--+\n99 rows in set (0.00 sec)\n")),
     "networkx, comma": Outcome(lines("{},{},{{'weight': 2.5}}", NUMBERS), NUMBERS, 2.5),
+    "networkx, text": Outcome(lines("{} {} {{'weight': '3'}}", NUMBERS), NUMBERS, 3),
+    "networkx, NumPy": Outcome(
+        lines("{} {} {{'k': 1, 'weight': np.float64(2.5)}}", NUMBERS), NUMBERS, 2.5),
+    "networkx, distance": Outcome(lines("{} {} {{'distance': 2}}", NUMBERS), NUMBERS,
+                                  warning="attribute distance at the end of the lines is not"),
+    "networkx, words": Outcome(lines("{} {} {{'weight': '3,5'}}", NUMBERS), NUMBERS,
+                               warning="is not read, as it is no number"),
     "networkx, nested": Outcome(
         lines("{} {} {{'k': {{'x': 1}}, 'weight': 2.5}}", NUMBERS), NUMBERS, 2.5),
     # adjacency
@@ -137,6 +179,10 @@ REFUSED = {
     "ratings": (lines("{}\t{}\t4\t13000{m:05d}"), "column 4 looks like times.*sequence_file"),
     "users": (lines("{},{},4", NUMBERS, first="userId,movieId,rating\n"), "users and items"),
     "nodes": (lines("{},{}", first="Id,Label\n"), "describes items or nodes"),
+    "counts, or an edge": ("50 49\n" + TREE, "'50 49', fits the number of nodes.*remove it"),
+    "counts but for loops": (lines("{} {}", NUMBERS, first="50 160\n"), "fits the number of nodes"),
+    "counts of a long file": (
+        "2501 2500\n" + "".join(f"{k} {k + 1}\n" for k in range(2500)), "'2501 2500', fits"),
     "triples": (lines("{0}\tr\t{1}"), r"columns\.source=1 columns\.type=2 columns\.target=3"),
     "brackets": (lines("({}; {})"), "stand in brackets"),
     "baskets": ("1 2 3\n2 3\n1 4 5 6\n3 9\n2 3 4 5 6\n1 7 8\n", "layout=adjacency.*sequence_file"),
@@ -209,7 +255,7 @@ def test_forms_that_are_read(tmp_path: Path, name: str, caplog: pytest.LogCaptur
         found[pair] = found.get(pair, 0) + float(weight)
     expected = {tuple(sorted(map(str, row))) for row in outcome.rows}
     assert found.keys() == expected
-    assert set(found.values()) == {outcome.weight}
+    assert outcome.weight is None or set(found.values()) == {outcome.weight}
     warnings = " ".join(r.getMessage() for r in caplog.records if r.levelname == "WARNING")
     assert bool(warnings) == bool(outcome.warning), warnings
     assert outcome.warning in warnings
@@ -245,6 +291,8 @@ def test_columns_that_are_not_read_are_said(tmp_path: Path) -> None:
     for content in (lines("{},x,{}", first="source,note,target\n"), objects):
         path.write_text(content)
         assert "not read: note" in edge_source(str(path)).read().understood["edges"]
+    path.write_text(lines("{} {} {{'weight': 2, 'colour': {{'x': 1}}, 'y': 2}}"))
+    assert "not read: colour, y" in edge_source(str(path)).read().understood["edges"]
     table_of = FRAME.rename({"col_a": "source", "col_b": "target"}).with_columns(note=1)
     table_of.write_parquet(path)
     assert "not read: note" in edge_source(str(path)).read().understood["edges"]
@@ -293,6 +341,51 @@ def test_sequences(tmp_path: Path, name: str) -> None:
     found = read_sequences(str(path))
     ends = np.flatnonzero(np.diff(found.sequence)) + 1
     assert [list(x) for x in np.split(found.items.to_numpy(), ends)] == ROWS
+
+
+WIDE = max(map(len, ROWS)) + 2
+KINDS = "".join(f"{s},{x},{'remove' if s % 3 else 'add'}\n" for s, _, x in EVENTS)
+DOUBTED = {
+    "count first": ("".join(f"{len(row)} {' '.join(row)}\n" for row in ROWS),
+                    ["first place of every line is the number of places", "cut -d' ' -f2-"]),
+    "user, count": ("".join(f"u{k} {len(row)} {' '.join(row)}\n" for k, row in enumerate(ROWS)),
+                    ["the second place of every line is the number"]),
+    "empty cells": ("".join(f"{','.join(row):,<40}\n" for row in ROWS), []),
+    "answers": ("user_id,item_id,liked\n" + KINDS.replace("remove", "0").replace("add", "1"),
+                ["the column liked is 1 or 0, and is not read: if lines with 0 mean no interest"]),
+    "padding": ("".join(" ".join([*row, *["0"] * (WIDE - len(row))]) + "\n" for row in ROWS),
+                ["'0' fills most lines at the end", "sed -E 's/( 0)+ *$//'"]),
+    "padding by a word": (
+        "".join(" ".join([*row, *["[PAD]"] * (WIDE - len(row))]) + "\n" for row in ROWS),
+        [r"sed -E 's/( \[PAD\])+ *$//'"]),
+    "padding in front": (
+        json.dumps([[0] * (WIDE - len(row)) + row for row in ROWS]),
+        ["'0' fills most lines at the beginning", "sed -E 's/^(0 )+//'"]),
+    "remove": ("session_id,item_id,event_type\n" + KINDS,
+               ["by event_type: 'remove' ", ", 'add' ", "if 'remove' mean no interest, leave"]),
+    "likes": ("user_id,item_id,action\n" + KINDS.replace("remove", "like"), []),
+    "ends alike": ("".join(" ".join(row) + " checkout\n" for row in ROWS), []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOUBTED)
+def test_places_and_events_that_may_be_no_items_are_said(tmp_path: Path, name: str) -> None:
+    content, parts = DOUBTED[name]
+    (tmp_path / "s").write_text(content)
+    found = " ".join(read_sequences(str(tmp_path / "s")).warnings)
+    assert bool(found) == bool(parts), found
+    assert not [part for part in parts if part not in found], found
+
+
+def test_sessions_whose_numbers_repeat_over_users(tmp_path: Path) -> None:
+    rows = [(user, session, f"i{user}{session}{k}") for k in range(2) for user in "ab"
+            for session in range(2)]  # fmt: skip
+    path = tmp_path / "s"
+    path.write_text("user_id,session_id,item_id\n" + "".join(f"{u},{s},{x}\n" for u, s, x in rows))
+    found = read_sequences(str(path))
+    assert "4 sequences by user_id and session_id" in found.said
+    assert found.items.to_list() == [f"i{u}{s}{k}" for u in "ab" for s in range(2) for k in (0, 1)]
+    assert found.sequence.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ ODD = {  # by the name of the file
         b'{"hash/split": "a", "hash/vocabulary": "b", "test/ndcg@10/all": NaN}',
         b'{"hash/split": "a", "hash/vocabulary": "b", "test/ndcg@10/all": 1e999}',
         b'{"hash/split": "a", "hash/vocabulary": "b", "test/ndcg@10/all": 1e300}',
+        b'{"hash/split": "a", "hash/vocabulary": "b", "test/auc/uniform/seen": 7.786}',
         b'{"hash/split": "a", "hash/vocabulary": "b", "fit/seconds": ' + b"9" * 400 + b"}",
         b'{"hash/split": "a", "hash/vocabulary": "b", "fit/seconds": ' + b"9" * 9999 + b"}",
         b'{"hash/split": "a", "hash/vocabulary": "b", "test/ndcg@10/all": {"all": 1}}',

@@ -109,6 +109,24 @@ def test_odd_files_stop_nothing(
         path.write_bytes(whole)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("test/auc/uniform/seen", 7.786),
+        ("baseline/popularity/hr@10/all", -0.1),
+        ("validation/recall@20/all", 1.01),
+        ("test/map@10/all", 33),
+    ],
+)
+def test_a_share_outside_0_and_1_is_the_problem_of_its_run(
+    tmp_path: Path, name: str, value: float
+) -> None:
+    run = read_run(write_run(tmp_path / "run", values=metrics() | {name: value}))
+    assert run.problem == f"metrics.json: {name} is {value}, not within 0 and 1"
+    edge = read_run(write_run(tmp_path / "edge", values=metrics() | {name: 1 + 1e-9}))
+    assert not edge.problem
+
+
 def mutate(pair: tuple[Path, Path], out: Path, count: int, seed: int) -> None:
     good, bad = pair
     rng, item = random.Random(seed), Embeddings.load(good).ids[0]

@@ -220,6 +220,16 @@ def test_sequences_from_text(planted: PreparedData, tmp_path: Path, separator: s
     assert module.draw(0, 0).num_trained == 11
 
 
+def test_what_looks_wrong_in_a_file_of_sequences_is_said(
+    planted: PreparedData, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "sessions.txt"
+    known = " ".join(planted.catalog.raw_ids[:3])
+    path.write_text(f"3 {known}\n" * 3)
+    from_file(planted, path)
+    assert f"{path}: the first place of every line is the number of places" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -89,7 +89,8 @@ def test_refusals_come_before_imports_of_seconds() -> None:
 @pytest.mark.parametrize(
     ("words", "folder"),
     [
-        ([], "outputs/train/runs/2"),
+        ([], "outputs/train/runs/skipgram_sequences_2"),
+        (["experiment=mf_pairs"], "outputs/train/runs/mf_pairs_2"),
         (["-m", "seed=0,1"], "outputs/train/multiruns/2"),
         (["debug=limit"], "outputs/train/debug/2"),
         (["hydra.run.dir=here"], "here"),

@@ -37,7 +37,12 @@ from recsys_lab.config.targets import ConfigurationError
 Line = tuple[Override, str]  # an override, and one of its values as `key=value`
 _SEARCH_PATH = "hydra.searchpath"
 _BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-_KNOWN_EARLY = ("now:", "short_id:", "hydra.job.name", "hydra.runtime.choices.")  # interpolations of a folder
+_KNOWN_EARLY = (
+    "now:",
+    "short_id:",
+    "hydra.job.name",
+    "hydra.runtime.choices.",
+)  # interpolations of a folder
 _UNUSABLE = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
 _MOST_VALUES = 100_000  # of one key; Hydra lists them all
 _MOST_JOBS = 2_000  # composed in all their combinations; of more, each value once

@@ -9,7 +9,6 @@ from torch.utils.tensorboard.summary import hparams
 
 from recsys_lab.results.metric_names import RANKING, unlisted_metrics
 from recsys_lab.run.board_texts import configuration_text, neighbours_text, results_text
-from recsys_lab.run.hyper_parameters import hyper_parameters
 from recsys_lab.vectors.store import Content
 
 _SUFFIX = ".results"  # of the file, which a later test replaces
@@ -43,7 +42,9 @@ def write_board(
             board.add_scalar(name, value, step)
         board.add_text("results/1_metrics", results_text(metrics), step)
         board.add_text("results/2_neighbours", neighbours_text(content), step)
-        if configuration:
+        if configuration:  # which only Hydra gives
+            from recsys_lab.run.hyper_parameters import hyper_parameters
+
             board.add_text("results/3_configuration", configuration_text(configuration), step)
             for summary in hparams(hyper_parameters(configuration, folder), {})[1:]:
                 board._get_file_writer().add_summary(summary)

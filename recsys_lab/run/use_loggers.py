@@ -7,7 +7,6 @@ from typing import Any
 
 from pytorch_lightning.loggers import Logger
 
-from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.run import loggers as room
 from recsys_lab.run.boards import BoardLogger
 
@@ -18,12 +17,12 @@ def check_installed(sections: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse loggers whose package is not installed.
 
     Raises:
-        ConfigurationError: naming the extra.
+        ValueError: naming the extra.
     """
     for section in sections.values():
         name = str(section["_target_"]).removeprefix(f"{room.__name__}.")
         if name in _PACKAGES and find_spec(name) is None:
-            raise ConfigurationError(
+            raise ValueError(
                 f"logger={name} needs a package that is not installed: "
                 f"pip install 'recsys-lab[{name}]'"
             )

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,12 @@ def check(*words: str) -> int:
         ("-m seed=1,2 data.window=range(0,5)", "got 0 (in the job seed=1 data.window=0)"),
         ("-m optimizer=sgd,row_wise_adagrad +optimizer.momentum=0", "in the job optimizer=row"),
         ("-m experiment=glob(mf*) model.l2=0.1,-1", "in the job experiment=mf_bias_pairs model"),
-        ("-m hydra/launcher=joblib data.window=1,0", "(in the job data.window=0)"),
+        pytest.param(
+            "-m hydra/launcher=joblib data.window=1,0", "(in the job data.window=0)",
+            marks=pytest.mark.skipif(
+                find_spec("hydra_plugins.hydra_joblib_launcher") is None, reason="the extra sweep"
+            ),
+        ),
         ("hydra.mode=MULTIRUN data.window=1,0", "(in the job data.window=0)"),
         ("-m seed=range(0,50) data.window=range(1,50) model.l2=0,-1", "in the job seed=0 data.wi"),
         ("-m hydra.sweeper._target_=my.Sweeper optimizer.lr=interval(-1,1)", "optimizer.lr=-1"),

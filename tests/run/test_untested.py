@@ -36,8 +36,8 @@ def test_a_run_without_a_test_has_its_best_metric_and_is_tested_later(untested: 
     assert not run.problem
     comparison = compare([run])
     assert not comparison.tables
-    [(name, reason)] = comparison.problems
-    assert (name, reason.partition(":")[0]) == (str(untested), "not tested")
+    [problem] = comparison.problems
+    assert (problem.name, problem.reason.partition(":")[0]) == (str(untested), "not tested")
 
     later = untested.with_name("later")
     done = bare(untested.parent, f"evaluate={untested}", f"hydra.run.dir={later}")

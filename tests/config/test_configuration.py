@@ -175,7 +175,7 @@ def test_an_integer_is_a_number() -> None:
         (["experiment=glob(mf*)"], ["gives several values: for a sweep add -m"]),
         (["logger=[csv,tensorbord]"], ["no choice 'tensorbord'", "did you mean tensorboard?"]),
         (["model=null"], ["model has no choice 'null'", "skipgram"]),
-        (["hydra/launcher=bogus"], ["cannot use hydra/launcher=bogus", "joblib"]),
+        (["hydra/launcher=bogus"], ["cannot use hydra/launcher=bogus", "basic"]),
         (["hydra.verbos=true"], ["cannot use hydra.verbos=true"]),
         (["--config-dir", "nowhere"], ["--config-dir: there is no folder nowhere"]),
         (["--cfg", "job", "nonsense=1"], ["unknown key 'nonsense'"]),

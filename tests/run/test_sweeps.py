@@ -40,6 +40,7 @@ def state(folder: Path) -> dict:
     return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
+@pytest.mark.soak
 def test_run_again_it_skips_goes_on_and_keeps(tmp_path: Path) -> None:
     numbered = "hydra.sweep.subdir=${hydra.job.num}"
     first = run(tmp_path, "-m", "seed=0,1", numbered)

@@ -4,11 +4,12 @@ ARGS ?=
 ITEM ?=
 RUN ?= latest
 COMPARE ?= catalog.num_items=2500 seed=0,1,2
+COMPARISON := outputs/compare/$(shell date +%Y-%m-%d_%H-%M-%S)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train similar test soak lint types docs check compare tensorboard bench clean
+.PHONY: help train similar test soak lint types docs check compare tensorboard prune bench clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -39,13 +40,15 @@ docs: $(BIN)/.docs  ## build the documentation into site/; a broken link is an e
 check: lint types docs test  ## lint, types, documentation and tests: what continuous integration runs
 
 compare: $(BIN)/.train  ## run all presets with three seeds and compare them; COMPARE="..." overrides
-	rm -rf outputs/compare
-	-$(BIN)/python train.py -m 'experiment=glob(*)' hydra.sweep.dir=outputs/compare \
+	-$(BIN)/python train.py -m 'experiment=glob(*)' hydra.sweep.dir=$(COMPARISON) \
 	    trainer.enable_progress_bar=false $(COMPARE)
-	$(BIN)/python -m recsys_lab.report outputs/compare
+	$(BIN)/python -m recsys_lab.report $(COMPARISON)
 
-tensorboard: $(BIN)/.train  ## show the curves of all runs
-	$(BIN)/tensorboard --logdir outputs
+tensorboard: $(BIN)/.train  ## show the curves of all runs, or of a sweep: make tensorboard LOGDIR=...
+	$(BIN)/tensorboard --logdir $(or $(LOGDIR),outputs/train)
+
+prune: $(BIN)/.train  ## show unfinished runs and unused prepared data, and remove them if you agree
+	$(BIN)/python -m recsys_lab prune $(ARGS)
 
 bench: $(BIN)/.bench  ## measure against peers, as in make bench ARGS="walks --size electronics"
 	$(BIN)/python -m benchmarks $(or $(ARGS),train)

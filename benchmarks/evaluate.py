@@ -14,8 +14,9 @@ from benchmarks.train import DIM
 from recsys_lab.evaluation.metrics import auc_roc
 from recsys_lab.evaluation.protocol import Judgement, score_evaluation_pairs
 from recsys_lab.evaluation.ranking import evaluate_ranking
-from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.evaluation.scorers import VectorScorer, cosine_scorer
 from recsys_lab.models.scoring import score_vectors
+from recsys_lab.results.metric_names import ITEM_VECTORS
 from recsys_lab.run import final_test
 from recsys_lab.run.run_data import RunData
 
@@ -36,7 +37,10 @@ def measure(size: str, folder: str, replicates: int, max_scores: float) -> Run:
     with stages("baselines"):
         baselines = final_test.baseline_scorers(data.for_baselines())
     judged = {}
-    for name, scorer in {"test": model, **baselines}.items():
+    with stages("item vectors, cosine"):
+        cosine = cosine_scorer(model)
+    assert cosine is not None  # the model takes contexts, too
+    for name, scorer in {"test": model, ITEM_VECTORS: cosine, **baselines}.items():
         label = "model" if name == "test" else name
         with stages(f"{label}: pairs"):
             scores = score_evaluation_pairs(scorer, pairs)

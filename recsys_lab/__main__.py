@@ -1,5 +1,15 @@
-"""`python -m recsys_lab`, the same as `recsys-lab`."""
+"""`python -m recsys_lab COMMAND`, and the command `recsys-lab`."""
 
-from recsys_lab.commands.app import main
+from recsys_lab.compute.signals import exit_at_once
 
-main()
+
+def main() -> None:
+    """Run a command."""
+    exit_at_once()  # before imports
+    from recsys_lab.commands.app import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ A process of its own for each would spend most of its time on imports. Reads a l
 """
 
 import json
+import re
 import runpy
 import sys
 import traceback
@@ -24,9 +25,15 @@ def fill(argument: str) -> str:
         argument = "outputs/train/runs/..."
     for placeholder, kind in PLACEHOLDERS.items():
         if placeholder in argument:
-            folder = min(Path("outputs/train", kind).iterdir())
+            folder = min(Path("outputs/train", kind).iterdir(), key=_time_in_name)
             argument = argument.replace(placeholder, str(folder))
     return argument
+
+
+def _time_in_name(folder: Path) -> tuple[bool, str]:
+    """Sorts folders by the time in their names, those without one last."""
+    found = re.search(r"\d{4}-\d\d-\d\d_.*", folder.name)
+    return found is None, found[0] if found else folder.name
 
 
 def with_item(arguments: list[str]) -> list[str]:

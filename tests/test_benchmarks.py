@@ -31,7 +31,13 @@ COMMANDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+_SLOW = ("train", "end_to_end", "add", "neighbours")  # run by commands of their own
+
+
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(x, marks=pytest.mark.soak) if x in _SLOW else x for x in COMMANDS],
+)
 def test_command_measures_what_it_promises(folder, command, capsys):
     options = ["--size", "tiny", "--folder", str(folder), "--repeats", "1", "--threads", "1"]
     comparisons = main([command, *options, *COMMANDS[command]])

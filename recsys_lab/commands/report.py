@@ -12,7 +12,10 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="default: comparison/ in the first folder", show_default=False),
+        typer.Option(
+            help="default: comparison/ in the folder, or in the folder that holds all of them",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Compare runs: tables, figures and one page."""

@@ -5,6 +5,7 @@ Nothing heavy is imported here, so that it holds while the rest is being importe
 
 import logging
 import os
+import platform
 import signal
 import threading
 import time
@@ -14,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_PARENT = "RECSYS_LAB_PARENT"  # process id of the command that a worker of a sweep belongs to
+_PARENT = "RECSYS_LAB_PARENT"  # process id and machine of the command that a worker belongs to
 _POLL, _GRACE = 0.5, 20.0  # seconds
 _SAME = 1.0  # seconds in which two signals count as one: a terminal and a parent may both send it
 
@@ -115,14 +116,21 @@ def interruptible() -> Iterator[None]:
 
 def lead() -> None:
     """Let workers that this process starts end with it."""
-    os.environ[_PARENT] = str(os.getpid())
+    os.environ[_PARENT] = f"{os.getpid()} {platform.node()}"
     # joblib's tracker cleans up behind them, and would warn of what it finds
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
 
 
 def is_worker() -> bool:
     """Whether this process runs jobs of a sweep for another one."""
-    return os.environ.get(_PARENT, str(os.getpid())) != str(os.getpid())
+    parent, _ = _parent()
+    return parent != os.getpid()
+
+
+def _parent() -> tuple[int, str]:
+    """Process id and machine of the command that this process belongs to; else its own."""
+    number, _, machine = os.environ.get(_PARENT, "").partition(" ")
+    return (int(number), machine) if number else (os.getpid(), platform.node())
 
 
 def follow() -> None:
@@ -130,12 +138,23 @@ def follow() -> None:
     if not is_worker() or any(one.name == _PARENT for one in threading.enumerate()):
         return
     exit_at_once()
-    threading.Thread(target=_end_with_parent, name=_PARENT, daemon=True).start()
+    parent, machine = _parent()
+    if machine == platform.node():  # else it is a job of a cluster, which ends it
+        threading.Thread(target=_end_with, args=(parent,), name=_PARENT, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    while str(os.getppid()) == os.environ[_PARENT]:
+def _end_with(parent: int) -> None:
+    is_child = os.getppid() == parent
+    while os.getppid() == parent if is_child else _is_alive(parent):
         time.sleep(_POLL)
     os.kill(os.getpid(), signal.SIGTERM)  # a checkpoint is written where there is one to write
     time.sleep(_GRACE)
     os._exit(128 + signal.SIGTERM)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError:  # no such process
+        return False
+    return True

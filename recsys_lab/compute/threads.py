@@ -8,11 +8,15 @@ from recsys_lab.compute.ranges import Threads
 
 _MAX_TORCH_THREADS = 4  # operations on small blocks gain nothing from more
 
+WORKERS = "RECSYS_LAB_WORKERS"  # jobs of a sweep that share the cores, told to their processes
 _chosen: int | None = None
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: its affinity, and the quota of its container."""
+    """Cores that this process may use: its affinity, the quota of its container, its share.
+
+    Jobs of a sweep that run side by side share them.
+    """
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     try:
@@ -20,7 +24,7 @@ def usable_cores() -> int:
         cores = min(cores, max(1, round(int(quota) / int(period))))
     except (OSError, ValueError):  # no such file, or no limit ("max")
         pass
-    return cores
+    return max(1, cores // int(os.environ.get(WORKERS, 1)))
 
 
 def num_threads() -> int:

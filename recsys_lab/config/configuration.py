@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.compute.checks import check_value
 from recsys_lab.compute.ranges import CountOrZero, Seed, Threads
+from recsys_lab.config.job_names import job_name
 from recsys_lab.config.library_arguments import used_arguments
 from recsys_lab.config.targets import (
     ConfigurationError,
@@ -26,10 +27,12 @@ _TOP_LEVEL: dict[str, Any] = {
     "resume_with_changes": bool,
     "resume": str | None,
     "evaluate": str | None,
+    "skip_finished": bool,
     "monitor": str,
     "prepared_dir": str,
     "num_threads": Threads | None,
     "plugins": Sequence[str],
+    "test": bool,
     "embeddings": bool,
     "vectors": str | None,
     "projector": CountOrZero,
@@ -48,15 +51,19 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run pass
     "checkpoint": frozenset({"folder", "monitor", "resumed"}),
     "evaluation": frozenset(),
 }
+_GROUPS: dict[str, frozenset[str]] = {  # group of any number of named parts -> passed arguments
+    "callbacks": frozenset({"monitor"}),
+    "logger": frozenset({"folder"}),
+}
 
 
 def register_resolvers() -> None:
     """Register the resolvers of the configuration.
 
-    `short_id` is four characters that keep two runs of one second apart; `shorten` cuts a name to
-    the length that file systems allow.
+    `short_id` is four characters that keep two runs of one second apart; `job_name` is the name of
+    the folder of a sweep's job.
     """
-    OmegaConf.register_new_resolver("shorten", lambda name: str(name)[:200], replace=True)
+    OmegaConf.register_new_resolver("job_name", job_name, replace=True)
     OmegaConf.register_new_resolver(
         "short_id", lambda: secrets.token_hex(2), use_cache=True, replace=True
     )
@@ -79,8 +86,31 @@ def check_configuration(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         ConfigurationError: naming the key, its value and what is valid.
     """
+    configuration = check_outline(cfg)
+    import_plugins(configuration["plugins"])
+    check_targets(configuration, configuration["plugins"])
+    for section, passed in _SECTIONS.items():
+        if section == "data.source" and "source" not in configuration["data"]:
+            continue
+        _check_section(section, section_of(configuration, section), passed)
+    for group, passed in _GROUPS.items():
+        for name, node in configuration[group].items():
+            _check_section(f"{group}.{name}", node, passed)
+    return configuration
+
+
+def check_outline(cfg: DictConfig) -> dict[str, Any]:
+    """Resolve the configuration and check what can be checked before imports of seconds.
+
+    Returns:
+        the resolved configuration as plain containers.
+
+    Raises:
+        ConfigurationError: naming the key, its value and what is valid.
+    """
     configuration = _resolve(cfg)
-    known = [*_TOP_LEVEL, *(name for name in _SECTIONS if "." not in name)]
+    sections = [name for name in _SECTIONS if "." not in name]
+    known = [*_TOP_LEVEL, *sections, *_GROUPS]
     for name in configuration:
         if name not in known:
             raise ConfigurationError(
@@ -91,16 +121,26 @@ def check_configuration(cfg: DictConfig) -> dict[str, Any]:
         if name not in configuration:
             raise ConfigurationError(f"{name} is needed at the top level")
         _check_value(name, configuration[name], hint)
+    for name in (*sections, *_GROUPS):
+        _check_is_section(name, configuration)
     _check_vectors(configuration["vectors"], configuration["model"])
-    import_plugins(configuration["plugins"])
-    check_targets(configuration, configuration["plugins"])
-    if isinstance(configuration["trainer"], Mapping):
-        check_trainer(configuration["trainer"])
-    for section, passed in _SECTIONS.items():
-        if section == "data.source" and "source" not in configuration["data"]:
-            continue
-        _check_section(section, section_of(configuration, section), passed)
+    check_trainer(configuration["trainer"], may_stop=bool(configuration["callbacks"]))
     return configuration
+
+
+def _check_is_section(name: str, configuration: Mapping[str, Any]) -> None:
+    node = configuration.get(name)
+    if isinstance(node, Mapping):
+        return
+    if node is None:
+        raise ConfigurationError(
+            f"{name} must be a section, and it is left out: a run needs it, so leave ~{name} and "
+            f"{name}=null out"
+        )
+    raise ConfigurationError(
+        f"{name} must be a section, got {node!r}: it has no choices; its values are set by "
+        f"{name}.KEY=VALUE, and python train.py --cfg job --package {name} shows them"
+    )
 
 
 def section_of(configuration: Mapping[str, Any], name: str) -> Any:

@@ -36,6 +36,7 @@ _TRAINER: dict[str, Any] = {
     "min_steps": Count | None,
     "max_time": Any,  # this one and what is not here are checked in `trainer_arguments`
     "limit_train_batches": Count | _PositiveShare | None,
+    "overfit_batches": Literal[0] | Count | _PositiveShare,
     "enable_progress_bar": bool,
     "profiler": Literal["simple", "advanced", "pytorch"] | None,  # or an object of its own
 }

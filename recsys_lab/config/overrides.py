@@ -4,16 +4,18 @@ Hydra's messages do not list the valid keys. They come one job at a time, when t
 run and the folders are there.
 """
 
+import re
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from itertools import islice, product
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose, initialize_config_dir, initialize_config_module
 from hydra._internal.config_loader_impl import ConfigLoaderImpl  # of the overrides of values
-from hydra._internal.utils import get_args_parser  # of the command line
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
@@ -28,12 +30,20 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from recsys_lab.config.command_words import PACKAGE, answers_only, in_order, parse
 from recsys_lab.config.configuration import did_you_mean
 from recsys_lab.config.targets import ConfigurationError
 
 Line = tuple[Override, str]  # an override, and one of its values as `key=value`
 _SEARCH_PATH = "hydra.searchpath"
 _BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+_KNOWN_EARLY = (
+    "now:",
+    "short_id:",
+    "hydra.job.name",
+    "hydra.runtime.choices.",
+)  # interpolations of a folder
+_UNUSABLE = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
 _MOST_VALUES = 100_000  # of one key; Hydra lists them all
 _MOST_JOBS = 2_000  # composed in all their combinations; of more, each value once
 
@@ -43,10 +53,22 @@ class Jobs:
 
     A sweep of more than 2,000 jobs gives every combination of group choices and every value once.
     So does one whose sweeper chooses while it runs.
+
+    Attributes:
+        hydra: Hydra's own section; None where it cannot be composed.
+        is_sweep: whether Hydra runs them as a sweep, also if there is one alone.
     """
 
-    def __init__(self, tree: "_Tree", axes: Sequence[Sequence[Line]], *, product: bool) -> None:
-        self._tree, self._axes = tree, axes
+    def __init__(
+        self,
+        tree: "_Tree",
+        axes: Sequence[Sequence[Line]],
+        hydra: DictConfig | None,
+        *,
+        product: bool,
+        is_sweep: bool,
+    ) -> None:
+        self._tree, self._axes, self.hydra, self.is_sweep = tree, axes, hydra, is_sweep
         self._is_product = product and prod(map(len, axes)) <= _MOST_JOBS
 
     def __iter__(self) -> Iterator[tuple[str, DictConfig]]:
@@ -54,6 +76,11 @@ class Jobs:
         for job in every:
             chosen = [text for override, text in job if override.is_sweep_override()]
             yield " ".join(chosen), self._tree.compose([text for _, text in job])
+
+    @property
+    def folder(self) -> str | None:
+        """Where Hydra makes the folder of the run or the sweep; None if that depends on a job."""
+        return self._tree.folder(sweep=self.is_sweep)
 
     def __len__(self) -> int:
         if self._is_product:
@@ -83,26 +110,18 @@ def compose_jobs(arguments: Sequence[str], folder: Path) -> Jobs | None:
     Raises:
         ConfigurationError: one sentence on the first override that cannot be composed.
     """
-    options, unread = get_args_parser().parse_known_args(arguments)
-    if unread:
-        raise ConfigurationError(
-            f"cannot read {unread[0]!r}: options such as -m go before the overrides"
-        )
-    others = (options.help, options.hydra_help, options.info)
-    if any(others) or options.shell_completion or options.config_name or options.config_path:
+    options = parse(in_order(arguments))
+    if answers_only(options) and not options.cfg:
         return None
-    if options.config_dir and not Path(options.config_dir).is_dir():
-        raise ConfigurationError(f"--config-dir: there is no folder {options.config_dir}")
     try:
         overrides = OverridesParser.create().parse_overrides(options.overrides)
     except HydraException as error:
         raise ConfigurationError(
             f"cannot read the command line: {str(error).splitlines()[0]}"
         ) from error
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
+    with _opened(options, folder):
         try:
-            tree = _Tree(overrides, options.config_dir)
+            tree = _Tree(overrides, options)
             jobs = tree.jobs(sweep=options.multirun)
             complaints = (tree.explain_job(job) for job in jobs.each_value_once())
             complaint = next((found for found in complaints if found is not None), None)
@@ -113,11 +132,27 @@ def compose_jobs(arguments: Sequence[str], folder: Path) -> Jobs | None:
     return None if options.cfg else jobs
 
 
+@contextmanager
+def _opened(options: Namespace, folder: Path) -> Iterator[None]:
+    """Hydra's context of the configuration tree, which `--config-path` replaces."""
+    GlobalHydra.instance().clear()
+    path = options.config_path or str(folder.resolve())
+    if path.startswith(PACKAGE):
+        module = path.removeprefix(PACKAGE).replace("/", ".")
+        with initialize_config_module(module, version_base="1.3"):
+            yield
+    else:
+        with initialize_config_dir(path, version_base="1.3"):
+            yield
+
+
 class _Tree:
     """The configuration tree, the folders that the command line adds to it, and its overrides."""
 
-    def __init__(self, overrides: Sequence[Override], config_dir: str | None) -> None:
-        added = [f"file://{Path(config_dir).resolve()}"] if config_dir else []
+    def __init__(self, overrides: Sequence[Override], options: Namespace) -> None:
+        self._name = options.config_name or "config"
+        folder = options.config_dir
+        added = [folder if folder.startswith(PACKAGE) else f"file://{folder}"] if folder else []
         for override in overrides:
             value = override.value()
             if override.key_or_group == _SEARCH_PATH and isinstance(value, list):
@@ -130,19 +165,24 @@ class _Tree:
             for o in overrides
             if o.is_hydra_override() and o.key_or_group != _SEARCH_PATH
         ]
+        self._whole: DictConfig | None = None  # with Hydra's own section
         self._composed: dict[tuple[str, ...], DictConfig] = {}
         self._parsed: dict[str, Override] = {}
         self._choices: dict[str, list[str]] = {}
 
     def jobs(self, *, sweep: bool) -> Jobs:
         """The jobs that Hydra's sweeper makes of the overrides."""
-        mode, is_basic, swept = self._sweeper()
-        sweep = sweep or "MULTIRUN" in mode
-        every = [*OverridesParser.create().parse_overrides(swept if sweep else []), *self._own]
+        hydra = self._hydra()
+        sweep = sweep or (hydra is not None and "MULTIRUN" in str(hydra.mode))
+        is_basic = hydra is None or hydra.sweeper.get("_target_") == _BASIC
+        swept = [] if hydra is None else (hydra.sweeper.get("params") or {}).items()
+        words = [f"{key}={value}" for key, value in swept]
+        every = [*OverridesParser.create().parse_overrides(words if sweep else []), *self._own]
         last = {override.get_key_element(): override for override in every}  # as Hydra does
         axes = []
         for override in last.values():
             if override.is_sweep_override() and not sweep:
+                self._check_pattern(override)
                 raise ConfigurationError(_several_values(override))
             if is_basic and override.is_interval_sweep():
                 raise ConfigurationError(
@@ -151,23 +191,46 @@ class _Tree:
                 )
             if lines := [(override, text) for text in self._values(override)]:
                 axes.append(lines)
-        return Jobs(self, axes, product=is_basic)
+        return Jobs(self, axes, hydra, product=is_basic, is_sweep=sweep)
 
-    def _sweeper(self) -> tuple[str, bool, list[str]]:
-        """Hydra's mode, whether its sweeper is the basic one, and the values that it sweeps."""
+    def folder(self, *, sweep: bool) -> str | None:
+        """The folder of the run or the sweep, with its time and its short id."""
+        if self._whole is None:
+            return None
+        node = self._whole.hydra.sweep if sweep else self._whole.hydra.run
+        plain: Any = OmegaConf.to_container(node)  # with its interpolations
+        parts = re.findall(r"\$\{(.*?)\}", str(plain["dir"]))
+        if any(not part.startswith(_KNOWN_EARLY) for part in parts):
+            return None
+        return str(node.dir)
+
+    def _hydra(self) -> DictConfig | None:
+        """Hydra's own section of the configuration; None if it cannot be composed."""
         chosen = tuple(str(o.input_line) for o in self._own if self._is_plain_choice(o))
         of_hydra = chosen + tuple(self._of_hydra)
         try:
-            found = compose("config", [*self._search, *of_hydra], return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
-            return "", True, []  # a choice is explained later, and what is Hydra's by Hydra
-        sweeper = found.hydra.sweeper
-        swept = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-        mode, is_basic = str(found.hydra.mode), sweeper.get("_target_") == _BASIC
+            found = compose(self._name, [*self._search, *of_hydra], return_hydra_config=True)
+        except _UNUSABLE:
+            self._check_options_of_hydra()
+            return None  # a choice of the project's is explained later
+        self._whole = deepcopy(found)
+        hydra: DictConfig = found.hydra
         with open_dict(found):
             del found["hydra"]
         self._composed[chosen] = found
-        return mode, is_basic, swept
+        return hydra
+
+    def _check_options_of_hydra(self) -> None:
+        """Name the override of Hydra's own configuration that cannot be used, if it is one."""
+        for count, line in enumerate(self._of_hydra):
+            try:
+                compose(
+                    self._name,
+                    [*self._search, *self._of_hydra[: count + 1]],
+                    return_hydra_config=True,
+                )
+            except _UNUSABLE as error:
+                raise ConfigurationError(f"cannot use {line}: {_reason(error)}") from error
 
     def _is_plain_choice(self, override: Override) -> bool:
         return not override.is_sweep_override() and bool(self.choices(override.key_or_group))
@@ -181,7 +244,7 @@ class _Tree:
         of_values = [bool(self.choices(override.key_or_group)) for override in parsed]
         chosen = tuple(line for line, is_group in zip(lines, of_values, strict=True) if is_group)
         if chosen not in self._composed:
-            self._composed[chosen] = compose("config", overrides=[*self._search, *chosen])
+            self._composed[chosen] = compose(self._name, overrides=[*self._search, *chosen])
         found = deepcopy(self._composed[chosen])
         values = [o for o, is_group in zip(parsed, of_values, strict=True) if not is_group]
         ConfigLoaderImpl._apply_overrides_to_config(values, found)
@@ -198,7 +261,7 @@ class _Tree:
             found = (
                 GlobalHydra.instance()
                 .config_loader()
-                .get_group_options(group, config_name="config", overrides=self._search)
+                .get_group_options(group, config_name=self._name, overrides=self._search)
             )
             self._choices[group] = sorted(found)
         return self._choices[group]
@@ -207,6 +270,14 @@ class _Tree:
         loader = GlobalHydra.instance().config_loader()
         found = loader.list_groups("")
         return sorted(name for name in found if name != "hydra")
+
+    def _check_pattern(self, override: Override) -> None:
+        """Refuse a pattern that no choice of its group matches."""
+        value = override.value()
+        if isinstance(value, Glob) and not value.filter(
+            choices := self.choices(override.key_or_group)
+        ):
+            raise ConfigurationError(no_choice(override.key_or_group, value.include[0], choices))
 
     def _values(self, override: Override) -> list[str]:
         """`key=value` for each value; of an interval for its two ends."""
@@ -228,7 +299,7 @@ class _Tree:
 
     def explain_job(self, job: Sequence[Line]) -> str | None:
         """Why a job cannot be composed, in one sentence; None if it can."""
-        if self._try([line for _, line in job]) is None:
+        if (whole := self._try([line for _, line in job])) is None:
             return None
         chosen: list[str] = []
         for override, line in job:
@@ -237,23 +308,25 @@ class _Tree:
                 where = f" (with {' '.join(swept)})" if swept else ""
                 return self._explain(override, line, problem, chosen) + where
             chosen.append(line)
-        return None
+        return _reason(whole)
 
     def _try(self, lines: Sequence[str]) -> Exception | None:
         try:
             self.compose(lines)
-        except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
+        except _UNUSABLE as error:
             return error
         return None
 
     def _explain(self, override: Override, line: str, problem: Exception, chosen: list[str]) -> str:
         key = override.key_or_group
         if choices := self.choices(key):
-            value = line.partition("=")[2]
-            if value in choices:
+            value = self._parse(line).value()
+            chosen_here = value if isinstance(value, list) else [value]
+            names = [line.partition("=")[2]] if value is None else [str(x) for x in chosen_here]
+            wrong = next((name for name in names if name not in choices), None)
+            if wrong is None:
                 return f"cannot use {line}: {_reason(problem)}"
-            listed = f"{', '.join(choices)}{did_you_mean(value, choices)}"
-            return f"{key} has no choice {value!r}; choose from {listed}"
+            return no_choice(key, wrong, choices)
         node: Any = self.compose(chosen)
         place = ""
         for part in key.split("."):
@@ -277,10 +350,15 @@ class _Tree:
 
 def _several_values(override: Override) -> str:
     key, _, value = str(override.input_line).partition("=")
-    return (
-        f"{override.input_line} gives several values: for a sweep put -m before the overrides, and "
-        f"for one value with a comma write '{key}=\"{value}\"'"
-    )
+    one = f", and for one value with a comma write '{key}=\"{value}\"'"
+    is_list = override.is_choice_sweep() and "(" not in value
+    return f"{override.input_line} gives several values: for a sweep add -m{one if is_list else ''}"
+
+
+def no_choice(group: str, value: str, choices: Sequence[str]) -> str:
+    """The sentence on a choice that a group does not have."""
+    listed = f"{', '.join(choices)}{did_you_mean(value, choices)}" if choices else "nothing"
+    return f"{group} has no choice {value!r}; choose from {listed}"
 
 
 def _reason(problem: Exception) -> str:
@@ -297,11 +375,10 @@ def compose_words(arguments: Sequence[str], folder: Path) -> DictConfig:
     Raises:
         HydraException: they cannot be composed, as `explain_overrides` tells.
     """
-    options, _ = get_args_parser().parse_known_args(arguments)
+    options = parse(in_order(arguments))
     overrides = OverridesParser.create().parse_overrides(options.overrides)
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(folder.resolve()), version_base="1.3"):
-        tree = _Tree(overrides, options.config_dir)
+    with _opened(options, folder):
+        tree = _Tree(overrides, options)
         return tree.compose([str(o.input_line) for o in overrides if not o.is_hydra_override()])
 
 

@@ -20,6 +20,7 @@ _BUILDABLE = (
     "pytorch_lightning.Trainer",
     "recsys_lab.run.learning_curve.LearningCurve",
     "recsys_lab.run.best_checkpoint.BestCheckpoint",
+    "recsys_lab.run.early_stopping.EarlyStopping",
     "recsys_lab.readers.amazon.AmazonSource",
     "recsys_lab.readers.edges.EdgeSource",
     "recsys_lab.catalog.split.SplitOptions",
@@ -32,7 +33,11 @@ _BUILDABLE = (
     "recsys_lab.data.sequences.stored_walks",
     "recsys_lab.models.optimizers.RowWiseAdagrad",
 )
-_OPEN_MODULES = ("recsys_lab.models.builders", "recsys_lab.models.schedules")  # every function
+_OPEN_MODULES = (  # every function
+    "recsys_lab.models.builders",
+    "recsys_lab.models.schedules",
+    "recsys_lab.run.loggers",
+)
 
 
 class ConfigurationError(CompactHydraException):

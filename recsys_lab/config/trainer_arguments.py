@@ -13,7 +13,7 @@ REFUSED = {
     "data.walks_per_batch or data.batch_size",
     "barebones": "cannot be used: it would leave no curve and no checkpoint",
     "benchmark": "has no effect: it tunes convolutions",
-    "callbacks": "cannot be set: the run has its own",
+    "callbacks": "cannot be set: take callbacks= without trainer.",
     "check_val_every_n_epoch": f"{_NO_LOOP}ranking_queries",
     "default_root_dir": "cannot be set: take hydra.run.dir",
     "detect_anomaly": "cannot be used: kernels and sparse updates are no part of autograd; a loss "
@@ -22,7 +22,7 @@ REFUSED = {
     "enable_autolog_hparams": "has no effect: the configuration is in .hydra/ and in checkpoints",
     "enable_checkpointing": "cannot be set: the best checkpoint is what is tested",
     "enable_model_summary": "has no effect",
-    "fast_dev_run": "cannot be used: it would test untrained weights; take trainer=smoke",
+    "fast_dev_run": "cannot be used: it would test untrained weights; take debug=fast_dev_run",
     "gradient_clip_algorithm": "is not supported: gradients are not clipped",
     "gradient_clip_val": "is not supported: the rows of a batch are updated in place; lower "
     "optimizer.lr",
@@ -31,16 +31,19 @@ REFUSED = {
     "limit_test_batches": "has no effect: the test has evaluation.max_scores",
     "limit_val_batches": f"{_NO_LOOP}max_pairs",
     "log_every_n_steps": "has no effect: set curve.every_n_batches",
-    "logger": "cannot be set: the run has its own",
+    "logger": "cannot be set: take logger= without trainer.",
     "model_registry": "has no effect",
     "num_sanity_val_steps": f"{_NO_LOOP}max_pairs",
-    "overfit_batches": "cannot be used: take trainer.limit_train_batches",
     "plugins": "cannot be set: the run has its own",
     "reload_dataloaders_every_n_epochs": "has no effect: every epoch draws its batches anew",
     "sync_batchnorm": _ONE_DEVICE,
     "use_distributed_sampler": _ONE_DEVICE,
     "val_check_interval": f"{_NO_LOOP}ranking_queries",
 }
+NOT_LISTED = frozenset(
+    {*REFUSED, "min_epochs", "min_steps", "num_nodes", "overfit_batches", "precision"}
+    | {"profiler", "strategy"}
+)  # arguments that no file of conf/trainer names
 _DURATION = (
     "as DD:HH:MM:SS or by names such as {minutes: 90}, and longer than nothing (days, hours, "
     "minutes and seconds as whole numbers)"
@@ -48,8 +51,12 @@ _DURATION = (
 _UNITS = ("days", "hours", "minutes", "seconds")
 
 
-def check_trainer(trainer: Mapping[str, Any]) -> None:
+def check_trainer(trainer: Mapping[str, Any], *, may_stop: bool = False) -> None:
     """Refuse arguments that would change nothing or spoil a run, and limits that are none.
+
+    Args:
+        trainer: the section.
+        may_stop: whether a callback may end training early.
 
     Raises:
         ConfigurationError: naming the argument and what to do.
@@ -64,10 +71,10 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
         if (count := trainer.get(name, 1)) != 1 or isinstance(count, bool):
             message = f"trainer.{name} must be 1, got {count}: batches are not shared out yet"
             raise ConfigurationError(message)
-    _check_limits(trainer)
+    _check_limits(trainer, may_stop)
 
 
-def _check_limits(trainer: Mapping[str, Any]) -> None:
+def _check_limits(trainer: Mapping[str, Any], may_stop: bool) -> None:
     duration = trainer.get("max_time")
     if duration is not None and not _seconds(duration) > 0:
         raise ConfigurationError(f"trainer.max_time must be given {_DURATION}, got {duration!r}")
@@ -78,9 +85,10 @@ def _check_limits(trainer: Mapping[str, Any]) -> None:
             "trainer.max_time"
         )
     for name in ("min_epochs", "min_steps"):
-        if trainer.get(name) is not None and duration is None:
+        if trainer.get(name) is not None and duration is None and not may_stop:
             raise ConfigurationError(
-                f"trainer.{name} has no effect without trainer.max_time: only that ends a run early"
+                f"trainer.{name} has no effect without trainer.max_time or "
+                "callbacks=early_stopping: only these end a run early"
             )
 
 

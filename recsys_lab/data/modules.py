@@ -31,10 +31,12 @@ class _BatchDataModule(LightningDataModule):
         raise NotImplementedError
 
     def train_dataloader(self) -> BatchLoader:
-        """All batches of the trainer's current epoch; of epoch 0 without a trainer."""
+        """All batches of the trainer's current epoch; of epoch 0 without one or to overfit."""
 
         def epoch() -> int:
-            return self.trainer.current_epoch if self.trainer else 0
+            if self.trainer is None or self.trainer.overfit_batches:  # type: ignore[attr-defined]
+                return 0
+            return self.trainer.current_epoch
 
         def draw(epoch: int, number: int) -> Batch:
             batch = self.draw(epoch, number)

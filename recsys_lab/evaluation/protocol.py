@@ -3,7 +3,7 @@
 Undefined metrics are None, never 0, 1 or one half.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,10 +88,12 @@ def judge(
     ks: Sequence[int] = (10, 50),
     max_scores: float = 4e9,
     seed: int = 0,
+    progress: Callable[[int], None] = lambda ranked: None,
 ) -> Judgement:
     """Score the evaluation pairs and rank over the full catalogue, each once."""
     scores = score_evaluation_pairs(scorer, pairs)
-    return Judgement(pairs, scores, evaluate_ranking(scorer, pairs, ks, max_scores, seed))
+    ranking = evaluate_ranking(scorer, pairs, ks, max_scores, seed, progress)
+    return Judgement(pairs, scores, ranking)
 
 
 def evaluate_auc(scorer: Scorer, pairs: EvaluationPairs) -> dict[str, float | None]:

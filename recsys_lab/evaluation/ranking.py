@@ -1,6 +1,6 @@
 """Filtered ranking over the full catalogue, in bounded memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,7 @@ def evaluate_ranking(
     ks: Sequence[int] = (10, 50),
     max_scores: float = 4e9,
     seed: int = 0,
+    progress: Callable[[int], None] = lambda ranked: None,
 ) -> RankingResult:
     """Rank each end of each positive among all items, with the other end as the query.
 
@@ -82,6 +83,7 @@ def evaluate_ranking(
         max_scores: if the queries need more scores than this, a sample of the query items is
             ranked, each with all its targets.
         seed: of that sample.
+        progress: called with the number of query items ranked since the last call.
 
     Returns:
         The rank of every (query, target).
@@ -92,24 +94,34 @@ def evaluate_ranking(
     target = np.concatenate([pairs.positives[:, 1], pairs.positives[:, 0]])
     query_items = np.unique(query)
     ranked_items = query_items
-    if len(query_items) > (most := int(max_scores // max(pairs.num_items, 1))):
+    if len(query_items) > (most := most_queries(pairs, max_scores)):
         rng = np.random.default_rng(seed)
-        ranked_items = np.sort(rng.choice(query_items, max(most, 1), replace=False))
+        ranked_items = np.sort(rng.choice(query_items, most, replace=False))
     kept = np.isin(query, ranked_items)
     order = np.lexsort((target[kept], query[kept]))
     query, target = query[kept][order], target[kept][order]
     return RankingResult(
         query=query,
         target=target,
-        rank=_rank_in_chunks(scorer, pairs, ranked_items, query, target),
+        rank=_rank_in_chunks(scorer, pairs, ranked_items, query, target, progress),
         seen=pairs.seen,
         ks=tuple(ks),
         num_query_items=len(query_items),
     )
 
 
+def most_queries(pairs: EvaluationPairs, max_scores: float) -> int:
+    """Query items that are ranked at the most."""
+    return max(int(max_scores // max(pairs.num_items, 1)), 1)
+
+
 def _rank_in_chunks(
-    scorer: Scorer, pairs: EvaluationPairs, items: np.ndarray, query: np.ndarray, target: np.ndarray
+    scorer: Scorer,
+    pairs: EvaluationPairs,
+    items: np.ndarray,
+    query: np.ndarray,
+    target: np.ndarray,
+    progress: Callable[[int], None],
 ) -> np.ndarray:
     """Ranks of the targets, for queries sorted as the items are."""
     ranks = np.empty(len(query))
@@ -132,6 +144,7 @@ def _rank_in_chunks(
     size = max(CHUNK_ROWS, CHUNK_BYTES // (4 * max(pairs.num_items, 1)))
     for start in range(0, len(items), size):
         rank_chunk(slice(start, start + size))
+        progress(len(items[start : start + size]))
     return ranks
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 PAIRS_PER_CHUNK = 16_384  # 2 x 16 MB of gathered vectors at 256 dimensions
+_UNIT_ERROR = 1e-4  # of the length of a vector that float32 divided by its length
 
 
 class Scorer(Protocol):
@@ -102,6 +103,25 @@ class VectorScorer:
         bound += 2 * _largest(self.bias, "bias")
         if bound > torch.finfo(torch.float32).max:
             raise ValueError(f"scores may reach {bound:.3g} and overflow; rescale the vectors")
+
+
+def cosine_scorer(scorer: Scorer) -> VectorScorer | None:
+    """Score by the cosine of the plain item vectors, which are the queries of a `VectorScorer`.
+
+    It can score the items that the scorer can. A vector of zeros has a cosine of 0 with all.
+
+    Returns:
+        None where the scorer has no vectors, or is that cosine itself.
+    """
+    if not isinstance(scorer, VectorScorer):
+        return None
+    lengths = scorer.queries.norm(dim=1)  # (N,)
+    is_unit = bool(((lengths - 1.0).abs() <= _UNIT_ERROR)[scorer.scorable].all())
+    is_plain = scorer.queries.data_ptr() == scorer.keys.data_ptr() and not scorer.both_ways
+    if is_plain and is_unit and not scorer.bias.any():
+        return None
+    unit = F.normalize(scorer.queries, dim=1)
+    return VectorScorer(unit, unit, scorable=scorer.scorable)
 
 
 def _largest(values: Tensor, name: str) -> float:

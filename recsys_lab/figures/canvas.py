@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from recsys_lab.results.files import atomic_path
 
@@ -16,6 +17,7 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#3
 GREY = "#8a8f98"
 LineStyle = Literal["-", "--", ":"] | tuple[float, Sequence[float]]
 MAX_SERIES = 12  # more lines cannot be distinguished
+_WIDE = 1000.0  # largest over smallest; more labels than those of powers of ten would overlap
 
 
 def new_figure(
@@ -38,14 +40,28 @@ def series_style(number: int) -> tuple[str, LineStyle]:
     return PALETTE[number % len(PALETTE)], style
 
 
+def set_log_x(axis: Axes) -> None:
+    """A logarithmic x axis with labels at 1, 2 and 5, or at powers of ten alone in a wide range."""
+    axis.set_xscale("log")
+    low, high = axis.get_xlim()
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > _WIDE else (1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
 def set_title(axis: Axes, text: str) -> None:
     """A bold title at the left."""
     axis.set_title(text, loc="left", fontweight="bold")
 
 
-def save_figure(figure: Figure, path: Path) -> np.ndarray:
-    """Write a PNG, atomically; returns its pixels (height, width, 3), uint8."""
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG, atomically."""
     with atomic_path(path) as part:
         figure.savefig(part, format="png")
+
+
+def pixels_of(figure: Figure) -> np.ndarray:
+    """A figure as pixels (height, width, 3), uint8."""
     assert isinstance(figure.canvas, FigureCanvasAgg)  # noqa: S101 - see `new_figure`
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # as drawn for the file
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3]

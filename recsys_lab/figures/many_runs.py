@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +18,7 @@ from recsys_lab.figures.canvas import (
     new_figure,
     save_figure,
     series_style,
+    set_log_x,
     set_title,
 )
 from recsys_lab.figures.labels import Corners, label_levels, label_points
@@ -52,8 +53,8 @@ class Measured(NamedTuple):
 def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Figure:
     """AUC-ROC on validation pairs over the items trained, for both negative protocols.
 
-    A line is the mean over the seeds, its band reaches from the lowest to the highest. Dotted
-    lines mark learning-rate resets, in the colour of their experiment.
+    A line is the mean over the seeds, its band reaches from the lowest to the highest; a single
+    point is a dot. Dotted lines mark learning-rate resets, in the colour of their experiment.
 
     Args:
         series: for each experiment the curve of each seed; the first `MAX_SERIES` are drawn.
@@ -63,25 +64,23 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
     handles, any_reset = [], False
     drawn = dict(list(series.items())[:MAX_SERIES])
     for number, (label, seeds) in enumerate(drawn.items()):
-        color, style = series_style(number)
-        handles.append(Line2D([], [], color=color, linestyle=style, linewidth=2, label=label))
+        curves = [_over_seeds(seeds, f"val/auc/{protocol}/all") for protocol in _PROTOCOLS]
+        is_dot = max((len(curve[0]) for curve in curves if curve is not None), default=0) == 1
+        looks = _looks(number, is_dot)
+        handles.append(Line2D([], [], linewidth=2, label=label, **looks))
         resets = _resets(seeds)
         any_reset |= bool(resets)
-        for axis, protocol in zip(axes, _PROTOCOLS, strict=True):
-            if (points := _over_seeds(seeds, f"val/auc/{protocol}/all")) is None:
+        for axis, curve in zip(axes, curves, strict=True):
+            if curve is None:
                 continue
-            items, values = points  # (T,), (seeds, T)
-            axis.plot(items, values.mean(0), color=color, linestyle=style, linewidth=1.7)
-            if len(values) > 1:
-                low, high = values.min(0), values.max(0)
-                axis.fill_between(items, low, high, color=color, alpha=0.18, linewidth=0)
+            _draw_mean_and_range(axis, *curve, looks)
             for reset in resets:
-                axis.axvline(reset, color=color, linestyle=":", linewidth=1.0, alpha=0.7)
+                axis.axvline(reset, color=looks["color"], linestyle=":", linewidth=1.0, alpha=0.7)
     lengths = [[r.get("items") or 0 for rows in seeds for r in rows] for seeds in drawn.values()]
     ends = [longest for items in lengths if (longest := max(items, default=0)) > 0]
     for axis, title in zip(axes, _PROTOCOLS.values(), strict=True):
         if ends and max(ends) > _WIDE_CURVES * min(ends):
-            axis.set_xscale("log")
+            set_log_x(axis)
         axis.set(xlabel="items trained (millions)", ylabel="AUC-ROC, validation pairs")
         set_title(axis, title)
     if any_reset:
@@ -142,12 +141,14 @@ def draw_time_against_quality(
     """
     figure, (axis,) = new_figure(8.5, 5.0, 1)
     seconds = [point.seconds for point in points.values()]
-    if seconds and min(seconds) > 0 and max(seconds) > _WIDE_RANGE * min(seconds):
-        axis.set_xscale("log")
+    axis.margins(x=0.15, y=0.15)
     for number, (x, dx, y, dy) in enumerate(points.values()):
         color, _ = series_style(number)
         axis.errorbar(x, y, dy or None, dx or None, fmt="o", ms=7, capsize=3, color=color)
-    axis.margins(x=0.15, y=0.15)
+    if seconds and min(seconds) > 0 and max(seconds) > _WIDE_RANGE * min(seconds):
+        set_log_x(axis)
+    else:
+        axis.set_xlim(left=max(axis.get_xlim()[0], 0.0))  # a bar may reach below 0
     axis.set(xlabel="seconds of training", ylabel=f"{quality}, test pairs")
     set_title(axis, "Training time against quality")
     for level in references.values():
@@ -156,6 +157,33 @@ def draw_time_against_quality(
     label_points(axis, {label: point.corners for label, point in points.items()}, references)
     save_figure(figure, path)
     return figure
+
+
+def _looks(number: int, is_dot: bool) -> dict[str, Any]:
+    """Colour, line style and marker of a series, which is a line or a single dot."""
+    color, style = series_style(number)
+    if not is_dot:
+        return {"color": color, "linestyle": style, "marker": ""}
+    return {"color": color, "linestyle": "", "marker": "o" if style == "-" else "D"}
+
+
+def _draw_mean_and_range(
+    axis: Axes, items: np.ndarray, values: np.ndarray, looks: Mapping[str, Any]
+) -> None:
+    """Draw means, and the range over the seeds as a band, or a bar at a single point.
+
+    Args:
+        axis: to draw on.
+        items: (T,) millions of items trained.
+        values: (seeds, T).
+        looks: colour, line style and marker.
+    """
+    mean, low, high = values.mean(0), values.min(0), values.max(0)  # (T,)
+    axis.plot(items, mean, linewidth=1.7, ms=6, mec="white", mew=0.6, **looks)
+    if looks["marker"]:
+        axis.vlines(items, low, high, color=looks["color"], linewidth=1.7)
+    elif len(values) > 1:
+        axis.fill_between(items, low, high, color=looks["color"], alpha=0.18, linewidth=0)
 
 
 def _over_seeds(seeds: Sequence[Rows], name: str) -> tuple[np.ndarray, np.ndarray] | None:

@@ -1,11 +1,24 @@
 """Figures of one run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from recsys_lab.figures.canvas import GREY, PALETTE, new_figure, save_figure, set_title
+from recsys_lab.figures.canvas import (
+    GREY,
+    PALETTE,
+    new_figure,
+    pixels_of,
+    save_figure,
+    set_title,
+)
+
+Rows = Sequence[Mapping[str, object]]
+Curves = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+_WIDE, _NARROW = (11, 4.2), (4.6, 3.5)  # inches, of both halves and of one
 
 _COLORS = dict(zip(("uniform", "degree_matched", "given"), PALETTE, strict=False))
 _STYLES = {"all": "--", "seen": "-"}
@@ -18,64 +31,109 @@ def learning_rate_resets(rows: Sequence[Mapping[str, object]]) -> list[int]:
     return [rates[k - 1][0] for k in range(1, len(rates)) if rates[k][1] > 1.5 * rates[k - 1][1]]
 
 
-def draw_learning_curve(rows: Sequence[Mapping[str, object]], path: Path) -> np.ndarray:
-    """AUC-ROC on validation pairs over the steps, with lines at learning-rate resets.
-
-    Writes the picture to the path; returns its pixels, as do all figures of one run.
+def draw_learning_curve(rows: Rows, path: Path) -> None:
+    """Write a picture of AUC-ROC on validation pairs and of the loss over the steps.
 
     Args:
         rows: the rows of `curve.csv`.
         path: of the picture.
     """
-    figure, (curve, loss) = new_figure(11, 4.2, 2)
-    names = sorted({n for row in rows for n in row if n.startswith("val/auc/")}, reverse=True)
-    for name in names:
-        protocol, part = name.split("/")[2:]
-        points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
-        if points:
-            curve.plot(
-                *zip(*points, strict=True),
-                label=f"{protocol.replace('_', '-')} negatives, {part}",
-                color=_COLORS.get(protocol),
-                linestyle=_STYLES.get(part, ":"),
-                linewidth=1.8,
-            )
-    curve.set(xlabel="step (batches trained)", ylabel="AUC-ROC, validation pairs")
-    set_title(curve, "Learning curve")
-    losses = np.array([(row["step"], row["train/loss"]) for row in rows], float)  # (rows, 2)
-    loss.plot(*losses.T, color="#444b54", linewidth=1.6)
-    loss.set(xlabel="step (batches trained)", ylabel="training loss of a positive (nats)")
-    set_title(loss, "Training loss")
-    for number, step in enumerate(learning_rate_resets(rows)):
-        for axis in (curve, loss):
-            label = "learning-rate reset" if number == 0 and axis is curve else None
-            axis.axvline(step, color="#b0b5bd", linestyle=":", linewidth=1.2, label=label)
-    if curve.get_legend_handles_labels()[0]:  # there is none if no pair is scored
-        curve.legend(frameon=False, loc="lower right")
-    return save_figure(figure, path)
+    figure, (curve, loss) = new_figure(*_WIDE, 2)
+    _auc(curve, rows)
+    _loss(loss, rows)
+    save_figure(figure, path)
 
 
-def draw_precision_recall(
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], path: Path, title: str
-) -> np.ndarray:
-    """Precision and recall against the threshold on the score, and against each other.
+def learning_curve_panels(rows: Rows) -> dict[str, np.ndarray]:
+    """The two halves of the picture, each as pixels that stay legible in a narrow column."""
+    return {
+        "learning_curve": _panel(lambda axis: _auc(axis, rows)),
+        "training_loss": _panel(lambda axis: _loss(axis, rows)),
+    }
+
+
+def draw_precision_recall(curves: Curves, path: Path, title: str) -> None:
+    """Write a picture of precision and recall against the threshold, and against each other.
 
     Args:
         curves: (thresholds, precision, recall) by slice, as `precision_recall` returns them.
         path: of the picture.
         title: names the pairs.
     """
-    figure, (against, plane) = new_figure(11, 4.2, 2)
+    figure, (against, plane) = new_figure(*_WIDE, 2)
+    _thresholds(against, curves)
+    _plane(plane, curves, title)
+    save_figure(figure, path)
+
+
+def precision_recall_panels(curves: Curves, title: str) -> dict[str, np.ndarray]:
+    """The two halves of the picture, each as pixels that stay legible in a narrow column."""
+    return {
+        "precision_recall": _panel(lambda axis: _plane(axis, curves, title)),
+        "precision_recall_by_threshold": _panel(lambda axis: _thresholds(axis, curves)),
+    }
+
+
+def _panel(draw: Callable[[Axes], None]) -> np.ndarray:
+    figure, [axis] = new_figure(*_NARROW, 1)
+    draw(axis)
+    return pixels_of(figure)
+
+
+def _auc(axis: Axes, rows: Rows) -> None:
+    """AUC-ROC over the steps, with lines at learning-rate resets."""
+    names = sorted({n for row in rows for n in row if n.startswith("val/auc/")}, reverse=True)
+    for name in names:
+        protocol, part = name.split("/")[2:]
+        points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+        if points:
+            axis.plot(
+                *zip(*points, strict=True),
+                label=f"{protocol.replace('_', '-')} negatives, {part}",
+                color=_COLORS.get(protocol),
+                linestyle=_STYLES.get(part, ":"),
+                linewidth=1.8,
+                marker=_marker(points),
+            )
+    axis.set(xlabel="step (batches trained)", ylabel="AUC-ROC, validation pairs")
+    set_title(axis, "Learning curve")
+    _mark_resets(axis, rows, "learning-rate reset")
+    if axis.get_legend_handles_labels()[0]:  # there is none if no pair is scored
+        axis.legend(frameon=False, loc="lower right")
+
+
+def _loss(axis: Axes, rows: Rows) -> None:
+    losses = np.array([(row["step"], row["train/loss"]) for row in rows], float)  # (rows, 2)
+    axis.plot(*losses.T, color="#444b54", linewidth=1.6, marker=_marker(losses))
+    axis.set(xlabel="step (batches trained)", ylabel="training loss of a positive (nats)")
+    set_title(axis, "Training loss")
+    _mark_resets(axis, rows, None)
+
+
+def _marker(points: Sized) -> str | None:
+    """A dot where there is no line."""
+    return "o" if len(points) == 1 else None
+
+
+def _mark_resets(axis: Axes, rows: Rows, label: str | None) -> None:
+    for number, step in enumerate(learning_rate_resets(rows)):
+        shown = label if number == 0 else None
+        axis.axvline(step, color="#b0b5bd", linestyle=":", linewidth=1.2, label=shown)
+
+
+def _thresholds(axis: Axes, curves: Curves) -> None:
     for name, (thresholds, precision, recall) in curves.items():
-        color = _SLICE_COLORS.get(name)
-        count = len(thresholds)
-        against.plot(thresholds, precision[:count], color=color, label=f"precision, {name}")
-        against.plot(thresholds, recall[:count], color=color, ls="--", label=f"recall, {name}")
-        plane.plot(recall, precision, color=color, label=name)
-    against.set(xlabel="threshold on the score", ylim=(0, 1.02))
-    set_title(against, "Precision and recall against threshold")
-    plane.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    plane.set_title(title, loc="left", fontsize=10)
-    against.legend(frameon=False)
-    plane.legend(frameon=False)
-    return save_figure(figure, path)
+        color, count = _SLICE_COLORS.get(name), len(thresholds)
+        axis.plot(thresholds, precision[:count], color=color, label=f"precision, {name}")
+        axis.plot(thresholds, recall[:count], color=color, ls="--", label=f"recall, {name}")
+    axis.set(xlabel="threshold on the score", ylim=(0, 1.02))
+    set_title(axis, "Precision and recall against threshold")
+    axis.legend(frameon=False)
+
+
+def _plane(axis: Axes, curves: Curves, title: str) -> None:
+    for name, (_, precision, recall) in curves.items():
+        axis.plot(recall, precision, color=_SLICE_COLORS.get(name), label=name)
+    axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axis.set_title(title, loc="left", fontsize=10)
+    axis.legend(frameon=False)

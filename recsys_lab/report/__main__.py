@@ -1,6 +1,7 @@
 """Gather run folders into one comparison: `python -m recsys_lab.report --help`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +11,12 @@ from rich.console import Console
 from recsys_lab.report.comparison import Comparison, compare
 from recsys_lab.report.page import write_pages
 from recsys_lab.report.pictures import draw_pictures
-from recsys_lab.report.tables import to_csv
+from recsys_lab.report.tables import runs_to_csv, to_csv
 from recsys_lab.results.files import write_text
 from recsys_lab.results.run_folder import CONFIG, find_run_folders, read_run
 from recsys_lab.results.write_errors import explain
+
+DEFAULT_OUT = "comparison/ in FOLDER, or in the folder that holds all of them"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,9 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER", help="searched for run folders"
     )
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="default: comparison/ in the first FOLDER"
-    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"default: {DEFAULT_OUT}")
     options = parser.parse_args(arguments)
     if absent := [str(folder) for folder in options.folders if not folder.is_dir()]:
         return _refuse(f"no such folder: {', '.join(absent)}")
@@ -33,29 +34,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not found:
         return _refuse(f"no run folders (with {CONFIG}) in {where}")
     comparison = compare([read_run(folder) for folder in found])
-    out = options.out or options.folders[0] / "comparison"
+    out = options.out or Path(_common_folder(options.folders), "comparison")
     try:
         page = write_comparison(comparison, out)
     except OSError as error:
         return _refuse(explain(error, {out: "--out"}))
-    finished = sum(len(e.runs) for table in comparison.tables for e in table.experiments)
+    compared = comparison.num_compared
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(f"{finished} of {len(found)} runs in {_tables(len(comparison.tables))}")
-    for name, reason in comparison.problems:
-        console.print(f"not compared: {name}: {reason}")
+    console.print(f"{compared} of {len(found)} runs in {_tables(len(comparison.tables))}")
+    for problem in comparison.problems:
+        console.print(f"{problem.name}: {problem.reason}")
     console.print(str(page))
-    return 0 if finished else _refuse(f"none of the {len(found)} runs in {where} has finished")
+    return 0 if compared else _refuse(f"none of the {len(found)} runs in {where} has finished")
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
-    """Write tables, figures and the page into the folder; returns the page's path."""
+    """Write tables, figures and the page into the folder; returns the page's path.
+
+    Raises:
+        OSError: something cannot be written.
+    """
     pictures = [
         draw_pictures(table, folder, f"_{number}" if number > 1 else "")
         for number, table in enumerate(comparison.tables, start=1)
     ]
     write_pages(comparison, pictures, folder)
     write_text(folder / "comparison.csv", to_csv(comparison))
+    write_text(folder / "runs.csv", runs_to_csv(comparison))
     return folder / "comparison.html"
+
+
+def _common_folder(folders: Sequence[Path]) -> Path:
+    if len(folders) == 1:
+        return folders[0]
+    common = os.path.commonpath([folder.resolve() for folder in folders])
+    return Path(os.path.relpath(common))
 
 
 def _tables(count: int) -> str:

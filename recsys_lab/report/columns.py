@@ -36,6 +36,11 @@ class Column:
         return part if part in SLICES else ""
 
     @property
+    def measure(self) -> str:
+        """Its key without the slice."""
+        return self.key.rpartition("/")[0] if self.slice else self.key
+
+    @property
     def full_title(self) -> str:
         """Its header where groups have none: an AUC's names its negatives."""
         negatives = self.group.replace(",", "").removesuffix(" negatives")

@@ -2,21 +2,37 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from itertools import chain
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from recsys_lab.report.columns import QUALITY, Column, columns_of
 from recsys_lab.report.names import baseline_labels, experiment_labels, settings
 from recsys_lab.report.notes import coverage_notes, data_notes, data_title
-from recsys_lab.results.metric_names import SLICES
+from recsys_lab.results.metric_names import ITEM_VECTORS, SLICES
 from recsys_lab.results.run_folder import Run
 
 Rows = Sequence[Mapping[str, Any]]  # metrics of runs
 Data = tuple[str, str]  # hashes of split and vocabulary
-Problems = list[tuple[str, str]]  # run folder or experiment, and the reason
+Kind = Literal["experiment", "item vectors", "baseline"]
 _MIN_SHARE = 0.01  # of the test pairs in a slice that gets a column
 COVERAGE = "coverage/all"  # kept beside the columns: share of the test pairs that are scored
+
+
+class Problem(NamedTuple):
+    """A run that is in no table, or an experiment that lacks a run.
+
+    Attributes:
+        name: the run folder, or the label of the experiment.
+        reason: in half a sentence.
+        run: None for an experiment.
+    """
+
+    name: str
+    reason: str
+    run: Run | None = None
 
 
 @dataclass(frozen=True)
@@ -36,16 +52,24 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row: an experiment with its runs, one for each seed, or a baseline without any."""
+    """A row: an experiment, its plain item vectors by their cosine, or a baseline.
+
+    Attributes:
+        label: of the experiment or baseline.
+        runs: of the experiment, one for each seed; a baseline has none.
+        values: by the column's key, and COVERAGE.
+        kind: which of the three.
+    """
 
     label: str
     runs: tuple[Run, ...]
-    values: Mapping[str, Estimate]  # by the column's key, and COVERAGE
+    values: Mapping[str, Estimate]
+    kind: Kind = "experiment"
 
     @property
-    def is_baseline(self) -> bool:
-        """Whether the row is a baseline's: it has no runs."""
-        return not self.runs
+    def title(self) -> str:
+        """Its name where the row of the experiment stands above it."""
+        return "item vectors, cosine" if self.kind == "item vectors" else self.label
 
     @property
     def is_trained(self) -> bool:
@@ -72,25 +96,65 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """The comparable runs: those of one split and vocabulary."""
+    """The comparable runs: those of one split and vocabulary.
+
+    Attributes:
+        data: hashes of split and vocabulary.
+        title: of its data.
+        experiments: the best first.
+        item_vectors: rows of the experiments that have one, by label.
+        baselines: tested beside the experiments.
+        notes: sentences above it.
+        shares: of the test pairs, by slice.
+        all_columns: of the comparison.
+        labels: of the baselines, by name.
+    """
 
     data: Data
     title: str
     experiments: tuple[Entry, ...]
+    item_vectors: Mapping[str, Entry]
     baselines: tuple[Entry, ...]
     notes: tuple[str, ...]
-    shares: Mapping[str, float]  # of the test pairs, by slice
+    shares: Mapping[str, float]
     all_columns: tuple[Column, ...]
-    labels: Mapping[str, str]  # of the baselines, by name
+    labels: Mapping[str, str]
 
-    @property
+    @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """All rows, the experiments first."""
-        return self.experiments + self.baselines
+        """All rows: the experiments, each above its item vectors, then the baselines."""
+        vectors = self.item_vectors
+        rows = ([e, vectors[e.label]] if e.label in vectors else [e] for e in self.experiments)
+        return (*chain.from_iterable(rows), *self.baselines)
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        """The columns with a value in some row, each another, of more than a few test pairs."""
+        repeated = {repeat for repeat, _ in self.repeats}
+        return [column for column in self._filled if column not in repeated]
+
+    @cached_property
+    def repeats(self) -> list[tuple[Column, Column]]:
+        """Columns of a slice that are the same, in every row, as another one of their measure."""
+        first: dict[tuple[str, ...], Column] = {}
+        found = []
+        for column in self._filled:
+            cells = (
+                column.measure,
+                *chain.from_iterable(e.write(column)[:2] for e in self.entries),
+            )
+            if (other := first.setdefault(cells, column)) is not column:
+                found.append((column, other))
+        return found
 
     @property
-    def columns(self) -> list[Column]:
-        """The columns that have a value in some row, and more than a handful of test pairs."""
+    def all_notes(self) -> list[str]:
+        """The notes, and which columns are left out since they repeat others."""
+        same = [f"{x.full_title} is {y.full_title} in every row" for x, y in self.repeats]
+        return [*self.notes, *([f"Columns left out: {'; '.join(same)}."] if same else [])]
+
+    @cached_property
+    def _filled(self) -> list[Column]:
         small = [name for name, share in self.shares.items() if share < _MIN_SHARE]
         return [
             column
@@ -106,37 +170,50 @@ class Table:
 
     def is_best(self, entry: Entry, column: Column) -> bool:
         """Whether no other row has a better mean, and some row has a worse one."""
-        means = [e.values[column.key].mean for e in self.entries if column.key in e.values]
-        if column.key not in entry.values or min(means) == max(means):
-            return False
-        best = min(means) if column.is_cost else max(means)
-        return entry.values[column.key].mean == best
+        value = entry.values.get(column.key)
+        return value is not None and value.mean == self._best.get(column.key)
+
+    @cached_property
+    def _best(self) -> dict[str, float]:
+        """The best mean of each column in which rows differ."""
+        best = {}
+        for column in self._filled:
+            means = [e.values[column.key].mean for e in self.entries if column.key in e.values]
+            if min(means) != max(means):
+                best[column.key] = min(means) if column.is_cost else max(means)
+        return best
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The tables, and what is left out of them."""
+    """The tables, what is left out of them, and all runs."""
 
     tables: list[Table]
-    problems: Problems
+    problems: list[Problem]
     columns: tuple[Column, ...]
+    runs: Sequence[Run]
+
+    @property
+    def num_compared(self) -> int:
+        """Number of runs in the tables."""
+        return sum(len(entry.runs) for table in self.tables for entry in table.experiments)
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
     """Group the runs by their data, then by their settings; only seeds are averaged."""
-    problems = [(str(run.folder), run.problem) for run in runs if run.problem]
+    problems = [Problem(str(run.folder), run.left_out, run) for run in runs if run.left_out]
     by_data: dict[Data, list[Run]] = {}
     for run in runs:
-        if not run.problem:
+        if not run.left_out:
             by_data.setdefault(run.data, []).append(run)
     groups = sorted(by_data.values(), key=len, reverse=True)  # stable: else in order of folders
     columns = columns_of(sorted({key for run in runs for key in run.metrics}))
-    tables = [_table(group, columns) for group in groups]
-    problems += [problem for _, found in tables for problem in found]
-    for number, group in enumerate(groups[1:], start=2):
-        reason = f"{_unequal(group[0].data, groups[0][0].data)}: see table {number}"
-        problems += [(str(run.folder), reason) for run in group]
-    return Comparison([table for table, _ in tables], problems, columns)
+    tables = []
+    for group in groups:
+        table, found = _table(group, columns)
+        tables.append(table)
+        problems += found
+    return Comparison(tables, problems, columns, runs)
 
 
 def estimate(metrics: Rows, scorer: str, key: str) -> Estimate | None:
@@ -158,33 +235,27 @@ def _values(metrics: Rows, name: str) -> np.ndarray | None:
     return None if not values or None in values else np.array(values, float)
 
 
-def _table(runs: Sequence[Run], columns: tuple[Column, ...]) -> tuple[Table, Problems]:
+def _table(runs: Sequence[Run], columns: tuple[Column, ...]) -> tuple[Table, list[Problem]]:
     """The table of the runs of one split, and the problems with runs that it lacks."""
     kept, problems = _one_run_per_seed(runs)
     labelled = zip(experiment_labels([group[0] for group in kept]), kept, strict=True)
-    experiments = [
-        _entry(label, [run.metrics for run in group], "test", columns, tuple(group))
-        for label, group in labelled
-    ]
+    experiments = [_entry(label, group, "test", columns) for label, group in labelled]
     experiments.sort(key=lambda e: -e.values[QUALITY.key].mean if QUALITY.key in e.values else 0.0)
     seeds = {str(run.seed) for run in runs}
     for entry in filter(lambda e: e.is_trained, experiments):  # else no seed changes anything
         if missing := sorted(seeds - {str(seed) for seed in entry.seeds}):
-            problems.append((entry.label, f"missing: no finished run of seed {', '.join(missing)}"))
+            reason = f"missing: no finished run of seed {', '.join(missing)}"
+            problems.append(Problem(entry.label, reason))
     of_scorer = tuple(column for column in columns if not column.of_run)
-    labels: dict[str, str] = {}
-    baselines = []
-    for run in runs:
-        for name, label in baseline_labels(run.metrics).items():
-            if name not in labels:
-                labels[name] = label
-                baselines.append(_entry(label, [run.metrics], f"baseline/{name}", of_scorer))
-    entries = [*experiments, *baselines]
-    coverage = {e.label: e.values[COVERAGE].mean for e in entries if COVERAGE in e.values}
+    vectors = [_entry(e.label, e.runs, ITEM_VECTORS, of_scorer) for e in experiments]
+    baselines, labels = _baselines(runs, of_scorer)
+    rated = [*experiments, *baselines]
+    coverage = {e.label: e.values[COVERAGE].mean for e in rated if COVERAGE in e.values}
     table = Table(
         data=runs[0].data,
         title=data_title(runs[0]),
         experiments=tuple(experiments),
+        item_vectors={entry.label: entry for entry in vectors if entry.values},
         baselines=tuple(baselines),
         notes=(*data_notes(runs), *coverage_notes(coverage)),
         shares=_shares(runs[0].metrics),
@@ -194,6 +265,20 @@ def _table(runs: Sequence[Run], columns: tuple[Column, ...]) -> tuple[Table, Pro
     return table, problems
 
 
+def _baselines(
+    runs: Sequence[Run], columns: Sequence[Column]
+) -> tuple[list[Entry], dict[str, str]]:
+    """Every baseline of the first run that has it, and the labels by name."""
+    labels: dict[str, str] = {}
+    found = []
+    for run in runs:
+        for name, label in baseline_labels(run.metrics).items():
+            if name not in labels:
+                labels[name] = label
+                found.append(_entry(label, [run], f"baseline/{name}", columns))
+    return found, labels
+
+
 def _shares(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Share of each slice in the test pairs, where the counts are known."""
     total = metrics.get("count/test/all")
@@ -201,7 +286,7 @@ def _shares(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {part: n / total for part, n in counts.items() if total and n is not None}
 
 
-def _one_run_per_seed(runs: Sequence[Run]) -> tuple[list[list[Run]], Problems]:
+def _one_run_per_seed(runs: Sequence[Run]) -> tuple[list[list[Run]], list[Problem]]:
     """Runs grouped by settings; of two with one seed the later folder counts."""
     groups: list[tuple[dict[str, Any], dict[Any, Run]]] = []
     problems = []
@@ -212,24 +297,18 @@ def _one_run_per_seed(runs: Sequence[Run]) -> tuple[list[list[Run]], Problems]:
             groups.append((own, group := {}))
         if (earlier := group.get(run.seed)) is not None:
             reason = f"repeated: {run.folder.name} has the same settings and seed, and is used"
-            problems.append((str(earlier.folder), reason))
+            problems.append(Problem(str(earlier.folder), reason, earlier))
         group[run.seed] = run
     ordered = [sorted(group.values(), key=lambda run: str(run.seed)) for _, group in groups]
     return ordered, problems
 
 
-def _entry(
-    label: str, metrics: Rows, scorer: str, columns: Sequence[Column], runs: tuple[Run, ...] = ()
-) -> Entry:
+def _entry(label: str, runs: Sequence[Run], scorer: str, columns: Sequence[Column]) -> Entry:
+    """The row of a scorer: "test", "item_vectors" or "baseline/<name>"."""
+    metrics = [run.metrics for run in runs]
     found = {key: estimate(metrics, scorer, key) for key in [*(c.key for c in columns), COVERAGE]}
-    return Entry(label, runs, {key: value for key, value in found.items() if value is not None})
-
-
-def _unequal(data: Data, other: Data) -> str:
-    """How the data of a run differs from that of the first table."""
-    differences = [
-        f"{name} {value[:12]}, not {first[:12]}"
-        for name, value, first in zip(("split", "vocabulary"), data, other, strict=True)
-        if value != first
-    ]
-    return f"unequal: {'; '.join(differences)}"
+    values = {key: value for key, value in found.items() if value is not None}
+    if scorer.startswith("baseline/"):
+        return Entry(label, (), values, "baseline")
+    kind: Kind = "item vectors" if scorer == ITEM_VECTORS else "experiment"
+    return Entry(label, tuple(runs), values, kind)

@@ -19,6 +19,8 @@ _NOT_SETTINGS = (
     "resume_with_changes",
     "resume",
     "evaluate",
+    "test",
+    "skip_finished",
     "checkpoint._target_",
     "checkpoint.every_n_steps",
     "checkpoint.every_n_minutes",
@@ -31,6 +33,7 @@ _NOT_SETTINGS = (
     "catalog.repeats",
     "catalog.undirected",
 )
+_NOT_GROUPS = ("logger", "debug")  # what a debugging preset changes are settings
 _USED_WITHOUT_TRAINING = ("catalog", "split", "model", "evaluation")
 _NO_LIMIT = {"trainer.max_steps": -1, "trainer.max_time": None}  # older runs do not say so
 _MAX_DIFFERENCES = 4
@@ -40,6 +43,11 @@ def baseline_labels(metrics: Mapping[str, Any]) -> dict[str, str]:
     """Labels of the baselines of a run, by name: its own, or its name with blanks."""
     names = dict.fromkeys(key.split("/")[1] for key in metrics if key.startswith("baseline/"))
     return {name: metrics.get(f"label/{name}", name.replace("_", " ")) for name in names}
+
+
+def is_setting(name: str) -> bool:
+    """Whether a key of the configuration is one of the experiment, not of its seed or its files."""
+    return name not in _NOT_SETTINGS
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -53,6 +61,7 @@ def settings(run: Run) -> dict[str, Any]:
     flat = {k: v for k, v in flat.items() if k not in _NO_LIMIT or v != _NO_LIMIT[k]}
     for name in _NOT_SETTINGS:
         flat.pop(name, None)
+    flat = {name: value for name, value in flat.items() if name.split(".")[0] not in _NOT_GROUPS}
     if run.vectors:
         flat = {n: v for n, v in flat.items() if n.split(".")[0] in _USED_WITHOUT_TRAINING}
     if run.config.get("train", True):
@@ -66,7 +75,7 @@ def experiment_labels(runs: Sequence[Run]) -> list[str]:
     Equal names get the settings in which their runs differ.
     """
     labels = [_base_label(run) for run in runs]
-    every = [_named_settings(run) for run in runs]
+    every = [named_settings(run) for run in runs]
     for label in dict.fromkeys(labels):
         equal = [k for k, other in enumerate(labels) if other == label]
         if len(equal) > 1:
@@ -92,9 +101,10 @@ def _base_label(run: Run) -> str:
     return str(target).rpartition(".")[2] if target else run.folder.name
 
 
-def _named_settings(run: Run) -> dict[str, Any]:
+def named_settings(run: Run) -> dict[str, Any]:
     """The settings, and the choice of each configuration group."""
-    unused = ("data", "optimizer", "schedule", "trainer") if run.vectors else ()
+    of_training = ("data", "optimizer", "schedule", "trainer", "callbacks") if run.vectors else ()
+    unused = (*of_training, *_NOT_GROUPS)
     choices = {
         n: v
         for n, v in run.choices.items()

@@ -7,6 +7,7 @@ from recsys_lab.report.names import baseline_labels
 from recsys_lab.results.metric_names import SLICES
 from recsys_lab.results.run_folder import Run
 
+_MAX_LABELS = 4  # that are named in a sentence
 _TOLERANCE = 1e-9  # baselines of one split differ by no more
 
 
@@ -56,13 +57,22 @@ def data_notes(runs: Sequence[Run]) -> list[str]:
 
 
 def coverage_notes(coverage: Mapping[str, float]) -> list[str]:
-    """Which experiments cannot score all pairs, given the share that each one scores."""
+    """Which rows cannot score all pairs, given the share that each one scores."""
     unscored: dict[str, list[str]] = {}
     for label, share in coverage.items():
         if share < 1.0:
             unscored.setdefault(f"{1.0 - share:.2%}", []).append(label)
+    if not unscored:
+        return []
+    shares = [f"{share} by {_some(labels)}" for share, labels in unscored.items()]
     return [
-        f"Not scored: {share} of the test pairs by {'; '.join(labels)}. They take the median score "
-        "in AUC all, unless none of a class is scored, and the last places in the ranking."
-        for share, labels in unscored.items()
+        f"Test pairs without a score: {'; '.join(shares)}. They take the median score in AUC all, "
+        "unless none of a class is scored, and the last places in the ranking."
     ]
+
+
+def _some(labels: Sequence[str]) -> str:
+    """The first labels, and how many others there are."""
+    if len(labels) <= _MAX_LABELS + 1:
+        return ", ".join(labels)
+    return f"{', '.join(labels[:_MAX_LABELS])} and {len(labels) - _MAX_LABELS} others"

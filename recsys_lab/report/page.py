@@ -1,8 +1,10 @@
 """A comparison as Markdown, and as one HTML page without external files."""
 
+import os
 from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -11,16 +13,23 @@ from recsys_lab.report.comparison import Comparison
 from recsys_lab.report.pictures import Picture
 from recsys_lab.report.tables import difference_table
 from recsys_lab.results.files import write_text
+from recsys_lab.results.run_folder import CONFIG
 
 _TEXTS = {
     "how_to_read": (
         "Mean over seeds ± standard deviation (n - 1). n is the number of seeds; baselines are not "
         "trained and have none. Bold is the best of a column. Intervals are 95 %, by a bootstrap "
-        "over items; their bounds are averaged over the seeds."
+        "over items; their bounds are averaged over the seeds. “Item vectors, cosine” are the "
+        "plain vectors of the model above, as a word2vec file holds them, scored by their cosine "
+        "alone; there is no such row where that is the score of the model."
     ),
     "differences": (
         "Differences to the strong baselines on the same queries, in brackets the 95 % interval; "
-        "bold where it excludes zero."
+        "bold where it excludes zero: blue where the model is better, red where it is worse."
+    ),
+    "several": (
+        "The runs are on different data or splits, and each of these has a table. Numbers of "
+        "different tables cannot be compared."
     ),
 }
 
@@ -44,6 +53,7 @@ def write_pages(
         keep_trailing_newline=True,
     )
     environment.filters["plain"] = _plain
+    environment.filters["link"] = lambda path: quote(os.path.relpath(path, folder))
     environment.filters["base64"] = lambda name: b64encode((folder / name).read_bytes()).decode()
     for suffix in ("md", "html"):
         page = environment.get_template(f"page.{suffix}.j2").render(
@@ -52,6 +62,7 @@ def write_pages(
             problems=comparison.problems,
             difference_table=difference_table,
             published=published,
+            config=CONFIG,
         )
         write_text(folder / f"comparison.{suffix}", page)
 

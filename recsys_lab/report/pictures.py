@@ -64,7 +64,8 @@ def draw_pictures(table: Table, folder: Path, suffix: str) -> list[Picture]:
         pictures.append(Picture(name, title, _CLIFF + _left_out(len(panels))))
     if points := {e.label: m for e in experiments if (m := _measured(e)) is not None}:
         name = f"time_against_quality{suffix}.png"
-        rated = [(e.label, e.values.get(QUALITY.key)) for e in table.entries if not e.is_trained]
+        untrained = [*(e for e in experiments if not e.is_trained), *table.baselines]
+        rated = [(e.label, e.values.get(QUALITY.key)) for e in untrained]
         lowest = _NEAR * min(point.quality for point in points.values())
         levels = {label: value.mean for label, value in rated if value and value.mean >= lowest}
         draw_time_against_quality(points, levels, folder / name, QUALITY.title)

@@ -1,5 +1,6 @@
 """The table at the end of a run."""
 
+import io
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from recsys_lab.report.names import baseline_labels
-from recsys_lab.results.metric_names import RANKING, SLICES, unlisted_metrics
+from recsys_lab.results.metric_names import ITEM_VECTORS, RANKING, SLICES, unlisted_metrics
+from recsys_lab.results.run_log import write_to_log
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,10 @@ def summary_table(metrics: Metrics) -> Table:
     room are left to `metrics.json`.
     """
     labels = baseline_labels(metrics)
-    rows = {"test": "this model", **{f"baseline/{name}": label for name, label in labels.items()}}
+    rows = {"test": "this model"}
+    if any(name.startswith(f"{ITEM_VECTORS}/") for name in metrics):
+        rows[ITEM_VECTORS] = "vectors, cosine"
+    rows |= {f"baseline/{name}": label for name, label in labels.items()}
     if (metrics.get("chance/hr@10/all") or 0.0) >= _SHOWN_CHANCE:
         rows["chance"] = "random order"
     coverage = [metrics.get(f"{prefix}/{_COVERAGE}", 1.0) for prefix in rows]
@@ -164,8 +169,20 @@ def chance_warning(metrics: Metrics) -> str:
     )
 
 
+def summary_text(metrics: Metrics) -> str:
+    """The table as plain text."""
+    console = Console(file=io.StringIO(), width=WIDTH, color_system=None, legacy_windows=False)
+    with console.capture() as text:
+        console.print(summary_table(metrics))
+    return "\n".join(line.rstrip() for line in text.get().splitlines())
+
+
 def print_summary(metrics: Metrics) -> None:
-    """Print the table to the console; a warning goes to the log, too."""
+    """Print the table to the console, and write it to the log of the run.
+
+    A warning goes to the log, too.
+    """
     Console().print(summary_table(metrics))
+    write_to_log(f"results\n{summary_text(metrics)}")
     if warning := chance_warning(metrics):
         log.warning("this model is %s", warning)

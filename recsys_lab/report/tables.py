@@ -2,10 +2,14 @@
 
 import csv
 import io
+import json
+from collections.abc import Iterable
+from typing import Any
 
 from recsys_lab.report.comparison import Comparison, Entry, Table, estimate
+from recsys_lab.report.names import named_settings
 
-Difference = tuple[list[str], bool]  # value and bounds; whether the interval excludes zero
+Difference = tuple[list[str], str]  # value and bounds; gain or loss if the interval excludes zero
 
 
 def difference_table(table: Table) -> tuple[list[str], list[tuple[str, list[Difference]]]]:
@@ -20,7 +24,7 @@ def difference_table(table: Table) -> tuple[list[str], list[tuple[str, list[Diff
         for baseline, metric in shown
     ]
     rows = [
-        (entry.label, [cell or (["–"], False) for cell in cells])
+        (entry.label, [cell or (["–"], "") for cell in cells])
         for entry, *cells in zip(table.experiments, *shown.values(), strict=True)
         if any(cells)
     ]
@@ -46,26 +50,59 @@ def _difference(entry: Entry, baseline: str, metric: str) -> Difference | None:
     reference = estimate(rows, f"baseline/{baseline}", metric)
     share = f" ({value.mean / reference.mean:+.1%})" if reference and reference.mean else ""
     texts = [f"{value.mean:+.4f}{share}", f"[{low.mean:+.4f}, {high.mean:+.4f}]"]
-    return texts, low.mean > 0.0 or high.mean < 0.0
+    return texts, "gain" if low.mean > 0.0 else "loss" if high.mean < 0.0 else ""
 
 
 def to_csv(comparison: Comparison) -> str:
     """One line for each row of each table, all columns, in full precision."""
-    head = ["split_hash", "vocabulary_hash", "kind", "label", "seeds", "n"]
+    head: list[object] = ["split_hash", "vocabulary_hash", "kind", "label", "seeds", "n"]
     for column in comparison.columns:
         head += [f"{column.key}/{part}" for part in ("mean", "deviation", "low", "high")]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
+    lines = [head]
     for table in comparison.tables:
         for entry in table.entries:
-            kind = "baseline" if entry.is_baseline else "experiment"
             seeds = " ".join(str(seed) for seed in entry.seeds)
-            row: list[object] = [*table.data, kind, entry.label, seeds, len(entry.runs) or None]
+            count = len(entry.runs) or None
+            line: list[object] = [*table.data, entry.kind, entry.label, seeds, count]
             for column in comparison.columns:
                 if (value := entry.values.get(column.key)) is None:
-                    row += [None] * 4
+                    line += [None] * 4
                 else:
-                    row += [value.mean, value.deviation, *(value.bounds or (None, None))]
-            writer.writerow(row)
+                    line += [value.mean, value.deviation, *(value.bounds or (None, None))]
+            lines.append(line)
+    return _as_csv(lines)
+
+
+def runs_to_csv(comparison: Comparison) -> str:
+    """One line for each run: folder, problem, label, then settings and metrics by their names.
+
+    Runs that are in no table, such as failed ones, have a problem, and settings as far as known.
+    """
+    problems = {id(p.run): p.reason for p in comparison.problems if p.run is not None}
+    entries = [entry for table in comparison.tables for entry in table.experiments]
+    labels = {id(run): entry.label for entry in entries for run in entry.runs}
+    rows = [
+        {
+            "folder": str(run.folder),
+            "problem": problems.get(id(run), ""),
+            "label": labels.get(id(run), ""),
+            "seed": run.seed,
+            **named_settings(run),
+            **run.metrics,
+        }
+        for run in comparison.runs
+    ]
+    names = dict.fromkeys(name for row in rows for name in row)  # in order of appearance
+    settings = [name for name in names if "/" not in name]
+    head = [*settings, *(name for name in names if "/" in name)]
+    return _as_csv([head, *([_text(row.get(name)) for name in head] for row in rows)])
+
+
+def _text(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | dict | bool) else value
+
+
+def _as_csv(lines: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()

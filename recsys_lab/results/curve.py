@@ -106,3 +106,11 @@ def _number(text: object) -> float | int | None:
     if not abs(value) <= _LARGEST:
         raise ValueError(f"{text[:40]} is no number of a curve")
     return value
+
+
+def best_value(folder: Path, name: str) -> float | None:
+    """The largest value of a column of a run's curve; None without one or if it is damaged."""
+    with suppress(OSError, ValueError):
+        values = [value for row in read_curve(folder) if (value := row.get(name)) is not None]
+        return max(values, default=None)
+    return None

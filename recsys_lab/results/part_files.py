@@ -119,45 +119,65 @@ def clear_left(folder: Path) -> None:
 
     A folder that was moved aside for one that never came is put back. One line of the log tells.
     """
-    removed = [path for path in _left_in(folder) if _remove(path)]
+    removed = [path for path in _named_as_left(folder) if remove_left(path)]
     if removed:
         shown = ", ".join(str(path.relative_to(folder)) for path in removed[:_SHOWN])
         more = f" and {len(removed) - _SHOWN} more" if len(removed) > _SHOWN else ""
         log.info("removed what a killed process left in %s: %s%s", folder, shown, more)
 
 
-def _left_in(folder: Path) -> list[Path]:
+def left_in(folder: Path) -> list[Path]:
+    """What killed processes left in a folder and in the folders right below it."""
+    found = []
+    for path in _named_as_left(folder):
+        with _taken(path) as is_left:
+            found += [path] * is_left
+    return found
+
+
+def _named_as_left(folder: Path) -> list[Path]:
     found = [*folder.glob(".*"), *folder.glob("*/.*")]
     return sorted(path for path in found if _LEFT.fullmatch(path.name))
 
 
-def _remove(path: Path) -> bool:
+def remove_left(path: Path) -> bool:
     """Remove a file or folder that was left; whether that was done."""
+    match = _LEFT.fullmatch(path.name)
+    try:
+        with _taken(path) as is_left:
+            if not is_left or match is None:
+                return False
+            final = path.with_name(match["name"])
+            if path.name.endswith(_FORMER) and not final.exists():
+                path.rename(final)
+            elif path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _taken(path: Path) -> Iterator[bool]:
+    """Lock a hidden path; whether a process that is dead left it."""
     match = _LEFT.fullmatch(path.name)
     try:
         is_folder = path.is_dir()
         descriptor = _open_folder(path) if is_folder else os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:  # a link, or of another user
-        return False
+        yield False
+        return
     try:
         locked = _lock(descriptor)
         is_dead = locked and match is not None and match["machine"] == _machine()
-        if locked is False or not (is_dead or time.time() - _changed(path) > _DAY):
-            return False
-        if path.name.endswith(_FORMER) and match and not path.with_name(match["name"]).exists():
-            path.rename(path.with_name(match["name"]))
-        elif is_folder:
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    except OSError:
-        return False
+        yield locked is not False and bool(is_dead or time.time() - changed(path) > _DAY)
     finally:
         os.close(descriptor)
-    return True
 
 
-def _changed(path: Path) -> float:
+def changed(path: Path) -> float:
     """When a file, or anything in a folder, was changed last."""
     return max(one.lstat().st_mtime for one in [path, *path.rglob("*")])
 

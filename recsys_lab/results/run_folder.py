@@ -1,6 +1,7 @@
 """Run folders read back: configuration, metrics and curves, or the problem with the run."""
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from recsys_lab.results.write_errors import explain
 
 CONFIG = Path(".hydra", "config.yaml")
 _LOGGED = re.compile(r"^\S+ (?=[A-Z]+ )")  # the time before the level
+NOT_TESTED = "not tested"  # first words of what the trial of a search logs
 _STOPPED = ("interrupted", "stopped by")  # first words of what a stopped run logs
 
 
@@ -52,6 +54,13 @@ class Run:
     def vectors(self) -> str:
         """The file of the vectors that were tested without training, or an empty text."""
         return str(self.config.get("vectors") or "")
+
+    @property
+    def left_out(self) -> str:
+        """The reason why the run is left out of comparisons, or an empty text."""
+        if not self.problem and self.config.get("test") is False:
+            return f"not tested: python train.py evaluate={self.folder} does so"
+        return self.problem
 
     @property
     def data(self) -> tuple[str, str]:
@@ -126,6 +135,8 @@ def _problem_of(folder: Path) -> str:
         message = message.strip()
         if message.startswith(_STOPPED):
             return f"interrupted{_remedy(folder)}"
+        if message.startswith(NOT_TESTED):
+            return message
         if level == "ERROR":
             return f"failed: {message}"
     return f"unfinished: no {METRICS} and no error logged{_remedy(folder)}"
@@ -134,7 +145,7 @@ def _problem_of(folder: Path) -> str:
 def _remedy(folder: Path) -> str:
     if not (folder / "checkpoints" / "last.ckpt").is_file():
         return ""
-    return f": python train.py resume={folder} goes on"
+    return f": python train.py {how_to_resume(folder)} goes on"
 
 
 def _log_lines(folder: Path) -> list[str]:
@@ -151,3 +162,11 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
         (0, int(head), part) if (head := part.partition("_")[0]).isdecimal() else (1, 0, part)
         for part in path.parts
     ]
+
+
+def how_to_resume(folder: Path) -> str:
+    """The word of a command line that goes on with a run, quoted for Hydra and the shell."""
+    if re.fullmatch(r"[\w./~+-]+", str(folder)):
+        return f"resume={folder}"
+    escaped = str(folder).replace("'", r"\'").replace("${", r"\${")
+    return shlex.quote(f"resume='{escaped}'")

@@ -55,6 +55,14 @@ class RunLog(logging.FileHandler):
                 sys.stderr.write(f"{explained}; the run goes on without its log\n")
 
 
+def write_to_log(text: str) -> None:
+    """Write lines into the log of the run alone, for what the console shows in another form."""
+    record = logging.LogRecord(__name__, logging.INFO, __file__, 0, text, None, None)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RunLog):
+            handler.handle(record)
+
+
 def explain_folder(error: OSError) -> str:
     """An error in making the folder of a run, as one sentence."""
     folder = RunLog.folder

@@ -8,7 +8,10 @@ from typing import Any, NoReturn
 FILE_NAME = "metrics.json"
 _NEEDED = ("hash/split", "hash/vocabulary")
 _TEXTS = ("hash/", "label/", "fit/kernel", "git_commit", "versions/", "data/read_as/")
-_NUMBERS = ("test/", "baseline/", "interval/", "difference/", "count/", "fit/", "data/num_")
+_NUMBERS = (
+    "test/", "item_vectors/", "baseline/", "interval/", "difference/", "count/", "fit/",
+    "data/num_",
+)  # fmt: skip
 _LARGEST = 1e15  # no run measures or counts more
 _MEASURED = ("test/", "baseline/", "validation/", "chance/")
 _SHARES = frozenset(("auc", "ap", "hr", "ndcg", "mrr", "recall", "precision", "map"))

@@ -43,9 +43,14 @@ class BoardLogger(TensorBoardLogger):
         """Add a point to the curve of each metric."""
         self._attempt(lambda: super(BoardLogger, self).log_metrics(metrics, step))
 
-    def add_image(self, name: str, pixels: np.ndarray, step: int) -> None:
-        """Add a picture (height, width, 3)."""
-        self._attempt(lambda: self._board.add_image(name, pixels, step, dataformats="HWC"))
+    def add_panels(self, panels: Mapping[str, np.ndarray], step: int) -> None:
+        """Add pictures (height, width, 3), under names that come after those of the curves."""
+
+        def add() -> None:
+            for name, pixels in panels.items():
+                self._board.add_image(f"val_figures/{name}", pixels, step, dataformats="HWC")
+
+        self._attempt(add)
 
     def add_pr_curve(
         self, name: str, labels: np.ndarray, probabilities: np.ndarray, step: int
@@ -54,8 +59,8 @@ class BoardLogger(TensorBoardLogger):
         self._attempt(lambda: self._board.add_pr_curve(name, labels, probabilities, step))
 
     def save(self) -> None:
-        """Bring the events to the disk."""
-        self._attempt(super().save)
+        """Bring the events to the disk; the run folder holds the configuration elsewhere."""
+        self._attempt(lambda: self._board.flush())
 
     def finalize(self, status: str) -> None:
         """Write what is left and close the file."""

@@ -7,16 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
+from recsys_lab.config.command_words import in_order
 from recsys_lab.config.configuration import register_resolvers
-from recsys_lab.config.overrides import compose_jobs
+from recsys_lab.config.job_names import without_constants
+from recsys_lab.config.overrides import Jobs, compose_jobs, quoted
+from recsys_lab.config.paths import anchor
 from recsys_lab.results.run_log import explain_folder
+from recsys_lab.run.job_checks import check_jobs, check_outlines
 from recsys_lab.run.resuming import with_earlier_words
+from recsys_lab.run.sweep_end import SweepEnd
+from recsys_lab.run.workers import share_cores
 
 _PACKAGE = Path(__file__).parents[1]
 CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_dir()), _PACKAGE)
@@ -26,6 +33,8 @@ CONF = next((x for x in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if x.is_di
 def _main(cfg: DictConfig) -> float | None:
     """Run the experiment that the configuration describes; returns the monitored metric."""
     follow()
+    if HydraConfig.get().job.chdir:
+        anchor(cfg, Path(HydraConfig.get().runtime.cwd))
     from recsys_lab.run.experiment import run  # late, so that a typo is answered at once
 
     try:
@@ -35,6 +44,30 @@ def _main(cfg: DictConfig) -> float | None:
             logging.shutdown()
             os._exit(stop.code if isinstance(stop.code, int) else 1)
         raise
+
+
+def _share_cores(jobs: Jobs) -> None:
+    if jobs.hydra is not None:
+        _, first = next(iter(jobs))
+        together = jobs.hydra.sweeper.get("n_jobs") or len(jobs)  # of a search
+        share_cores(jobs.hydra.launcher, together, first.get("num_threads"))
+
+
+def _run_jobs() -> None:
+    """Run Hydra; a sweep shows what it has come to, also if jobs failed or a signal ended it."""
+    try:
+        _main()
+    except SystemExit:
+        _show_sweep(page=False)
+        raise
+    except Exception:
+        _show_sweep(page=True)
+        raise
+
+
+def _show_sweep(*, page: bool) -> None:
+    if SweepEnd.current is not None:
+        SweepEnd.current.show(page=page)
 
 
 def train(words: Sequence[str]) -> None:
@@ -48,14 +81,16 @@ def train(words: Sequence[str]) -> None:
     prepare_process()
     register_resolvers()
     try:
-        words = with_earlier_words(words, CONF)
+        words = in_order(with_earlier_words(in_order(words), CONF))
         if (jobs := compose_jobs(words, CONF)) is not None:
-            from recsys_lab.run.job_checks import check_jobs  # late, so that a typo is quick
-
+            check_outlines(jobs)
+            words = [*words, *_begin(jobs)]
             check_jobs(jobs)
-        sys.argv = [sys.argv[0], *words]  # where Hydra reads them
+            if jobs.is_sweep:
+                _share_cores(jobs)
+        sys.argv = [sys.argv[0], *without_constants(words, CONF)]  # where Hydra reads them
         os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
-        _main()
+        _run_jobs()
     except CompactHydraException as error:  # printed as Hydra does
         cause = error.__cause__
         sys.exit(f"{error}\n{cause}" if isinstance(cause, OmegaConfBaseException) else str(error))
@@ -63,3 +98,14 @@ def train(words: Sequence[str]) -> None:
         sys.exit(str(error))
     except OSError as error:  # of the run folder and of the files that Hydra writes there
         sys.exit(explain_folder(error))
+
+
+def _begin(jobs: Jobs) -> list[str]:
+    """The first line, before the imports of seconds; returns the word that keeps what it says."""
+    count = f" for {len(jobs):,} jobs" if jobs.is_sweep else ""
+    if jobs.folder is None:
+        sys.stderr.write(f"preparing a folder{count}\n")
+        return []
+    key, name = ("hydra.sweep.dir", "sweep") if jobs.is_sweep else ("hydra.run.dir", "run")
+    sys.stderr.write(f"{name} folder{count}: {jobs.folder}\n")
+    return [f"{key}={quoted(jobs.folder)}"]

@@ -22,6 +22,10 @@ _SINCE = {  # keys that older runs do not have
     "resume_with_changes": False,
     "resume": None,
     "evaluate": None,
+    "test": True,
+    "logger": {},
+    "callbacks": {},
+    "skip_finished": True,
     "checkpoint": {
         "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",
         "every_n_steps": None,

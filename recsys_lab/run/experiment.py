@@ -1,12 +1,12 @@
 """From the configuration to the parts of an experiment, and the run of the command line."""
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule, Trainer
@@ -23,18 +23,22 @@ from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
+from recsys_lab.results.curve import best_value
 from recsys_lab.results.part_files import clear_left
+from recsys_lab.results.run_folder import how_to_resume
 from recsys_lab.results.run_lock import FolderInUse, alone_in
 from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_checkpoint
 from recsys_lab.run.command_line import CONF
-from recsys_lab.run.fitting import call_with, check_data, fit, load
+from recsys_lab.run.fitting import Fitted, call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
-from recsys_lab.run.stop_on_signal import how_to_resume
+from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
+from recsys_lab.run.trial import current_trial
+from recsys_lab.run.use_loggers import check_installed
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +60,11 @@ def run(cfg: DictConfig) -> float | None:
     quieten_libraries()
     KERNEL_CACHE.clear_others()
     folder = Path(HydraConfig.get().runtime.output_dir)
+    if in_sweep():
+        check_folder(cfg, folder)
+        if cfg.get("skip_finished") and is_finished(folder):
+            sys.stdout.write(f"finished before, skipped: {folder}\n")  # its log stays as it is
+            return best_value(folder, cfg.monitor)
     try:
         with interruptible(), alone_in(folder):
             clear_left(folder)
@@ -72,7 +81,7 @@ def run(cfg: DictConfig) -> float | None:
         message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
         log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+        if in_sweep():
             raise ConfigurationError(message) from error
         raise SystemExit(1) from error
     except Interrupted as stop:
@@ -82,7 +91,7 @@ def run(cfg: DictConfig) -> float | None:
 
 def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
     """The sentence of an error of the system, with the options that name other places."""
-    key = "hydra.sweep.dir=" if HydraConfig.get().mode == RunMode.MULTIRUN else "hydra.run.dir="
+    key = "hydra.sweep.dir=" if in_sweep() else "hydra.run.dir="
     message = explain(error, {folder: key, Path(cfg.prepared_dir): "prepared_dir="})
     if (folder / "metrics.json").is_file():
         return f"{message}; then python -m recsys_lab embed {folder} completes the run"
@@ -116,21 +125,36 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         check_data(stored, prepared)
     if has_results:
         store_configuration(cfg, folder)
+    trial = current_trial(experiment.monitor)
+    if trial is not None:
+        experiment = trial.watch(experiment)
     with named(_arguments(configuration, *_USED_IN_FIT, "trainer")):
         if train:
             # Its options have been compared, before any data was read.
             fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=True)
         else:
             fitted = load(prepared, experiment, folder, checkpoint)
-        metrics = fitted.measure()
+        if trial is not None:
+            trial.end(fitted.best)
+            return fitted.best
+        metrics = fitted.measure() if configuration["test"] else _untested(fitted)
     try:
         fitted.save(metrics)
     finally:
-        print_summary(metrics)  # also where nothing can be written any more
+        if configuration["test"]:
+            print_summary(metrics)  # also where nothing can be written any more
+    if not configuration["test"]:
+        log.info("not tested (test=false): python train.py evaluate=%s does so", folder)
     log.info("run folder: %s", folder)
     if experiment.embeddings:
         log.info("similar items: python -m recsys_lab similar %s ITEM", folder)
     return fitted.best
+
+
+def _untested(fitted: Fitted) -> dict[str, Any]:
+    """What is known of a run without its test."""
+    best = {} if fitted.best is None else {f"best/{fitted.experiment.monitor}": fitted.best}
+    return fitted.measured | best
 
 
 def check_run(configuration: Mapping[str, Any]) -> Experiment:
@@ -145,7 +169,10 @@ def check_run(configuration: Mapping[str, Any]) -> Experiment:
         raise ConfigurationError(f"resume={resume} cannot be combined with {other}: leave one out")
     if not (configuration["train"] or path or configuration["vectors"]):
         raise ConfigurationError("train=false evaluates a checkpoint: name it with ckpt_path=")
+    if not (configuration["train"] or configuration["test"]):
+        raise ConfigurationError("train=false with test=false does nothing: leave one out")
     check_files(configuration)
+    check_installed(configuration["logger"])
     experiment = assemble(configuration)
     with named(_arguments(configuration, "catalog")):
         check_first_lines(experiment.source)
@@ -162,6 +189,8 @@ def _find_checkpoint(configuration: Mapping[str, Any], folder: Path) -> Path | N
         ConfigurationError: it is not there.
     """
     resume, path = configuration[RESUME], configuration["ckpt_path"]
+    if not resume and in_sweep() and configuration["train"] and not path:
+        return newest_checkpoint(folder)  # of the same job, which was stopped
     if not resume:
         return Path(path) if path else None
     if resume != AUTO and not Path(resume).resolve() == folder.resolve():
@@ -231,6 +260,8 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         configuration=configuration,
         embeddings=configuration["embeddings"],
         projector=configuration["projector"],
+        loggers=_factories(configuration, "logger"),
+        callbacks=_factories(configuration, "callbacks"),
     )
 
 
@@ -266,6 +297,17 @@ def _factory(configuration: Mapping[str, Any], section: str) -> Callable[..., An
             return build(*values, **objects)
 
     return call
+
+
+def _factories(configuration: Mapping[str, Any], group: str) -> list[Callable[..., Any]]:
+    """The targets of a group of named parts; each gets the pieces that it names."""
+
+    def part(name: str) -> Callable[..., Any]:
+        build = _factory(configuration, f"{group}.{name}")
+        wanted = parameters_of(configuration[group][name]["_target_"])[0]
+        return lambda **pieces: build(**{n: x for n, x in pieces.items() if n in wanted})
+
+    return [part(name) for name in configuration[group]]
 
 
 def _trainer_factory(section: Mapping[str, Any]) -> Callable[..., Trainer]:

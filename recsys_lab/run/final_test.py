@@ -1,4 +1,4 @@
-"""The test at the end of a run: the model and every baseline, with intervals and differences."""
+"""The test at the end of a run: model, item vectors and baselines, intervals and differences."""
 
 import logging
 from collections.abc import Mapping
@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from recsys_lab.compute.checks import checked
+from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.compute.ranges import CutOffs, NumScores, Replicates
 from recsys_lab.evaluation.baselines import BASELINES, TrainingData
@@ -20,11 +23,14 @@ from recsys_lab.evaluation.intervals import (
 )
 from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
-from recsys_lab.evaluation.scorers import Scorer
+from recsys_lab.evaluation.ranking import most_queries
+from recsys_lab.evaluation.scorers import Scorer, cosine_scorer
+from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import draw_precision_recall
-from recsys_lab.results.metric_names import COMPARED_METRICS, MAIN_METRICS
+from recsys_lab.results.metric_names import COMPARED_METRICS, ITEM_VECTORS, MAIN_METRICS
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
+from recsys_lab.run.progress import Progress
 from recsys_lab.run.run_data import RunData
 
 log = logging.getLogger(__name__)
@@ -52,7 +58,15 @@ class FinalTest:
     max_scores: NumScores
     replicates: Literal[0] | Replicates
 
-    def __call__(self, scorer: Scorer, data: RunData, folder: Path, seed: int) -> Metrics:
+    def __call__(
+        self,
+        scorer: Scorer,
+        data: RunData,
+        folder: Path,
+        seed: int,
+        *,
+        shows_progress: bool = False,
+    ) -> Metrics:
         """Test a model; writes precision and recall into the run folder.
 
         Args:
@@ -60,19 +74,36 @@ class FinalTest:
             data: its test pairs are scored, its training pairs feed the baselines.
             folder: run folder.
             seed: of the sample of queries and of the bootstrap.
+            shows_progress: whether a test of more than two seconds shows a bar.
 
         Returns:
-            `test/<metric>`, `baseline/<name>/<metric>`, `count/test/...`, `label/<name>` of
+            `test/<metric>`, `item_vectors/<metric>` of the plain vectors by their cosine where that
+            is another score, `baseline/<name>/<metric>`, `count/test/...`, `label/<name>` of
             baselines that have one, `chance/<metric>` of a random order, `validation/...` as
             `compare_with_chance` has it, and what `intervals` gives.
         """
         pairs = data.evaluation_pairs("test")
-        log.info("testing on %d pairs", len(pairs.positives))
-        judged = {
-            name: judge(one, pairs, self.ks, self.max_scores, seed)
-            for name, one in {"test": scorer, **baseline_scorers(data.for_baselines())}.items()
-        }
-        metrics = collect_metrics(judged)
+        log.info("testing on %s pairs", f"{len(pairs.positives):,}")
+        CLOCK.begin("the test")
+        scorers = {"test": scorer, **baseline_scorers(data.for_baselines())}
+        if (cosine := cosine_scorer(scorer)) is not None:
+            scorers[ITEM_VECTORS] = cosine
+        del cosine  # holds a copy of all vectors
+        with _Steps(pairs, self, len(scorers), shows_progress) as steps:
+            judged = {name: steps.judge(name, scorers.pop(name), seed) for name in list(scorers)}
+            metrics = self._measure(scorer, data, judged, seed)
+            if self.replicates:
+                steps.say("intervals")
+                metrics |= intervals(judged, metrics, self.replicates, seed)
+        with may_fail("the curve of precision and recall"):
+            save_precision_recall(judged["test"], folder)
+        return metrics
+
+    def _measure(
+        self, scorer: Scorer, data: RunData, judged: Mapping[str, Judgement], seed: int
+    ) -> Metrics:
+        """Metrics of all scorers, beside those of chance; warns where these are close."""
+        pairs, metrics = judged["test"].pairs, collect_metrics(judged)
         chance_of_order = random_order(judged["test"].ranking, pairs)
         self._warn_of_few_candidates(chance_of_order)
         metrics |= {f"chance/{name}": value for name, value in chance_of_order.items()}
@@ -86,10 +117,6 @@ class FinalTest:
                 "small or dense, so compare that AUC with it",
                 chance,
             )
-        if self.replicates:
-            metrics |= intervals(judged, metrics, self.replicates, seed)
-        with may_fail("the curve of precision and recall"):
-            save_precision_recall(judged["test"], folder)
         return metrics
 
     def _warn_of_few_candidates(self, chance: Metrics) -> None:
@@ -101,6 +128,33 @@ class FinalTest:
                 "the row of the random order",
                 ", ".join(f"{name} {rate:.2f}" for name, rate in large.items()),
             )
+
+
+class _Steps:
+    """The progress of a test, whose units are queries ranked."""
+
+    def __init__(
+        self, pairs: EvaluationPairs, options: FinalTest, num_scorers: int, is_shown: bool
+    ) -> None:
+        self._pairs, self._options = pairs, options
+        queries = min(len(np.unique(pairs.positives)), most_queries(pairs, options.max_scores))
+        self._progress = Progress("testing", queries * num_scorers, is_shown=is_shown)
+
+    def __enter__(self) -> "_Steps":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.close()
+
+    def judge(self, name: str, scorer: Scorer, seed: int) -> Judgement:
+        """Test one of the scorers."""
+        self.say("model" if name == "test" else name.rpartition("/")[2].replace("_", " "))
+        ks, most = self._options.ks, self._options.max_scores
+        return judge(scorer, self._pairs, ks, most, seed, self._progress.advance)
+
+    def say(self, what: str) -> None:
+        """Name what is done now."""
+        self._progress.name(f"testing: {what}")
 
 
 def intervals(

@@ -1,6 +1,7 @@
 """Fit a model to prepared data, and test it: what `train.py` and a notebook both call."""
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pytorch_lightning import Callback, LightningDataModule, seed_everything
+from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.task import EmbeddingTask, TrainingError, check_identity
 from recsys_lab.results.curve import Row
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_lock import alone_in
+from recsys_lab.run.board_results import write_board
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
@@ -33,14 +38,16 @@ from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
 from recsys_lab.run.run_embeddings import embeddings_content
 from recsys_lab.run.saving import save_all
-from recsys_lab.run.step_limit import StepLimit
+from recsys_lab.run.step_limit import StepLimit, reason_of_end
 from recsys_lab.run.stop_on_signal import StopOnSignal
+from recsys_lab.run.use_loggers import log_results, start
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 from recsys_lab.vectors.store import Content, write_embeddings
 
 log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
+_LONG = 1.0  # seconds of compiling that are worth a line
 _NOTHING_TO_RESUME = "ckpt_path goes on with a training, and a model without parameters has none"
 
 
@@ -57,6 +64,7 @@ class Fitted:
         measured: seconds, speed, memory, versions and hashes, as in `metrics.json`.
         curve: rows of the learning curve by column.
         best: the monitored metric of the best checkpoint; None without training.
+        loggers: of the training; the test is logged, too.
     """
 
     prepared: PreparedData
@@ -67,6 +75,7 @@ class Fitted:
     measured: Metrics
     curve: Sequence[Row] = ()
     best: float | None = None
+    loggers: Sequence[Logger] = ()
 
     @property
     def scorer(self) -> VectorScorer:
@@ -99,20 +108,36 @@ class Fitted:
     def measure(self) -> Metrics:
         """Test the model and the baselines; precision and recall go into the run folder."""
         return self.measured | self.experiment.evaluation(
-            self.scorer, self.data, self.folder, self.experiment.split.seed
+            self.scorer,
+            self.data,
+            self.folder,
+            self.experiment.split.seed,
+            shows_progress=self.experiment.progress_bar,
         )
 
     def save(self, metrics: Metrics) -> None:
-        """Write `metrics.json` and, unless they are switched off, `embeddings/` and the projector.
+        """Write `metrics.json`, the results for TensorBoard and `embeddings/`, unless switched off.
+
+        The test goes to the loggers, too.
 
         Raises:
             WriteError: one of them cannot be written; the others are.
         """
         options, content = self.experiment, lambda: self._embeddings(metrics)
+        best = {} if self.best is None else {options.monitor: self.best}
+        step = int(self.curve[-1]["step"] or 0) if self.curve else 0
+        log_results(self.loggers, metrics, step)
+        has_board = not self.loggers or any(isinstance(x, BoardLogger) for x in self.loggers)
+
+        def show(content: Content) -> None:
+            if has_board and options.loggers:
+                write_board(self.folder, metrics, content, options.configuration, step, best)
+
         save_all(
             self.folder,
             metrics,
             content,
+            show,
             embeddings=options.embeddings,
             projector=options.projector,
             seed=options.split.seed,
@@ -202,7 +227,7 @@ def _fit(
         if resume is not None:
             configuration = {} if with_changes else experiment.configuration
             check_resumable(load_checkpoint(resume, mmap=True), resume, configuration)
-        curve, best = _train(data, experiment, folder, task, resume)
+        curve, best, loggers = _train(data, experiment, folder, task, resume)
     return Fitted(
         prepared,
         experiment,
@@ -218,6 +243,7 @@ def _fit(
         },
         curve.rows,
         best,
+        loggers,
     )
 
 
@@ -315,30 +341,45 @@ def _train(
     folder: Path,
     task: EmbeddingTask,
     resume: Path | None,
-) -> tuple[LearningCurve, float | None]:
-    """Train, then load the best checkpoint into the task; returns the curve and the best metric."""
+) -> tuple[LearningCurve, float | None, Sequence[Logger]]:
+    """Train, then load the best checkpoint into the task; returns curve, best metric, loggers."""
     module, pairs = build_data(data, experiment), data.evaluation_pairs("val")
     curve = experiment.curve(pairs=pairs, folder=folder, seed=experiment.split.seed)
     check_monitor(experiment.monitor, curve)
     best = experiment.checkpoint(
         folder=folder / "checkpoints", monitor=experiment.monitor, resumed=resume
     )
-    logger = BoardLogger(folder)
-    callbacks: list[Callback] = [StepLimit(), curve, best, StopOnSignal(best.last)]
+    loggers = start(experiment.loggers, folder, experiment.configuration)
+    own = [build(monitor=experiment.monitor) for build in experiment.callbacks]
+    callbacks: list[Callback] = [StepLimit(), curve, *own, best, StopOnSignal(best.last)]
     if experiment.progress_bar:
-        callbacks.append(TrainingBar(curve))
+        callbacks.append(TrainingBar(curve, experiment.monitor))
     trainer = experiment.trainer(
         callbacks=callbacks,
-        logger=logger,
+        logger=loggers,
         plugins=[AtomicCheckpointIO()],
         default_root_dir=folder,
         enable_model_summary=False,
         enable_progress_bar=experiment.progress_bar,
     )
+    CLOCK.begin("training")
+    compiled = CLOCK.seconds
     trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
+    if (compiled := CLOCK.seconds - compiled) >= _LONG:
+        log.info("compiling took %.1f s, which fit/seconds leaves out", compiled)
     if not curve.has_trained and resume is not None:
-        log.info("nothing is left to train: more epochs need a larger trainer.max_epochs=")
+        ends = reason_of_end(trainer)
+        remedy = f"{ends} has ended it" if ends else "more epochs need a larger trainer.max_epochs="
+        log.info("nothing is left to train: %s", remedy)
+    _print_profile(trainer)
     if best.best_model_path:
         task.load_state_dict(load_checkpoint(best.best_model_path)["state_dict"])
     score = best.best_model_score
-    return curve, None if score is None else float(score)
+    return curve, None if score is None else float(score), loggers
+
+
+def _print_profile(trainer: Trainer) -> None:
+    """Print the seconds of each part, where a profiler was asked for."""
+    profiler: Any = trainer.profiler  # type: ignore[attr-defined]
+    if not isinstance(profiler, PassThroughProfiler):
+        sys.stdout.write(f"{profiler.summary()}\n")

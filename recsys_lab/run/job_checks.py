@@ -3,15 +3,24 @@
 import sys
 import time
 
-from lightning_fabric.utilities.exceptions import MisconfigurationException
-
-from recsys_lab.config.configuration import check_configuration
+from recsys_lab.config.configuration import check_configuration, check_outline
 from recsys_lab.config.overrides import Jobs
 from recsys_lab.config.targets import ConfigurationError
-from recsys_lab.models.task import TrainingError
-from recsys_lab.run.experiment import check_run, quieten_libraries
 
 _TELL_EVERY = 2.0  # seconds
+
+
+def check_outlines(jobs: Jobs) -> None:
+    """Check what can be known of the jobs before the imports of seconds.
+
+    Raises:
+        ConfigurationError: naming the key and, in a sweep, what the job is.
+    """
+    for chosen, cfg in jobs:
+        try:
+            check_outline(cfg)
+        except ConfigurationError as error:
+            raise _of_job(error, chosen) from error
 
 
 def check_jobs(jobs: Jobs) -> None:
@@ -20,14 +29,22 @@ def check_jobs(jobs: Jobs) -> None:
     Raises:
         ConfigurationError: naming the key and, in a sweep, what the job is.
     """
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+    from recsys_lab.models.task import TrainingError
+    from recsys_lab.run.experiment import check_run, quieten_libraries
+
     quieten_libraries()
     told = time.monotonic()
     for number, (chosen, cfg) in enumerate(jobs):
         try:
             check_run(check_configuration(cfg))
         except (ConfigurationError, TrainingError, MisconfigurationException, ValueError) as error:
-            job = f" (in the job {chosen})" if chosen else ""
-            raise ConfigurationError(f"{error}{job}") from error
+            raise _of_job(error, chosen) from error
         if number + 1 < len(jobs) and time.monotonic() - told > _TELL_EVERY:
             told = time.monotonic()
             sys.stderr.write(f"checked {number + 1:,} of {len(jobs):,} jobs\n")
+
+
+def _of_job(error: Exception, chosen: str) -> ConfigurationError:
+    return ConfigurationError(f"{error} (in the job {chosen})" if chosen else str(error))

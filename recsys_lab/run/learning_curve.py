@@ -1,7 +1,6 @@
 """The callback that draws learning curves while a model trains."""
 
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from recsys_lab.compute.checks import checked
+from recsys_lab.compute.compiling import seconds_without_compiling
 from recsys_lab.compute.ranges import Count, NumScores
 from recsys_lab.data.batch import Batch
 from recsys_lab.evaluation.metrics import precision_recall
@@ -18,7 +18,12 @@ from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.sampling import sample_pairs
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs
-from recsys_lab.figures.one_run import draw_learning_curve, draw_precision_recall
+from recsys_lab.figures.one_run import (
+    draw_learning_curve,
+    draw_precision_recall,
+    learning_curve_panels,
+    precision_recall_panels,
+)
 from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.results.curve import CurveFile, Row, points_every
 from recsys_lab.results.metric_names import MAIN_METRICS
@@ -123,7 +128,8 @@ class LearningCurve(Callback):
         return self._file.columns
 
     def _seconds(self) -> float:
-        return self.fit_seconds + (time.perf_counter() - self._clock if self._clock else 0.0)
+        passed = seconds_without_compiling() - self._clock if self._clock else 0.0
+        return self.fit_seconds + passed
 
     # -- hooks ---------------------------------------------------------------------------------
 
@@ -134,8 +140,11 @@ class LearningCurve(Callback):
             self._log(trainer, row)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock; the metrics of a run that goes on are no longer those of its end."""
-        self._clock = time.perf_counter()
+        """Start the clock; the metrics of a run that goes on are no longer those of its end.
+
+        The clock stands still while kernels compile, which only a first run has to wait for.
+        """
+        self._clock = seconds_without_compiling()
         if not trainer.should_stop:  # by a limit of steps that has been reached
             self.has_trained = True
             (self._folder / "metrics.json").unlink(missing_ok=True)
@@ -162,7 +171,7 @@ class LearningCurve(Callback):
         """End the epoch, which a limit may have cut short, with a point that has the ranking."""
         if self._losses:
             self._add_point(trainer, pl_module)
-        began = time.perf_counter()
+        began = seconds_without_compiling()
         ranking = self._rank(pl_module)
         self.rows[-1].update(ranking)
         try:
@@ -174,7 +183,7 @@ class LearningCurve(Callback):
             if name.startswith("val/") and value is not None:
                 pl_module.log(name, float(value), logger=False)  # for checkpoints to monitor
         self._log(trainer, {"step": trainer.global_step} | ranking)
-        self._own_seconds += time.perf_counter() - began
+        self._own_seconds += seconds_without_compiling() - began
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop if the file lacks rows of the last epoch, whose checkpoints are written.
@@ -196,9 +205,9 @@ class LearningCurve(Callback):
         self.fit_seconds, self._clock = self._seconds(), 0.0
         path, step = self._folder / "figures" / "learning_curve.png", trainer.global_step
         with may_fail("the figure of the learning curve"):
-            pixels = draw_learning_curve(self.rows, path)
+            draw_learning_curve(self.rows, path)
             for board in _boards(trainer):
-                board.add_image("figures/learning_curve", pixels, step)
+                board.add_panels(learning_curve_panels(self.rows), step)
         with may_fail("the figure of precision and recall on validation pairs"):
             self._log_precision_recall(trainer, pl_module)
         share = self._own_seconds / max(self.fit_seconds, 1e-9)
@@ -218,7 +227,7 @@ class LearningCurve(Callback):
         # Waits for the device, so do it rarely.
         loss = float(torch.stack([loss.cpu() for loss in self._losses]).mean())
         task.check_finite(loss)
-        began = time.perf_counter()
+        began = seconds_without_compiling()
         self._losses.clear()
         seconds = self._seconds()
         row: Row = {
@@ -239,7 +248,7 @@ class LearningCurve(Callback):
         except WriteError as error:
             self._unwritten = error
         self._log(trainer, row)
-        self._own_seconds += time.perf_counter() - began
+        self._own_seconds += seconds_without_compiling() - began
 
     def _speed(self, seconds: float) -> float:
         """Items per second since the last row, scoring left out."""
@@ -266,15 +275,14 @@ class LearningCurve(Callback):
         labels = np.repeat([1, 0], [len(positive), len(negative)])
         both = torch.from_numpy(np.concatenate([positive, negative]))
         probabilities = task.net.probability(both).numpy()
-        pixels = draw_precision_recall(
-            {name: precision_recall(*pair) for name, pair in scores.items()},
-            self._folder / "figures" / "precision_recall_validation.png",
-            title=f"validation pairs against {protocol} negatives",
-        )
+        curves = {name: precision_recall(*pair) for name, pair in scores.items()}
+        title = f"validation pairs against {protocol.replace('_', '-')} negatives"
+        path = self._folder / "figures" / "precision_recall_validation.png"
+        draw_precision_recall(curves, path, title)
         for board in _boards(trainer):
             step = trainer.global_step
             board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
-            board.add_image("figures/precision_recall", pixels, step)
+            board.add_panels(precision_recall_panels(curves, title), step)
 
     def _log(self, trainer: Trainer, row: Row) -> None:
         metrics = {name: value for name, value in row.items() if "/" in name and value is not None}

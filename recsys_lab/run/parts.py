@@ -1,11 +1,12 @@
 """The parts of an experiment, from which a run is made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import LightningDataModule, Trainer
+from pytorch_lightning import Callback, LightningDataModule, Trainer
+from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from recsys_lab.catalog.split import SplitOptions
@@ -15,6 +16,7 @@ from recsys_lab.readers.records import CatalogSource
 from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.final_test import FinalTest
 from recsys_lab.run.learning_curve import LearningCurve
+from recsys_lab.run.loggers import tensorboard
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Experiment:
         seed: of training.
         num_threads: None takes one for each core.
         progress_bar: whether training shows one.
+        loggers: folder -> each of Lightning's loggers that the curve goes to.
+        callbacks: monitor -> each callback of training beside those of every run.
         configuration: plain values, kept in checkpoints.
         embeddings: whether the test leaves the folder `embeddings/`.
         projector: items that the test leaves for TensorBoard's projector.
@@ -63,3 +67,5 @@ class Experiment:
     embeddings: bool = True
     projector: int = 0
     checkpoint: Callable[..., BestCheckpoint] = BestCheckpoint
+    loggers: Sequence[Callable[..., Logger]] = (tensorboard,)
+    callbacks: Sequence[Callable[..., Callback]] = ()

@@ -1,50 +1,83 @@
 """The progress bar of training."""
 
-from contextlib import ExitStack
+import logging
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import TQDMProgressBar
-from tqdm.contrib.logging import logging_redirect_tqdm
+from pytorch_lightning.callbacks import ProgressBar
 
+from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.run.learning_curve import LearningCurve
+from recsys_lab.run.progress import Progress
+
+log = logging.getLogger(__name__)
 
 
-class TrainingBar(TQDMProgressBar):
-    """A progress bar with loss, AUC and speed, as the learning curve last found them.
+class TrainingBar(ProgressBar):
+    """One bar over all epochs, with loss, monitored metric and speed as the curve last found them.
 
-    Lines of the log are printed above it.
+    Args:
+        curve: the learning curve.
+        monitor: name of the metric, such as "val/ndcg@10".
     """
 
-    def __init__(self, curve: LearningCurve) -> None:
-        super().__init__(refresh_rate=10)
+    def __init__(self, curve: LearningCurve, monitor: str) -> None:
+        super().__init__()
         self._curve = curve
-        self._above = ExitStack()
+        self._monitor = monitor
+        self._progress: Progress | None = None
 
-    def on_train_start(self, *objects: Any) -> None:
+    def disable(self) -> None:
+        """For Lightning, which calls this in all processes but the first."""
+        self._end()
+
+    def on_train_start(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: EmbeddingTask
+    ) -> None:
         """Show the bar."""
-        super().on_train_start(*objects)
-        self._above.enter_context(logging_redirect_tqdm())
+        if trainer.is_global_zero and not trainer.should_stop:
+            planned = pl_module.plan and pl_module.plan.steps(int(trainer.num_training_batches))
+            self._progress = Progress("training", planned, done=trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move it."""
+        if self._progress is not None:
+            epochs = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
+            what = f"epoch {trainer.current_epoch + 1}{epochs}"
+            self._progress.update(trainer.global_step, what, **self._figures())
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remove it; a line tells what it showed last."""
+        if self._progress is not None:
+            self._end()
+            shown = ", ".join(f"{name}={text}" for name, text in self._figures().items())
+            log.info("trained %s steps: %s", f"{trainer.global_step:,}", shown)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Remove the bar, so that the reason is the last line."""
-        if self._train_progress_bar is not None:
-            self.train_progress_bar.leave = False
-            self.train_progress_bar.close()
+        """Remove it, so that the reason is the last line."""
+        self._end()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Print lines of the log as before."""
-        self._above.close()
+        """Remove it, whatever has happened."""
+        self._end()
 
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+    def _end(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = None
+
+    def _figures(self) -> dict[str, str]:
         """What stands at the end of the bar."""
-        if not self._curve.rows:
+        rows = self._curve.rows
+        if not rows:
             return {}
-        row = self._curve.rows[-1]
-        shown = {"loss": f"{row['train/loss']:.3f}"}
-        auc = next((v for n, v in row.items() if n.startswith("val/auc/") and v is not None), None)
-        if auc is not None:
-            shown["auc"] = f"{auc:.4f}"
-        return shown | {"items/s": f"{row['train/items_per_second']:,.0f}"}
+        found = [row[self._monitor] for row in rows if row.get(self._monitor) is not None]
+        return {
+            "loss": f"{rows[-1]['train/loss']:.3f}",
+            **({self._monitor: f"{found[-1]:.4f}"} if found else {}),
+            "items/s": f"{rows[-1]['train/items_per_second']:,.0f}",
+        }

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.utils import get_args_parser  # of the command line
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -23,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from recsys_lab.config.changes import IS_KEY, changes, flat
+from recsys_lab.config.command_words import parse
 from recsys_lab.config.overrides import compose_words, quoted
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.files import write_text
@@ -37,7 +37,8 @@ from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 RESUME, EVALUATE, AUTO = "resume", "evaluate", "auto"
 CHECKPOINTS = "checkpoints/*.ckpt"
 
-_HERE = (RESUME, EVALUATE, "train", "ckpt_path", "resume_with_changes")  # of one command only
+# of one command only
+_HERE = (RESUME, EVALUATE, "train", "ckpt_path", "resume_with_changes", "skip_finished")
 _STORED = (CONFIG.name, "hydra.yaml", "overrides.yaml")
 _UNREADABLE = (OSError, ValueError, OmegaConfBaseException, YAMLError)
 
@@ -55,12 +56,12 @@ def with_earlier_words(words: Sequence[str], conf: Path) -> list[str]:
         ConfigurationError: the run cannot be gone on with or evaluated.
         ValueError: no run is the latest.
     """
-    options, _ = get_args_parser().parse_known_args(words)
+    options = parse(words)
     try:
         typed = OverridesParser.create().parse_overrides(options.overrides)
     except HydraException:
         return list(words)  # told by the check of all words
-    values = {o.key_or_group: _text(o) for o in typed if o.key_or_group in _HERE}
+    values = {o.key_or_group: _text(o) for o in typed if o.key_or_group in (*_HERE, "test")}
     resume, evaluate = values.get(RESUME), values.get(EVALUATE)
     if not (resume or evaluate):
         return list(words)
@@ -135,6 +136,8 @@ def _check_combination(values: Mapping[str, str]) -> None:
         given.append(f"ckpt_path={values['ckpt_path']}")
     if "train" in values and (EVALUATE in values or values["train"].lower() != "true"):
         given.append(f"train={values['train']}")
+    if EVALUATE in values and values.get("test", "true").lower() != "true":
+        given.append(f"test={values['test']}")
     if len(given) > 1:
         raise ConfigurationError(f"{given[0]} cannot be combined with {given[1]}: leave one out")
 
@@ -210,12 +213,13 @@ class _Earlier:
     def evaluated(self) -> list[str]:
         """The words that test the best checkpoint; that of a model without training has none."""
         checkpoint = best_of(self.folder)
+        test = ["test=true"] if self._load(CONFIG).get("test") is False else []
         word = f"{EVALUATE}={quoted(str(self.folder))}"
         if checkpoint is None and self._load(CONFIG).get("vectors"):
-            return [word]
+            return [word, *test]
         if checkpoint is None:
             raise ConfigurationError(f"{self.folder} holds no best checkpoint: train to its end")
-        return [word, "train=false", f"ckpt_path={quoted(str(checkpoint))}"]
+        return [word, "train=false", *test, f"ckpt_path={quoted(str(checkpoint))}"]
 
     def words(self, typed: Sequence[Override], conf: Path, before: Sequence[str]) -> list[str]:
         """The stored words without those that are typed anew, and what else was configured.

@@ -18,17 +18,19 @@ def save_all(
     folder: Path,
     metrics: Mapping[str, Any],
     content: Callable[[], Content],
+    show: Callable[[Content], None],
     *,
     embeddings: bool,
     projector: int,
     seed: int,
 ) -> None:
-    """Write `metrics.json`, then the projector and the folder `embeddings/`.
+    """Write `metrics.json`, then what TensorBoard shows and the folder `embeddings/`.
 
     Args:
         folder: run folder.
         metrics: of the test.
         content: gives the items and vectors.
+        show: shows the results elsewhere, as in TensorBoard.
         embeddings: whether their folder is written.
         projector: items for TensorBoard's projector.
         seed: of the sample of these.
@@ -42,13 +44,14 @@ def save_all(
         write_text(folder / "metrics.json", text)
 
     def save_vectors() -> None:
-        if embeddings or projector:
-            vectors = content()
-            if projector:
-                with may_fail("TensorBoard's projector"):
-                    write_projector(folder, vectors, projector, seed)
-            if embeddings:
-                write_embeddings(folder / FOLDER, vectors)
+        vectors = content()
+        with may_fail("the results in TensorBoard"):
+            show(vectors)
+        if projector:
+            with may_fail("TensorBoard's projector"):
+                write_projector(folder, vectors, projector, seed)
+        if embeddings:
+            write_embeddings(folder / FOLDER, vectors)
 
     failed: list[WriteError] = []
     for write in (save_metrics, save_vectors):

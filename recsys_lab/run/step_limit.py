@@ -58,13 +58,14 @@ class StepLimit(Callback):
     def on_train_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask
     ) -> None:
-        """Say so if the time was over before the planned steps were taken."""
+        """Say so if training ended before the planned steps were taken."""
         planned = (
             pl_module.plan.steps(int(trainer.num_training_batches)) if pl_module.plan else None
         )
         if trainer.should_stop and trainer.global_step != planned:
             log.info(
-                "max_time ended training at step %d%s, with a learning rate of %.3g",
+                "%s ended training at step %d%s, with a learning rate of %.3g",
+                reason_of_end(trainer) or "max_time",
                 trainer.global_step,
                 "" if planned is None else f" of {planned}",
                 pl_module.rate,
@@ -74,6 +75,12 @@ class StepLimit(Callback):
         if 0 <= self._max_steps <= trainer.global_step:
             trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
             trainer.should_stop = True
+
+
+def reason_of_end(trainer: Trainer) -> str:
+    """Why a callback such as early stopping has ended training, or an empty text."""
+    reasons = (getattr(one, "reason", "") for one in trainer.callbacks)  # type: ignore[attr-defined]
+    return next((str(reason) for reason in reasons if reason), "")
 
 
 def ends_epoch(trainer: Trainer, batch_idx: int) -> bool:

@@ -1,8 +1,6 @@
 """Stopping a run by signal without losing what it has trained."""
 
 import logging
-import re
-import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from recsys_lab.compute.signals import Receiver, give_back, handle, interrupt
+from recsys_lab.results.run_folder import how_to_resume
 from recsys_lab.run.step_limit import ends_epoch
 
 log = logging.getLogger(__name__)
@@ -69,11 +68,3 @@ class StopOnSignal(Callback):
         """Give the signals back."""
         give_back(self._before)
         self._before = {}
-
-
-def how_to_resume(folder: Path) -> str:
-    """The word of a command line that goes on with a run, quoted for Hydra and the shell."""
-    if re.fullmatch(r"[\w./~+-]+", str(folder)):
-        return f"resume={folder}"
-    escaped = str(folder).replace("'", r"\'").replace("${", r"\${")
-    return shlex.quote(f"resume='{escaped}'")

@@ -57,9 +57,10 @@ def test_while_it_imports(number: int, tmp_path: Path) -> None:
         [sys.executable, str(ROOT / "train.py"), "catalog.num_items=300"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
     ) as process:  # fmt: skip
-        time.sleep(0.4)
+        first = process.stdout.readline()  # comes before the imports of seconds
         process.send_signal(number)
         said = process.stdout.read()
+    assert first.startswith("run folder: ")
     assert process.returncode == 128 + number
     assert said == f"interrupted by {signal.Signals(number).name}\n"
 

@@ -19,7 +19,13 @@ from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.compute.checks import check_value, checked
 from recsys_lab.compute.ranges import Count, Replicates, Share
 from recsys_lab.config import targets
-from recsys_lab.config.configuration import _SECTIONS, _TOP_LEVEL, check_configuration, section_of
+from recsys_lab.config.configuration import (
+    _GROUPS,
+    _SECTIONS,
+    _TOP_LEVEL,
+    check_configuration,
+    section_of,
+)
 from recsys_lab.config.library_arguments import used_arguments
 from recsys_lab.config.targets import ConfigurationError
 from tests.config.test_configuration import configuration
@@ -52,6 +58,11 @@ BASES = {  # what makes a configuration of each target
     "best_checkpoint.BestCheckpoint": (),
     "final_test.FinalTest": (),
     "pytorch_lightning.Trainer": (),
+    "early_stopping.EarlyStopping": ("callbacks=early_stopping",),
+    "loggers.tensorboard": ("logger=many",),
+    "loggers.csv": ("logger=many",),
+    "loggers.mlflow": ("logger=many",),
+    "loggers.wandb": ("logger=many",),
 }
 Key = tuple[str, str, Any, tuple[str, ...]]  # key, target, type, overrides of a base
 
@@ -71,7 +82,8 @@ def keys() -> Iterator[Key]:
     met = set()
     for base in dict.fromkeys(BASES.values()):
         plain = composed(base)
-        for section, passed in _SECTIONS.items():
+        named = {f"{group}.{name}": _GROUPS[group] for group in _GROUPS for name in plain[group]}
+        for section, passed in (_SECTIONS | named).items():
             node = section_of(plain, section)
             if not node or node["_target_"] in met:
                 continue

@@ -277,8 +277,18 @@ def test_batches_for_a_gpu_are_pinned(
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: pinned.append(x) or x)
     module = build(planted)
     strategy = SimpleNamespace(root_device=torch.device(device))
-    module.trainer = SimpleNamespace(current_epoch=1, strategy=strategy)
+    module.trainer = SimpleNamespace(current_epoch=1, overfit_batches=0, strategy=strategy)
     batch = next(iter(module.train_dataloader()))
     assert same(batch, module.draw(1, 0))
     tensors = [x for x in batch if isinstance(x, torch.Tensor)]
     assert len(pinned) == (len(tensors) if device == "cuda" else 0)
+
+
+@pytest.mark.parametrize("build", [sequences, pairs])
+def test_to_overfit_every_epoch_has_the_same_batches(planted: PreparedData, build) -> None:
+    module, strategy = build(planted), SimpleNamespace(root_device=torch.device("cpu"))
+    for overfit, epoch in ((0, 3), (10, 0)):
+        module.trainer = SimpleNamespace(
+            current_epoch=3, overfit_batches=overfit, strategy=strategy
+        )
+        assert same(next(iter(module.train_dataloader())), module.draw(epoch, 0))

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from recsys_lab.evaluation import scorers
-from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.evaluation.scorers import VectorScorer, cosine_scorer
 from recsys_lab.models.scoring import score_vectors
 
 NUM_ITEMS, DIM = 9, 5
@@ -13,7 +13,7 @@ def vectors(seed):
     return torch.randn(NUM_ITEMS, DIM, generator=torch.Generator().manual_seed(seed))
 
 
-def cosine_scorer(centers):
+def unit_scorer(centers):
     return VectorScorer(*score_vectors(centers, centers, torch.zeros(len(centers)), "cosine"))
 
 
@@ -63,7 +63,7 @@ def test_scoring_leaves_the_vectors_alone():
 
 
 @pytest.mark.parametrize(
-    "scorer", [cosine_scorer(vectors(0)), both_ways_scorer(vectors(0), vectors(1))]
+    "scorer", [unit_scorer(vectors(0)), both_ways_scorer(vectors(0), vectors(1))]
 )
 def test_scores_are_symmetric(scorer):
     heads, tails = all_pairs()
@@ -74,7 +74,7 @@ def test_scores_are_symmetric(scorer):
 
 
 def test_cosine_and_both_ways_by_hand():
-    unit = cosine_scorer(torch.tensor([[3.0, 0.0], [1.0, 1.0], [0.0, 0.0]]))
+    unit = unit_scorer(torch.tensor([[3.0, 0.0], [1.0, 1.0], [0.0, 0.0]]))
     np.testing.assert_allclose(
         unit.score_pairs(np.array([0, 0, 0]), np.array([0, 1, 2])), [1, 2**-0.5, 0], atol=1e-6
     )
@@ -94,7 +94,7 @@ def test_other_precisions_and_read_only_arrays_are_scored_in_float32(kind, recwa
 
 
 def test_no_pairs_and_no_queries_are_empty():
-    scorer, nothing = cosine_scorer(vectors(0)), np.empty(0, np.int32)
+    scorer, nothing = unit_scorer(vectors(0)), np.empty(0, np.int32)
     assert scorer.score_pairs(nothing, nothing).shape == (0,)
     assert scorer.score_rows(nothing).shape == (0, NUM_ITEMS)
 
@@ -116,3 +116,35 @@ def test_overflowing_and_misshapen_vectors_are_refused():
         VectorScorer(vectors(0), vectors(1)[:4])
     with pytest.raises(ValueError, match=r"bias must be \(9,\)"):
         VectorScorer(vectors(0), vectors(1), bias=torch.zeros(NUM_ITEMS, 1))
+
+
+def test_item_vectors_are_scored_by_their_cosine():
+    queries, scorable = vectors(0), np.arange(NUM_ITEMS) != 4
+    queries[2] = 0.0  # has no direction
+    model = VectorScorer(queries, vectors(1), vectors(2)[:, 0], both_ways=True, scorable=scorable)
+    plain = cosine_scorer(model)
+    heads, tails = all_pairs()
+    table = queries.double().numpy()
+    lengths = np.linalg.norm(table, axis=1)
+    lengths[2] = 1.0
+    expected = (table @ table.T / np.outer(lengths, lengths))[heads, tails]
+    expected[(heads == 4) | (tails == 4)] = np.nan
+    np.testing.assert_allclose(plain.score_pairs(heads, tails), expected, atol=1e-6)
+    np.testing.assert_allclose(plain.score_rows(np.arange(9))[heads, tails], expected, atol=1e-6)
+
+
+def test_a_model_that_is_the_cosine_of_its_vectors_has_no_second_score():
+    vectors_with_a_dead_one = vectors(0)
+    vectors_with_a_dead_one[3] = 0.0
+    unit = torch.nn.functional.normalize(vectors_with_a_dead_one, dim=1)
+    scorable = np.arange(NUM_ITEMS) != 3
+    assert cosine_scorer(VectorScorer(unit, unit, scorable=scorable)) is None
+    bias = torch.zeros(NUM_ITEMS)
+    bias[0] = 0.5
+    others = [
+        VectorScorer(unit, unit, bias),
+        VectorScorer(unit, vectors(1)),
+        VectorScorer(unit * 2, unit * 2),
+        VectorScorer(vectors(0), vectors(0)),
+    ]
+    assert all(cosine_scorer(scorer) is not None for scorer in others)

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from textwrap import fill
 
 import numpy as np
@@ -159,3 +160,65 @@ def test_wide_ranges_of_time_are_logarithmic(tmp_path):
     points = {"fast": Measured(1.0, 0.0, 0.2, 0.0), "slow": Measured(900.0, 0.0, 0.3, 0.0)}
     figure = draw_time_against_quality(points, {}, tmp_path / "t.png", "NDCG@10")
     assert figure.axes[0].get_xscale() == "log"
+
+
+def tick_labels(axis):
+    axis.figure.canvas.draw()
+    every = [*axis.get_xticklabels(which="major"), *axis.get_xticklabels(which="minor")]
+    return [label for label in every if label.get_text()]
+
+
+@pytest.mark.parametrize("longest", [9.0, 60.0, 900.0, 1e7])
+def test_labels_of_logarithmic_ticks_do_not_overlap(tmp_path, longest):
+    points = {"a": Measured(1.1, 0.0, 0.2, 0.0), "b": Measured(longest, 0.0, 0.3, 0.0)}
+    figure = draw_time_against_quality(points, {}, tmp_path / "t.png", "NDCG@10")
+    axis = figure.axes[0]
+    shown = [label for label in tick_labels(axis) if axis.bbox.x0 <= label.get_window_extent().x1]
+    assert len(shown) >= 2
+    assert not any(label.get_text().startswith("$") for label in shown)
+    boxes = sorted((label.get_window_extent() for label in shown), key=lambda box: box.x0)
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+
+
+def test_a_curve_of_a_single_point_is_a_dot_with_the_range_of_the_seeds(tmp_path):
+    seeds = [
+        [{"step": 5, "items": 1000, "val/auc/uniform/all": value}, {"step": 6, "items": 1200}]
+        for value in (0.5, 0.7)
+    ]
+    figure = draw_learning_curves({"one epoch": seeds}, tmp_path / "c.png")
+    axis = figure.axes[0]
+    (dot,) = axis.lines
+    assert dot.get_marker() == "o"
+    assert dot.get_xydata() == pytest.approx(np.array([[0.001, 0.6]]))
+    (bar,) = axis.collections
+    assert bar.get_segments()[0] == pytest.approx(np.array([[0.001, 0.5], [0.001, 0.7]]))
+    (handle,) = figure.legends[0].legend_handles
+    assert handle.get_marker() == "o"
+
+
+def test_every_name_is_nearest_to_its_own_point_or_connected_to_it(tmp_path):
+    points = {  # two close at the top, and bars that fill the room around them
+        "gensim_cbow": Measured(12.0, 2.0, 0.270, 0.001),
+        "gensim_word2vec": Measured(14.0, 6.0, 0.2705, 0.001),
+        "node2vec": Measured(13.0, 0.1, 0.268, 0.0),
+        "skipgram": Measured(13.1, 0.0, 0.266, 0.0),
+        "far": Measured(40.0, 50.0, 0.2, 0.0),  # its bar begins below 0
+    }
+    figure = draw_time_against_quality(points, {"level": 0.27}, tmp_path / "t.png", "NDCG@10")
+    axis = figure.axes[0]
+    dots = {
+        name: axis.transData.transform((point.seconds, point.quality))
+        for name, point in points.items()
+    }
+    for note in axis.texts:
+        if note.get_text() not in points:
+            continue
+        box = Text.get_window_extent(note)
+        closest = {name: np.clip(dot, box.min, box.max) for name, dot in dots.items()}
+        distances = {name: np.hypot(*(dots[name] - closest[name])) for name in dots}
+        is_connected = note.arrow_patch.get_visible()
+        assert is_connected or min(distances, key=distances.get) == note.get_text()
+        assert note.xy == pytest.approx(
+            tuple(dots[note.get_text()]), abs=0.5
+        )  # also after the last layout
+    assert axis.get_xlim()[0] >= 0.0

@@ -36,7 +36,7 @@ def swept(folder: Path) -> Path:
     """A sweep over the model of the package and one of the project, on one catalogue."""
     done = train(
         folder, "-m", "experiment=skipgram_tied,skipgram", "plugins=[my_package]",
-        "catalog.num_items=400", "hydra.sweep.dir=sweep",
+        "catalog.num_items=400", "hydra.sweep.dir=sweep", "hydra.callbacks.sweep_end.page=false",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "sweep"

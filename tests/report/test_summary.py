@@ -115,3 +115,13 @@ def test_a_random_order_has_a_row_where_few_items_are_ranked():
         rows = [line for line in lines if "random order" in line]
         assert bool(rows) == is_shown
         assert not rows or ("0.9100" in rows[0] and "0.4130" in rows[0])
+
+
+def test_item_vectors_have_a_row_where_they_were_measured():
+    assert not any("cosine" in line for line in printed(metrics()))
+    lines = printed(
+        metrics() | {"item_vectors/hr@10/all": 0.1234, "item_vectors/coverage/all": 1.0}
+    )
+    row = next(k for k, line in enumerate(lines) if line.startswith("│ vectors, cosine"))
+    assert lines[row - 1].startswith("│ this model")
+    assert "0.1234" in lines[row]

@@ -39,7 +39,8 @@ def report(*folders: Path) -> list[Run]:
     runs = [read_run(folder) for folder in folders]
     comparison = compare(runs)
     shown = [run for t in comparison.tables for entry in t.experiments for run in entry.runs]
-    assert all("\n" not in reason and reason for _, reason in comparison.problems)
+    reasons = [problem.reason for problem in comparison.problems]
+    assert all("\n" not in reason and reason for reason in reasons)
     return shown
 
 

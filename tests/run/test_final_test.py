@@ -90,6 +90,23 @@ def test_intervals_and_differences_are_those_of_the_bootstrap(tmp_path):
     )
 
 
+def test_item_vectors_are_tested_as_the_model_is(tmp_path):
+    data = RunData(split_by("pairs"))
+    unit = ring_scorer().queries
+    bias = torch.linspace(0, 1, NUM_ITEMS)
+    test = FinalTest(KS, max_scores=4e9, replicates=REPLICATES)
+    both = test(VectorScorer(2 * unit, 2 * unit, bias), data, tmp_path, seed=3)
+    alone = test(VectorScorer(unit, unit), data, tmp_path, seed=3)
+    assert not [key for key in alone if "item_vectors" in key]  # they are the model
+    of_model = {
+        key.replace("test/", "item_vectors/"): value
+        for key, value in alone.items()
+        if key.startswith(("test/", "interval/test/"))
+    }
+    assert {key: both[key] for key in both if "item_vectors/" in key} == pytest.approx(of_model)
+    assert both["test/ndcg@10/all"] != both["item_vectors/ndcg@10/all"]
+
+
 def test_metrics_are_those_of_the_protocol(tmp_path):
     split = split_by("pairs")
     metrics = run_test(split, tmp_path, replicates=0)

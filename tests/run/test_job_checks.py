@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -54,12 +55,18 @@ def check(*words: str) -> int:
         ("ckpt_path=no.ckpt", "ckpt_path: there is no file no.ckpt"),
         (f"ckpt_path={'x' * 300}", "ckpt_path: cannot look for xxx"),
         ("train=false", "train=false evaluates a checkpoint"),
-        ("seed=0,1", "seed=0,1 gives several values: for a sweep put -m before"),
+        ("train=false test=false ckpt_path=a", "train=false with test=false does nothing"),
+        ("seed=0,1", "seed=0,1 gives several values: for a sweep add -m"),
         ("-m data.window=5,0", "data.window must be >= 1, got 0 (in the job data.window=0)"),
         ("-m seed=1,2 data.window=range(0,5)", "got 0 (in the job seed=1 data.window=0)"),
         ("-m optimizer=sgd,row_wise_adagrad +optimizer.momentum=0", "in the job optimizer=row"),
         ("-m experiment=glob(mf*) model.l2=0.1,-1", "in the job experiment=mf_bias_pairs model"),
-        ("-m hydra/launcher=joblib data.window=1,0", "(in the job data.window=0)"),
+        pytest.param(
+            "-m hydra/launcher=joblib data.window=1,0", "(in the job data.window=0)",
+            marks=pytest.mark.skipif(
+                find_spec("hydra_plugins.hydra_joblib_launcher") is None, reason="the extra sweep"
+            ),
+        ),
         ("hydra.mode=MULTIRUN data.window=1,0", "(in the job data.window=0)"),
         ("-m seed=range(0,50) data.window=range(1,50) model.l2=0,-1", "in the job seed=0 data.wi"),
         ("-m hydra.sweeper._target_=my.Sweeper optimizer.lr=interval(-1,1)", "optimizer.lr=-1"),
@@ -76,7 +83,7 @@ def test_a_mistake_is_named(words: str, message: str) -> None:
 
 def test_jobs_are_counted_and_none_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     checked = []
-    monkeypatch.setattr(job_checks, "check_run", lambda plain: checked.append(plain["seed"]))
+    monkeypatch.setattr(experiment, "check_run", lambda plain: checked.append(plain["seed"]))
     assert check("seed=3") == 1
     assert check("-m", "seed=0,1", "data.window=range(1,4)") == 6
     assert checked == [3, 0, 0, 0, 1, 1, 1]
@@ -117,6 +124,8 @@ def test_a_refused_command_leaves_no_folder(words: list[str], tmp_path: Path) ->
         timeout=120,
     )
     assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
+    place, told = done.stderr.splitlines()
+    assert "folder" in place
+    assert "data.window must be" in told or "there is no file no.ckpt" in told
     assert not done.stdout
     assert not list(tmp_path.iterdir())

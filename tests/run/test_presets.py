@@ -27,6 +27,7 @@ def train(folder: Path, prepared: Path, *overrides: str) -> subprocess.Completed
         "num_threads=1",
         f"prepared_dir={prepared}",
         f"hydra.sweep.dir={folder}",
+        "hydra.callbacks.sweep_end.page=false",
     ]
     return run_forked(command, ROOT, timeout=300)
 
@@ -87,6 +88,7 @@ def test_a_preset_is_a_short_claim(name: str) -> None:
     assert any(f"experiment={name}" in line for line in lines[:6])
 
 
+@pytest.mark.soak
 def test_the_grid_of_the_article_runs(tmp_path: Path, prepared: Path) -> None:
     done = train(
         tmp_path, prepared, "-m", "model=mf,mf_bias,skipgram", "data=pairs,sequences", "seed=0,1"

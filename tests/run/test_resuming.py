@@ -28,16 +28,16 @@ def test_a_run_is_evaluated_again_with_its_options(finished: Path) -> None:
     assert not (folder / "curve.csv").exists()
 
 
-def test_a_finished_run_has_nothing_left_to_train(finished: Path) -> None:
+def test_a_finished_run_has_nothing_left_to_train(finished: Path, tmp_path: Path) -> None:
     """In its own folder by `resume=auto`, which leaves what was there; also after a kill in the
     final test, which leaves no metrics."""
-    folder = finished.parent / "again"
+    folder = tmp_path / "again"
     shutil.copytree(finished, folder)
     for name in ("embeddings", "figures"):
         shutil.rmtree(folder / name)
     for name in ("metrics.json", "curve.csv"):
         (folder / name).unlink()
-    done = train(folder, "resume=auto")
+    done = train(folder, "resume=auto", f"prepared_dir={finished.parent / 'prepared'}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"going on from {folder}/checkpoints/last.ckpt, step" in done.stdout
     assert "nothing is left to train" in done.stdout
@@ -106,7 +106,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGINT, marks=pytest.mark.soak), signal.SIGTERM, signal.SIGKILL],
+)
 def test_a_stopped_run_goes_on_as_if_nothing_had_been(whole: Path, number: int) -> None:
     stopped = whole.parent / f"stopped_{number}"
     arguments = [f"hydra.run.dir={stopped}", f"prepared_dir={whole.parent / 'prepared'}", *LONGER]
@@ -163,6 +166,7 @@ def move_and_damage(folder: Path) -> Path:
 def test_a_sweep_goes_on_job_by_job(tmp_path: Path) -> None:
     """The jobs that ended are tested again; the one that was killed, and the next, are trained."""
     words = ["-m", *SMALL, "seed=0,1", "evaluation.replicates=0", "hydra.sweep.dir=sweep"]
+    words.append("hydra.callbacks.sweep_end.page=false")
     done = bare(tmp_path, *words, "resume=auto")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("resume=auto: no checkpoint to go on from") == 2
@@ -170,7 +174,7 @@ def test_a_sweep_goes_on_job_by_job(tmp_path: Path) -> None:
     before = [results(job) for job in jobs]
     (jobs[1] / "metrics.json").unlink()
     shutil.rmtree(jobs[1] / "checkpoints")
-    done = bare(tmp_path, *words, "resume=auto")
+    done = bare(tmp_path, *words, "resume=auto", "skip_finished=false")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("nothing is left to train") == 1
     assert done.stdout.count("resume=auto: no checkpoint to go on from") == 1

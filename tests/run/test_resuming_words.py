@@ -13,9 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from recsys_lab.config.overrides import as_value, compose_words, quoted
 from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.results.run_folder import how_to_resume
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.resuming import with_earlier_words
-from recsys_lab.run.stop_on_signal import how_to_resume
 
 OWN = ("data.window=3", "+trainer.min_epochs=1", "optimizer=sparse_adam")
 

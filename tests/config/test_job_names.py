@@ -1,0 +1,50 @@
+"""Names of the folders of a sweep's jobs."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from recsys_lab.config.configuration import register_resolvers
+from recsys_lab.config.job_names import job_name, without_constants
+from recsys_lab.run.command_line import CONF
+
+register_resolvers()
+
+
+@pytest.mark.parametrize(
+    ("joined", "name"),
+    [
+        ("3_model-mf__optimizer.lr-0.2__seed-1", "3_model-mf__lr-0.2__seed-1"),
+        ("0_", "0"),
+        ("1_data.window-2__model.window-3", "1_data.window-2__model.window-3"),
+        ("2_data/source-cuts", "2_source-cuts"),
+        ("4_+trainer.x-'a/b c'", "4_x-a-b c"),
+        ("5_schedule.floor--1.5", "5_floor--1.5"),
+        ("6_" + 300 * "x", "6_" + 198 * "x"),
+    ],
+)
+def test_a_job_is_named_by_its_number_and_short_keys(joined, name):
+    assert job_name(joined) == name
+
+
+def test_constants_are_left_out_of_the_names():
+    words = ["-m", "model=mf,skipgram", "trainer.max_epochs=3", "optimizer.lr=range(1,3)"]
+    *same, word = without_constants(words, CONF)
+    assert same == words
+    excluded = word.partition("=")[2].strip("[]").replace("'", "").split(",")
+    assert excluded[-1] == "trainer.max_epochs"
+    assert "catalog.path" in excluded
+    assert not {"model", "optimizer.lr"} & set(excluded)
+    assert without_constants(words[1:3], CONF) == words[1:3]  # no sweep
+    own = [*words, "hydra.job.config.override_dirname.exclude_keys=[seed]"]
+    assert without_constants(own, CONF) == own
+
+
+def test_the_folders_of_jobs_and_of_single_runs():
+    typed = ["-m", "optimizer.lr=0.1,0.2", "model=mf_bias", "trainer=smoke"]
+    word = without_constants(typed, CONF)[-1]
+    with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
+        words = ["optimizer.lr=0.2", *typed[2:], word, "hydra.job.num=1"]
+        job = compose("config", words, return_hydra_config=True)
+        single = compose("config", ["experiment=mf_pairs"], return_hydra_config=True)
+    assert job.hydra.sweep.subdir == "1_lr-0.2"
+    assert single.hydra.run.dir.startswith("outputs/train/runs/mf_pairs_20")

@@ -28,7 +28,9 @@ from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.results.curve import CurveFile, Row, points_every
 from recsys_lab.results.metric_names import MAIN_METRICS
 from recsys_lab.results.write_errors import WriteError, may_fail
+from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.boards import BoardLogger
+from recsys_lab.run.step_limit import ends_epoch
 
 log = logging.getLogger(__name__)
 
@@ -155,12 +157,14 @@ class LearningCurve(Callback):
         """Count the batch; every few batches, add a point."""
         self.items_trained += batch.num_trained
         self._losses.append(outputs["mean_loss"])
-        num_batches = int(trainer.num_training_batches)
-        if (batch_idx + 1) % points_every(self._every, num_batches) == 0:
+        every = points_every(self._every, int(trainer.num_training_batches))
+        if (batch_idx + 1) % every == 0:
             self._add_point(trainer, pl_module)
-        if self._unwritten is not None and not trainer.should_stop and batch_idx + 1 < num_batches:
+        if self._unwritten is not None and not ends_epoch(trainer, batch_idx):
+            best = trainer.checkpoint_callback
+            assert isinstance(best, BestCheckpoint)  # noqa: S101 - narrows the type
             try:
-                trainer.save_checkpoint(self._folder / "checkpoints" / "last.ckpt")
+                trainer.save_checkpoint(best.last)
             except WriteError as error:
                 log.error("%s", error)
             raise self._unwritten
@@ -291,5 +295,5 @@ class LearningCurve(Callback):
 
 
 def _boards(trainer: Trainer) -> list[BoardLogger]:
-    """The TensorBoard writers; none under `fast_dev_run`."""
+    """The TensorBoard writers; none where the run has other loggers."""
     return [x for x in trainer.loggers if isinstance(x, BoardLogger)]

@@ -5,6 +5,7 @@ words of the new command line, before those that are typed now; the configuratio
 words do not lead to it, since defaults have changed or presets are gone.
 """
 
+import logging
 import os
 import shutil
 import sys
@@ -33,6 +34,8 @@ from recsys_lab.results.run_lock import is_in_use
 from recsys_lab.results.run_metrics import FILE_NAME
 from recsys_lab.results.run_metrics import FILE_NAME as METRICS
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
+
+log = logging.getLogger(__name__)
 
 RESUME, EVALUATE, AUTO = "resume", "evaluate", "auto"
 CHECKPOINTS = "checkpoints/*.ckpt"
@@ -314,6 +317,8 @@ def holds_results(folder: Path) -> bool:
 
 
 def _remove_results(folder: Path) -> None:
+    if (folder / METRICS).exists():
+        log.warning("the results of the run that was in %s are replaced", folder)
     for name in (METRICS, PRECISION_RECALL):
         (folder / name).unlink(missing_ok=True)
     for name in (EMBEDDINGS, "figures"):

@@ -177,5 +177,6 @@ def test_a_failed_run_leaves_the_one_that_was_in_its_folder_as_it_was(
     assert all(path.read_bytes() == content for path, content in before.items())
     done = train(folder, "seed=7", "embeddings=false", "evaluation.replicates=0")
     assert done.returncode == 0, done.stderr
+    assert f"the results of the run that was in {folder} are replaced" in done.stdout
     assert read_run(folder).config["seed"] == 7
     assert not (folder / "embeddings").exists()

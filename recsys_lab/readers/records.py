@@ -29,6 +29,42 @@ class LabelledPairs:
 
 
 @dataclass(frozen=True)
+class Events:
+    """What users did, by user, then by time, then in the order of the file.
+
+    Attributes:
+        users: U rows, unique and sorted by their first column, "user", the raw id or its hash; the
+            other columns are side information of users, as text.
+        user: (E,) int32, ascending; the row of `users`.
+        item: (E,) int32, the row of `Records.items`.
+        session: (E,) int32, ascending; a session belongs to one user.
+        time: (E,) float64, seconds, ascending within a user; None where the order is all there is.
+        kind: (E,) uint8, place in `kind_names`.
+        kind_names: kinds of events, such as "view" and "purchase"; at least one.
+        weight: (E,) float32, above 0: the weight of the kind, times the quantity if that counts.
+        part: (E,) int8, 0 train, 1 validation, 2 test, where the source brings its own; else None.
+        shown_offsets: (E + 1,) int64; items shown with event e are
+            shown[shown_offsets[e]:shown_offsets[e + 1]]; None where the source has none.
+        shown: (S,) int32 items.
+    """
+
+    users: pl.DataFrame
+    user: np.ndarray
+    item: np.ndarray
+    session: np.ndarray
+    time: np.ndarray | None
+    kind: np.ndarray
+    kind_names: tuple[str, ...]
+    weight: np.ndarray
+    part: np.ndarray | None = None
+    shown_offsets: np.ndarray | None = None
+    shown: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+
+@dataclass(frozen=True)
 class Records:
     """A catalogue as read.
 
@@ -44,6 +80,7 @@ class Records:
         relation_names: names of the relations, at most eight.
         understood: how each file was read, by its role.
         why_no_pairs: where there are no listings, the reason, for the user.
+        events: what users did, of an event log, whose listings are empty: pairs come from events.
     """
 
     items: pl.DataFrame
@@ -56,6 +93,7 @@ class Records:
     relation_names: tuple[str, ...] = ()
     understood: dict[str, str] = field(default_factory=dict)
     why_no_pairs: str = ""
+    events: Events | None = None
 
 
 class CatalogSource(Protocol):

@@ -166,7 +166,7 @@ class EventBatches:
         """Put rows into the log as codes."""
         log = self._log
         who = "user" if "user" in kept.columns else "session"
-        columns: dict[str, object] = {
+        columns: dict[str, np.ndarray | pl.Series] = {
             "user": log.users.encode(kept[who]),
             "item": log.items.encode(kept["item"]),
             "part": np.full(len(kept), self._part, np.int8),

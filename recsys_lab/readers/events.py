@@ -19,7 +19,7 @@ from recsys_lab.readers.event_lists import BAD_LISTS, is_of_lists, read_lists
 from recsys_lab.readers.event_log import BAD_EVENTS, NOT_AN_ITEM, EventBatches, EventLog
 from recsys_lab.readers.item_tables import FIELDS, ItemTable, columns_of, places_of
 from recsys_lab.readers.items import complete_items
-from recsys_lab.readers.named_columns import NamedColumns
+from recsys_lab.readers.named_columns import Choose, NamedColumns
 from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import Records
@@ -242,7 +242,7 @@ class EventSource:
                 path, f"{count:,}", f"{len(lines):,}",
             )  # fmt: skip
 
-    def _chooser(self, path: str, item_columns: Mapping[str, str | Sequence[str] | None]):
+    def _chooser(self, path: str, item_columns: Mapping[str, str | Sequence[str] | None]) -> Choose:
         return lambda names, width: _choose(path, self.columns, item_columns, names, width)
 
     @property

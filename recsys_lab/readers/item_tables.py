@@ -1,10 +1,11 @@
 """Side information of items from tables: their own, or columns of the events."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import orjson
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from recsys_lab.readers.account import CatalogError, ReadAccount
 from recsys_lab.readers.column_names import plain_name, words
@@ -26,8 +27,8 @@ _NAMES = {  # plain names of columns, the usual first
 _LEVELS = (  # of categories, from broad to narrow
     words("department departmentname maincategory maincat category1 categoryl1 l1 section market"),
     words(
-        "productcategory category categories categoryname categoryid categorycode genre genres tags "
-        "category2 categoryl2 l2 commodity aisle attributes"
+        "productcategory category categories categoryname categoryid categorycode genre genres "
+        "tags category2 categoryl2 l2 commodity aisle attributes"
     ),
     words("producttype subcategory subcat category3 categoryl3 l3 subcommodity class"),
 )
@@ -102,11 +103,11 @@ class ItemTable:
         notes: list[str] = []
         levels = sorted(name for name in frame.columns if name.startswith("category_"))
         frame = _with_categories(frame, levels)
-        for name, kind in (("title", pl.String), ("brand", pl.String), ("price", pl.Float64)):
+        for name in ("title", "brand", "price"):
             if name not in frame.columns:
-                frame = frame.with_columns(pl.lit(None, kind).alias(name))
-        plain = {
-            "title": (lambda text: read_title(text), pl.String),
+                frame = frame.with_columns(pl.lit(None, pl.String).alias(name))
+        plain: dict[str, tuple[Callable[[str], str | float | None], DataTypeClass]] = {
+            "title": (read_title, pl.String),
             "brand": (lambda text: read_brand(text, notes), pl.String),
             "price": (lambda text: read_price(text, notes), pl.Float64),
         }
@@ -121,12 +122,14 @@ class ItemTable:
         return merged.with_columns(categories=_joined(merged["categories"]))
 
 
-def _each(cells: pl.Series, read: object, kind: object) -> pl.Series:
+def _each(
+    cells: pl.Series, read: Callable[[str], str | float | None], kind: DataTypeClass
+) -> pl.Series:
     """A function of each cell, called once for each distinct one."""
     distinct = cells.drop_nulls().unique()
-    values = [read(text) for text in distinct]  # type: ignore[operator]
-    new = pl.Series(values, dtype=kind)  # type: ignore[arg-type]
-    return cells.replace_strict(distinct, new, default=None, return_dtype=kind).alias(cells.name)  # type: ignore[arg-type]
+    values = [read(text) for text in distinct]
+    new = pl.Series(values, dtype=kind)
+    return cells.replace_strict(distinct, new, default=None, return_dtype=kind).alias(cells.name)
 
 
 def _with_categories(frame: pl.DataFrame, levels: Sequence[str]) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Users: their raw ids or hashes of these, and what else is known of them."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -55,9 +56,7 @@ def read_users(path: str, column: str | None, account: ReadAccount) -> tuple[pl.
     return found, f"{table.said}: {len(found):,} users"
 
 
-def _columns_of_users(
-    path: str, column: str | None, names: list[str] | tuple[str, ...] | None
-) -> dict[str, int]:
+def _columns_of_users(path: str, column: str | None, names: Sequence[str] | None) -> dict[str, int]:
     if names is None:
         raise CatalogError(f"{path} has no header: put one on top that names the columns of users")
     plain = [plain_name(name) for name in names]

@@ -195,14 +195,11 @@ class EventAssembly:
         table, options = self._table, self._options
         is_given = "session" in table.columns
         session = None
-        if is_given or has_parts:
+        if is_given or has_parts:  # one name for two users, or in two parts, is that of two
             session = table["part"].to_numpy().astype(np.int64)
-            if is_given:  # of one name in two parts or of two users are two
-                named = table["session"].fill_null(-1).to_numpy().astype(np.int64) + 1
-                session += 3 * named
-                session = np.unique(np.stack([user, session]), axis=1, return_inverse=True)[1]
-        elif has_parts:
-            session += 3 * user.astype(np.int64)
+            if is_given:
+                session += 3 * (table["session"].fill_null(-1).to_numpy().astype(np.int64) + 1)
+            session = session * (int(user.max()) + 1) + user
         minutes = options.session_gap_minutes
         gap = None if minutes is None else 60 * minutes
         if is_given and not options.cut_given_sessions:

@@ -131,7 +131,7 @@ class NamedColumns:
 
     def _document(self, chunks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
         before = 0
-        for lines in document_lines(chunks, self.path):
+        for lines in document_lines(chunks, self.path, quoting=False):
             text = pl.Series(lines, dtype=pl.String)
             yield self._take_json(text, text, before)
             before += len(lines)
@@ -188,7 +188,7 @@ class NamedColumns:
 
     def _begin_text(self, sample: Sequence[str]) -> tuple[str, int, str | None]:
         """The separator, the number of columns, and the header."""
-        refuse_breaks(sample, self.path)
+        refuse_breaks(sample, self.path, quoting=False)
         separator = likely_separator(sample)
         rows = [split_line(line, separator, quoted=True) or [] for line in sample]
         header = rows[0] if has_header(rows) else None

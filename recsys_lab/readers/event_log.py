@@ -145,7 +145,7 @@ class EventBatches:
     def _without_others(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows, of which those that refer to no item have a reason."""
         if self._pattern is None and self._log.tables == [] and self._is_reference():
-            items = frame["item"].drop_nulls()
+            items = frame.filter(pl.col("reason").is_null())["item"]
             if 2 * items.str.contains(r"^\d+$").sum() > len(items):
                 self._pattern = r"\d+"
         if self._pattern is None:
@@ -186,7 +186,7 @@ class EventBatches:
         self._account.kept += len(kept)
         if self._described:
             found = kept.select(*self._described).with_columns(item=pl.Series(columns["item"]))
-            log.described.append(found.unique())
+            log.described.append(found.unique(maintain_order=True))
 
 
 def _items_of_lists(cells: pl.Series, items: IdCodes) -> tuple[np.ndarray, np.ndarray]:

@@ -139,7 +139,9 @@ class EventSource:
         if self.items_path is not None:
             item = self.columns.get("item")
             name = item if isinstance(item, str) else None
-            understood["items"] = items.read(self.items_path, name, left, beside)
+            understood["items"] = items.read(
+                self.items_path, name, left, beside, self.max_bad_fraction
+            )
             left = items.left
         accounts = {}
         for role in (role for role in self.files if role in _PARTS):
@@ -150,7 +152,7 @@ class EventSource:
         for rows in events.described:
             items.add(rows)
         records = self._records(events, items, account, understood)
-        account.notes += beside.notes
+        _note(account, "items", beside)
         return records
 
     def _records(
@@ -160,7 +162,11 @@ class EventSource:
         if self.users_path is not None:
             user = self.columns.get("user")
             name = user if isinstance(user, str) else None
-            users, understood["users"] = read_users(self.users_path, name, account)
+            beside = ReadAccount()
+            users, understood["users"] = read_users(
+                self.users_path, name, beside, self.max_bad_fraction
+            )
+            _note(account, "users", beside)
         assembly = EventAssembly(events, self._options, account)
         account.refuse_empty(self.path, _remedies(account))
         groups = [assembly.items]
@@ -263,6 +269,13 @@ class EventSource:
                 "with kinds.KIND=0",
                 self.path, *found,
             )  # fmt: skip
+
+
+def _note(account: ReadAccount, role: str, beside: ReadAccount) -> None:
+    """Note in the account of the events what was dropped of a table beside them."""
+    for reason, count in (beside.dropped + beside.notes).items():
+        if reason not in ("header", "blank"):
+            account.note(f"{role}: {reason}", count)
 
 
 def _remedies(account: ReadAccount) -> dict[str, str]:

@@ -13,7 +13,7 @@ from recsys_lab.readers.event_columns import event_roles
 from recsys_lab.readers.fields import clean_text, read_brand, read_price, read_title
 from recsys_lab.readers.ids import IdCodes
 from recsys_lab.readers.json_tables import parse
-from recsys_lab.readers.named_columns import NamedColumns, cells_as_text
+from recsys_lab.readers.named_columns import NamedColumns
 
 FIELDS = ("title", "brand", "category", "price")
 _NAMES = {  # plain names of columns, the usual first
@@ -52,29 +52,25 @@ class ItemTable:
         self._frames: list[pl.DataFrame] = []
         self.left: Said = {}
 
-    def read(self, path: str, item: str | None, said: Said, account: ReadAccount) -> str:
+    def read(
+        self, path: str, item: str | None, said: Said, account: ReadAccount, max_bad_fraction: float
+    ) -> str:
         """Add a table of items; what it is, for the user.
 
         Args:
             path: of the table.
             item: name of the column of ids; None: a usual name.
             said: names of columns by FIELDS; of categories one or several, from broad to narrow.
-            account: gets notes.
+            account: counts lines, kept and dropped.
+            max_bad_fraction: largest tolerated fraction of lines that cannot be understood.
         """
         table = NamedColumns(path, lambda names, width: _columns(path, item, said, names, width))
-        self.left, count = said, 0
-        for rows in table.batches():
-            account.note("items: lines that are no row", len(rows) - rows["reason"].null_count())
-            rows = rows.filter(pl.col("reason").is_null())
-            rows = rows.select(cells_as_text(rows[role]).alias(role) for role in table.roles)
-            kept = rows.filter(pl.col("item").is_not_null())
-            account.note("items: lines without an id", len(rows) - len(kept))
-            codes = pl.Series("item", self._codes.encode(kept["item"]), dtype=pl.Int32)
-            self.add(kept.with_columns(codes))
-            count += len(kept)
+        for rows in table.sound_rows("item", account, max_bad_fraction):
+            codes = pl.Series("item", self._codes.encode(rows["item"]), dtype=pl.Int32)
+            self.add(rows.with_columns(codes))
         names = set(table.names or ())
         self.left = {x: said[x] for x in FIELDS if not set(columns_of(said, x)) <= names}
-        return f"{table.said}: {count:,} rows"
+        return f"{table.said}: {account.kept:,} rows"
 
     def add(self, rows: pl.DataFrame) -> None:
         """Add rows: item (code), and text in columns title, brand, price, category_0 and so on."""

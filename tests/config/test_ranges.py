@@ -36,6 +36,7 @@ BASES = {  # what makes a configuration of each target
     "edges.EdgeSource": ("catalog=edges", "catalog.path=x"),
     "synthetic.SyntheticSource": (),
     "split.SplitOptions": (),
+    "event_split.EventSplitOptions": ("split=time",),
     "modules.PairDataModule": ("data=pairs",),
     "modules.SequenceDataModule": (),
     "sequences.Walks": (),

@@ -30,6 +30,8 @@ _BUILDABLE = (
     "recsys_lab.data.modules.PairDataModule",
     "recsys_lab.data.modules.SequenceDataModule",
     "recsys_lab.run.final_test.FinalTest",
+    "recsys_lab.evaluation.histories.HistoryWeights",
+    "recsys_lab.data.event_sequences.event_sequences",
     "recsys_lab.data.sequences.Walks",
     "recsys_lab.data.sequences.sequence_file",
     "recsys_lab.data.sequences.stored_walks",

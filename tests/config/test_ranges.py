@@ -37,6 +37,7 @@ BASES = {  # what makes a configuration of each target
     "events.EventSource": ("catalog=events", "catalog.path=x"),
     "synthetic.SyntheticSource": (),
     "split.SplitOptions": (),
+    "event_split.EventSplitOptions": ("split=time",),
     "modules.PairDataModule": ("data=pairs",),
     "modules.SequenceDataModule": (),
     "sequences.Walks": (),

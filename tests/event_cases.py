@@ -5,11 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Events
 
 KINDS = ("view", "buy")
 Row = tuple[str, int, float, int]  # user, item, time, kind
 GAP = 10  # idle time that begins another session
+
+
+def pairs_by(by: str, *, window: int = 5, max_distance: int = 200) -> PairOptions:
+    """How pairs are made of events."""
+    return PairOptions(by, window, max_distance)  # type: ignore[arg-type]
 
 
 def log_of(

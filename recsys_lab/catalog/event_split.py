@@ -80,7 +80,10 @@ class EventSplitOptions:
         for name in ("val_fraction", "test_fraction"):
             is_used = name in used.get(self.by, ("val_fraction",))
             if is_used and getattr(self, name) is None:
-                raise ValueError(f"{name} is needed by by={self.by}: give a share such as 0.1")
+                raise ValueError(
+                    f"{name} is needed by by={self.by}: use split={self.by}, or give a share such "
+                    "as 0.1"
+                )
             if not is_used and getattr(self, name) is not None:
                 raise ValueError(f"{name} has no effect with by={self.by}: leave it out")
         if (total := sum(self.shares)) >= 1:

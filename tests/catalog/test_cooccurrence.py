@@ -11,7 +11,7 @@ from recsys_lab.catalog import cooccurrence
 from recsys_lab.catalog.cooccurrence import cooccurrence_pairs
 from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Events
-from tests.event_cases import log_of, random_rows
+from tests.event_cases import log_of, pairs_by, random_rows
 
 Weights = dict[tuple[int, int], float]
 
@@ -46,11 +46,11 @@ def test_a_session_by_hand() -> None:
     """Item 1 is bought (weight 3) and viewed (1), item 2 viewed, item 3 comes a day later."""
     rows = [("u", 1, 0, 1), ("u", 2, 1, 0), ("u", 1, 2, 0), ("u", 3, 90, 0)]
     events = log_of(rows)
-    assert weights_of(events, PairOptions("session")) == {(1, 2): 2.0}
-    assert weights_of(events, PairOptions("user")) == {(1, 2): 2.0, (1, 3): 2.0, (2, 3): 1.0}
-    window = weights_of(events, PairOptions("window", window=1))
+    assert weights_of(events, pairs_by("session")) == {(1, 2): 2.0}
+    assert weights_of(events, pairs_by("user")) == {(1, 2): 2.0, (1, 3): 2.0, (2, 3): 1.0}
+    window = weights_of(events, pairs_by("window", window=1))
     assert window == pytest.approx({(1, 2): sqrt(3) + 1})
-    alone = weights_of(events, PairOptions("user"), np.array([True, False, False, True]))
+    alone = weights_of(events, pairs_by("user"), np.array([True, False, False, True]))
     assert alone == pytest.approx({(1, 3): sqrt(3)})
 
 
@@ -79,16 +79,20 @@ def test_pairs_are_those_of_all_places(
 
 def test_a_long_session_has_bounded_pairs() -> None:
     events = log_of([("u", k, 0, 0) for k in range(3000)])
-    pairs = cooccurrence_pairs(events, 3000, PairOptions("session", max_distance=20))
+    pairs = cooccurrence_pairs(events, 3000, pairs_by("session", max_distance=20))
     assert len(pairs) == sum(min(20, 2999 - k) for k in range(3000))
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"by": "user", "window": 2}, "pairs.max_distance is needed"),
         ({"windw": 3}, r"pairs.windw is unknown: pairs takes .* \(did you mean window\?\)"),
-        ({"window": 0}, "pairs.window must be .* got 0"),
-        ({"by": "basket"}, "pairs.by must be session or window or user, got 'basket'"),
+        ({"by": "user", "window": 0, "max_distance": 9}, "pairs.window must be >= 1, got 0"),
+        (
+            {"by": "basket", "window": 2, "max_distance": 9},
+            "pairs.by must be session or window or user, got 'basket'",
+        ),
     ],
 )
 def test_options_that_do_not_exist_are_named(values: dict, message: str) -> None:

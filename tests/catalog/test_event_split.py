@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from recsys_lab.catalog.cooccurrence import cooccurrence_pairs
 from recsys_lab.catalog.event_split import PARTS, EventSplit, EventSplitOptions, split_events
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Events
-from tests.event_cases import Row, log_of, random_rows
+from tests.event_cases import Row, log_of, pairs_by, random_rows
 
 ITEMS = 40
 OTHERS: list[Row] = [(f"z{k}", 20 + k, 0, 0) for k in range(9)]  # give negatives, and no target
-BY_USER = PairOptions("user")
+BY_USER = pairs_by("user")
 
 
 def options(by: str, query: str = "user", **changes: Any) -> EventSplitOptions:
@@ -276,7 +275,7 @@ def test_what_a_log_lacks_is_named(changes: dict[str, Any], message: str) -> Non
 def test_training_events_that_form_no_pair_are_named() -> None:
     rows = [("a", k, 100 * k, 0) for k in range(5)]
     with pytest.raises(CatalogError, match=r"no two items of the 3 training events .* pairs.by="):
-        split_events(log_of(rows), ITEMS, PairOptions("session"), options("leave_one_out"))
+        split_events(log_of(rows), ITEMS, pairs_by("session"), options("leave_one_out"))
 
 
 @pytest.mark.parametrize(

@@ -274,11 +274,12 @@ def _evaluable(
     for name, held in PARTS.items():
         places = np.flatnonzero(parts.is_target & (parts.part == held))
         history = in_history[name]
-        has_history = np.isin(query[places], query[history])
-        bad = ~has_history
+        has_history = np.zeros(int(query[-1]) + 1, bool)
+        has_history[query[history]] = True
+        bad = ~has_history[query[places]]
         without += int(bad.sum())
         if options.filter_history:
-            is_repeat = has_history & np.isin(keys[places], keys[history])
+            is_repeat = np.isin(keys[places], keys[history])
             repeats += int(is_repeat.sum())
             bad |= is_repeat
         kept[places[bad]] = False

@@ -1,5 +1,7 @@
 """Events to weighted pairs of items that occur together."""
 
+import logging
+
 import numpy as np
 
 from recsys_lab.catalog.pairs import ItemPairs
@@ -8,6 +10,9 @@ from recsys_lab.compute.ordering import first_places
 from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Events
 
+log = logging.getLogger(__name__)
+
+_MANY = 10**8  # pairs of places; more get a warning
 _BLOCK = 1 << 25  # pairs of places looked at between two returns to Python
 
 
@@ -36,6 +41,12 @@ def cooccurrence_pairs(
     starts = first_places(items, num_items)
     by_item = np.argsort(items, kind="stable").astype(np.int32)
     work = np.concatenate([[0], np.cumsum((ends - begins)[by_item], dtype=np.int64)])[starts]
+    if work[-1] // 2 > _MANY:
+        log.warning(
+            "%s pairs of places are looked at, which may take much memory: lower pairs.window= or "
+            "pairs.max_distance=, or use pairs.by=session",
+            f"{work[-1] // 2:,}",
+        )
     roots = np.sqrt(weights)
     parts = [
         _pairs_of_rows(low, high, starts, by_item, items, roots, begins, ends, room)

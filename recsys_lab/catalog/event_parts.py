@@ -43,14 +43,19 @@ def leave_one_out(query: np.ndarray, may_be_target: np.ndarray) -> EventParts:
 
 
 def by_time(
-    moment: np.ndarray, may_be_target: np.ndarray, val_share: float, test_share: float
+    time: np.ndarray,
+    moment: np.ndarray,
+    may_be_target: np.ndarray,
+    val_share: float,
+    test_share: float,
 ) -> EventParts:
     """Cut at two moments: training before the first, validation before the second, then test.
 
     Events of one moment stay together, so that a part may be larger than its share.
 
     Args:
-        moment: (E,) when an event is complete.
+        time: (E,) of each event; no event of training is at the first cut or later.
+        moment: (E,) what is compared with the cuts: `time`, or `session_moments`.
         may_be_target: (E,) bool.
         val_share: of the events, that go to validation.
         test_share: of the events, that go to test.
@@ -59,7 +64,19 @@ def by_time(
     num_test, num_val = (max(1, round(count * share)) for share in (test_share, val_share))
     first, second = (ordered[max(0, count - n)] for n in (num_test + num_val, num_test))
     part = np.add(moment >= first, moment >= second, dtype=np.int8)
+    part[(part == TRAIN) & (time >= first)] = LEFT_OUT
     return EventParts(part, (part > TRAIN) & may_be_target)
+
+
+def session_moments(query: np.ndarray, time: np.ndarray, may_be_target: np.ndarray) -> np.ndarray:
+    """(E,) of each event the time of the last possible target of its session.
+
+    A session is one thing: it is cut whole. Of a session that has no target it is the last time.
+    """
+    places = np.flatnonzero(may_be_target)
+    last_target = _place_of_query(query, places[_rank_from_end(query[places]) == 0])[query]
+    last = np.searchsorted(query, query, side="right") - 1
+    return np.asarray(time[np.where(last_target < len(query), last_target, last)])
 
 
 def only_last_targets(query: np.ndarray, parts: EventParts) -> EventParts:

@@ -22,6 +22,7 @@ from recsys_lab.catalog.event_parts import (
     history_of,
     leave_one_out,
     only_last_targets,
+    session_moments,
     validation_of_training,
 )
 from recsys_lab.catalog.held_out_negatives import TooFewNegativesError
@@ -79,7 +80,10 @@ class EventSplitOptions:
         for name in ("val_fraction", "test_fraction"):
             is_used = name in used.get(self.by, ("val_fraction",))
             if is_used and getattr(self, name) is None:
-                raise ValueError(f"{name} is needed by by={self.by}: give a share such as 0.1")
+                raise ValueError(
+                    f"{name} is needed by by={self.by}: use split={self.by}, or give a share such "
+                    "as 0.1"
+                )
             if not is_used and getattr(self, name) is not None:
                 raise ValueError(f"{name} has no effect with by={self.by}: leave it out")
         if (total := sum(self.shares)) >= 1:
@@ -178,18 +182,18 @@ def split_events(
         name: history_of(query, parts, held, ordered=ordered) for name, held in PARTS.items()
     }
     kept, left_out = _evaluable(events, query, parts, in_history, num_items, options)
+    for name, held in PARTS.items():
+        if not (kept & (parts.part == held)).any():
+            raise CatalogError(
+                f"the {name} part of the split has no target ({left_out}): hold out more, let more "
+                "kinds be targets, or use a longer log"
+            )
     train = _train_pairs(events, num_items, pair_options, parts.part == TRAIN)
     split = EventSplit(
         events, query, num_queries, parts.part, kept, in_history, train, {"val": {}, "test": {}},
         options.filter_history, "",
     )  # fmt: skip
     targets = {name: split.targets(name) for name in PARTS}
-    for name, found in targets.items():
-        if not len(found):
-            raise CatalogError(
-                f"the {name} part of the split has no target ({left_out}): hold out more, let more "
-                "kinds be targets, or use a longer log"
-            )
     account = _account(split, targets, left_out, options)
     return replace(split, negatives=_draw_negatives(split, targets, options), account=account)
 
@@ -209,7 +213,9 @@ def _assign_parts(
     if options.by == "leave_one_out":
         return leave_one_out(query, may_be_target)
     if options.by == "time":
-        parts = by_time(_moments(events, query, options), may_be_target, *options.shares)
+        time = _times(events)
+        moment = time if options.query == "user" else session_moments(query, time, may_be_target)
+        parts = by_time(time, moment, may_be_target, *options.shares)
     else:
         parts = _given_parts(events, may_be_target)
     if options.query == "session":
@@ -236,17 +242,13 @@ def _may_be_targets(events: Events, options: EventSplitOptions) -> np.ndarray:
     return np.asarray(chosen[events.kind])
 
 
-def _moments(events: Events, query: np.ndarray, options: EventSplitOptions) -> np.ndarray:
-    """When each event is complete: an event of a session, with the session's last."""
+def _times(events: Events) -> np.ndarray:
     if events.time is None:
         raise CatalogError(
             "by=time needs the time of each event and this log has none: name its column of times, "
             "or use split=leave_one_out"
         )
-    if options.query == "user":
-        return events.time
-    lasts = np.searchsorted(query, query, side="right") - 1
-    return np.asarray(events.time[lasts])
+    return events.time
 
 
 def _given_parts(events: Events, may_be_target: np.ndarray) -> EventParts:
@@ -272,11 +274,12 @@ def _evaluable(
     for name, held in PARTS.items():
         places = np.flatnonzero(parts.is_target & (parts.part == held))
         history = in_history[name]
-        has_history = np.isin(query[places], query[history])
-        bad = ~has_history
+        has_history = np.zeros(int(query[-1]) + 1, bool)
+        has_history[query[history]] = True
+        bad = ~has_history[query[places]]
         without += int(bad.sum())
         if options.filter_history:
-            is_repeat = has_history & np.isin(keys[places], keys[history])
+            is_repeat = np.isin(keys[places], keys[history])
             repeats += int(is_repeat.sum())
             bad |= is_repeat
         kept[places[bad]] = False

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 import polars as pl
@@ -65,12 +65,15 @@ log = logging.getLogger(__name__)
 FORMAT = 6
 
 
+AnySplit = TypeVar("AnySplit", Split, EventSplit)
+
+
 @dataclass(frozen=True)
-class PreparedData:
+class PreparedData(Generic[AnySplit]):
     """A catalogue and its split; two runs with equal hashes have the same data."""
 
     catalog: ItemCatalog
-    split: Split | EventSplit
+    split: AnySplit
     num_pairs: int
     vocabulary_hash: str
     split_hash: str
@@ -86,9 +89,17 @@ class PreparedData:
         return PairRelations(tuple(manifest["relations"]), pairs, arrays["pairs/relations"])
 
 
+@overload
+def prepare(
+    source: CatalogSource, options: SplitOptions, folder: str | Path
+) -> PreparedData[Split]: ...
+@overload
+def prepare(
+    source: CatalogSource, options: EventSplitOptions, folder: str | Path
+) -> PreparedData[EventSplit]: ...
 def prepare(
     source: CatalogSource, options: SplitOptions | EventSplitOptions, folder: str | Path
-) -> PreparedData:
+) -> PreparedData[Any]:
     """Read and split a catalogue, or load what an earlier run has prepared in the same way.
 
     Args:

@@ -41,9 +41,8 @@ def uniform_query_negatives(
         free = ~_are_among(known_keys, distinct) & ~_are_among(np.sort(keys), distinct)
         keys[left[first[free]]] = distinct[free]
     left = np.flatnonzero(keys < 0)
-    for begin, end in _runs(queries[left]):
-        places = left[begin:end]
-        row = rows[places[0]]
+    for row in np.unique(rows[left]):
+        places = left[slice(*np.searchsorted(rows[left], [row, row + 1]))]
         met = slice(*np.searchsorted(known_keys, [row, row + num_items]))
         own = slice(*np.searchsorted(rows, [row, row + 1]))
         taken = np.concatenate([known_keys[met], keys[own]])
@@ -85,12 +84,6 @@ def _are_among(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         return np.zeros(len(wanted), bool)
     place = np.searchsorted(keys, wanted).clip(0, len(keys) - 1)
     return np.asarray(keys[place] == wanted)
-
-
-def _runs(values: np.ndarray) -> list[tuple[int, int]]:
-    """Begin and end of each run of equal values."""
-    begins = np.flatnonzero(np.diff(values, prepend=-1))
-    return list(zip(begins.tolist(), [*begins[1:].tolist(), len(values)], strict=True))
 
 
 def _draw_from_list(

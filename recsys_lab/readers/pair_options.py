@@ -3,10 +3,13 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
 
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import WalkLength
+
+_Distance = Annotated[int, Ge(1), Le(10_000)]
 
 
 @checked
@@ -23,9 +26,9 @@ class PairOptions:
             session of ten thousand items gives a million pairs and not fifty.
     """
 
-    by: Literal["session", "window", "user"] = "session"
-    window: WalkLength | Literal[1] = 5
-    max_distance: WalkLength | Literal[1] = 200
+    by: Literal["session", "window", "user"]
+    window: _Distance
+    max_distance: _Distance
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "PairOptions":
@@ -40,6 +43,8 @@ class PairOptions:
                 near = difflib.get_close_matches(str(name), known, n=1)
                 hint = f" (did you mean {near[0]}?)" if near else ""
                 raise ValueError(f"pairs.{name} is unknown: pairs takes {', '.join(known)}{hint}")
+        if missing := [name for name in known if name not in values]:
+            raise ValueError(f"pairs.{missing[0]} is needed: pairs takes {', '.join(known)}")
         try:
             return cls(**values)
         except ValueError as error:

@@ -14,6 +14,7 @@ from recsys_lab.config.trainer_arguments import NOT_LISTED
 OPTIONAL = ("logger", "callbacks", "experiment", "debug")  # groups that may have no choice
 PACKAGE = "pkg://"  # of a configuration within a Python package
 _NULL = "null"
+_NAMED_BY_USERS = "catalog.kinds."  # a mapping whose names are those of the user's events
 
 
 def parse(words: Sequence[str]) -> Namespace:
@@ -81,6 +82,8 @@ def _as_hydra_reads(word: str) -> str:
     section, _, rest = key.partition(".")
     if section == "trainer" and rest.partition(".")[0] in NOT_LISTED:
         return f"++{word}"  # an argument that the trainer has and the configuration does not list
+    if f"{key}.".startswith(_NAMED_BY_USERS):
+        return f"++{word}"
     if key in OPTIONAL and _NULL in (values := value.split(",")):
         return f"{key}={','.join('[]' if one == _NULL else one for one in values)}"
     return word

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "hash_users": False,
     "hash_key": None,
     "max_bad_fraction": 0.0,
+    "pairs": {},
 }
 
 

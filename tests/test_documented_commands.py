@@ -57,6 +57,12 @@ def stage(tmp_path: Path) -> Path:
     for name, step in (("val.csv", 4), ("test.csv", 7)):
         pairs = [f"i{a:03d},i{a + step:03d},1\ni{a:03d},i{a + 60:03d},0" for a in range(100)]
         (tmp_path / name).write_text("\n".join(pairs))
+    events = [(user, f"i{user + k:03d}", 3600 * k) for user in range(150) for k in range(5)]
+    log = "".join(f"{user},{item},{time},view\n" for user, item, time in events)
+    (tmp_path / "log.csv").write_text(f"user,item,time,event\n{log}")
+    products = "".join(f"i{item:03d},{'ABC'[item % 3]},{item % 10}\n" for item in range(155))
+    (tmp_path / "products.csv").write_text(f"item,department,category\n{products}")
+    (tmp_path / "ratings.dat").write_text(log.replace(",view", "").replace(",", "::"))
     sessions = [" ".join(f"i{a + k:03d}" for k in range(5)) for a in range(150)]
     (tmp_path / "sessions.txt").write_text("\n".join(sessions))
     for folder in filter(Path.is_dir, EXAMPLE.glob("[!_]*")):

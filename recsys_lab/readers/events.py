@@ -227,11 +227,13 @@ class EventSource:
         described = [role for field in FIELDS for role in _roles_of(field, item_columns)]
         batches = EventBatches(
             table, events, account, _PARTS[role], self.item_pattern, self.time_format,
-            described,
+            described, [role for role, column in self.columns.items() if column is not None],
         )  # fmt: skip
         batches.read()
         remedies = {
             "no item": "give an item in each line,", "time not understood": "say time_format=",
+            "no user": "say columns.user=false to take sessions for users,",
+            "no session": "say columns.session=false to cut sessions by time,",
         } | table.remedies  # fmt: skip
         account.refuse_bad(
             path, BAD_EVENTS, self.max_bad_fraction, batches.first_bad, "", batches.said, remedies

@@ -24,7 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "hash_users": False,
     "hash_key": None,
     "max_bad_fraction": 0.0,
-    "pairs": {},
+    "pairs": {"by": "session", "window": 5, "max_distance": 200},
 }
 
 

@@ -134,6 +134,23 @@ def test_unusual_names_are_refused_with_what_is_there_and_taken_when_said(tmp_pa
         event_source(path, columns={"who": "wer"})
 
 
+def test_users_or_sessions_that_are_mostly_missing_are_not_read(tmp_path):
+    names = ("user", "order", "item", "time")
+    rows = [("u", "", "a", 1), ("u", "", "b", 2), ("v", "7", "c", 3)]
+    records = read(tmp_path / "log.csv", table(names=names, rows=rows))
+    assert "order is mostly empty: not read" in records.understood["events"]
+    assert events_of(records).session.tolist() == [0, 0, 1]
+    with pytest.raises(CatalogError, match=r"2 no session.* say columns\.session=false"):
+        read(tmp_path / "log.csv", table(names=names, rows=rows), columns={"session": "order"})
+    rows = [("NA", "x", "a", 1), ("NA", "y", "b", 2), ("v", "y", "c", 9000)]
+    records = read(tmp_path / "log.csv", table(names=names, rows=rows))
+    events = events_of(records)
+    assert events.users["user"].to_list() == ["x", "y"]
+    assert events.session.tolist() == [0, 1, 1]  # named ones are not cut
+    cut = read(tmp_path / "log.csv", table(names=names, rows=rows), cut_given_sessions=True)
+    assert events_of(cut).session.tolist() == [0, 1, 2]
+
+
 def test_a_column_that_false_leaves_out(tmp_path):
     records = read(tmp_path / "log.csv", table(), columns={"kind": False, "time": False})
     events = events_of(records)

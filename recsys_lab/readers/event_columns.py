@@ -21,7 +21,7 @@ _ITEMS = words(
     "business businessid hotel hotelid news newsid recipe recipeid venue venueid location "
     "locationid reference"
 )
-_LISTS = ("itemids", "products")  # names of columns with several items in a cell
+_LISTS = ("items", "itemids", "products")  # names of columns with several items in a cell
 # Plain names of columns by role, of several in a header the first in these lists.
 _NAMES = {
     "session": _SESSIONS,

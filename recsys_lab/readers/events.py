@@ -22,6 +22,7 @@ from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.named_columns import Choose, NamedColumns
 from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
+from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Records
 from recsys_lab.readers.user_ids import read_users
 
@@ -67,6 +68,7 @@ class EventSource:
         hash_key: secret of the hashes; None: anybody can hash a known id.
         max_bad_fraction: largest tolerated fraction of the non-blank lines of each file that
             cannot be understood.
+        pairs: which items form a pair, for the graph and its walks: `PairOptions`.
     """
 
     path: str
@@ -89,9 +91,11 @@ class EventSource:
     hash_users: bool
     hash_key: str | None
     max_bad_fraction: Share
+    pairs: Mapping[str, str | int]
 
     def __post_init__(self) -> None:
         """Check the options that go together."""
+        PairOptions.of(self.pairs)
         for place, said, known in (
             ("columns", self.columns, ROLES_OF_EVENTS),
             ("item_columns", self.item_columns, FIELDS),
@@ -190,6 +194,7 @@ class EventSource:
             account=account,
             understood=understood,
             events=found,
+            pair_options=self.pairs,
         )
 
     # -- one file --------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "min_events_per_user": 0,
     "outside_items": "drop",
     "hash_users": False,
-    "hash_key": None,
+    "hash_key_variable": None,
     "max_bad_fraction": 0.0,
     "pairs": {"by": "session", "window": 5, "max_distance": 200},
 }

@@ -84,7 +84,7 @@ class LearningCurve(Callback):
         seed: int,
     ) -> None:
         self._pairs = pairs
-        self._items, self._sample = sample_pairs(pairs, max_pairs, seed)
+        self._sample, _, self._items = sample_pairs(pairs, max_pairs, seed)
         self._folder = folder
         self._every = every_n_batches
         self._queries = ranking_queries

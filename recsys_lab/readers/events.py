@@ -22,6 +22,7 @@ from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.named_columns import NamedColumns
 from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
+from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Records
 from recsys_lab.readers.user_ids import read_users
 
@@ -56,6 +57,8 @@ class EventSource:
         item_pattern: regular expression of items; events with anything else are dropped.
         kinds: weight of the kinds of events, 1 unless said; 0 leaves a kind out.
         use_quantity: whether the weight is multiplied by the quantity.
+        pairs: which items form a pair: by, window and max_distance of
+            `readers.pair_options.PairOptions`.
         time_format: of times as text, as for strptime; None tells it.
         session_gap_minutes: idle time that ends a session where no column names sessions; None:
             a user has one session.
@@ -80,6 +83,7 @@ class EventSource:
     item_pattern: str | None
     kinds: Mapping[str, RelationWeight]
     use_quantity: bool
+    pairs: Mapping[str, str | int]
     time_format: str | None
     session_gap_minutes: Positive | None
     cut_given_sessions: bool
@@ -92,6 +96,7 @@ class EventSource:
 
     def __post_init__(self) -> None:
         """Check the options that go together."""
+        PairOptions.of(self.pairs)
         for place, said, known in (
             ("columns", self.columns, ROLES_OF_EVENTS),
             ("item_columns", self.item_columns, FIELDS),
@@ -184,6 +189,7 @@ class EventSource:
             account=account,
             understood=understood,
             events=found,
+            pair_options=self.pairs,
         )
 
     # -- one file --------------------------------------------------------------------------------

@@ -164,13 +164,14 @@ class Baseline(NamedTuple):
     """An entry of `BASELINES`.
 
     Attributes:
-        build: makes the scorer, or returns None where the data do not allow it.
+        build: makes the scorer from `TrainingData` (`query_baselines.QueryData` in its table), or
+            returns None where the data do not allow it.
         label: its name in tables; by default its name in `BASELINES` with blanks.
         compared: the model's difference to it is computed where most test pairs are "seen", where
             most have a "cold" end, or never.
     """
 
-    build: "Callable[[TrainingData], Scorer | None]"
+    build: "Callable[[Any], Scorer | None]"
     label: str = ""
     compared: Literal["seen", "cold", "never"] = "never"
 

@@ -8,7 +8,8 @@ from recsys_lab.evaluation.intervals import (
     bootstrap_intervals,
     ranking_statistic,
 )
-from recsys_lab.evaluation.metrics import ranking_metric_names, ranking_values
+from recsys_lab.evaluation.list_metrics import expected_values, list_bounds
+from recsys_lab.evaluation.metrics import ranking_values
 from recsys_lab.evaluation.protocol import Metrics, score_evaluation_pairs, scores_by_slice
 from recsys_lab.evaluation.ranking import RankingResult, evaluate_ranking
 from recsys_lab.evaluation.sampling import draw_pairs
@@ -30,13 +31,17 @@ def random_order(ranking: RankingResult, pairs: EvaluationPairs) -> Metrics:
         `<metric>/<slice>`, None where the slice is empty.
     """
     candidates = pairs.num_items - np.diff(pairs.known.indptr)[ranking.query]  # (R,) with target
-    ranks, slices = np.arange(1.0, pairs.num_items + 1), ranking.slices()
-    row: Metrics = {}
-    for name in ranking_metric_names(ranking.ks):
-        expected = np.cumsum(ranking_values(name, ranks))[candidates - 1] / candidates  # (R,)
-        for part, mask in slices.items():
-            row[f"{name}/{part}"] = float(expected[mask].mean()) if mask.any() else None
-    return row
+    if ranking.lists is not None:  # whose other targets are candidates, too
+        _, sizes = list_bounds(ranking.query)
+        candidates += np.repeat(sizes, sizes) - 1
+    ranks = np.arange(1.0, pairs.num_items + 1)
+
+    def expected(name: str, mask: np.ndarray) -> np.ndarray:
+        if ranking.lists is not None:
+            return expected_values(name, candidates[mask], ranking.query[mask])
+        return (np.cumsum(ranking_values(name, ranks))[candidates - 1] / candidates)[mask]
+
+    return ranking.means(expected)
 
 
 def compare_with_chance(
@@ -59,7 +64,7 @@ def compare_with_chance(
     """
     sample = draw_pairs(pairs, _MAX_PAIRS, seed)
     scores = score_evaluation_pairs(scorer, sample)
-    ends_seen = sample.seen[sample.positives].all(1)
+    ends_seen = sample.slices(sample.positives)["seen"]
     part = "seen" if 2 * ends_seen.sum() >= len(ends_seen) else "all"
     statistics: dict[str, Statistic] = {
         f"auc/{protocol}/{part}": auc_statistic(sample, scores, protocol, part)
@@ -73,7 +78,7 @@ def compare_with_chance(
         name = f"{RANKING_MEASURE}/all"
         statistics[name] = ranking_statistic(ranking, RANKING_MEASURE)
         chance[name] = float(random_order(ranking, pairs)[name] or 0.0)
-    found = bootstrap_intervals(statistics, pairs.num_items, _REPLICATES, seed)
+    found = bootstrap_intervals(statistics, len(pairs.seen_ends), _REPLICATES, seed)
     row: dict[str, float | str | None] = {}
     for name, interval in found.items():
         row |= {f"{name}/{bound}": getattr(interval, bound) for bound in ("value", "low", "high")}

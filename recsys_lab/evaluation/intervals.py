@@ -1,4 +1,4 @@
-"""Intervals by a bootstrap over items, not pairs.
+"""Intervals by a bootstrap over the ends of pairs, items and other queries, not over pairs.
 
 Pairs that share an item are not independent: drawing pairs anew leaves out the chance of drawing
 these items and gives intervals several times too narrow. Here every replicate weighs the items, and
@@ -20,9 +20,9 @@ from recsys_lab.compute.ranges import Replicates
 from recsys_lab.evaluation.metrics import tie_bounds
 from recsys_lab.evaluation.protocol import PairScores, scores_by_slice
 from recsys_lab.evaluation.ranking import RankingResult
-from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
+from recsys_lab.evaluation.slices import EvaluationPairs
 
-Statistic = Callable[[np.ndarray], np.ndarray]  # of (N, R) item weights; (R,), one for each draw
+Statistic = Callable[[np.ndarray], np.ndarray]  # of (E, R) weights of ends; (R,), one each draw
 
 LEVEL = 0.95  # share of the draws inside an interval
 LANES = 8  # draws that are evaluated together: their weights of an item fill a cache line
@@ -39,14 +39,14 @@ class Interval:
 
 @checked
 def bootstrap_intervals(
-    statistics: Mapping[str, Statistic], num_items: int, replicates: Replicates = 200, seed: int = 0
+    statistics: Mapping[str, Statistic], num_ends: int, replicates: Replicates = 200, seed: int = 0
 ) -> dict[str, Interval]:
-    """95 % percentile intervals of statistics under random item weights, the same for all.
+    """95 % percentile intervals of statistics under random weights of ends, the same for all.
 
     Args:
-        statistics: by name, values under (N, R) item weights; `auc_statistic`, `ranking_statistic`,
+        statistics: by name, values under (E, R) weights; `auc_statistic`, `ranking_statistic`,
             or a `difference` of two. They are evaluated at the same time.
-        num_items: N.
+        num_ends: E, the items, or queries and items: the length of `EvaluationPairs.seen_ends`.
         replicates: number of draws.
         seed: the same seed draws the same weights.
 
@@ -56,10 +56,10 @@ def bootstrap_intervals(
     if not statistics:
         return {}
     rng = np.random.default_rng(seed)
-    found = [_evaluate(statistics, np.ones((num_items, 1)))]  # (S, 1), then (S, R) for each block
+    found = [_evaluate(statistics, np.ones((num_ends, 1)))]  # (S, 1), then (S, R) for each block
     for start in range(0, replicates, LANES):
         draws = min(LANES, replicates - start)
-        found.append(_evaluate(statistics, rng.standard_exponential((draws, num_items)).T.copy()))
+        found.append(_evaluate(statistics, rng.standard_exponential((draws, num_ends)).T.copy()))
     values = np.concatenate(found, axis=1)  # (S, 1 + replicates)
     lows, highs = np.quantile(values[:, 1:], [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], axis=1)
     table = zip(statistics, values[:, 0], lows, highs, strict=True)
@@ -73,7 +73,7 @@ def _evaluate(statistics: Mapping[str, Statistic], weights: np.ndarray) -> list[
 def auc_statistic(
     pairs: EvaluationPairs, scores: PairScores, protocol: str, part: str = "all"
 ) -> Statistic:
-    """AUC-ROC of a slice as a function of item weights; sorts once, then linear in the pairs.
+    """AUC-ROC of a slice as a function of weights of ends; sorts once, then linear in the pairs.
 
     Unscored pairs take the median, as in `auc_metrics`.
 
@@ -87,7 +87,7 @@ def auc_statistic(
     for ids, values in zip((pairs.positives, pairs.negatives[protocol]), both, strict=True):
         order = np.argsort(values)
         ascending.append(values[order])
-        ends.append(ids[slice_masks(pairs.seen, ids)[part]][order].astype(np.int32))
+        ends.append(pairs.ends(ids[pairs.slices(ids)[part]][order]).astype(np.int32))
     below, upto = tie_bounds(*ascending)
 
     def statistic(weights: np.ndarray) -> np.ndarray:
@@ -101,7 +101,7 @@ def weighted_auc(weights, positives, negatives, below, upto):  # type: ignore[no
     """AUC where a pair weighs the product of its ends, for R sets of weights in one pass.
 
     Args:
-        weights: (N, R) positive weights of the items.
+        weights: (E, R) positive weights of the ends.
         positives: (P, 2) pairs in ascending order of their scores.
         negatives: (M, 2) likewise.
         below: (P,) number of negatives that score below each positive.
@@ -140,11 +140,11 @@ def _add_weights(weights, pairs, start, stop, total):  # type: ignore[no-untyped
 
 
 def ranking_statistic(result: RankingResult, metric: str, part: str = "all") -> Statistic:
-    """A ranking metric of a slice as a function of item weights.
+    """A ranking metric of a slice as a function of the weights of the ends.
 
-    A (query, target) weighs the product of its ends, so that the two directions of a pair stay
-    together and a pair weighs the same here as in the AUC. The rank itself stays: the catalogue
-    that the target is ranked among is not drawn anew.
+    A (query, target) weighs the product of its ends, times its share of the query's list, so that
+    the two directions of a pair stay together and a pair weighs the same here as in the AUC. The
+    rank itself stays: the catalogue that the target is ranked among is not drawn anew.
 
     Raises:
         ValueError: the slice is empty, or the metric unknown.
@@ -152,10 +152,11 @@ def ranking_statistic(result: RankingResult, metric: str, part: str = "all") -> 
     mask = result.slices()[part]
     if not mask.any():
         raise ValueError(f"no queries in slice {part!r}")
-    query, target, values = result.query[mask], result.target[mask], result.values(metric)[mask]
+    query, target = result.ends[mask].T
+    values, shares = result.values(metric, part), result.shares(part)[:, None]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        each = weights[query] * weights[target]  # (r, R)
+        each = weights[query] * weights[target] * shares  # (r, R)
         # not a matrix product: its threads stall on a machine that is busy
         return np.einsum("rd,r->d", each, values) / each.sum(0)
 

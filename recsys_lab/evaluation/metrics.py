@@ -1,6 +1,6 @@
 """Metrics as pure functions of scores and ranks, in float64, with ties counted at mid-rank."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -109,10 +109,10 @@ RANKING_METRICS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
-def ranking_metric_names(ks: Sequence[int]) -> list[str]:
-    """Names of all ranking metrics at these cut-offs: "hr@10" and the like."""
+def ranking_metric_names(ks: Sequence[int], table: Iterable[str] = RANKING_METRICS) -> list[str]:
+    """Names of all ranking metrics of a table at these cut-offs: "hr@10" and the like."""
     names = []
-    for name in RANKING_METRICS:
+    for name in table:
         stem, at, _ = name.partition("@")
         names += [f"{stem}@{k}" for k in ks] if at else [name]
     return names

@@ -11,7 +11,7 @@ import numpy as np
 from recsys_lab.evaluation.metrics import auc_roc
 from recsys_lab.evaluation.ranking import RankingResult, evaluate_ranking
 from recsys_lab.evaluation.scorers import Scorer
-from recsys_lab.evaluation.slices import EvaluationPairs, count_slices, slice_masks
+from recsys_lab.evaluation.slices import EvaluationPairs, count_slices
 from recsys_lab.results.metric_names import SLICES
 
 Metrics = dict[str, float | int | None]
@@ -118,7 +118,7 @@ def auc_metrics(pairs: EvaluationPairs, scores: PairScores) -> dict[str, float |
         for name in SLICES:
             metrics[f"auc/{protocol}/{name}"] = auc_roc(*found[name]) if name in found else None
     scored = ~np.isnan(scores.positives)
-    for name, mask in slice_masks(pairs.seen, pairs.positives).items():
+    for name, mask in pairs.slices(pairs.positives).items():
         metrics[f"coverage/{name}"] = float(scored[mask].mean()) if mask.any() else None
     return metrics
 
@@ -131,8 +131,8 @@ def scores_by_slice(
     A slice has both if at least one positive and one negative of it are scored: the AUC of a class
     of imputed constants would measure the constant.
     """
-    of_positives = slice_masks(pairs.seen, pairs.positives)
-    of_negatives = slice_masks(pairs.seen, pairs.negatives[protocol])
+    of_positives = pairs.slices(pairs.positives)
+    of_negatives = pairs.slices(pairs.negatives[protocol])
     scored = ~np.isnan(scores.positives), ~np.isnan(scores.negatives[protocol])
     positives, negatives = scores.imputed(protocol)
     return {

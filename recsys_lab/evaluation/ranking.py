@@ -7,8 +7,17 @@ import numpy as np
 
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import run_parts
+from recsys_lab.evaluation.list_metrics import (
+    Row,
+    f1_scores,
+    list_bounds,
+    list_metric_names,
+    list_values,
+    mean_over_queries,
+)
 from recsys_lab.evaluation.metrics import ranking_metric_names, ranking_values
 from recsys_lab.evaluation.scorers import Scorer
+from recsys_lab.evaluation.shown_lists import ShownLists
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
 
 CHUNK_BYTES = 128 * 2**20  # of float32 scores held at a time
@@ -20,12 +29,14 @@ class RankingResult:
     """The rank of each target among the whole catalogue.
 
     Attributes:
-        query: (R,) item that was queried; ascending.
-        target: (R,) its held-out neighbour.
+        query: (R,) what was queried; ascending.
+        target: (R,) its held-out item.
         rank: (R,) float64 from 1, fractional where scores tie.
-        seen: (N,) bool, for the slices.
+        seen: (E,) bool of the ends of pairs, for the slices: `EvaluationPairs.seen_ends`.
         ks: cut-offs of the metrics.
-        num_query_items: distinct items with a target; more than were ranked if sampled.
+        num_query_items: distinct queries with a target; more than were ranked if sampled.
+        lists: what the queries were shown, where they are no items. The targets of a query are then
+            candidates of each other, and its metrics are those of one list.
     """
 
     query: np.ndarray
@@ -34,32 +45,67 @@ class RankingResult:
     seen: np.ndarray
     ks: tuple[int, ...]
     num_query_items: int
+    lists: ShownLists | None = None
 
-    def values(self, metric: str) -> np.ndarray:
-        """(R,) what each (query, target) contributes to a metric: `ranking_values`."""
-        return ranking_values(metric, self.rank)
+    @property
+    def ends(self) -> np.ndarray:
+        """(R, 2) places of query and target among the ends."""
+        first_item = 0 if self.lists is None else len(self.seen) - self.lists.num_items
+        return np.stack([self.query, self.target + first_item], axis=1)
+
+    def values(self, metric: str, part: str = "all") -> np.ndarray:
+        """(r,) what each (query, target) of a slice contributes to a metric: `ranking_values`.
+
+        A list of a slice has the targets of the slice alone; their ranks are those among all.
+        """
+        return self._values(metric, self.slices()[part])
 
     def slices(self) -> dict[str, np.ndarray]:
         """(R,) bool for each slice."""
-        return slice_masks(self.seen, np.stack([self.query, self.target], axis=1))
+        return slice_masks(self.seen, self.ends)
 
-    def metrics(self) -> dict[str, float | int | None]:
+    def shares(self, part: str) -> np.ndarray:
+        """(r,) weight of each (query, target) of a slice: the targets of a list share one."""
+        query = self.query[self.slices()[part]]
+        if self.lists is None:
+            return np.ones(len(query))
+        _, sizes = list_bounds(query)
+        return 1.0 / np.repeat(sizes, sizes)
+
+    def metrics(self) -> Row:
         """Every metric in every slice, None where a slice is empty.
 
-        Keys are `<metric>/<slice>` for every metric of `RANKING_METRICS`, `queries/<slice>` (the
-        number of (query, target) ranked), and `query_items/ranked` and `query_items/total`,
-        which differ where the queries were sampled.
+        Keys are `<metric>/<slice>` for every metric of `RANKING_METRICS`, or of `LIST_METRICS` with
+        `f1@k`, `catalog_coverage@k/all` and `novelty@k/all`; `queries/<slice>` (the number of
+        (query, target) ranked), and `query_items/ranked` and `query_items/total`, which differ
+        where the queries were sampled.
         """
-        names = ranking_metric_names(self.ks)
-        values = {name: self.values(name) for name in names}
-        row: dict[str, float | int | None] = {}
-        for part, mask in self.slices().items():
-            for name in names:
-                row[f"{name}/{part}"] = float(values[name][mask].mean()) if mask.any() else None
-            row[f"queries/{part}"] = int(mask.sum())
+        row = self.means(self._values)
+        row |= {f"queries/{part}": int(mask.sum()) for part, mask in self.slices().items()}
         row["query_items/ranked"] = len(np.unique(self.query))
         row["query_items/total"] = self.num_query_items
+        return row if self.lists is None else row | self.lists.metrics(self.ks)
+
+    def means(self, values: Callable[[str, np.ndarray], np.ndarray]) -> Row:
+        """`<metric>/<slice>` given a metric's values in a slice, by its name and its mask (R,)."""
+        are_lists, row = self.lists is not None, Row()
+        for part, mask in self.slices().items():
+            for name in list_metric_names(self.ks) if are_lists else ranking_metric_names(self.ks):
+                found = values(name, mask) if mask.any() else None
+                if found is None:
+                    row[f"{name}/{part}"] = None
+                elif are_lists:
+                    row[f"{name}/{part}"] = mean_over_queries(found, self.query[mask])
+                else:
+                    row[f"{name}/{part}"] = float(found.mean())
+            if are_lists:
+                row |= f1_scores(row, self.ks, part)
         return row
+
+    def _values(self, metric: str, mask: np.ndarray) -> np.ndarray:
+        if self.lists is None:
+            return ranking_values(metric, self.rank[mask])
+        return list_values(metric, self.rank[mask], self.query[mask])
 
 
 def evaluate_ranking(
@@ -70,11 +116,13 @@ def evaluate_ranking(
     seed: int = 0,
     progress: Callable[[int], None] = lambda ranked: None,
 ) -> RankingResult:
-    """Rank each end of each positive among all items, with the other end as the query.
+    """Rank the held-out item of each query among all items.
 
-    The query itself and its other known neighbours, of any split, are no candidates. Ties count at
-    mid-rank. Candidates that cannot be scored come last and tie among themselves, so a query
-    that cannot be scored has its targets at the middle of all candidates.
+    Each end of a pair of items is the query of the other. The query itself and its other known
+    neighbours, of any split, are no candidates. Of a query that is no item, all targets are
+    candidates, other items known to it are not. Ties count at mid-rank. Candidates that cannot be
+    scored come last and tie among themselves, so a query that cannot be scored has its targets at
+    the middle of all candidates.
 
     Args:
         scorer: it is evaluated.
@@ -90,8 +138,7 @@ def evaluate_ranking(
     """
     if min(ks, default=1) < 1:
         raise ValueError(f"ks must be >= 1, got {tuple(ks)}")
-    query = np.concatenate([pairs.positives[:, 0], pairs.positives[:, 1]])
-    target = np.concatenate([pairs.positives[:, 1], pairs.positives[:, 0]])
+    query, target = pairs.to_rank()
     query_items = np.unique(query)
     ranked_items = query_items
     if len(query_items) > (most := most_queries(pairs, max_scores)):
@@ -100,13 +147,15 @@ def evaluate_ranking(
     kept = np.isin(query, ranked_items)
     order = np.lexsort((target[kept], query[kept]))
     query, target = query[kept][order], target[kept][order]
+    lists = None if pairs.queries is None else ShownLists(pairs.queries.item_counts, ks)
     return RankingResult(
         query=query,
         target=target,
-        rank=_rank_in_chunks(scorer, pairs, ranked_items, query, target, progress),
-        seen=pairs.seen,
+        rank=_rank_in_chunks(scorer, pairs, ranked_items, query, target, lists, progress),
+        seen=pairs.seen_ends,
         ks=tuple(ks),
         num_query_items=len(query_items),
+        lists=lists,
     )
 
 
@@ -121,9 +170,10 @@ def _rank_in_chunks(
     items: np.ndarray,
     query: np.ndarray,
     target: np.ndarray,
+    lists: ShownLists | None,
     progress: Callable[[int], None],
 ) -> np.ndarray:
-    """Ranks of the targets, for queries sorted as the items are."""
+    """Ranks of the targets, for queries sorted as the items are; counts what is shown in lists."""
     ranks = np.empty(len(query))
     bounds = np.append(np.searchsorted(query, items), len(query))  # targets of items[u]
     indptr, indices = pairs.known.indptr, pairs.known.indices
@@ -137,7 +187,10 @@ def _rank_in_chunks(
 
         def rank_part(low: int, high: int) -> None:
             part, ends = slice(low, high), starts[low : high + 1]
-            _rank_rows(rows[part], items[chunk][part], ends, target, indptr, indices, ranks)
+            block = rows[part], items[chunk][part], ends, target, indptr, indices
+            _rank_rows(*block, lists is not None, ranks)
+            if lists is not None:
+                lists.add(*block)
 
         run_parts(rank_part, len(rows))
 
@@ -149,23 +202,30 @@ def _rank_in_chunks(
 
 
 @jit()
-def _rank_rows(rows, items, bounds, target, indptr, indices, ranks):  # type: ignore[no-untyped-def]
+def _rank_rows(rows, items, bounds, target, indptr, indices, are_lists, ranks):  # type: ignore[no-untyped-def]
     """Write the filtered mid-rank of target[bounds[u]:bounds[u + 1]] within rows[u].
 
     Counts over the whole row, then subtracts the filtered items: a plain count is vectorised, and
-    a row has few known neighbours. The target is one of them, so it never counts itself.
+    a row has few known items. The targets are among them, so none counts itself; of lists, the
+    other targets are added again. Of pairs of items, the query itself is subtracted.
     """
     for u in range(len(items)):
         row, item = rows[u], items[u]
-        neighbors = indices[indptr[item] : indptr[item + 1]]
+        known = indices[indptr[item] : indptr[item + 1]]
         for t in range(bounds[u], bounds[u + 1]):
             score = row[target[t]]
             better, level = _count(row, score)
-            for neighbor in neighbors:
-                better -= _above(row[neighbor], score)
-                level -= _same(row[neighbor], score)
-            better -= _above(row[item], score)
-            level -= _same(row[item], score)
+            for other in known:
+                better -= _above(row[other], score)
+                level -= _same(row[other], score)
+            if are_lists:
+                for s in range(bounds[u], bounds[u + 1]):
+                    if s != t:
+                        better += _above(row[target[s]], score)
+                        level += _same(row[target[s]], score)
+            else:
+                better -= _above(row[item], score)
+                level -= _same(row[item], score)
             ranks[t] = 1.0 + better + 0.5 * level
 
 

@@ -12,10 +12,13 @@ _UNIT_ERROR = 1e-4  # of the length of a vector that float32 divided by its leng
 
 
 class Scorer(Protocol):
-    """A symmetric score of two items; higher means more related."""
+    """A score of two items, symmetric, or of a query and an item; higher means more related."""
 
     def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
-        """(P,) scores of the pairs (heads[p], tails[p]); NaN where a pair cannot be scored."""
+        """(P,) scores of the pairs (heads[p], tails[p]); NaN where a pair cannot be scored.
+
+        Heads are the queries where these are no items.
+        """
         ...
 
     def score_rows(self, queries: np.ndarray) -> np.ndarray:
@@ -23,17 +26,15 @@ class Scorer(Protocol):
         ...
 
 
-class VectorScorer:
-    """score(i, j) = <query_i, key_j> + bias_i + bias_j.
-
-    Scores have to be symmetric: queries and keys are the same vectors, or `both_ways` is set.
+class QueryScorer:
+    """score(q, j) = <query_q, key_j> + bias_j: queries have vectors, and are no items.
 
     Args:
-        queries: (N, D) vectors; they stay on their device, in float32.
-        keys: (N, D) vectors.
+        queries: (Q, D) vectors; they stay on their device, in float32.
+        keys: (N, D) vectors of the items.
         bias: (N,) or None.
-        both_ways: take the mean of <query_i, key_j> and <query_j, key_i> for the product.
-        scorable: (N,) bool; a pair with an end that is False scores NaN. None: all are.
+        scorable: (N,) bool; an item that is False scores NaN. None: all are.
+        answerable: (Q,) bool; a query that is False has no scores but NaN. None: all are.
 
     Raises:
         ValueError: shapes disagree, or a vector or a possible score is not finite, also of items
@@ -45,20 +46,18 @@ class VectorScorer:
         queries: Tensor | np.ndarray,
         keys: Tensor | np.ndarray,
         bias: Tensor | np.ndarray | None = None,
-        both_ways: bool = False,
         scorable: Tensor | np.ndarray | None = None,
+        answerable: Tensor | np.ndarray | None = None,
     ) -> None:
-        self.queries = torch.as_tensor(queries).detach().float()  # (N, D)
+        self.queries = torch.as_tensor(queries).detach().float()  # (Q, D)
         self.keys = torch.as_tensor(keys).detach().float()  # (N, D)
-        self.both_ways = both_ways
-        num_items, device = len(self.queries), self.queries.device
-        bias = torch.zeros(num_items) if bias is None else bias
-        scorable = torch.ones(num_items) if scorable is None else scorable
-        self.bias = torch.as_tensor(bias, device=device).detach().float()
-        self.scorable = torch.as_tensor(scorable, device=device, dtype=torch.bool)
+        self.bias = self._column(bias, len(self.keys), 0.0)
+        self.scorable = self._column(scorable, len(self.keys), 1.0).bool()
+        self.answerable = self._column(answerable, len(self.queries), 1.0).bool()
         self._check()
-        # (N,) NaN where an item, and so every pair with it, has no score
-        self._offset = torch.where(self.scorable, self.bias, torch.nan)
+        # NaN where an item, or a query, and so every pair with it, has no score
+        self._offset = torch.where(self.scorable, self.bias, torch.nan)  # (N,)
+        self._query_offset = torch.where(self.answerable, 0.0, torch.nan)  # (Q,)
 
     def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         """(P,) scores, computed in chunks so that memory does not grow with D."""
@@ -66,12 +65,8 @@ class VectorScorer:
         for start in range(0, len(heads), PAIRS_PER_CHUNK):
             chunk = slice(start, start + PAIRS_PER_CHUNK)
             head, tail = self._ids(heads[chunk]), self._ids(tails[chunk])
-            # `embedding` gathers rows several times faster than an index does
-            values = (F.embedding(head, self.queries) * F.embedding(tail, self.keys)).sum(-1)
-            if self.both_ways:
-                back = F.embedding(tail, self.queries) * F.embedding(head, self.keys)
-                values = (values + back.sum(-1)) / 2
-            values += self._offset[head] + self._offset[tail]  # (chunk,)
+            values = self._products(head, tail)
+            values += self._query_offset[head] + self._offset[tail]  # (chunk,)
             scores[chunk] = values.cpu().numpy()
         return scores
 
@@ -79,30 +74,88 @@ class VectorScorer:
         """(Q, N) scores; the caller bounds Q."""
         ids = self._ids(queries)
         # addmm_ adds the products to the biases in place: every further pass over (Q, N) is slow
-        scores = self._offset[ids, None] + self._offset  # (Q, N)
-        share = 0.5 if self.both_ways else 1.0
-        scores.addmm_(self.queries[ids], self.keys.T, alpha=share)
-        if self.both_ways:
-            scores.addmm_(self.keys[ids], self.queries.T, alpha=share)
+        scores = self._query_offset[ids, None] + self._offset  # (Q, N)
+        self._add_products(scores, ids)
         return scores.cpu().numpy()
+
+    def _products(self, head: Tensor, tail: Tensor) -> Tensor:
+        # `embedding` gathers rows several times faster than an index does
+        return (F.embedding(head, self.queries) * F.embedding(tail, self.keys)).sum(-1)
+
+    def _add_products(self, scores: Tensor, ids: Tensor) -> None:
+        scores.addmm_(self.queries[ids], self.keys.T)
 
     def _ids(self, items: np.ndarray) -> Tensor:
         return torch.tensor(items, dtype=torch.int64, device=self.queries.device)
 
+    def _column(self, values: Tensor | np.ndarray | None, length: int, default: float) -> Tensor:
+        column = torch.full((length,), default) if values is None else values
+        return torch.as_tensor(column, device=self.queries.device).detach().float()
+
     def _check(self) -> None:
         """Shapes agree, and no score can overflow float32."""
-        num_items, dim = self.queries.shape
-        if self.keys.shape != self.queries.shape:
+        (num_queries, dim), num_items = self.queries.shape, len(self.keys)
+        if self.keys.shape[1:] != (dim,):
             raise ValueError(
                 f"queries {tuple(self.queries.shape)} and keys {tuple(self.keys.shape)} must agree"
             )
-        for name, values in (("bias", self.bias), ("scorable", self.scorable)):
-            if values.shape != (num_items,):
-                raise ValueError(f"{name} must be ({num_items},), got {tuple(values.shape)}")
+        for name, values, length in (
+            ("bias", self.bias, num_items),
+            ("scorable", self.scorable, num_items),
+            ("answerable", self.answerable, num_queries),
+        ):
+            if values.shape != (length,):
+                raise ValueError(f"{name} must be ({length},), got {tuple(values.shape)}")
         bound = dim * _largest(self.queries, "queries") * _largest(self.keys, "keys")
         bound += 2 * _largest(self.bias, "bias")
         if bound > torch.finfo(torch.float32).max:
             raise ValueError(f"scores may reach {bound:.3g} and overflow; rescale the vectors")
+
+
+class VectorScorer(QueryScorer):
+    """score(i, j) = <query_i, key_j> + bias_i + bias_j, of two items.
+
+    Scores have to be symmetric: queries and keys are the same vectors, or `both_ways` is set.
+
+    Args:
+        queries: (N, D) vectors; they stay on their device, in float32.
+        keys: (N, D) vectors.
+        bias: (N,) or None.
+        both_ways: take the mean of <query_i, key_j> and <query_j, key_i> for the product.
+        scorable: (N,) bool; a pair with an end that is False scores NaN. None: all are.
+
+    Raises:
+        ValueError: as `QueryScorer`.
+    """
+
+    def __init__(
+        self,
+        queries: Tensor | np.ndarray,
+        keys: Tensor | np.ndarray,
+        bias: Tensor | np.ndarray | None = None,
+        both_ways: bool = False,
+        scorable: Tensor | np.ndarray | None = None,
+    ) -> None:
+        super().__init__(queries, keys, bias, scorable)
+        self.both_ways = both_ways
+        self._query_offset = self._offset
+
+    def _products(self, head: Tensor, tail: Tensor) -> Tensor:
+        values = super()._products(head, tail)
+        return (values + super()._products(tail, head)) / 2 if self.both_ways else values
+
+    def _add_products(self, scores: Tensor, ids: Tensor) -> None:
+        share = 0.5 if self.both_ways else 1.0
+        scores.addmm_(self.queries[ids], self.keys.T, alpha=share)
+        if self.both_ways:
+            scores.addmm_(self.keys[ids], self.queries.T, alpha=share)
+
+    def _check(self) -> None:
+        if self.keys.shape != self.queries.shape:
+            raise ValueError(
+                f"queries {tuple(self.queries.shape)} and keys {tuple(self.keys.shape)} must agree"
+            )
+        super()._check()
 
 
 def cosine_scorer(scorer: Scorer) -> VectorScorer | None:

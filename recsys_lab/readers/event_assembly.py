@@ -195,21 +195,20 @@ class EventAssembly:
         table, options = self._table, self._options
         is_given = "session" in table.columns
         session = None
-        if is_given or has_parts:
+        if is_given or has_parts:  # one name for two users, or in two parts, is that of two
             session = table["part"].to_numpy().astype(np.int64)
-            if is_given:  # of one name in two parts or of two users are two
-                named = table["session"].fill_null(-1).to_numpy().astype(np.int64) + 1
-                session += 3 * named
-                session = np.unique(np.stack([user, session]), axis=1, return_inverse=True)[1]
-        elif has_parts:
-            session += 3 * user.astype(np.int64)
+            if is_given:
+                session += 3 * (table["session"].fill_null(-1).to_numpy().astype(np.int64) + 1)
+            session = session * (int(user.max()) + 1) + user
         minutes = options.session_gap_minutes
-        cuts = minutes is not None and (not is_given or options.cut_given_sessions)
+        gap = None if minutes is None else 60 * minutes
+        if is_given and not options.cut_given_sessions:
+            gap = None
         ties = table["order"].fill_null(0).to_numpy() if "order" in table.columns else None
-        ordered = order_events(user, time, session, ties, 60 * minutes if cuts else None)
+        ordered = order_events(user, time, session, ties, gap)
         self._account.note("sessions cut by another of their user", ordered.cut)
         count = int(ordered.session[-1]) + 1
-        self.said.append(f"{count:,} sessions{_how(is_given, cuts and time is not None, minutes)}")
+        self.said.append(f"{count:,} sessions{_how(is_given, None if time is None else gap)}")
         return ordered.order, ordered.session
 
     def _shown_rows(
@@ -228,9 +227,9 @@ class EventAssembly:
         return kept[np.concatenate([[0], ends])], rows[stays]
 
 
-def _how(is_given: bool, cuts: bool, minutes: float | None) -> str:
+def _how(is_given: bool, gap: float | None) -> str:
     parts = [" of the file"] if is_given else []
-    parts += [f" ended by {minutes:g} minutes without an event"] if cuts else []
+    parts += [] if gap is None else [f" ended by {gap / 60:g} minutes without an event"]
     return ",".join(parts) or ", one for each user"
 
 

@@ -103,7 +103,7 @@ class EventBatches:
     def read(self) -> None:
         """Read the whole table."""
         for rows in self._table.batches():
-            frame = self._checked(rows)
+            frame = self._checked(rows) if self._table.roles else rows  # blank lines on top
             self._account.lines += len(frame)
             reasons = frame["reason"].drop_nulls()
             self._account.dropped.update(dict(reasons.value_counts().iter_rows()))
@@ -112,7 +112,8 @@ class EventBatches:
                 self.first_bad = bad["number"][0] if len(bad) else 0
             kept = frame.filter(pl.col("reason").is_null())
             self.digests.append(kept["digest"])
-            self._take(kept)
+            if self._table.roles:
+                self._take(kept)
 
     def _checked(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows with ids as text, times and quantities as numbers, and reasons against them."""
@@ -127,6 +128,7 @@ class EventBatches:
             if self._times is None:
                 path, name = self._table.path, self._table.name("time")
                 self._times = TimeReader(path, name, self._time_format)
+            self._times.begin(frame["time"].filter(frame["reason"].is_null()))
             frame = frame.with_columns(time=self._times.seconds(frame["time"]))
             checks.append(("time not understood", pl.col("time").is_null()))
         for role in ("order", "quantity"):
@@ -143,7 +145,7 @@ class EventBatches:
     def _without_others(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows, of which those that refer to no item have a reason."""
         if self._pattern is None and self._log.tables == [] and self._is_reference():
-            items = frame["item"].drop_nulls()
+            items = frame.filter(pl.col("reason").is_null())["item"]
             if 2 * items.str.contains(r"^\d+$").sum() > len(items):
                 self._pattern = r"\d+"
         if self._pattern is None:
@@ -166,7 +168,7 @@ class EventBatches:
         """Put rows into the log as codes."""
         log = self._log
         who = "user" if "user" in kept.columns else "session"
-        columns: dict[str, object] = {
+        columns: dict[str, np.ndarray | pl.Series] = {
             "user": log.users.encode(kept[who]),
             "item": log.items.encode(kept["item"]),
             "part": np.full(len(kept), self._part, np.int8),
@@ -184,7 +186,7 @@ class EventBatches:
         self._account.kept += len(kept)
         if self._described:
             found = kept.select(*self._described).with_columns(item=pl.Series(columns["item"]))
-            log.described.append(found.unique())
+            log.described.append(found.unique(maintain_order=True))
 
 
 def _items_of_lists(cells: pl.Series, items: IdCodes) -> tuple[np.ndarray, np.ndarray]:

@@ -34,7 +34,7 @@ class TimeReader:
         form: as `strptime` takes it; None tells it from the cells.
 
     Attributes:
-        said: the form, once cells have been read.
+        said: the form, once it is known.
     """
 
     def __init__(self, path: str, name: str, form: str | None) -> None:
@@ -42,23 +42,30 @@ class TimeReader:
         self._divisor = 1.0
         self.said = "" if form is None else f"times as {form}"
 
+    def begin(self, cells: pl.Series) -> None:
+        """Tell the form by these cells, unless it is known.
+
+        Raises:
+            CatalogError: it cannot be told.
+        """
+        if self.said or not len(known := cells.drop_nulls()):
+            return
+        if known.dtype.is_temporal():
+            self.said = "times of the file"
+        else:
+            self._tell(known)
+
     def seconds(self, cells: pl.Series) -> pl.Series:
         """Seconds (Float64), null where a cell is no time."""
         if cells.dtype.is_temporal():
-            self.said = self.said or "times of the file"
             return _since_1970(cells)
-        if self._form is None and not self.said:
-            self._tell(cells)
         if self._form is not None:
             return _parse(cells.cast(pl.String), self._form)
         numbers = cells.cast(pl.Float64, strict=False) / self._divisor
         return numbers.set(~numbers.is_finite().fill_null(False), None)
 
-    def _tell(self, cells: pl.Series) -> None:
-        """The form, or the unit of numbers, by the first cells."""
-        known = cells.drop_nulls()
-        if not len(known):
-            return
+    def _tell(self, known: pl.Series) -> None:
+        """The form, or the unit of numbers."""
         numbers = known.cast(pl.Float64, strict=False).drop_nulls()
         low, high = _DATES_AS_NUMBERS
         if 2 * len(numbers) < len(known):

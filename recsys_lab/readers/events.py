@@ -19,7 +19,7 @@ from recsys_lab.readers.event_lists import BAD_LISTS, is_of_lists, read_lists
 from recsys_lab.readers.event_log import BAD_EVENTS, NOT_AN_ITEM, EventBatches, EventLog
 from recsys_lab.readers.item_tables import FIELDS, ItemTable, columns_of, places_of
 from recsys_lab.readers.items import complete_items
-from recsys_lab.readers.named_columns import NamedColumns
+from recsys_lab.readers.named_columns import Choose, NamedColumns
 from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.pair_options import PairOptions
@@ -70,6 +70,7 @@ class EventSource:
         hash_key: secret of the hashes; None: anybody can hash a known id.
         max_bad_fraction: largest tolerated fraction of the non-blank lines of each file that
             cannot be understood.
+        pairs: which items form a pair, for the graph and its walks: `PairOptions`.
     """
 
     path: str
@@ -93,6 +94,7 @@ class EventSource:
     hash_users: bool
     hash_key: str | None
     max_bad_fraction: Share
+    pairs: Mapping[str, str | int]
 
     def __post_init__(self) -> None:
         """Check the options that go together."""
@@ -144,7 +146,9 @@ class EventSource:
         if self.items_path is not None:
             item = self.columns.get("item")
             name = item if isinstance(item, str) else None
-            understood["items"] = items.read(self.items_path, name, left, beside)
+            understood["items"] = items.read(
+                self.items_path, name, left, beside, self.max_bad_fraction
+            )
             left = items.left
         accounts = {}
         for role in (role for role in self.files if role in _PARTS):
@@ -155,7 +159,7 @@ class EventSource:
         for rows in events.described:
             items.add(rows)
         records = self._records(events, items, account, understood)
-        account.notes += beside.notes
+        _note(account, "items", beside)
         return records
 
     def _records(
@@ -165,7 +169,11 @@ class EventSource:
         if self.users_path is not None:
             user = self.columns.get("user")
             name = user if isinstance(user, str) else None
-            users, understood["users"] = read_users(self.users_path, name, account)
+            beside = ReadAccount()
+            users, understood["users"] = read_users(
+                self.users_path, name, beside, self.max_bad_fraction
+            )
+            _note(account, "users", beside)
         assembly = EventAssembly(events, self._options, account)
         account.refuse_empty(self.path, _remedies(account))
         groups = [assembly.items]
@@ -248,7 +256,7 @@ class EventSource:
                 path, f"{count:,}", f"{len(lines):,}",
             )  # fmt: skip
 
-    def _chooser(self, path: str, item_columns: Mapping[str, str | Sequence[str] | None]):
+    def _chooser(self, path: str, item_columns: Mapping[str, str | Sequence[str] | None]) -> Choose:
         return lambda names, width: _choose(path, self.columns, item_columns, names, width)
 
     @property
@@ -269,6 +277,13 @@ class EventSource:
                 "with kinds.KIND=0",
                 self.path, *found,
             )  # fmt: skip
+
+
+def _note(account: ReadAccount, role: str, beside: ReadAccount) -> None:
+    """Note in the account of the events what was dropped of a table beside them."""
+    for reason, count in (beside.dropped + beside.notes).items():
+        if reason not in ("header", "blank"):
+            account.note(f"{role}: {reason}", count)
 
 
 def _remedies(account: ReadAccount) -> dict[str, str]:

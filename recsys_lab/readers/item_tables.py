@@ -1,10 +1,11 @@
 """Side information of items from tables: their own, or columns of the events."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import orjson
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from recsys_lab.readers.account import CatalogError, ReadAccount
 from recsys_lab.readers.column_names import plain_name, words
@@ -12,7 +13,7 @@ from recsys_lab.readers.event_columns import event_roles
 from recsys_lab.readers.fields import clean_text, read_brand, read_price, read_title
 from recsys_lab.readers.ids import IdCodes
 from recsys_lab.readers.json_tables import parse
-from recsys_lab.readers.named_columns import NamedColumns, cells_as_text
+from recsys_lab.readers.named_columns import NamedColumns
 
 FIELDS = ("title", "brand", "category", "price")
 _NAMES = {  # plain names of columns, the usual first
@@ -26,8 +27,8 @@ _NAMES = {  # plain names of columns, the usual first
 _LEVELS = (  # of categories, from broad to narrow
     words("department departmentname maincategory maincat category1 categoryl1 l1 section market"),
     words(
-        "productcategory category categories categoryname categoryid categorycode genre genres tags "
-        "category2 categoryl2 l2 commodity aisle attributes"
+        "productcategory category categories categoryname categoryid categorycode genre genres "
+        "tags category2 categoryl2 l2 commodity aisle attributes"
     ),
     words("producttype subcategory subcat category3 categoryl3 l3 subcommodity class"),
 )
@@ -51,29 +52,25 @@ class ItemTable:
         self._frames: list[pl.DataFrame] = []
         self.left: Said = {}
 
-    def read(self, path: str, item: str | None, said: Said, account: ReadAccount) -> str:
+    def read(
+        self, path: str, item: str | None, said: Said, account: ReadAccount, max_bad_fraction: float
+    ) -> str:
         """Add a table of items; what it is, for the user.
 
         Args:
             path: of the table.
             item: name of the column of ids; None: a usual name.
             said: names of columns by FIELDS; of categories one or several, from broad to narrow.
-            account: gets notes.
+            account: counts lines, kept and dropped.
+            max_bad_fraction: largest tolerated fraction of lines that cannot be understood.
         """
         table = NamedColumns(path, lambda names, width: _columns(path, item, said, names, width))
-        self.left, count = said, 0
-        for rows in table.batches():
-            account.note("items: lines that are no row", len(rows) - rows["reason"].null_count())
-            rows = rows.filter(pl.col("reason").is_null())
-            rows = rows.select(cells_as_text(rows[role]).alias(role) for role in table.roles)
-            kept = rows.filter(pl.col("item").is_not_null())
-            account.note("items: lines without an id", len(rows) - len(kept))
-            codes = pl.Series("item", self._codes.encode(kept["item"]), dtype=pl.Int32)
-            self.add(kept.with_columns(codes))
-            count += len(kept)
+        for rows in table.sound_rows("item", account, max_bad_fraction):
+            codes = pl.Series("item", self._codes.encode(rows["item"]), dtype=pl.Int32)
+            self.add(rows.with_columns(codes))
         names = set(table.names or ())
         self.left = {x: said[x] for x in FIELDS if not set(columns_of(said, x)) <= names}
-        return f"{table.said}: {count:,} rows"
+        return f"{table.said}: {account.kept:,} rows"
 
     def add(self, rows: pl.DataFrame) -> None:
         """Add rows: item (code), and text in columns title, brand, price, category_0 and so on."""
@@ -102,11 +99,11 @@ class ItemTable:
         notes: list[str] = []
         levels = sorted(name for name in frame.columns if name.startswith("category_"))
         frame = _with_categories(frame, levels)
-        for name, kind in (("title", pl.String), ("brand", pl.String), ("price", pl.Float64)):
+        for name in ("title", "brand", "price"):
             if name not in frame.columns:
-                frame = frame.with_columns(pl.lit(None, kind).alias(name))
-        plain = {
-            "title": (lambda text: read_title(text), pl.String),
+                frame = frame.with_columns(pl.lit(None, pl.String).alias(name))
+        plain: dict[str, tuple[Callable[[str], str | float | None], DataTypeClass]] = {
+            "title": (read_title, pl.String),
             "brand": (lambda text: read_brand(text, notes), pl.String),
             "price": (lambda text: read_price(text, notes), pl.Float64),
         }
@@ -121,12 +118,14 @@ class ItemTable:
         return merged.with_columns(categories=_joined(merged["categories"]))
 
 
-def _each(cells: pl.Series, read: object, kind: object) -> pl.Series:
+def _each(
+    cells: pl.Series, read: Callable[[str], str | float | None], kind: DataTypeClass
+) -> pl.Series:
     """A function of each cell, called once for each distinct one."""
     distinct = cells.drop_nulls().unique()
-    values = [read(text) for text in distinct]  # type: ignore[operator]
-    new = pl.Series(values, dtype=kind)  # type: ignore[arg-type]
-    return cells.replace_strict(distinct, new, default=None, return_dtype=kind).alias(cells.name)  # type: ignore[arg-type]
+    values = [read(text) for text in distinct]
+    new = pl.Series(values, dtype=kind)
+    return cells.replace_strict(distinct, new, default=None, return_dtype=kind).alias(cells.name)
 
 
 def _with_categories(frame: pl.DataFrame, levels: Sequence[str]) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.account import CatalogError, ReadAccount
 from recsys_lab.readers.cells import is_number, split_line
 from recsys_lab.readers.columnar_tables import BATCH_ROWS, as_text, kind_of
 from recsys_lab.readers.encodings import decode_lines
@@ -79,6 +79,32 @@ class NamedColumns:
         else:
             yield from self._lines(blocks)
 
+    def sound_rows(
+        self, needed: str, account: ReadAccount, max_bad_fraction: float
+    ) -> Iterator[pl.DataFrame]:
+        """The rows whose cell of the role `needed` is not empty, all as text.
+
+        Raises:
+            CatalogError: as of `batches`, or too many lines are bad.
+        """
+        first_bad = 0
+        for rows in self.batches():
+            frame = rows.with_columns(cells_as_text(rows[role]).alias(role) for role in self.roles)
+            if self.roles:
+                none = pl.when(pl.col(needed).is_null()).then(pl.lit(f"no {needed}"))
+                frame = frame.with_columns(reason=pl.coalesce("reason", none))
+            account.lines += len(frame)
+            account.dropped.update(dict(frame["reason"].drop_nulls().value_counts().iter_rows()))
+            bad = frame.filter(pl.col("reason").is_in([*BAD_LINES, f"no {needed}"]))
+            first_bad = first_bad or (bad["number"][0] if len(bad) else 0)
+            kept = frame.filter(pl.col("reason").is_null())
+            account.kept += len(kept)
+            yield kept.select(*self.roles)
+        bad_lines = (*BAD_LINES, f"no {needed}")
+        account.refuse_bad(
+            self.path, bad_lines, max_bad_fraction, first_bad, "", self.said, self.remedies
+        )
+
     def name(self, role: str) -> str:
         """The name of the column of a role, or its place."""
         place = self.roles[role]
@@ -131,7 +157,7 @@ class NamedColumns:
 
     def _document(self, chunks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
         before = 0
-        for lines in document_lines(chunks, self.path):
+        for lines in document_lines(chunks, self.path, quoting=False):
             text = pl.Series(lines, dtype=pl.String)
             yield self._take_json(text, text, before)
             before += len(lines)
@@ -188,7 +214,7 @@ class NamedColumns:
 
     def _begin_text(self, sample: Sequence[str]) -> tuple[str, int, str | None]:
         """The separator, the number of columns, and the header."""
-        refuse_breaks(sample, self.path)
+        refuse_breaks(sample, self.path, quoting=False)
         separator = likely_separator(sample)
         rows = [split_line(line, separator, quoted=True) or [] for line in sample]
         header = rows[0] if has_header(rows) else None

@@ -331,12 +331,13 @@ def _beginning(lines: Sequence[str], path: str, options: FormOptions) -> _Beginn
     return _Beginning(len(comments), banners)
 
 
-def refuse_breaks(sample: Sequence[str], path: str) -> None:
-    """Refuse cells in quotes that go on in the next line."""
+def refuse_breaks(sample: Sequence[str], path: str, *, quoting: bool = True) -> None:
+    """Refuse cells in quotes that go on in the next line; `quoting` shows the first."""
     opens = [line for line in sample if line.count('"') % 2 and _OPEN.search(line)]
     if len(opens) > max(_FEW_OPEN, _MANY_OPEN * len(sample)):
         raise CatalogError(
-            f"{path}: a cell in quotes goes on in the next line, the first in {show(opens[0])}: "
+            f"{path}: a cell in quotes goes on in the next line"
+            f"{f', the first in {show(opens[0])}' if quoting else ''}: "
             "write the table without line breaks in cells"
         )
 

@@ -1,6 +1,7 @@
 """Users: their raw ids or hashes of these, and what else is known of them."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -8,7 +9,7 @@ import polars as pl
 from recsys_lab.readers.account import CatalogError, ReadAccount
 from recsys_lab.readers.column_names import plain_name
 from recsys_lab.readers.event_columns import event_roles
-from recsys_lab.readers.named_columns import NamedColumns, cells_as_text
+from recsys_lab.readers.named_columns import NamedColumns
 
 _HASH_BYTES = 16
 _KEY_BYTES = 64  # of blake2b, at most
@@ -35,29 +36,25 @@ def rank_users(raws: pl.Series) -> tuple[pl.Series, np.ndarray]:
     return raws.gather(order).alias("user"), rank
 
 
-def read_users(path: str, column: str | None, account: ReadAccount) -> tuple[pl.DataFrame, str]:
+def read_users(
+    path: str, column: str | None, account: ReadAccount, max_bad_fraction: float
+) -> tuple[pl.DataFrame, str]:
     """The table of users: "user", the raw id, and its other columns, all as text; what it is.
 
     Args:
         path: of the table.
         column: name of the column of ids; None: a usual name, else the first.
-        account: gets notes.
+        account: counts lines, kept and dropped.
+        max_bad_fraction: largest tolerated fraction of lines that cannot be understood.
     """
     table = NamedColumns(path, lambda names, width: _columns_of_users(path, column, names))
-    frames = []
-    for rows in table.batches():
-        account.note("users: lines that are no row", len(rows) - rows["reason"].null_count())
-        rows = rows.filter(pl.col("reason").is_null())
-        frames.append(rows.select(cells_as_text(rows[role]).alias(role) for role in table.roles))
-    users = pl.concat(frames).filter(pl.col("user").is_not_null())
+    users = pl.concat([*table.sound_rows("user", account, max_bad_fraction)], how="diagonal")
     found = users.unique("user", keep="first", maintain_order=True)
-    account.note("users: repeated", len(users) - len(found))
+    account.note("repeated", len(users) - len(found))
     return found, f"{table.said}: {len(found):,} users"
 
 
-def _columns_of_users(
-    path: str, column: str | None, names: list[str] | tuple[str, ...] | None
-) -> dict[str, int]:
+def _columns_of_users(path: str, column: str | None, names: Sequence[str] | None) -> dict[str, int]:
     if names is None:
         raise CatalogError(f"{path} has no header: put one on top that names the columns of users")
     plain = [plain_name(name) for name in names]

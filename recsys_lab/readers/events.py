@@ -57,8 +57,6 @@ class EventSource:
         item_pattern: regular expression of items; events with anything else are dropped.
         kinds: weight of the kinds of events, 1 unless said; 0 leaves a kind out.
         use_quantity: whether the weight is multiplied by the quantity.
-        pairs: which items form a pair: by, window and max_distance of
-            `readers.pair_options.PairOptions`.
         time_format: of times as text, as for strptime; None tells it.
         session_gap_minutes: idle time that ends a session where no column names sessions; None:
             a user has one session.
@@ -84,7 +82,6 @@ class EventSource:
     item_pattern: str | None
     kinds: Mapping[str, RelationWeight]
     use_quantity: bool
-    pairs: Mapping[str, str | int]
     time_format: str | None
     session_gap_minutes: Positive | None
     cut_given_sessions: bool

@@ -31,9 +31,9 @@ def random_order(ranking: RankingResult, pairs: EvaluationPairs) -> Metrics:
         `<metric>/<slice>`, None where the slice is empty.
     """
     candidates = pairs.num_items - np.diff(pairs.known.indptr)[ranking.query]  # (R,) with target
-    if ranking.lists is not None:  # whose other targets are candidates, too
+    if ranking.lists is not None:  # whose targets are all candidates, and whose query is no item
         _, sizes = list_bounds(ranking.query)
-        candidates += np.repeat(sizes, sizes) - 1
+        candidates += np.repeat(sizes, sizes)
     ranks = np.arange(1.0, pairs.num_items + 1)
 
     def expected(name: str, mask: np.ndarray) -> np.ndarray:

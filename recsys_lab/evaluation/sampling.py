@@ -1,32 +1,51 @@
 """A seeded sample of evaluation pairs, small enough to be scored often."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from recsys_lab.evaluation.slices import EvaluationPairs
 
 
-def sample_pairs(
-    pairs: EvaluationPairs, max_pairs: int, seed: int
-) -> tuple[np.ndarray, EvaluationPairs]:
-    """At most `max_pairs` positives and negatives of each protocol, over the items in them.
+class Sample(NamedTuple):
+    """Some of the pairs, with their ends numbered anew.
 
-    Returns (n,) the items of the sample, ascending, and the sample itself with those items numbered
-    0 .. n - 1 in this order.
+    Attributes:
+        pairs: over the sampled ends alone.
+        queries: (q,) ascending; query k of `pairs` is queries[k]. Where items are queries, `items`.
+        items: (n,) ascending; item k of `pairs` is items[k].
     """
+
+    pairs: EvaluationPairs
+    queries: np.ndarray
+    items: np.ndarray
+
+
+def sample_pairs(pairs: EvaluationPairs, max_pairs: int, seed: int) -> Sample:
+    """At most `max_pairs` positives and negatives of each protocol, over the ends in them."""
     drawn = draw_pairs(pairs, max_pairs, seed)
-    positives, negatives = drawn.positives, drawn.negatives
-    items = np.unique(np.concatenate([positives, *negatives.values()]))
-    known = pairs.known[items][:, items].tocsr()
+    every = np.concatenate([drawn.positives, *drawn.negatives.values()])
+    if pairs.queries is None:
+        queries, items = (np.unique(every),) * 2
+    else:
+        queries, items = np.unique(every[:, 0]), np.unique(every[:, 1])
+
+    def renumber(ids: np.ndarray) -> np.ndarray:
+        ends = np.searchsorted(queries, ids[:, 0]), np.searchsorted(items, ids[:, 1])
+        return np.stack(ends, axis=1)
+
+    known = pairs.known[queries][:, items].tocsr()
     known.sort_indices()
-    return items, EvaluationPairs(
+    small = EvaluationPairs(
         num_items=len(items),
-        positives=np.searchsorted(items, positives),
-        negatives={name: np.searchsorted(items, ids) for name, ids in negatives.items()},
+        positives=renumber(drawn.positives),
+        negatives={name: renumber(ids) for name, ids in drawn.negatives.items()},
         known=known,
         seen=pairs.seen[items],
+        queries=pairs.queries and pairs.queries.of(queries, items),
     )
+    return Sample(small, queries, items)
 
 
 def draw_pairs(pairs: EvaluationPairs, max_pairs: int, seed: int) -> EvaluationPairs:

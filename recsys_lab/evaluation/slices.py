@@ -25,6 +25,10 @@ class Queries:
     seen: np.ndarray
     item_counts: np.ndarray
 
+    def of(self, queries: np.ndarray, items: np.ndarray) -> "Queries":
+        """Of some queries and items alone."""
+        return Queries(self.seen[queries], self.item_counts[items])
+
 
 @dataclass(frozen=True)
 class EvaluationPairs:

@@ -28,6 +28,11 @@ RANKING = (
     RankingMetric("hr@50"),
     RankingMetric("ndcg@10", is_main=True, is_compared=True),
     RankingMetric("mrr", is_main=True),
+    RankingMetric("recall@20"),  # from here on only of queries that are no items
+    RankingMetric("ndcg@20"),
+    RankingMetric("f1@20"),
+    RankingMetric("catalog_coverage@10"),
+    RankingMetric("novelty@10"),
 )
 MAIN_METRICS = tuple(metric.name for metric in RANKING if metric.is_main)
 COMPARED_METRICS = tuple(metric.name for metric in RANKING if metric.is_compared)
@@ -38,7 +43,7 @@ def unlisted_metrics(keys: Iterable[str]) -> list[str]:
 
     A further cut-off of a listed metric is not among them.
     """
-    listed = {metric.name.partition("@")[0] for metric in RANKING} | {"coverage"}
+    listed = {metric.name.partition("@")[0] for metric in RANKING} | {"coverage", "precision"}
     paths = [key.split("/") for key in keys]
     names = [path[1] for path in paths if path[0] == "test" and path[2:] == ["all"]]
     return [name for name in dict.fromkeys(names) if name.partition("@")[0] not in listed]

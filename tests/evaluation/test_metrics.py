@@ -112,7 +112,9 @@ def test_unknown_metrics_are_refused(metric):
 
 
 def test_every_listed_metric_has_a_formula():
-    for metric in RANKING:
+    of_lists = {"recall@20", "f1@20", "catalog_coverage@10", "novelty@10"}
+    assert of_lists < {metric.name for metric in RANKING}
+    for metric in [metric for metric in RANKING if metric.name not in of_lists]:
         assert ranking_values(metric.name, np.array([1.0])).tolist() == [1.0]
 
 

@@ -24,6 +24,7 @@ Examples:
 
 TYPE_CHECKING = False  # true for type checkers; `typing` itself would be imported
 if TYPE_CHECKING:
+    from recsys_lab.catalog.event_split import EventSplitOptions
     from recsys_lab.catalog.prepared import PreparedData, prepare
     from recsys_lab.catalog.split import SplitOptions
     from recsys_lab.readers.amazon import AmazonSource
@@ -41,6 +42,7 @@ __all__ = [
     "EdgeSource",
     "Embeddings",
     "EventSource",
+    "EventSplitOptions",
     "Experiment",
     "Fitted",
     "PreparedData",
@@ -52,6 +54,7 @@ __all__ = [
     "prepare",
 ]
 _MODULES = {
+    "catalog.event_split": ("EventSplitOptions",),
     "catalog.prepared": ("PreparedData", "prepare"),
     "catalog.split": ("SplitOptions",),
     "readers.amazon": ("AmazonSource",),

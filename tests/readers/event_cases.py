@@ -15,6 +15,7 @@ DEFAULTS: dict[str, Any] = {
     "item_pattern": None,
     "kinds": {},
     "use_quantity": False,
+    "pairs": {"by": "session", "window": 5, "max_distance": 200},
     "time_format": None,
     "session_gap_minutes": 30,
     "cut_given_sessions": False,

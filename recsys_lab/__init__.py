@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from recsys_lab.catalog.split import SplitOptions
     from recsys_lab.readers.amazon import AmazonSource
     from recsys_lab.readers.edges import EdgeSource
+    from recsys_lab.readers.events import EventSource
     from recsys_lab.readers.synthetic import SyntheticSource
     from recsys_lab.run.experiment import configure
     from recsys_lab.run.fitting import Fitted, fit, load
@@ -39,6 +40,7 @@ __all__ = [
     "AmazonSource",
     "EdgeSource",
     "Embeddings",
+    "EventSource",
     "Experiment",
     "Fitted",
     "PreparedData",
@@ -54,6 +56,7 @@ _MODULES = {
     "catalog.split": ("SplitOptions",),
     "readers.amazon": ("AmazonSource",),
     "readers.edges": ("EdgeSource",),
+    "readers.events": ("EventSource",),
     "readers.synthetic": ("SyntheticSource",),
     "run.experiment": ("configure",),
     "run.fitting": ("Fitted", "fit", "load"),

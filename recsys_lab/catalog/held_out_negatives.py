@@ -116,8 +116,33 @@ def degree_matched_negatives(
     """
     turned = rng.random(len(positives)) < 0.5
     heads = np.where(turned, positives[:, 1], positives[:, 0])
-    tails = np.where(turned, positives[:, 0], positives[:, 1])[rng.permutation(len(positives))]
+    tails = np.where(turned, positives[:, 0], positives[:, 1])
+    return permuted_tails(heads, tails, known_keys, num_items, rng)
 
+
+def permuted_tails(
+    heads: np.ndarray,
+    tails: np.ndarray,
+    known_keys: np.ndarray,
+    num_items: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Permute the tails of pairs until no pair is known, repeated or has two equal ends.
+
+    Args:
+        heads: (P,) ids, which stay where they are.
+        tails: (P,) ids.
+        known_keys: ascending keys of every known pair.
+        num_items: ids are below it.
+        rng: the generator.
+
+    Returns:
+        (P, 2) int32, heads and tails.
+
+    Raises:
+        TooFewNegativesError: no such arrangement was found.
+    """
+    tails = tails[rng.permutation(len(tails))]
     known = _KnownPairs(known_keys, num_items)
     keys = pair_keys(heads, tails, num_items)
     misplaced = (heads == tails) | known.contain(keys)
@@ -132,7 +157,7 @@ def degree_matched_negatives(
         keys[swapped] = pair_keys(heads[swapped], tails[swapped], num_items)
         misplaced[swapped] = (heads[swapped] == tails[swapped]) | known.contain(keys[swapped])
     raise TooFewNegativesError(
-        f"{int(bad.sum()):,} of {len(positives):,} degree-matched negatives could not be placed: a "
+        f"{int(bad.sum()):,} of {len(heads):,} degree-matched negatives could not be placed: a "
         "few items take part in most pairs; leave the protocol out with "
         "negatives=[uniform], or use a larger catalogue"
     )

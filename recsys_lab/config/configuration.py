@@ -47,9 +47,10 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run pass
     "optimizer": frozenset({"params"}),
     "schedule": frozenset({"progress", "epoch_progress"}),
     "trainer": frozenset({"callbacks", "logger", "plugins", "default_root_dir"}),
-    "curve": frozenset({"pairs", "folder", "seed"}),
+    "curve": frozenset({"pairs", "histories", "folder", "seed"}),
     "checkpoint": frozenset({"folder", "monitor", "resumed"}),
     "evaluation": frozenset(),
+    "history": frozenset(),
 }
 _GROUPS: dict[str, frozenset[str]] = {  # group of any number of named parts -> passed arguments
     "callbacks": frozenset({"monitor"}),

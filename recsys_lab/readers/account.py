@@ -101,3 +101,15 @@ class ReadAccount:
             notes = ", ".join(f"{count:,} {note}" for note, count in sorted(self.notes.items()))
             text += f" (of the kept: {notes})"
         return text
+
+
+def join_accounts(accounts: Mapping[str, ReadAccount], main: str) -> ReadAccount:
+    """One account of all files; the reasons of those beside the main one begin with their role."""
+    joint = ReadAccount()
+    for role, account in accounts.items():
+        prefix = "" if role == main else f"{role}: "
+        joint.lines += account.lines
+        joint.kept += account.kept
+        joint.dropped += Counter({prefix + name: n for name, n in account.dropped.items()})
+        joint.notes += Counter({prefix + name: n for name, n in account.notes.items()})
+    return joint

@@ -12,7 +12,7 @@ from recsys_lab.readers.table_form import SAMPLE, FormOptions, TableForm
 from recsys_lab.readers.table_rows import CELLS, finish_rows
 
 _KINDS = {b"PAR1": "Parquet", b"ARROW1": "Arrow"}  # by first bytes
-_ROWS = 1 << 18
+BATCH_ROWS = 1 << 18
 
 
 def kind_of(path: str) -> str:
@@ -57,8 +57,8 @@ class ColumnarTable:
                         f"{path} has no column {absent[0]}, as the files before it have; it has "
                         f"{', '.join(schema)}: give files of one table"
                     )
-                for start in range(0, count, _ROWS):
-                    rows = table.select(columns or []).slice(start, _ROWS).collect()
+                for start in range(0, count, BATCH_ROWS):
+                    rows = table.select(columns or []).slice(start, BATCH_ROWS).collect()
                     yield _take_columns(rows, columns or [], self.form, before)
                     before += len(rows)
             except (OSError, pl.exceptions.PolarsError) as error:
@@ -84,7 +84,7 @@ class ColumnarTable:
             raise CatalogError(
                 f"{self._path} has no two columns of ids, it has {', '.join(schema)}{hint}"
             )
-        head = _as_text(rows.with_columns(pl.lit("").alias(name) for name in nested))
+        head = as_text(rows.with_columns(pl.lit("").alias(name) for name in nested))
         cells = [[cell or "" for cell in row] for row in head.rows()]
         names = schema.names()
         sample = Sample(self._path, [", ".join(names)], [names, *cells], f"{self._kind} columns")
@@ -99,7 +99,7 @@ class ColumnarTable:
         )  # fmt: skip
 
 
-def _as_text(rows: pl.DataFrame) -> pl.DataFrame:
+def as_text(rows: pl.DataFrame) -> pl.DataFrame:
     """Cells as text; whole numbers in columns of floats lose their `.0`, and NaN is no cell."""
     rows = rows.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
     floats = [
@@ -113,7 +113,7 @@ def _as_text(rows: pl.DataFrame) -> pl.DataFrame:
 def _take_columns(
     rows: pl.DataFrame, names: Sequence[str], form: TableForm, before: int
 ) -> pl.DataFrame:
-    text = _as_text(rows.select(list(dict.fromkeys(names))))
+    text = as_text(rows.select(list(dict.fromkeys(names))))
     columns = dict(zip(form.roles, names, strict=True))
     frame = text.select(
         (pl.col(columns[role]) if role in columns else pl.lit(None, pl.String)).alias(role)

@@ -5,7 +5,6 @@ that belongs to the form of the file; the values are stripped of it.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ import polars as pl
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, Share
-from recsys_lab.readers.account import CatalogError, ReadAccount
+from recsys_lab.readers.account import CatalogError, ReadAccount, join_accounts
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
 from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.odd_ids import odd_ids
@@ -177,7 +176,7 @@ class EdgeSource:
             sources=rows.sources,
             targets=rows.targets,
             weights=rows.values.astype(np.float32),
-            account=_join(accounts),
+            account=join_accounts(accounts, "edges"),
             given=given,
             relations=rows.types if names else None,
             relation_names=names,
@@ -323,18 +322,6 @@ def _refuse_empty(path: str, account: ReadAccount) -> None:
     else:
         why = "give a file that holds pairs of items"
     raise CatalogError(f"{path}: nothing is left ({account}); {why}")
-
-
-def _join(accounts: dict[str, ReadAccount]) -> ReadAccount:
-    """One account of all files; the reasons of the evaluation files begin with their role."""
-    joint = ReadAccount()
-    for role, account in accounts.items():
-        prefix = "" if role == "edges" else f"{role}: "
-        joint.lines += account.lines
-        joint.kept += account.kept
-        joint.dropped += Counter({prefix + name: n for name, n in account.dropped.items()})
-        joint.notes += Counter({prefix + name: n for name, n in account.notes.items()})
-    return joint
 
 
 def read_edges(reader: TableReader, codes: IdCodes, account: ReadAccount, labelled: bool) -> Edges:

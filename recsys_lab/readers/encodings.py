@@ -1,9 +1,26 @@
-"""Text that is not UTF-8: which encoding it may have, and the command that converts it."""
+"""Lines as text; of those that are not UTF-8 the encoding they may have, and how to convert it."""
 
 from itertools import pairwise
 
+import polars as pl
+
 _SEVERAL_BYTES = ("GB18030", "BIG5", "EUC-KR")
 _FEW = 3  # signs
+
+
+def decode_lines(lines: pl.Series) -> tuple[pl.Series, str]:
+    """The lines as text, null where one is no UTF-8, and the remedy for the first of these."""
+    try:
+        return lines.cast(pl.String), ""
+    except pl.exceptions.ComputeError:  # somewhere in the batch: look at each line
+        texts, remedy = [], ""
+        for line in lines:
+            try:
+                texts.append(None if line is None else line.decode())
+            except UnicodeDecodeError:
+                texts.append(None)
+                remedy = remedy or convert(line)
+        return pl.Series(lines.name, texts, dtype=pl.String), remedy
 
 
 def convert(line: bytes) -> str:

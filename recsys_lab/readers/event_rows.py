@@ -10,38 +10,8 @@ import polars as pl
 
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.cells import show, yes_and_no
-from recsys_lab.readers.column_names import words
+from recsys_lab.readers.event_columns import EventColumns, kinds_against
 
-# Plain names of columns, of several in a header the first in these lists.
-_SESSIONS = words(
-    "session sessionid sess visit visitid basket basketid order orderid invoice invoiceno "
-    "invoiceid transaction transactionid playlist playlistid"
-)
-_USERS = words(
-    "user userid customer customerid visitor visitorid reviewer reviewerid member memberid client "
-    "clientid household householdid householdkey person personid"
-)
-_ITEMS = words(
-    "item itemid product productid asin parentasin article articleid sku movie movieid track "
-    "trackid song songid artist artistid book bookid isbn game gameid video videoid stockcode "
-    "aid business businessid hotel hotelid news newsid recipe recipeid venue venueid location "
-    "locationid"
-)
-_TIMES = words(
-    "timestamp time ts t datetime eventtime eventdate date createdat unixreviewtime reviewtime "
-    "invoicedate timeframe ordernumber addtocartorder step position tdat"
-)
-_KINDS = words(
-    "eventtype event action actiontype interaction interactiontype behavior behaviour behaviortype "
-    "behaviourtype activity activitytype feedback feedbacktype reaction sentiment response status "
-    "transactiontype ordertype orderstatus eventname type"
-)
-_AGAINST = re.compile(  # kinds of events that say no interest, or take one back
-    r".*(remov|delet|cancel|return|refund|dislik|unlik|unfollow|unsubscri|skip|downvot|thumbs?.?down"
-    r"|reject|dismiss|hide|report|block|negativ|abandon|uninstall|not.?interest).*",
-    re.IGNORECASE,
-)
-_MOST_KINDS = 30
 _SAMPLE = 10_000
 _SORTED_AS_TEXT = re.compile(r"\d{4}-\d\d(-\d\d.*)?|\d{4}/\d\d/\d\d.*")
 
@@ -61,39 +31,6 @@ class SequenceRows:
     items: pl.Series
     said: str
     warnings: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class EventColumns:
-    """Places of columns in a header with these names; None for those it does not have.
-
-    `user` is that of users beside sessions, `kind` that of what was done.
-    """
-
-    session: int
-    item: int
-    time: int | None
-    user: int | None
-    kind: int | None
-    names: Sequence[str]
-
-
-def event_columns(names: Sequence[str], plain: Sequence[str]) -> EventColumns | None:
-    """The columns of events; None where a header names none.
-
-    Args:
-        names: as written.
-        plain: the same as `column_names.plain_name` gives them.
-    """
-    session, user, item, time, kind = (
-        next((plain.index(name) for name in known if name in plain), None)
-        for known in (_SESSIONS, _USERS, _ITEMS, _TIMES, _KINDS)
-    )
-    if session is None:
-        session, user = user, None
-    if session is None or item is None:
-        return None
-    return EventColumns(session, item, time, user, kind, names)
 
 
 def from_events(rows: Sequence[Sequence[str]], columns: EventColumns, path: str) -> SequenceRows:
@@ -142,14 +79,14 @@ def _doubts_of_kinds(rows: Sequence[Sequence[str]], columns: EventColumns) -> li
     """A warning where events of some kind say no interest; all kinds are taken."""
     if columns.kind is None:
         return []
-    kinds = Counter(row[columns.kind].strip() for row in rows).most_common(_MOST_KINDS + 1)
-    against = [kind for kind, _ in kinds if _AGAINST.fullmatch(kind)]
-    if not against or len(kinds) > _MOST_KINDS:
+    kinds = Counter(row[columns.kind].strip() for row in rows)
+    found = kinds_against(dict(kinds.most_common()))
+    if not found:
         return []
-    counts = ", ".join(f"{show(kind)} {count:,}" for kind, count in kinds)
+    said, against = found
     return [
-        f"events of all kinds are taken, by {columns.names[columns.kind]}: {counts}; if "
-        f"{' and '.join(map(show, against))} mean no interest, leave their lines out of the file"
+        f"events of all kinds are taken, by {columns.names[columns.kind]}: {said}; if {against} "
+        "mean no interest, leave their lines out of the file"
     ]
 
 

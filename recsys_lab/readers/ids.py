@@ -32,6 +32,10 @@ class IdCodes:
 
     def encode(self, raws: Iterable[str]) -> np.ndarray:
         """Codes (n,) int32 of ids, none of them empty."""
+        if isinstance(raws, pl.Series):
+            joined = raws.str.join("").item().encode() if len(raws) else b""
+            lengths = raws.str.len_bytes().to_numpy().astype(np.int32)
+            return self.encode_bytes(np.frombuffer(joined, np.uint8), lengths)
         encoded = [raw.encode() for raw in raws]
         lengths = np.fromiter(map(len, encoded), np.int32, len(encoded))
         return self.encode_bytes(np.frombuffer(b"".join(encoded), np.uint8), lengths)

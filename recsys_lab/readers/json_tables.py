@@ -55,8 +55,15 @@ def is_json(lines: Sequence[str]) -> bool:
 # -- documents -----------------------------------------------------------------------------------
 
 
-def document_lines(chunks: Iterator[bytes], path: str) -> Iterator[list[str]]:
-    """The edges of a document as lines of JSON, some thousands at a time.
+def document_lines(
+    chunks: Iterator[bytes], path: str, *, quoting: bool = True
+) -> Iterator[list[str]]:
+    """The edges, or rows, of a document as lines of JSON, some thousands at a time.
+
+    Args:
+        chunks: its bytes.
+        path: of the document, for messages.
+        quoting: whether a message may show its beginning.
 
     Raises:
         CatalogError: it is too large, damaged, or holds no edges.
@@ -77,12 +84,22 @@ def document_lines(chunks: Iterator[bytes], path: str) -> Iterator[list[str]]:
             "in a line"
         ) from error
     edges = _edges_of(value, path)
+    if edges is None:
+        if not quoting:
+            raise CatalogError(
+                f"{path} is a JSON document without rows: write an object in each line"
+            )
+        begin = show(orjson.dumps(value)[:200].decode(errors="replace"))
+        raise CatalogError(
+            f"{path} is a JSON document without edges, it begins {begin}"
+            ': write a pair in a line, such as ["a", "b"]'
+        )
     for start in range(0, len(edges), _BATCH):
         yield [orjson.dumps(edge).decode() for edge in edges[start : start + _BATCH]]
 
 
-def _edges_of(value: Any, path: str) -> list[Any]:
-    """The edges of a document, as lists or objects, one for each."""
+def _edges_of(value: Any, path: str) -> list[Any] | None:
+    """The edges of a document, as lists or objects, one for each; None where it has none."""
     if isinstance(value, list) and any(isinstance(x, list | dict) for x in value):
         return value
     if isinstance(value, dict):
@@ -111,11 +128,7 @@ def _edges_of(value: Any, path: str) -> list[Any]:
             if len(columns) < 6 and len({len(x) for x in columns}) == 1 and len(columns[0]) > 5:
                 return _rows(list(value), columns)
             return [[item, other] for item, others in value.items() for other in others]
-    begin = show(orjson.dumps(value)[:200].decode(errors="replace"))
-    raise CatalogError(
-        f"{path} is a JSON document without edges, it begins {begin}"
-        ': write a pair in a line, such as ["a", "b"]'
-    )
+    return None
 
 
 def _refuse_places(nodes: Any, edges: list[Any], path: str) -> None:

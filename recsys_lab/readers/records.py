@@ -1,7 +1,8 @@
 """What every catalogue source returns: items, weighted listings, and an account of the reading."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -81,6 +82,8 @@ class Records:
         understood: how each file was read, by its role.
         why_no_pairs: where there are no listings, the reason, for the user.
         events: what users did, of an event log, whose listings are empty: pairs come from events.
+        pair_options: how pairs are made of events (`readers.pair_options.PairOptions`), as a
+            mapping.
     """
 
     items: pl.DataFrame
@@ -94,10 +97,14 @@ class Records:
     understood: dict[str, str] = field(default_factory=dict)
     why_no_pairs: str = ""
     events: Events | None = None
+    pair_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class CatalogSource(Protocol):
-    """A place to read a catalogue from; a frozen dataclass whose fields are its options."""
+    """A place to read a catalogue from; a frozen dataclass whose fields are its options.
+
+    One that reads events has a field `pairs`, which it passes on as `Records.pair_options`.
+    """
 
     @property
     def files(self) -> dict[str, str]:

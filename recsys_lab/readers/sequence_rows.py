@@ -24,7 +24,8 @@ from recsys_lab.readers.cells import show, split_line
 from recsys_lab.readers.column_names import plain_name, words
 from recsys_lab.readers.columnar_tables import read_whole
 from recsys_lab.readers.encodings import convert
-from recsys_lab.readers.event_rows import SequenceRows, event_columns, from_events
+from recsys_lab.readers.event_columns import event_columns
+from recsys_lab.readers.event_rows import SequenceRows, from_events
 from recsys_lab.readers.json_tables import parse
 from recsys_lab.readers.lines import read_batches
 from recsys_lab.readers.sequence_doubts import doubts_of_sequences

@@ -154,7 +154,7 @@ def detect_form(
         sample = [line for line in sample if not line.startswith(options.comment)]
     if not sample:
         return TableForm("\t", 2, {"source": 0, "target": 1}, skipped=begin.skipped)
-    _refuse_breaks(sample, path)
+    refuse_breaks(sample, path)
     form, sample = _with_separator(begin, sample, options)
     rows = [split_line(line, form.separator, quoted=form.quoted) or [] for line in sample]
     if form.attributes and 2 * sum(len(row) == 1 for row in rows) > len(rows):
@@ -185,7 +185,7 @@ def _with_separator(
     unread, warnings = unread_attributes(sample) if attributes else ([], [])
     if attributes:
         sample = without_attributes(pl.Series(sample)).to_list()
-    separator = options.separator_text or begin.separator or _separator(sample[:SAMPLE])
+    separator = options.separator_text or begin.separator or likely_separator(sample[:SAMPLE])
     levels = None if options.layout == "edges" else two_levels(sample)
     if levels:
         separator = levels[1]
@@ -331,17 +331,18 @@ def _beginning(lines: Sequence[str], path: str, options: FormOptions) -> _Beginn
     return _Beginning(len(comments), banners)
 
 
-def _refuse_breaks(sample: Sequence[str], path: str) -> None:
-    """Refuse cells in quotes that go on in the next line."""
+def refuse_breaks(sample: Sequence[str], path: str, *, quoting: bool = True) -> None:
+    """Refuse cells in quotes that go on in the next line; `quoting` shows the first."""
     opens = [line for line in sample if line.count('"') % 2 and _OPEN.search(line)]
     if len(opens) > max(_FEW_OPEN, _MANY_OPEN * len(sample)):
         raise CatalogError(
-            f"{path}: a cell in quotes goes on in the next line, the first in {show(opens[0])}: "
+            f"{path}: a cell in quotes goes on in the next line"
+            f"{f', the first in {show(opens[0])}' if quoting else ''}: "
             "write the table without line breaks in cells"
         )
 
 
-def _separator(sample: Sequence[str]) -> str:
+def likely_separator(sample: Sequence[str]) -> str:
     """The separator that gives most lines one number of columns, two at least."""
     shares = {}
     for separator in SEPARATORS:

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import polars as pl
 
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.cells import split_line
 from recsys_lab.readers.columnar_tables import ColumnarTable, kind_of
 from recsys_lab.readers.counts_on_top import fit_lines, refuse_counts
 from recsys_lab.readers.edge_attributes import without_attributes
-from recsys_lab.readers.encodings import convert
+from recsys_lab.readers.encodings import decode_lines
 from recsys_lab.readers.json_tables import (
     begins_document,
     document_lines,
@@ -18,6 +16,7 @@ from recsys_lab.readers.json_tables import (
     json_form,
     take_json,
 )
+from recsys_lab.readers.line_fields import split_lines
 from recsys_lab.readers.lines import begin, read_batches, read_chunks
 from recsys_lab.readers.opening import BLOCK_BYTES, find_files
 from recsys_lab.readers.table_form import (
@@ -89,7 +88,10 @@ class TableReader:
         before, is_lines_of_json = 0, False
         for batch in read_batches(self.path, blocks=blocks):
             lines = pl.Series("line", batch, dtype=pl.Binary)
-            text = self._decode(lines).str.strip_prefix(BOM)
+            text, remedy = decode_lines(lines)
+            if remedy:
+                self.remedies.setdefault("not UTF-8", remedy)
+            text = text.str.strip_prefix(BOM)
             begins = self.form is None
             if self.form is None:
                 known = text.drop_nulls().head(2 * SAMPLE).to_list()
@@ -133,21 +135,6 @@ class TableReader:
                 "it again, or correct its line of sizes"
             )
 
-    def _decode(self, lines: pl.Series) -> pl.Series:
-        """The lines as text; null where a line is no UTF-8."""
-        try:
-            return lines.cast(pl.String)
-        except pl.exceptions.ComputeError:  # somewhere in the batch: look at each line
-            decoded = [self._decode_line(line) for line in lines]
-            return pl.Series(lines.name, decoded, dtype=pl.String)
-
-    def _decode_line(self, line: bytes | None) -> str | None:
-        try:
-            return None if line is None else line.decode()
-        except UnicodeDecodeError:
-            self.remedies.setdefault("not UTF-8", convert(line or b""))
-            return None
-
 
 def _take_apart(
     lines: pl.Series, text: pl.Series, form: TableForm, comment: str, skipped: int, before: int
@@ -167,7 +154,8 @@ def _take_apart(
         plain = without_attributes(text)
     if form.levels:
         plain = text.str.replace(form.levels, "${1}" + form.separator + "${2}")
-    frame = pl.DataFrame({"line": lines, "text": text, "fields": _fields(plain, form)})
+    fields = split_lines(plain, form.separator, quoted=form.quoted)
+    frame = pl.DataFrame({"line": lines, "text": text, "fields": fields})
     frame = frame.with_columns(number=pl.int_range(before + 1, before + 1 + pl.len()))
     is_comment = pl.col("number") <= before + skipped
     if form.separator == "|":
@@ -208,18 +196,3 @@ def _neighbours(
     none = pl.col("target").is_null() & pl.col("source").is_not_null()
     empty = {role: pl.lit(None, pl.String) for role in CELLS if role not in ENDS}
     return finish_rows(frame.with_columns(**empty), form, [*checks, ("no neighbour", none)])
-
-
-def _fields(text: pl.Series, form: TableForm) -> pl.Series:
-    """The cells of every line; null where there are none."""
-    if form.separator == " ":
-        text = text.str.replace_all(r"\s+", " ").str.strip_chars()
-    fields = text.str.split(form.separator)
-    if form.quoted:
-        quoted = text.str.contains('"', literal=True).fill_null(False).arg_true()
-        if len(quoted):
-            rows = [split_line(line, form.separator, quoted=True) for line in text.gather(quoted)]
-            rows_of = np.arange(len(text))
-            rows_of[quoted.to_numpy()] = len(text) + np.arange(len(rows))
-            fields = pl.concat([fields, pl.Series(rows, dtype=pl.List(pl.String))]).gather(rows_of)
-    return fields

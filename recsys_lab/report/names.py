@@ -35,7 +35,13 @@ _NOT_SETTINGS = (
 )
 _NOT_GROUPS = ("logger", "debug")  # what a debugging preset changes are settings
 _USED_WITHOUT_TRAINING = ("catalog", "split", "model", "evaluation")
-_NO_LIMIT = {"trainer.max_steps": -1, "trainer.max_time": None}  # older runs do not say so
+_AS_BEFORE = {  # older runs do not say so
+    "trainer.max_steps": -1,
+    "trainer.max_time": None,
+    "history._target_": "recsys_lab.evaluation.histories.HistoryWeights",
+    "history.decay": 0.7,
+    "history.last": None,
+}
 _MAX_DIFFERENCES = 4
 
 
@@ -58,7 +64,7 @@ def settings(run: Run) -> dict[str, Any]:
     was only evaluated is. Of a run that only tests vectors, what belongs to training is none.
     """
     flat = _flatten(run.config)
-    flat = {k: v for k, v in flat.items() if k not in _NO_LIMIT or v != _NO_LIMIT[k]}
+    flat = {k: v for k, v in flat.items() if k not in _AS_BEFORE or v != _AS_BEFORE[k]}
     for name in _NOT_SETTINGS:
         flat.pop(name, None)
     flat = {name: value for name, value in flat.items() if name.split(".")[0] not in _NOT_GROUPS}

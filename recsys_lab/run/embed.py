@@ -26,6 +26,11 @@ _SINCE = {  # keys that older runs do not have
     "logger": {},
     "callbacks": {},
     "skip_finished": True,
+    "history": {
+        "_target_": "recsys_lab.evaluation.histories.HistoryWeights",
+        "decay": 0.7,
+        "last": None,
+    },
     "checkpoint": {
         "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",
         "every_n_steps": None,

@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 _BUILT = (
     "catalog", "split", "model", "optimizer", "schedule", "curve", "checkpoint", "evaluation",
+    "history",
 )  # fmt: skip
 _USED_IN_FIT = ("model", "data", "data.source", "optimizer", "curve", "checkpoint", "evaluation")
 
@@ -262,6 +263,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         projector=configuration["projector"],
         loggers=_factories(configuration, "logger"),
         callbacks=_factories(configuration, "callbacks"),
+        history=build["history"](),
     )
 
 

@@ -12,7 +12,7 @@ from recsys_lab.compute.checks import checked
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.compute.ranges import CutOffs, NumScores, Replicates
-from recsys_lab.evaluation.baselines import BASELINES, TrainingData
+from recsys_lab.evaluation.baselines import Baseline, TrainingData
 from recsys_lab.evaluation.chance import compare_with_chance, random_order
 from recsys_lab.evaluation.intervals import (
     Statistic,
@@ -22,9 +22,10 @@ from recsys_lab.evaluation.intervals import (
     ranking_statistic,
 )
 from recsys_lab.evaluation.metrics import precision_recall
+from recsys_lab.evaluation.query_baselines import QueryData, baselines_for
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
 from recsys_lab.evaluation.ranking import most_queries
-from recsys_lab.evaluation.scorers import Scorer, cosine_scorer
+from recsys_lab.evaluation.scorers import Scorer, VectorScorer, cosine_scorer
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import draw_precision_recall
 from recsys_lab.results.metric_names import COMPARED_METRICS, ITEM_VECTORS, MAIN_METRICS
@@ -60,7 +61,7 @@ class FinalTest:
 
     def __call__(
         self,
-        scorer: Scorer,
+        scorer: VectorScorer,
         data: RunData,
         folder: Path,
         seed: int,
@@ -70,8 +71,8 @@ class FinalTest:
         """Test a model; writes precision and recall into the run folder.
 
         Args:
-            scorer: the model's.
-            data: its test pairs are scored, its training pairs feed the baselines.
+            scorer: the model's, of items.
+            data: its test pairs are scored, its training pairs or events feed the baselines.
             folder: run folder.
             seed: of the sample of queries and of the bootstrap.
             shows_progress: whether a test of more than two seconds shows a bar.
@@ -85,25 +86,35 @@ class FinalTest:
         pairs = data.evaluation_pairs("test")
         log.info("testing on %s pairs", f"{len(pairs.positives):,}")
         CLOCK.begin("the test")
-        scorers = {"test": scorer, **baseline_scorers(data.for_baselines())}
+        known = data.for_baselines()
+        table = baselines_for(known)
+        scorers = {"test": data.asked(scorer, "test"), **baseline_scorers(known)}
         if (cosine := cosine_scorer(scorer)) is not None:
-            scorers[ITEM_VECTORS] = cosine
-        del cosine  # holds a copy of all vectors
+            scorers[ITEM_VECTORS] = data.asked(cosine, "test")
+        del cosine, known  # they hold a copy of all vectors, and large matrices
         with _Steps(pairs, self, len(scorers), shows_progress) as steps:
             judged = {name: steps.judge(name, scorers.pop(name), seed) for name in list(scorers)}
-            metrics = self._measure(scorer, data, judged, seed)
+            metrics = self._measure(data.asked(scorer, "val"), data, judged, table, seed)
             if self.replicates:
                 steps.say("intervals")
-                metrics |= intervals(judged, metrics, self.replicates, seed)
+                metrics |= intervals(judged, metrics, table, self.replicates, seed)
         with may_fail("the curve of precision and recall"):
             save_precision_recall(judged["test"], folder)
         return metrics
 
     def _measure(
-        self, scorer: Scorer, data: RunData, judged: Mapping[str, Judgement], seed: int
+        self,
+        scorer: Scorer,
+        data: RunData,
+        judged: Mapping[str, Judgement],
+        table: Mapping[str, Baseline],
+        seed: int,
     ) -> Metrics:
-        """Metrics of all scorers, beside those of chance; warns where these are close."""
-        pairs, metrics = judged["test"].pairs, collect_metrics(judged)
+        """Metrics of all scorers, beside those of chance; warns where these are close.
+
+        `scorer` is the model's for the queries of validation.
+        """
+        pairs, metrics = judged["test"].pairs, collect_metrics(judged, table)
         chance_of_order = random_order(judged["test"].ranking, pairs)
         self._warn_of_few_candidates(chance_of_order)
         metrics |= {f"chance/{name}": value for name, value in chance_of_order.items()}
@@ -137,7 +148,7 @@ class _Steps:
         self, pairs: EvaluationPairs, options: FinalTest, num_scorers: int, is_shown: bool
     ) -> None:
         self._pairs, self._options = pairs, options
-        queries = min(len(np.unique(pairs.positives)), most_queries(pairs, options.max_scores))
+        queries = min(len(np.unique(pairs.to_rank()[0])), most_queries(pairs, options.max_scores))
         self._progress = Progress("testing", queries * num_scorers, is_shown=is_shown)
 
     def __enter__(self) -> "_Steps":
@@ -158,7 +169,11 @@ class _Steps:
 
 
 def intervals(
-    judged: Mapping[str, Judgement], metrics: Metrics, replicates: int, seed: int
+    judged: Mapping[str, Judgement],
+    metrics: Metrics,
+    table: Mapping[str, Baseline],
+    replicates: int,
+    seed: int,
 ) -> Metrics:
     """95 % intervals of the main metrics and of differences, by a bootstrap over items.
 
@@ -170,6 +185,7 @@ def intervals(
     Args:
         judged: the model's and the baselines' judgements by name.
         metrics: their `collect_metrics`.
+        table: the baselines.
         replicates: of the bootstrap.
         seed: of the bootstrap.
 
@@ -182,7 +198,7 @@ def intervals(
         statistics |= _statistics(name, judgement, metrics)
     model = judged["test"].ranking
     kind = "seen" if _mostly_seen(metrics) else "cold"
-    for baseline, entry in BASELINES.items():
+    for baseline, entry in table.items():
         if entry.compared != kind or (other := judged.get(f"baseline/{baseline}")) is None:
             continue
         for metric in COMPARED_METRICS if len(model.query) else ():
@@ -220,18 +236,18 @@ def _mostly_seen(metrics: Metrics) -> bool:
     return bool(2 * metrics["count/test/seen"] >= metrics["count/test/all"])
 
 
-def baseline_scorers(data: TrainingData) -> dict[str, Scorer]:
+def baseline_scorers(data: TrainingData | QueryData) -> dict[str, Scorer]:
     """The baselines that these data allow, by their prefix in `metrics.json`."""
-    built = {f"baseline/{name}": entry.build(data) for name, entry in BASELINES.items()}
+    built = {f"baseline/{name}": entry.build(data) for name, entry in baselines_for(data).items()}
     return {name: scorer for name, scorer in built.items() if scorer is not None}
 
 
-def collect_metrics(judged: Mapping[str, Judgement]) -> Metrics:
-    """The metrics of all scorers, their labels, and the counts once."""
+def collect_metrics(judged: Mapping[str, Judgement], table: Mapping[str, Baseline]) -> Metrics:
+    """The metrics of all scorers, the labels of those in the table, and the counts once."""
     rows = map_in_threads(Judgement.metrics, judged.values())  # mostly sorting
     metrics: Metrics = {
         f"label/{name}": entry.label
-        for name, entry in BASELINES.items()
+        for name, entry in table.items()
         if entry.label and f"baseline/{name}" in judged
     }
     for prefix, row in zip(judged, rows, strict=True):

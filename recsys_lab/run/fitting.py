@@ -31,7 +31,8 @@ from recsys_lab.run.checkpoints import (
     load_checkpoint,
     newest_checkpoint,
 )
-from recsys_lab.run.learning_curve import LearningCurve, net_scorer
+from recsys_lab.run.learning_curve import LearningCurve
+from recsys_lab.run.net_scorers import net_scorer
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.progress_bar import TrainingBar
 from recsys_lab.run.provenance import peak_rss_mb, provenance
@@ -212,7 +213,7 @@ def _fit(
 ) -> "Fitted":
     choose_threads(experiment.num_threads)
     measured = _identity(prepared, experiment)
-    data = RunData(prepared.split, prepared.catalog)
+    data = RunData(prepared.split, prepared.catalog, experiment.history)
     with isolate_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
         warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
@@ -268,7 +269,7 @@ def load(
         stored = load_checkpoint(checkpoint)
         task.on_load_checkpoint(stored)
         task.load_state_dict(stored["state_dict"])
-    data = RunData(prepared.split, prepared.catalog)
+    data = RunData(prepared.split, prepared.catalog, experiment.history)
     return Fitted(prepared, experiment, task, Path(folder), data, measured)
 
 
@@ -344,7 +345,12 @@ def _train(
 ) -> tuple[LearningCurve, float | None, Sequence[Logger]]:
     """Train, then load the best checkpoint into the task; returns curve, best metric, loggers."""
     module, pairs = build_data(data, experiment), data.evaluation_pairs("val")
-    curve = experiment.curve(pairs=pairs, folder=folder, seed=experiment.split.seed)
+    curve = experiment.curve(
+        pairs=pairs,
+        histories=data.history_weights("val"),
+        folder=folder,
+        seed=experiment.split.seed,
+    )
     check_monitor(experiment.monitor, curve)
     best = experiment.checkpoint(
         folder=folder / "checkpoints", monitor=experiment.monitor, resumed=resume

@@ -9,6 +9,7 @@ from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.data.sequences import check_stored_walks
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.edges import EdgeSource
+from recsys_lab.readers.events import EventSource
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import CatalogSource
 from recsys_lab.readers.vector_files import find_vectors
@@ -17,6 +18,13 @@ from recsys_lab.run.argument_names import named
 _READ = {  # target -> its arguments that name files to be read
     "recsys_lab.readers.amazon.AmazonSource": ("path",),
     "recsys_lab.readers.edges.EdgeSource": ("path", "val_path", "test_path"),
+    "recsys_lab.readers.events.EventSource": (
+        "path",
+        "val_path",
+        "test_path",
+        "items_path",
+        "users_path",
+    ),
     "recsys_lab.data.sequences.sequence_file": ("path",),
     "recsys_lab.models.builders.external": ("ids",),
 }
@@ -64,12 +72,12 @@ def check_vectors(configuration: Mapping[str, Any]) -> None:
 
 
 def check_first_lines(source: CatalogSource) -> None:
-    """Refuse a list of edges whose form cannot be told, or does not fit the options.
+    """Refuse edges and events whose form cannot be told, or does not fit the options.
 
     Raises:
         ValueError: naming the file, and the option.
     """
-    if isinstance(source, EdgeSource):
+    if isinstance(source, EdgeSource | EventSource):
         source.check_first_lines()
 
 

@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from scipy import sparse
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.compiling import seconds_without_compiling
 from recsys_lab.compute.ranges import Count, NumScores
 from recsys_lab.data.batch import Batch
 from recsys_lab.evaluation.metrics import precision_recall
+from recsys_lab.evaluation.pooled_scorer import pooled_scorer
 from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
 from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.sampling import sample_pairs
-from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import (
     draw_learning_curve,
@@ -30,29 +32,13 @@ from recsys_lab.results.metric_names import MAIN_METRICS
 from recsys_lab.results.write_errors import WriteError, may_fail
 from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.boards import BoardLogger
+from recsys_lab.run.net_scorers import net_scorer, sample_scorer
 from recsys_lab.run.step_limit import ends_epoch
 
 log = logging.getLogger(__name__)
 
 _MAX_SHARE = 0.05  # of the training time; a curve that takes more gets a warning
 _MIN_SECONDS = 60.0  # of training; shorter runs get no warning
-
-
-def net_scorer(
-    task: EmbeddingTask, seen: np.ndarray, items: np.ndarray | None = None
-) -> VectorScorer:
-    """Scorer of a model over all items, or those given (n,); its item k is then items[k].
-
-    The vectors of a scorer over all items may be the tables that training updates, not copies.
-
-    Raises:
-        ValueError: a vector is not finite.
-    """
-    scorable = task.net.can_score(torch.from_numpy(seen).to(task.device))
-    if items is None:
-        return VectorScorer(*task.net.score_vectors(), scorable=scorable)
-    ids = torch.from_numpy(np.asarray(items, np.int64)).to(task.device)
-    return VectorScorer(*task.net.score_vectors(ids), scorable=scorable[ids])
 
 
 class LearningCurve(Callback):
@@ -63,6 +49,7 @@ class LearningCurve(Callback):
 
     Args:
         pairs: validation pairs with their negatives.
+        histories: (Q, N) what the items of each query's history weigh; None: queries are items.
         folder: run folder.
         every_n_batches: batches between two points; more where an epoch would have over 20 points.
         max_pairs: pairs of each kind in the sample.
@@ -77,6 +64,7 @@ class LearningCurve(Callback):
         pairs: EvaluationPairs,
         folder: Path,
         *,
+        histories: sparse.csr_matrix | None = None,
         every_n_batches: Count,
         max_pairs: Count,
         ranking_queries: Count,
@@ -84,7 +72,9 @@ class LearningCurve(Callback):
         seed: int,
     ) -> None:
         self._pairs = pairs
-        self._sample, _, self._items = sample_pairs(pairs, max_pairs, seed)
+        self._histories = histories
+        self._drawn = sample_pairs(pairs, max_pairs, seed)
+        self._sample = self._drawn.pairs
         self._folder = folder
         self._every = every_n_batches
         self._queries = ranking_queries
@@ -243,7 +233,7 @@ class LearningCurve(Callback):
             "train/lr": task.rate,
             "train/items_per_second": self._speed(seconds),
         }
-        scorer = net_scorer(task, self._pairs.seen, self._items)
+        scorer = self._scorer_of_sample(task)
         for name, value in evaluate_auc(scorer, self._sample).items():
             if f"val/{name}" in self.columns:
                 row[f"val/{name}"] = value
@@ -254,6 +244,12 @@ class LearningCurve(Callback):
         self._log(trainer, row)
         self._own_seconds += seconds_without_compiling() - began
 
+    def _scorer_of_sample(self, task: EmbeddingTask) -> Scorer:
+        items, queries = self._drawn.items, self._drawn.queries
+        if self._histories is None:
+            return net_scorer(task, self._pairs.seen, items)
+        return sample_scorer(task, self._pairs.seen, self._histories[queries], items)
+
     def _speed(self, seconds: float) -> float:
         """Items per second since the last row, scoring left out."""
         training = seconds - self._own_seconds
@@ -263,14 +259,16 @@ class LearningCurve(Callback):
 
     def _rank(self, task: EmbeddingTask) -> Row:
         """Full-catalogue ranking of a sample of the validation queries."""
-        scorer = net_scorer(task, self._pairs.seen)
+        scorer: Scorer = net_scorer(task, self._pairs.seen)
+        if self._histories is not None:
+            scorer = pooled_scorer(scorer, self._histories)
         budget = min(self._queries * self._pairs.num_items, self._max_scores)
         ranking = evaluate_ranking(scorer, self._pairs, max_scores=budget, seed=self._seed)
         return {f"val/{name}": float(ranking.values(name).mean()) for name in MAIN_METRICS}
 
     def _log_precision_recall(self, trainer: Trainer, task: EmbeddingTask) -> None:
         protocol = next(iter(self._sample.negatives))
-        scorer = net_scorer(task, self._pairs.seen, self._items)
+        scorer = self._scorer_of_sample(task)
         every = score_evaluation_pairs(scorer, self._sample)
         scores = scores_by_slice(self._sample, every, protocol)
         if "all" not in scores:

@@ -9,7 +9,9 @@ from pytorch_lightning import Callback, LightningDataModule, Trainer
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
+from recsys_lab.catalog.event_split import EventSplitOptions
 from recsys_lab.catalog.split import SplitOptions
+from recsys_lab.evaluation.histories import HistoryWeights
 from recsys_lab.models.optimizers import Build
 from recsys_lab.models.schedules import Schedule
 from recsys_lab.readers.records import CatalogSource
@@ -35,7 +37,7 @@ class Experiment:
         optimizer: parameters -> optimiser.
         schedule: share of the base rate by progress.
         trainer: callbacks, logger, plugins and folders -> Lightning's trainer.
-        curve: pairs, folder, seed -> learning curve.
+        curve: pairs, histories, folder, seed -> learning curve.
         checkpoint: folder, monitor, resumed -> the checkpoints that are kept.
         evaluation: the test at the end.
         monitor: the metric that decides which checkpoint is best, such as "val/ndcg@10".
@@ -44,13 +46,14 @@ class Experiment:
         progress_bar: whether training shows one.
         loggers: folder -> each of Lightning's loggers that the curve goes to.
         callbacks: monitor -> each callback of training beside those of every run.
+        history: what an event weighs in the history of a user or session, where events are split.
         configuration: plain values, kept in checkpoints.
         embeddings: whether the test leaves the folder `embeddings/`.
         projector: items that the test leaves for TensorBoard's projector.
     """
 
     source: CatalogSource
-    split: SplitOptions
+    split: SplitOptions | EventSplitOptions
     prepared_dir: Path
     model: Callable[..., nn.Module]
     data: Callable[..., LightningDataModule]
@@ -69,3 +72,4 @@ class Experiment:
     checkpoint: Callable[..., BestCheckpoint] = BestCheckpoint
     loggers: Sequence[Callable[..., Logger]] = (tensorboard,)
     callbacks: Sequence[Callable[..., Callback]] = ()
+    history: HistoryWeights = field(default_factory=HistoryWeights)

@@ -8,24 +8,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-import torch
-
-from recsys_lab.catalog.catalog import ItemCatalog
-from recsys_lab.catalog.pairs import ItemPairs
-from recsys_lab.catalog.split import HeldOut, Split
 from recsys_lab.config.configuration import section_of
-from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.updates import FLOAT32, check_precision
-from recsys_lab.readers.items import complete_items
 from recsys_lab.run.fitting import build_data, check_monitor
 from recsys_lab.run.parts import Experiment
+from recsys_lab.run.rehearsal_data import few_items, few_items_split, known_few_items
 from recsys_lab.run.run_data import RunData
 
-_ITEMS = 40
 _OWN = "recsys_lab."  # targets that are known to make do with few items
 _FILES = ("sequence_file", "stored_walks")  # sources that look into a file of the real catalogue
 
@@ -48,7 +39,7 @@ def rehearse(experiment: Experiment, configuration: Mapping[str, Any]) -> None:
         known = all(name.startswith((_OWN, "torch.", "pytorch_lightning.")) for name in targets)
         key = f"{part.__name__} {json.dumps(nodes)}"
         if known and key not in _passed:
-            data = data or RunData(_split(experiment), _catalog())
+            data = data or RunData(few_items_split(experiment), few_items(), experiment.history)
             part(experiment, data)
             _passed.add(key)
 
@@ -74,7 +65,8 @@ def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
 
 
 def _build_curve(experiment: Experiment, data: RunData) -> None:
-    curve = experiment.curve(pairs=data.evaluation_pairs("val"), folder=Path(), seed=0)
+    pairs, histories = data.evaluation_pairs("val"), data.history_weights("val")
+    curve = experiment.curve(pairs=pairs, histories=histories, folder=Path(), seed=0)
     check_monitor(experiment.monitor, curve)
     experiment.checkpoint(folder=Path(), monitor=experiment.monitor)
 
@@ -92,7 +84,7 @@ def _build_trainer(experiment: Experiment, data: RunData) -> None:
 
 
 def _build_model(experiment: Experiment, data: RunData) -> None:
-    net = experiment.model(items=_items(data))
+    net = experiment.model(items=known_few_items(data))
     build_optimizers(experiment.optimizer, net)
     precision = section_of(experiment.configuration, "trainer.precision")
     check_precision(net, FLOAT32 if precision in (None, 32) else precision)
@@ -100,34 +92,3 @@ def _build_model(experiment: Experiment, data: RunData) -> None:
 
 def _build_data(experiment: Experiment, data: RunData) -> None:
     build_data(data, experiment)
-
-
-def _catalog() -> ItemCatalog:
-    """Items without side information."""
-    return ItemCatalog(complete_items(pl.Series("item", [f"{n:02d}" for n in range(_ITEMS)])))
-
-
-def _split(experiment: Experiment) -> Split:
-    """A ring of items with chords, of which some are held out."""
-    low = np.repeat(np.arange(_ITEMS), 4)
-    high = (low + np.tile([1, 2, 5, 9], _ITEMS)) % _ITEMS
-    ends = np.unique(np.sort(np.stack([low, high], 1), axis=1), axis=0).astype(np.int32)
-    pairs = ItemPairs(ends[:, 0], ends[:, 1], np.ones(len(ends), np.float32), _ITEMS)
-    place = np.arange(len(pairs)) % 10
-    train, val, test = (pairs.take(mask) for mask in (place > 1, place == 0, place == 1))
-    far = np.stack([np.arange(20), np.arange(20) + 20], 1).astype(np.int32)
-    protocols: list[str] = list(experiment.split.negatives)
-    if "/given/" in experiment.monitor:  # of lists of edges with pairs of their own
-        protocols.append("given")
-    negatives = dict.fromkeys(protocols, far)
-    return Split(train, HeldOut(val, negatives), HeldOut(test, negatives))
-
-
-def _items(data: RunData) -> Items:
-    """Items whose fields have one value each, whatever their names."""
-    codes = FieldCodes(
-        torch.arange(_ITEMS + 1), torch.zeros(_ITEMS, dtype=torch.int64), cardinality=1
-    )
-    degrees = np.bincount(data.split.train.ids.ravel(), minlength=_ITEMS)
-    assert data.catalog is not None  # noqa: S101 - narrows the type
-    return Items(torch.from_numpy(degrees), lambda name: codes, data.catalog.raw_ids)

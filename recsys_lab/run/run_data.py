@@ -8,53 +8,122 @@ import torch
 from scipy import sparse
 
 from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.event_parts import TRAIN
+from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.split import Split
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.evaluation.baselines import TrainingData
-from recsys_lab.evaluation.slices import EvaluationPairs
+from recsys_lab.evaluation.histories import Histories, HistoryWeights
+from recsys_lab.evaluation.pooled_scorer import pooled_scorer
+from recsys_lab.evaluation.query_baselines import QueryData
+from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer
+from recsys_lab.evaluation.slices import EvaluationPairs, Queries
 from recsys_lab.graph.graph import ItemGraph
 
 LABEL_FIELDS = ("brand", "category")
 
 
+Part = Literal["val", "test"]
+
+
 class RunData:
     """The training graph, the evaluation pairs, and what baselines may use.
 
+    The queries of the evaluation are items, or, where events are split, users or sessions.
+
     Args:
-        split: training pairs and held-out pairs.
+        split: training pairs, and held-out pairs or events.
         catalog: gives the labels of the items; there are none without it.
+        history: what an event of a query's history weighs.
     """
 
-    def __init__(self, split: Split, catalog: ItemCatalog | None = None) -> None:
+    def __init__(
+        self,
+        split: Split | EventSplit,
+        catalog: ItemCatalog | None = None,
+        history: HistoryWeights | None = None,
+    ) -> None:
         self.split = split
         self.catalog = catalog
+        self._history = history or HistoryWeights()
 
     @cached_property
     def graph(self) -> ItemGraph:
         """Graph of the training pairs."""
         return _graph(self.split.train)
 
-    def evaluation_pairs(self, part: Literal["val", "test"]) -> EvaluationPairs:
+    def evaluation_pairs(self, part: Part) -> EvaluationPairs:
         """The held-out pairs of a part with what the protocol needs."""
+        if isinstance(self.split, EventSplit):
+            return _query_pairs(self.split, part, self._histories(part), self._train)
         held = self.split.val if part == "val" else self.split.test
         return EvaluationPairs(
             self.split.num_items, held.pairs.ids, held.negatives, self._known, self.split.seen
         )
 
-    def for_baselines(self) -> TrainingData:
-        """The training pairs, and the items' labels of brand and category."""
+    def for_baselines(self) -> TrainingData | QueryData:
+        """What the baselines of the test may know: training pairs and labels, or events."""
+        if isinstance(self.split, EventSplit):
+            return QueryData(self._train, self._histories("test"), self._history)
         no_labels = sparse.csr_matrix((self.split.num_items, 0))
         labels = no_labels if self.catalog is None else _labels(self.catalog)
         return TrainingData(sparse.csr_matrix(self.graph.adjacency), labels)
 
+    def history_weights(self, part: Part) -> sparse.csr_matrix | None:
+        """(Q, N) CSR, what the items of each query's history weigh; None: queries are items."""
+        if not isinstance(self.split, EventSplit):
+            return None
+        return self._history(self._histories(part))
+
+    def asked(self, scorer: VectorScorer, part: Part) -> QueryScorer:
+        """The scorer of a part's queries, given that of items."""
+        weights = self.history_weights(part)
+        return scorer if weights is None else pooled_scorer(scorer, weights)
+
     @cached_property
     def _known(self) -> sparse.csr_matrix:
         """(N, N) matrix whose stored entries are the pairs of all parts."""
+        assert isinstance(self.split, Split)  # noqa: S101 - narrows the type
         known = _graph(self.split.known)
         ones = np.ones(len(known.indices), np.int8)
         return sparse.csr_matrix((ones, known.indices, known.indptr), shape=(len(known),) * 2)
+
+    @cached_property
+    def _train(self) -> Histories:
+        """The training events of every query."""
+        assert isinstance(self.split, EventSplit)  # noqa: S101 - narrows the type
+        places = np.flatnonzero(self.split.part == TRAIN)
+        counts = np.bincount(self.split.query[places], minlength=self.split.num_queries)
+        return _take(self.split, np.concatenate([[0], np.cumsum(counts)]), places)
+
+    def _histories(self, part: Part) -> Histories:
+        assert isinstance(self.split, EventSplit)  # noqa: S101 - narrows the type
+        return _take(self.split, *self.split.histories(part))
+
+
+def _take(split: EventSplit, offsets: np.ndarray, places: np.ndarray) -> Histories:
+    events = split.events
+    times = None if events.time is None else events.time[places]
+    return Histories(offsets, events.item[places], split.num_items, times, events.weight[places])
+
+
+def _query_pairs(
+    split: EventSplit, part: Part, histories: Histories, train: Histories
+) -> EvaluationPairs:
+    """The targets of a part's queries; items of the history are known where they are filtered."""
+    targets = split.targets(part)
+    shape = split.num_queries, split.num_items
+    ones = np.ones(len(targets), np.float32)
+    known = sparse.csr_matrix((ones, (targets[:, 0], targets[:, 1])), shape)
+    met = histories.matrix()
+    if split.filter_history:
+        known = sparse.csr_matrix(known + met)
+    known.sum_duplicates()
+    queries = Queries(met @ split.seen > 0, np.asarray(train.matrix().sum(axis=0)).ravel())
+    negatives = split.negatives[part]
+    return EvaluationPairs(split.num_items, targets, negatives, known, split.seen, queries)
 
 
 def known_items(prepared: PreparedData) -> Items:

@@ -45,7 +45,7 @@ def complaint_about(arguments: list[str], folder: Path) -> str | None:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes_and_binds(choice: str) -> None:
-    files = dict.fromkeys(("amazon", "edges"), "catalog.path") | {"external": "vectors"}
+    files = dict.fromkeys(("amazon", "edges", "events"), "catalog.path") | {"external": "vectors"}
     files |= dict.fromkeys(("sequence_file", "stored_walks"), "data.source.path")
     needed = [f"{files[name]}=somewhere.npy" for name in files if name == choice.split("=")[1]]
     check_configuration(configuration(choice, *needed))

@@ -34,8 +34,10 @@ ANYTHING: dict[str, str] = {}  # key -> why no range is known
 BASES = {  # what makes a configuration of each target
     "amazon.AmazonSource": ("catalog=amazon", "catalog.path=x"),
     "edges.EdgeSource": ("catalog=edges", "catalog.path=x"),
+    "events.EventSource": ("catalog=events", "catalog.path=x"),
     "synthetic.SyntheticSource": (),
     "split.SplitOptions": (),
+    "event_split.EventSplitOptions": ("split=time",),
     "modules.PairDataModule": ("data=pairs",),
     "modules.SequenceDataModule": (),
     "sequences.Walks": (),

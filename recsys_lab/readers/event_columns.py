@@ -1,0 +1,105 @@
+"""Columns of an event log by their names: who, what, when, how."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from recsys_lab.readers.cells import show
+from recsys_lab.readers.column_names import words
+
+# Plain names of columns by role, of several in a header the first in these lists.
+_NAMES = {
+    "session": words(
+        "session sessionid sess visit visitid basket basketid order orderid invoice invoiceno "
+        "invoiceid transaction transactionid playlist playlistid"
+    ),
+    "user": words(
+        "user userid customer customerid visitor visitorid reviewer reviewerid member memberid "
+        "client clientid household householdid householdkey person personid"
+    ),
+    "item": words(
+        "item itemid product productid asin parentasin article articleid sku movie movieid track "
+        "trackid song songid artist artistid book bookid isbn game gameid video videoid stockcode "
+        "aid business businessid hotel hotelid news newsid recipe recipeid venue venueid location "
+        "locationid reference"
+    ),
+    "time": words(
+        "timestamp time ts t datetime eventtime eventdate date createdat unixreviewtime reviewtime "
+        "invoicedate transactiontimestamp transactiontime purchasedate orderdate timeframe tdat"
+    ),
+    "order": words(
+        "step ordernumber addtocartorder position eventnumber eventorder seqnum sequencenumber"
+    ),
+    "kind": words(
+        "eventtype event action actiontype interaction interactiontype behavior behaviour "
+        "behaviortype behaviourtype activity activitytype feedback feedbacktype reaction sentiment "
+        "response status transactiontype ordertype orderstatus eventname type"
+    ),
+    "quantity": words("quantity qty units"),
+    "shown": words("impressions impression shown shownitems displayed candidates exposures"),
+}
+ROLES_OF_EVENTS = tuple(_NAMES)
+_AGAINST = re.compile(  # kinds of events that say no interest, or take one back
+    r".*(remov|delet|cancel|return|refund|dislik|unlik|unfollow|unsubscri|skip|downvot|thumbs?.?down"
+    r"|reject|dismiss|hide|report|block|negativ|abandon|uninstall|not.?interest).*",
+    re.IGNORECASE,
+)
+MOST_KINDS = 30  # values of a column that is taken for one of kinds by its name alone
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """Places of columns in a header with these names; None for those it does not have.
+
+    `user` is that of users beside sessions, `kind` that of what was done.
+    """
+
+    session: int
+    item: int
+    time: int | None
+    user: int | None
+    kind: int | None
+    names: Sequence[str]
+
+
+def event_roles(plain: Sequence[str]) -> dict[str, int]:
+    """Places of columns by role.
+
+    Args:
+        plain: names as `column_names.plain_name` gives them.
+    """
+    found = {
+        role: next((plain.index(name) for name in known if name in plain), None)
+        for role, known in _NAMES.items()
+    }
+    return {role: place for role, place in found.items() if place is not None}
+
+
+def event_columns(names: Sequence[str], plain: Sequence[str]) -> EventColumns | None:
+    """The columns of events; None where a header names none.
+
+    Args:
+        names: as written.
+        plain: the same as `column_names.plain_name` gives them.
+    """
+    roles = event_roles(plain)
+    session, user = roles.get("session"), roles.get("user")
+    if session is None:
+        session, user = user, None
+    if session is None or "item" not in roles:
+        return None
+    time = roles.get("time", roles.get("order"))
+    return EventColumns(session, roles["item"], time, user, roles.get("kind"), names)
+
+
+def kinds_against(kinds: Mapping[str, int]) -> tuple[str, str] | None:
+    """Kinds of events with their counts, and those that may say no interest; None without any.
+
+    Args:
+        kinds: number of events by kind.
+    """
+    against = [kind for kind in kinds if _AGAINST.fullmatch(kind)]
+    if not against or len(kinds) > MOST_KINDS:
+        return None
+    counts = ", ".join(f"{show(kind)} {count:,}" for kind, count in kinds.items())
+    return counts, " and ".join(map(show, against))

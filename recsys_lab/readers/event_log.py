@@ -1,0 +1,199 @@
+"""The events of all files as codes and numbers, as they come, and the account of their lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from recsys_lab.readers.account import ReadAccount
+from recsys_lab.readers.event_times import TimeReader
+from recsys_lab.readers.ids import IdCodes
+from recsys_lab.readers.named_columns import BAD_LINES, NamedColumns, cells_as_text
+
+BAD_EVENTS = (
+    *BAD_LINES,
+    "no user",
+    "no session",
+    "no item",
+    "time not understood",
+    "quantity not a number",
+)
+NOT_AN_ITEM = "no item but something else"
+_IN_LIST = r"[^\s,;|\[\]()\"']+"
+_WITHOUT_KIND = "none"
+
+
+@dataclass
+class EventLog:
+    """Events batch by batch, with codes in place of ids.
+
+    Attributes:
+        users: codes of the raw ids of users, or of sessions where no user is named.
+        sessions: codes of those of sessions.
+        items: codes of those of items.
+        kinds: codes of the kinds of events.
+        tables: user, item (codes), and where known session, kind (codes), time (seconds), order,
+            quantity; part; num_shown, the number of items shown.
+        shown: codes of the items shown, event after event.
+        described: item (code), and values that describe it, of columns of the events.
+    """
+
+    users: IdCodes = field(default_factory=IdCodes)
+    sessions: IdCodes = field(default_factory=IdCodes)
+    items: IdCodes = field(default_factory=IdCodes)
+    kinds: dict[str, int] = field(default_factory=dict)
+    tables: list[pl.DataFrame] = field(default_factory=list)
+    shown: list[np.ndarray] = field(default_factory=list)
+    described: list[pl.DataFrame] = field(default_factory=list)
+
+    def table(self) -> pl.DataFrame:
+        """All batches as one."""
+        return pl.concat(self.tables, how="diagonal")
+
+    def codes_of_kinds(self, kinds: pl.Series) -> pl.Series:
+        """Codes of the kinds of some events."""
+        for kind in kinds.unique(maintain_order=True):
+            self.kinds.setdefault(kind, len(self.kinds))
+        return kinds.replace_strict(self.kinds, return_dtype=pl.Int32)
+
+
+class EventBatches:
+    """Puts the rows of one table of events into the log.
+
+    Args:
+        table: its columns.
+        log: of all files.
+        account: counts lines, kept and dropped.
+        part: 0 train, 1 validation, 2 test.
+        item_pattern: what an item looks like; None: everything is one, but for a `reference`.
+        time_format: of the times; None tells it.
+        described: roles of columns that describe items.
+
+    Attributes:
+        digests: of the lines that are kept.
+        not_items: number of lines that name no item, by kind.
+        first_bad: number of the first bad line, from 1; 0 for none.
+    """
+
+    def __init__(
+        self,
+        table: NamedColumns,
+        log: EventLog,
+        account: ReadAccount,
+        part: int,
+        item_pattern: str | None,
+        time_format: str | None,
+        described: Sequence[str],
+    ) -> None:
+        self._table, self._log, self._account, self._part = table, log, account, part
+        self._pattern, self._time_format, self._described = item_pattern, time_format, described
+        self._times: TimeReader | None = None
+        self.digests: list[pl.Series] = []
+        self.not_items: dict[str, int] = {}
+        self.first_bad = 0
+
+    @property
+    def said(self) -> str:
+        """What was understood of the table, for the user."""
+        times = "" if self._times is None or not self._times.said else f"; {self._times.said}"
+        pattern = "" if self._pattern is None else f"; items are those like {self._pattern}"
+        return f"{self._table.said}{times}{pattern}"
+
+    def read(self) -> None:
+        """Read the whole table."""
+        for rows in self._table.batches():
+            frame = self._checked(rows) if self._table.roles else rows  # blank lines on top
+            self._account.lines += len(frame)
+            reasons = frame["reason"].drop_nulls()
+            self._account.dropped.update(dict(reasons.value_counts().iter_rows()))
+            if not self.first_bad:
+                bad = frame.filter(pl.col("reason").is_in(BAD_EVENTS).fill_null(False))
+                self.first_bad = bad["number"][0] if len(bad) else 0
+            kept = frame.filter(pl.col("reason").is_null())
+            self.digests.append(kept["digest"])
+            if self._table.roles:
+                self._take(kept)
+
+    def _checked(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with ids as text, times and quantities as numbers, and reasons against them."""
+        roles = [role for role in self._table.roles if role not in ("time", "quantity", "order")]
+        frame = rows.with_columns(cells_as_text(rows[role]).alias(role) for role in roles)
+        checks = [
+            (f"no {role}", pl.col(role).is_null())
+            for role in ("user", "session", "item")
+            if role in self._table.roles
+        ]
+        if "time" in self._table.roles:
+            if self._times is None:
+                path, name = self._table.path, self._table.name("time")
+                self._times = TimeReader(path, name, self._time_format)
+            self._times.begin(frame["time"].filter(frame["reason"].is_null()))
+            frame = frame.with_columns(time=self._times.seconds(frame["time"]))
+            checks.append(("time not understood", pl.col("time").is_null()))
+        for role in ("order", "quantity"):
+            if role in self._table.roles:
+                frame = frame.with_columns(pl.col(role).cast(pl.Float64, strict=False))
+        if "quantity" in self._table.roles:
+            checks.append(("quantity not a number", pl.col("quantity").is_null()))
+            checks.append(("quantity below 0", pl.col("quantity") < 0))
+        reasons = [pl.when(test).then(pl.lit(name)) for name, test in checks]
+        if reasons:
+            frame = frame.with_columns(reason=pl.coalesce("reason", *reasons))
+        return self._without_others(frame)
+
+    def _without_others(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows, of which those that refer to no item have a reason."""
+        if self._pattern is None and self._log.tables == [] and self._is_reference():
+            items = frame.filter(pl.col("reason").is_null())["item"]
+            if 2 * items.str.contains(r"^\d+$").sum() > len(items):
+                self._pattern = r"\d+"
+        if self._pattern is None:
+            return frame
+        other = ~pl.col("item").str.contains(f"^(?:{self._pattern})$")
+        other &= pl.col("reason").is_null()
+        frame = frame.with_columns(is_other=other.fill_null(False))
+        if "kind" in frame:
+            counts = frame.filter("is_other")["kind"].value_counts()
+            for kind, count in counts.iter_rows():
+                self.not_items[kind] = self.not_items.get(kind, 0) + count
+        reason = pl.when("is_other").then(pl.lit(NOT_AN_ITEM)).otherwise("reason")
+        return frame.with_columns(reason=reason)
+
+    def _is_reference(self) -> bool:
+        """Whether the column of items may hold references to other things, too."""
+        return self._table.name("item").lower() == "reference"
+
+    def _take(self, kept: pl.DataFrame) -> None:
+        """Put rows into the log as codes."""
+        log = self._log
+        who = "user" if "user" in kept.columns else "session"
+        columns: dict[str, np.ndarray | pl.Series] = {
+            "user": log.users.encode(kept[who]),
+            "item": log.items.encode(kept["item"]),
+            "part": np.full(len(kept), self._part, np.int8),
+        }
+        if who == "user" and "session" in kept.columns:
+            columns["session"] = log.sessions.encode(kept["session"])
+        if "kind" in kept.columns:
+            columns["kind"] = log.codes_of_kinds(kept["kind"].fill_null(_WITHOUT_KIND))
+        columns |= {x: kept[x] for x in ("time", "order", "quantity") if x in kept.columns}
+        if "shown" in kept.columns:
+            counts, codes = _items_of_lists(kept["shown"], log.items)
+            columns["num_shown"] = counts
+            log.shown.append(codes)
+        log.tables.append(pl.DataFrame(columns))
+        self._account.kept += len(kept)
+        if self._described:
+            found = kept.select(*self._described).with_columns(item=pl.Series(columns["item"]))
+            log.described.append(found.unique(maintain_order=True))
+
+
+def _items_of_lists(cells: pl.Series, items: IdCodes) -> tuple[np.ndarray, np.ndarray]:
+    """Items in lists as text: how many in each cell (n,), and their codes."""
+    bars = cells.str.contains("|", literal=True).any()
+    lists = cells.str.split("|") if bars else cells.str.extract_all(_IN_LIST)
+    lists = lists.fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
+    lists = lists.list.eval(pl.element().str.strip_chars().filter(pl.element() != ""))
+    counts = lists.list.len().to_numpy().astype(np.int64)
+    return counts, items.encode(lists.explode().drop_nulls())

@@ -1,0 +1,354 @@
+"""Logs of events: who did what with which item, when; as tables, or as lists of items of users."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Count, CountOrZero, Positive, RelationWeight, Share
+from recsys_lab.readers.account import CatalogError, ReadAccount, join_accounts
+from recsys_lab.readers.column_names import plain_name
+from recsys_lab.readers.event_assembly import EventAssembly, EventOptions, rank_items
+from recsys_lab.readers.event_columns import ROLES_OF_EVENTS, event_roles, kinds_against
+from recsys_lab.readers.event_lists import BAD_LISTS, is_of_lists, read_lists
+from recsys_lab.readers.event_log import BAD_EVENTS, NOT_AN_ITEM, EventBatches, EventLog
+from recsys_lab.readers.item_tables import FIELDS, ItemTable, columns_of, places_of
+from recsys_lab.readers.items import complete_items
+from recsys_lab.readers.named_columns import Choose, NamedColumns
+from recsys_lab.readers.odd_ids import odd_ids
+from recsys_lab.readers.opening import find_files
+from recsys_lab.readers.pair_options import PairOptions
+from recsys_lab.readers.records import Records
+from recsys_lab.readers.user_ids import read_users
+
+log = logging.getLogger(__name__)
+
+_PARTS = {"events": 0, "val": 1, "test": 2}  # of the splits, by role of the file
+_MANY_REPEATS = 0.02  # of the lines; more get a warning
+_Role = str | Count | Literal[False] | None
+
+
+@checked
+@dataclass(frozen=True)
+class EventSource:
+    """A log of events: a user or a session, an item, a time and the like in a row.
+
+    Columns are found by their names, which are said; so is the form of the times. Ids are text as
+    written. Lines that are no event are dropped and counted; equal events count each, and lines
+    that repeat another are counted, too. No message shows the id of a user.
+
+    Attributes:
+        path: the events: a file, a folder of parts, or a pattern.
+        val_path: events for validation, where the data brings its own split.
+        test_path: events for the test.
+        items_path: a table that describes items, or an object of categories by item.
+        users_path: a table that describes users.
+        layout: "events", an event in a row; "sequences", a user and its items in their order in a
+            line; "baskets", the same without an order; None tells it.
+        columns: name or place (from 1) of the columns user, session, item, time, order (of events
+            at one time), kind, quantity and shown; false where there is none.
+        item_columns: names of the columns title, brand, category and price of the table of items,
+            or of the events; of categories one, or several from broad to narrow.
+        item_pattern: regular expression of items; events with anything else are dropped.
+        kinds: weight of the kinds of events, 1 unless said; 0 leaves a kind out.
+        use_quantity: whether the weight is multiplied by the quantity.
+        time_format: of times as text, as for strptime; None tells it.
+        session_gap_minutes: idle time that ends a session where no column names sessions; None:
+            a user has one session.
+        cut_given_sessions: whether the same ends sessions that a column names.
+        min_events_per_item: items with fewer events are dropped with them.
+        min_events_per_user: the same for users; both are applied in turn until all have enough.
+        outside_items: "keep" or "drop" items without an event, which are shown or described only.
+        hash_users: whether ids of users are replaced by hashes as they are read.
+        hash_key: secret of the hashes; None: anybody can hash a known id.
+        max_bad_fraction: largest tolerated fraction of the non-blank lines of each file that
+            cannot be understood.
+        pairs: which items form a pair, for the graph and its walks: `PairOptions`.
+    """
+
+    path: str
+    val_path: str | None
+    test_path: str | None
+    items_path: str | None
+    users_path: str | None
+    layout: Literal["events", "sequences", "baskets"] | None
+    columns: Mapping[str, _Role]
+    item_columns: Mapping[str, str | Sequence[str] | None]
+    item_pattern: str | None
+    kinds: Mapping[str, RelationWeight]
+    use_quantity: bool
+    time_format: str | None
+    session_gap_minutes: Positive | None
+    cut_given_sessions: bool
+    min_events_per_item: CountOrZero
+    min_events_per_user: CountOrZero
+    outside_items: Literal["keep", "drop"]
+    hash_users: bool
+    hash_key: str | None
+    max_bad_fraction: Share
+    pairs: Mapping[str, str | int]
+
+    def __post_init__(self) -> None:
+        """Check the options that go together."""
+        PairOptions.of(self.pairs)
+        for place, said, known in (
+            ("columns", self.columns, ROLES_OF_EVENTS),
+            ("item_columns", self.item_columns, FIELDS),
+        ):
+            for role in said:
+                if role not in known:
+                    raise CatalogError(
+                        f"{place}.{role} is no column that is read; these are {', '.join(known)}"
+                    )
+        if self.val_path is not None and self.test_path is None:
+            raise CatalogError("val_path is set while test_path is not; give test_path, too")
+        if self.hash_key is not None and not self.hash_users:
+            raise CatalogError("hash_key is set while hash_users is false; set hash_users=true")
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The events and, where given, those held out, and the tables of items and users."""
+        paths = {
+            "events": self.path, "val": self.val_path, "test": self.test_path,
+            "items": self.items_path, "users": self.users_path,
+        }  # fmt: skip
+        return {role: path for role, path in paths.items() if path is not None}
+
+    def check_first_lines(self) -> None:
+        """Tell the columns by the first lines; of pipes, which can be read once, none.
+
+        Raises:
+            CatalogError: as of `read`, where the first lines show it.
+        """
+        if not all(Path(file).is_file() for file in find_files(self.path)):
+            return
+        if self._layout() == "events" and self.items_path is None:
+            table = NamedColumns(self.path, self._chooser(self.path, self.item_columns))
+            next(table.batches(), None)
+
+    def read(self) -> Records:
+        """Read every file.
+
+        Raises:
+            CatalogError: a file cannot be read, too many lines are bad, or nothing is left.
+        """
+        events, understood, layout = EventLog(), {}, self._layout()
+        items, beside = ItemTable(events.items), ReadAccount()
+        left: Mapping[str, str | Sequence[str] | None] = self.item_columns
+        if self.items_path is not None:
+            item = self.columns.get("item")
+            name = item if isinstance(item, str) else None
+            understood["items"] = items.read(
+                self.items_path, name, left, beside, self.max_bad_fraction
+            )
+            left = items.left
+        accounts = {}
+        for role in (role for role in self.files if role in _PARTS):
+            accounts[role] = ReadAccount()
+            understood[role] = self._read_events(role, layout, left, events, accounts[role])
+        account = join_accounts(accounts, "events")
+        account.refuse_empty(self.path, {NOT_AN_ITEM: "another column of items, columns.item="})
+        for rows in events.described:
+            items.add(rows)
+        records = self._records(events, items, account, understood)
+        _note(account, "items", beside)
+        return records
+
+    def _records(
+        self, events: EventLog, items: ItemTable, account: ReadAccount, understood: dict[str, str]
+    ) -> Records:
+        users = None
+        if self.users_path is not None:
+            user = self.columns.get("user")
+            name = user if isinstance(user, str) else None
+            beside = ReadAccount()
+            users, understood["users"] = read_users(
+                self.users_path, name, beside, self.max_bad_fraction
+            )
+            _note(account, "users", beside)
+        assembly = EventAssembly(events, self._options, account)
+        account.refuse_empty(self.path, _remedies(account))
+        groups = [assembly.items]
+        if self.outside_items == "keep":
+            groups += [assembly.shown_items, items.described]
+        ranks = rank_items(events, *groups)
+        for warning in odd_ids(ranks.ids):
+            log.warning("%s: %s", self.path, warning)
+        has_parts = self.test_path is not None
+        found = assembly.events(ranks, users, has_parts=has_parts)
+        metadata = items.metadata(ranks.of_code, account)
+        self._warn_of_kinds(assembly, found.kind)
+        told = [*assembly.said, f"{len(found):,} events of {len(found.users):,} users"]
+        understood["events"] = "; ".join([understood["events"], *told])
+        none = np.empty(0, np.int32)
+        return Records(
+            items=complete_items(ranks.ids, metadata),
+            sources=none,
+            targets=none,
+            weights=none.astype(np.float32),
+            account=account,
+            understood=understood,
+            events=found,
+            pair_options=self.pairs,
+        )
+
+    # -- one file --------------------------------------------------------------------------------
+
+    def _layout(self) -> str:
+        if self.layout is not None:
+            return self.layout
+        if not is_of_lists(self.path):
+            return "events"
+        return "sequences" if self.test_path is None else "baskets"
+
+    def _read_events(
+        self,
+        role: str,
+        layout: str,
+        item_columns: Mapping[str, str | Sequence[str] | None],
+        events: EventLog,
+        account: ReadAccount,
+    ) -> str:
+        """Put the events of one file into the log; what was understood of it."""
+        path = self.files[role]
+        if layout != "events":
+            said, first_bad, remedy = read_lists(path, events, account, _PARTS[role])
+            remedies = {"not UTF-8": remedy}
+            account.refuse_bad(
+                path, BAD_LISTS, self.max_bad_fraction, first_bad, "", said, remedies
+            )
+            return f"{layout}, {said}"
+        table = NamedColumns(path, self._chooser(path, item_columns))
+        described = [role for field in FIELDS for role in _roles_of(field, item_columns)]
+        batches = EventBatches(
+            table, events, account, _PARTS[role], self.item_pattern, self.time_format,
+            described,
+        )  # fmt: skip
+        batches.read()
+        remedies = {
+            "no item": "give an item in each line,", "time not understood": "say time_format=",
+        } | table.remedies  # fmt: skip
+        account.refuse_bad(
+            path, BAD_EVENTS, self.max_bad_fraction, batches.first_bad, "", batches.said, remedies
+        )
+        self._note_repeats(path, account, batches.digests)
+        said = batches.said
+        if batches.not_items:
+            counts = ", ".join(f"{kind} {n:,}" for kind, n in sorted(batches.not_items.items()))
+            said += f"; no items but something else: {counts}"
+        return said
+
+    def _note_repeats(self, path: str, account: ReadAccount, digests: list[pl.Series]) -> None:
+        lines = pl.concat(digests)
+        count = len(lines) - lines.n_unique()
+        account.note("lines that repeat another", count)
+        if count > _MANY_REPEATS * len(lines):
+            log.warning(
+                "%s: %s of %s lines repeat another, and count as events of their own",
+                path, f"{count:,}", f"{len(lines):,}",
+            )  # fmt: skip
+
+    def _chooser(self, path: str, item_columns: Mapping[str, str | Sequence[str] | None]) -> Choose:
+        return lambda names, width: _choose(path, self.columns, item_columns, names, width)
+
+    @property
+    def _options(self) -> EventOptions:
+        return EventOptions(
+            self.kinds, self.use_quantity, bool(self.columns.get("kind")),
+            self.session_gap_minutes, self.cut_given_sessions,
+            self.min_events_per_item, self.min_events_per_user, self.hash_users, self.hash_key,
+        )  # fmt: skip
+
+    def _warn_of_kinds(self, assembly: EventAssembly, kind: np.ndarray) -> None:
+        """Warn of kinds that may say no interest, unless their weight is said."""
+        counts = np.bincount(kind, minlength=len(assembly.kind_names))
+        found = kinds_against(dict(zip(assembly.kind_names, counts.tolist(), strict=True)))
+        if found and not set(self.kinds) & set(assembly.kind_names):
+            log.warning(
+                "%s: events of all kinds are taken: %s; if %s mean no interest, leave them out "
+                "with kinds.KIND=0",
+                self.path, *found,
+            )  # fmt: skip
+
+
+def _note(account: ReadAccount, role: str, beside: ReadAccount) -> None:
+    """Note in the account of the events what was dropped of a table beside them."""
+    for reason, count in (beside.dropped + beside.notes).items():
+        if reason not in ("header", "blank"):
+            account.note(f"{role}: {reason}", count)
+
+
+def _remedies(account: ReadAccount) -> dict[str, str]:
+    found = {reason: "another choice of kinds=" for reason in account.dropped if "kind" in reason}
+    for reason in account.dropped:
+        if "fewer" in reason:
+            name = "item" if "item" in reason else "user"
+            found[reason] = f"a smaller min_events_per_{name}="
+    return found
+
+
+def _roles_of(field: str, item_columns: Mapping[str, str | Sequence[str] | None]) -> dict[str, int]:
+    columns = columns_of(item_columns, field)
+    return places_of(field, columns, columns)
+
+
+def _choose(
+    path: str,
+    said: Mapping[str, _Role],
+    item_columns: Mapping[str, str | Sequence[str] | None],
+    names: Sequence[str] | None,
+    width: int,
+) -> dict[str, int]:
+    """Places of the columns of events: what the user says, else by their names.
+
+    Raises:
+        CatalogError: a column is not there, or there is none of items or of users or sessions.
+    """
+    guessed = {} if names is None else event_roles([plain_name(name) for name in names])
+    told = {
+        role: _place_of(path, role, column, names, width)
+        for role, column in said.items()
+        if column is not None and column is not False
+    }
+    roles = {
+        role: place
+        for role, place in guessed.items()
+        if said.get(role) is None and place not in told.values()
+    } | told
+    if "item" not in roles or not {"user", "session"} & set(roles):
+        missing = "items" if "item" not in roles else "users or sessions"
+        there = f"has {width} columns and no header" if names is None else (
+            f"has the columns {', '.join(names)}"
+        )  # fmt: skip
+        raise CatalogError(
+            f"{path} {there}, and none is known for {missing}: name them with columns.user=, "
+            "columns.session=, columns.item=, columns.time= and so on, by name or place"
+        )
+    for field in FIELDS:
+        if columns := columns_of(item_columns, field):
+            found = places_of(field, columns, names or ())
+            if not found:
+                raise CatalogError(
+                    f"{path} has no column {columns[0]}, which item_columns.{field} names; it has "
+                    f"{', '.join(names or ()) or 'no header'}"
+                )
+            roles |= found
+    return {role: roles[role] for role in (*ROLES_OF_EVENTS, *roles) if role in roles}
+
+
+def _place_of(
+    path: str, role: str, column: str | int, names: Sequence[str] | None, width: int
+) -> int:
+    if isinstance(column, int):
+        if column <= width:
+            return column - 1
+        raise CatalogError(f"columns.{role} is {column}, and {path} has {width} columns")
+    if names is not None and column in names:
+        return list(names).index(column)
+    there = "no header" if names is None else f"the columns {', '.join(names)}"
+    raise CatalogError(f"columns.{role} names {column}, and {path} has {there}")

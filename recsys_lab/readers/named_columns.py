@@ -1,0 +1,316 @@
+"""Some columns of a table by name or place, each line accounted for: text, JSON, Parquet, Arrow.
+
+What the columns mean is not known here: `choose` is given their names and says which are read.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+import polars as pl
+
+from recsys_lab.readers.account import CatalogError, ReadAccount
+from recsys_lab.readers.cells import is_number, split_line
+from recsys_lab.readers.columnar_tables import BATCH_ROWS, as_text, kind_of
+from recsys_lab.readers.encodings import decode_lines
+from recsys_lab.readers.json_tables import begins_document, document_lines, is_json, parse
+from recsys_lab.readers.line_fields import split_lines
+from recsys_lab.readers.lines import begin, read_batches, read_chunks
+from recsys_lab.readers.opening import find_files
+from recsys_lab.readers.table_form import (
+    BOM,
+    SAMPLE,
+    SEPARATORS,
+    likely_separator,
+    refuse_breaks,
+)
+
+BAD_LINES = (
+    "not UTF-8",
+    "malformed",
+    "too long",
+    "neither an object nor a list",
+    "wrong number of columns",
+)
+_NULLS = ("", r"\N")
+_BLOCKS = 8  # of about a megabyte, taken apart at a time
+Choose = Callable[[Sequence[str] | None, int], Mapping[str, int]]
+
+
+class NamedColumns:
+    """Some columns of one table.
+
+    Args:
+        path: a file, a folder of parts, or a pattern.
+        choose: of the names of the columns (None: the file has no header) and their number,
+            the places of those that are read, by role. Raises CatalogError where it cannot say.
+
+    Attributes:
+        names: of all columns; None without a header.
+        roles: what `choose` gave.
+        said: the form of the file.
+        remedies: what to do about lines that cannot be used, by the reason.
+    """
+
+    def __init__(self, path: str, choose: Choose) -> None:
+        self.path = path
+        self.names: Sequence[str] | None = None
+        self.roles: Mapping[str, int] = {}
+        self.said = ""
+        self.remedies: dict[str, str] = {}
+        self._choose = choose
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Rows with number (of the line), reason, digest (of the line) and a column for each role.
+
+        `reason` is why a line is no row, null where it is one. Cells are text, in files of columns
+        of their own type; null where there is nothing.
+
+        Raises:
+            CatalogError: the file cannot be read, or its columns cannot be told.
+        """
+        files = find_files(self.path)
+        if kind := kind_of(files[0]):
+            yield from self._columnar(files, kind)
+            return
+        first, blocks = begin(self.path)
+        if begins_document(first):
+            yield from self._document(read_chunks(self.path, blocks))
+        else:
+            yield from self._lines(blocks)
+
+    def sound_rows(
+        self, needed: str, account: ReadAccount, max_bad_fraction: float
+    ) -> Iterator[pl.DataFrame]:
+        """The rows whose cell of the role `needed` is not empty, all as text.
+
+        Raises:
+            CatalogError: as of `batches`, or too many lines are bad.
+        """
+        first_bad = 0
+        for rows in self.batches():
+            frame = rows.with_columns(cells_as_text(rows[role]).alias(role) for role in self.roles)
+            if self.roles:
+                none = pl.when(pl.col(needed).is_null()).then(pl.lit(f"no {needed}"))
+                frame = frame.with_columns(reason=pl.coalesce("reason", none))
+            account.lines += len(frame)
+            account.dropped.update(dict(frame["reason"].drop_nulls().value_counts().iter_rows()))
+            bad = frame.filter(pl.col("reason").is_in([*BAD_LINES, f"no {needed}"]))
+            first_bad = first_bad or (bad["number"][0] if len(bad) else 0)
+            kept = frame.filter(pl.col("reason").is_null())
+            account.kept += len(kept)
+            yield kept.select(*self.roles)
+        bad_lines = (*BAD_LINES, f"no {needed}")
+        account.refuse_bad(
+            self.path, bad_lines, max_bad_fraction, first_bad, "", self.said, self.remedies
+        )
+
+    def name(self, role: str) -> str:
+        """The name of the column of a role, or its place."""
+        place = self.roles[role]
+        return f"column {place + 1}" if self.names is None else self.names[place]
+
+    def _take(self, names: Sequence[str] | None, width: int, form: str) -> None:
+        self.names = names
+        self.roles = self._choose(names, width)
+        self.said = f"{form}, {', '.join(f'{role} {self.name(role)}' for role in self.roles)}"
+
+    # -- files of columns ------------------------------------------------------------------------
+
+    def _columnar(self, files: Sequence[str], kind: str) -> Iterator[pl.DataFrame]:
+        scan = pl.scan_parquet if kind == "Parquet" else pl.scan_ipc
+        before = 0
+        for path in files:
+            try:
+                table = scan(path)
+                names = table.collect_schema().names()
+                if self.names is None:
+                    self._take(names, len(names), kind)
+                if absent := [x for x in map(self.name, self.roles) if x not in names]:
+                    raise CatalogError(
+                        f"{path} has no column {absent[0]}, as the files before it have; it has "
+                        f"{', '.join(names)}: give files of one table"
+                    )
+                count = table.select(pl.len()).collect().item()
+                for start in range(0, count, BATCH_ROWS):
+                    yield self._rows_of(table.slice(start, BATCH_ROWS).collect(), before + start)
+                before += count
+            except (OSError, pl.exceptions.PolarsError) as error:
+                reason = str(error).splitlines()[0]
+                raise CatalogError(
+                    f"{path} cannot be read as {kind} ({reason}); write it anew"
+                ) from error
+        if not before:
+            raise CatalogError(f"{self.path} is {kind} without a row: give a file with rows")
+
+    def _rows_of(self, rows: pl.DataFrame, before: int) -> pl.DataFrame:
+        return pl.DataFrame(
+            {
+                "number": pl.int_range(before + 1, before + 1 + len(rows), eager=True),
+                "reason": pl.repeat(None, len(rows), dtype=pl.String, eager=True),
+                "digest": rows.hash_rows(),
+            }
+            | {role: rows[self.name(role)] for role in self.roles}
+        )
+
+    # -- JSON ------------------------------------------------------------------------------------
+
+    def _document(self, chunks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
+        before = 0
+        for lines in document_lines(chunks, self.path, quoting=False):
+            text = pl.Series(lines, dtype=pl.String)
+            yield self._take_json(text, text, before)
+            before += len(lines)
+
+    def _take_json(self, lines: pl.Series, text: pl.Series, before: int) -> pl.DataFrame:
+        values = [parse(line) for line in text]
+        if not self.roles:
+            self._begin_json(values)
+        keys = self.names
+        rows = [_cells_of(value, keys) for value in values]
+        columns = {
+            role: pl.Series(
+                [None if row is None or place >= len(row) else _text_of(row[place])
+                 for row in rows], dtype=pl.String,
+            )
+            for role, place in self.roles.items()
+        }  # fmt: skip
+        is_value = pl.Series([value is not None for value in values], dtype=pl.Boolean)
+        is_row = pl.Series([row is not None for row in rows], dtype=pl.Boolean)
+        checks = [
+            ("too long", lines.is_null()),
+            ("not UTF-8", text.is_null()),
+            ("blank", text.str.strip_chars() == ""),
+            ("malformed", ~is_value),
+            ("neither an object nor a list", ~is_row),
+        ]
+        return _with_reasons(text, columns, checks, before)
+
+    def _begin_json(self, values: Sequence[Any]) -> None:
+        known = [value for value in values if isinstance(value, list | dict)][:SAMPLE]
+        keys = list(dict.fromkeys(k for v in known if isinstance(v, dict) for k in v))
+        width = len(keys) or max(map(len, known), default=0)
+        self._take(keys or None, width, "JSON objects" if keys else "JSON lists")
+
+    # -- text ------------------------------------------------------------------------------------
+
+    def _lines(self, blocks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
+        before, form = 0, None
+        for batch in _larger(read_batches(self.path, blocks=blocks)):
+            lines = pl.Series(batch, dtype=pl.Binary)
+            text, remedy = decode_lines(lines)
+            if remedy:
+                self.remedies.setdefault("not UTF-8", remedy)
+            text = text.str.strip_prefix(BOM)
+            if form is None and (sample := _first_of(text)):
+                form = ("json", 0, None) if is_json(sample) else self._begin_text(sample)
+            if form is None:
+                yield _with_reasons(text, {}, _checks_of_lines(lines, text), before)
+            elif form[0] == "json":
+                yield self._take_json(lines, text, before)
+            else:
+                yield self._take_text(lines, text, form, before)
+            before += len(batch)
+
+    def _begin_text(self, sample: Sequence[str]) -> tuple[str, int, str | None]:
+        """The separator, the number of columns, and the header."""
+        refuse_breaks(sample, self.path, quoting=False)
+        separator = likely_separator(sample)
+        rows = [split_line(line, separator, quoted=True) or [] for line in sample]
+        header = rows[0] if has_header(rows) else None
+        names = None if header is None else [cell.strip() for cell in header]
+        form = f"text between {SEPARATORS[separator]}"
+        self._take(names, len(rows[0]), form if names else f"{form} without a header")
+        return separator, len(rows[0]), None if header is None else sample[0]
+
+    def _take_text(
+        self, lines: pl.Series, text: pl.Series, form: tuple[str, int, str | None], before: int
+    ) -> pl.DataFrame:
+        separator, width, header = form
+        fields = split_lines(text, separator, quoted=True)
+        columns = {
+            role: fields.list.get(place, null_on_oob=True).str.strip_chars()
+            for role, place in self.roles.items()
+        }
+        columns = {role: cells.set(cells.is_in(_NULLS), None) for role, cells in columns.items()}
+        checks = [
+            *_checks_of_lines(lines, text),
+            ("header", text == header if header is not None else text.is_null()),
+            ("malformed", fields.is_null()),
+            ("wrong number of columns", fields.list.len() != width),
+        ]
+        return _with_reasons(text, columns, checks, before)
+
+
+def _larger(batches: Iterator[list[bytes | None]]) -> Iterator[list[bytes | None]]:
+    """Some batches of lines as one."""
+    held: list[bytes | None] = []
+    for number, batch in enumerate(batches, 1):
+        held += batch
+        if number % _BLOCKS == 0:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+def _first_of(text: pl.Series) -> list[str]:
+    return [line for line in text.drop_nulls().head(2 * SAMPLE) if line.strip()][:SAMPLE]
+
+
+def has_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first line holds no number, and none of its cells stands below it."""
+    first, others = rows[0], rows[1:]
+    return not any(map(is_number, first)) and not any(
+        cell and any(len(row) > place and row[place] == cell for row in others if row != first)
+        for place, cell in enumerate(first)
+    )
+
+
+def _cells_of(value: Any, keys: Sequence[str] | None) -> list[Any] | None:
+    """The cells of one line of JSON; None where it is no row."""
+    if isinstance(value, dict):
+        return None if keys is None else [value.get(key) for key in keys]
+    return value if isinstance(value, list) and keys is None else None
+
+
+def _text_of(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value or None
+    return orjson.dumps(value).decode()
+
+
+def _checks_of_lines(lines: pl.Series, text: pl.Series) -> list[tuple[str, pl.Series]]:
+    return [
+        ("too long", lines.is_null()),
+        ("not UTF-8", text.is_null()),
+        ("malformed", text.str.contains("\0", literal=True)),
+        ("blank", text.str.strip_chars() == ""),
+    ]
+
+
+def _with_reasons(
+    text: pl.Series,
+    columns: Mapping[str, pl.Series],
+    checks: Sequence[tuple[str, pl.Series]],
+    before: int,
+) -> pl.DataFrame:
+    """The rows of some lines; each has the first reason that holds for it."""
+    frame = pl.DataFrame(
+        {
+            "number": pl.int_range(before + 1, before + 1 + len(text), eager=True),
+            "digest": text.hash(),
+        }
+        | dict(columns)
+    )
+    reasons = [pl.when(test).then(pl.lit(name)) for name, test in checks]
+    return frame.with_columns(reason=pl.coalesce(reasons))
+
+
+def cells_as_text(cells: pl.Series) -> pl.Series:
+    """Cells of any type as text; lists as their values between bars, nothing as null."""
+    if isinstance(cells.dtype, pl.List | pl.Array):
+        inner = cells.cast(pl.List(pl.String))
+        return inner.list.join("|")
+    text = cells if cells.dtype == pl.String else as_text(cells.to_frame()).to_series()
+    return text.set((text == "").fill_null(False), None) if (text == "").any() else text

@@ -1,0 +1,74 @@
+"""Forty items, their pairs and their events, on which a run is rehearsed."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import torch
+
+from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.event_split import EventSplit, EventSplitOptions, split_events
+from recsys_lab.catalog.pairs import ItemPairs
+from recsys_lab.catalog.split import HeldOut, Split
+from recsys_lab.data.batch import FieldCodes, Items
+from recsys_lab.readers.items import complete_items
+from recsys_lab.readers.pair_options import PairOptions
+from recsys_lab.readers.records import Events
+from recsys_lab.run.parts import Experiment
+from recsys_lab.run.run_data import RunData
+
+_ITEMS = 40
+_USERS, _EVENTS_OF_USER = 20, 6
+
+
+def few_items() -> ItemCatalog:
+    """Items without side information."""
+    return ItemCatalog(complete_items(pl.Series("item", [f"{n:02d}" for n in range(_ITEMS)])))
+
+
+def few_items_split(experiment: Experiment) -> Split | EventSplit:
+    """A ring of items with chords, of which some are held out; or a split of events."""
+    if isinstance(experiment.split, EventSplitOptions):
+        return _few_events_split(experiment.split)
+    low = np.repeat(np.arange(_ITEMS), 4)
+    high = (low + np.tile([1, 2, 5, 9], _ITEMS)) % _ITEMS
+    ends = np.unique(np.sort(np.stack([low, high], 1), axis=1), axis=0).astype(np.int32)
+    pairs = ItemPairs(ends[:, 0], ends[:, 1], np.ones(len(ends), np.float32), _ITEMS)
+    place = np.arange(len(pairs)) % 10
+    train, val, test = (pairs.take(mask) for mask in (place > 1, place == 0, place == 1))
+    far = np.stack([np.arange(20), np.arange(20) + 20], 1).astype(np.int32)
+    protocols: list[str] = list(experiment.split.negatives)
+    if "/given/" in experiment.monitor:  # of lists of edges with pairs of their own
+        protocols.append("given")
+    negatives = dict.fromkeys(protocols, far)
+    return Split(train, HeldOut(val, negatives), HeldOut(test, negatives))
+
+
+def _few_events_split(options: EventSplitOptions) -> EventSplit:
+    """Users who each step from item to item, the last steps held out."""
+    user = np.repeat(np.arange(_USERS), _EVENTS_OF_USER)
+    step = np.tile(np.arange(_EVENTS_OF_USER), _USERS)
+    events = Events(
+        users=pl.DataFrame({"user": [f"{n:02d}" for n in range(_USERS)]}),
+        user=user.astype(np.int32),
+        item=((7 * user + 3 * step) % _ITEMS).astype(np.int32),
+        session=user.astype(np.int32),
+        time=step.astype(np.float64),
+        kind=np.zeros(len(user), np.uint8),
+        kind_names=("event",),
+        weight=np.ones(len(user), np.float32),
+    )
+    plain = replace(
+        options, by="leave_one_out", targets=None, val_fraction=None, test_fraction=None
+    )
+    return split_events(events, _ITEMS, PairOptions(by="session", window=5, max_distance=200), plain)
+
+
+def known_few_items(data: RunData) -> Items:
+    """Items whose fields have one value each, whatever their names."""
+    codes = FieldCodes(
+        torch.arange(_ITEMS + 1), torch.zeros(_ITEMS, dtype=torch.int64), cardinality=1
+    )
+    degrees = np.bincount(data.split.train.ids.ravel(), minlength=_ITEMS)
+    assert data.catalog is not None  # noqa: S101 - narrows the type
+    return Items(torch.from_numpy(degrees), lambda name: codes, data.catalog.raw_ids)

@@ -106,6 +106,7 @@ def quieten_libraries() -> None:
     """Let the libraries log warnings alone."""
     for library in ("pytorch_lightning", "gensim"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # of loggers, which warn once themselves
 
 
 def _run(cfg: DictConfig, folder: Path) -> float | None:

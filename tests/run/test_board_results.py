@@ -128,12 +128,12 @@ def test_hyper_parameters_are_what_differs_from_the_chosen_groups(words, expecte
 
 def test_what_was_swept_is_a_hyper_parameter_at_its_default_too(tmp_path):
     (tmp_path / ".hydra").mkdir()
-    words = ["optimizer.lr=0.1", "experiment=mf_bias_pairs", "catalog=synthetic", "curve=x"]
+    words = ["optimizer.lr=0.1", "experiment=mf_bias_pairs", "catalog=synthetic", "debug=limit"]
     (tmp_path / ".hydra" / "overrides.yaml").write_text("\n".join(f"- {word}" for word in words))
     found = hyper_parameters(configure(*words[:-1]).configuration, tmp_path)
     assert found == {
         "seed": "0", "model": "mf_bias", "data": "pairs", "catalog": "synthetic",
-        "optimizer.lr": 0.1, "experiment": "mf_bias_pairs",
+        "optimizer.lr": 0.1, "experiment": "mf_bias_pairs", "debug": "limit",
     }  # fmt: skip
     assert hyper_parameters({}, tmp_path) == {}
 

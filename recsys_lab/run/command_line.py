@@ -17,7 +17,8 @@ from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
 from recsys_lab.config.command_words import in_order
 from recsys_lab.config.configuration import register_resolvers
 from recsys_lab.config.job_names import without_constants
-from recsys_lab.config.overrides import Jobs, compose_jobs, quoted
+from recsys_lab.config.overrides import Jobs, compose_jobs
+from recsys_lab.config.path_words import quoted
 from recsys_lab.config.paths import anchor
 from recsys_lab.results.run_log import explain_folder
 from recsys_lab.run.job_checks import check_jobs, check_outlines

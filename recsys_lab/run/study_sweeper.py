@@ -18,9 +18,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from recsys_lab.config.job_names import NO_RESULT
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.run.study import ask, open_study, optuna_library
-from recsys_lab.run.sweep_jobs import NO_RESULT
 
 if TYPE_CHECKING:
     import optuna

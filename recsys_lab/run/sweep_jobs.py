@@ -11,22 +11,11 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from recsys_lab.config.changes import flat
+from recsys_lab.config.job_names import NO_RESULT
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_folder import CONFIG
 from recsys_lab.results.run_metrics import FILE_NAME, read_metrics
 
-NO_RESULT = (  # keys that change no result of a run
-    "skip_finished",
-    "resume",
-    "resume_with_changes",
-    "evaluate",
-    "prepared_dir",
-    "embeddings",
-    "projector",
-    "trainer.enable_progress_bar",
-    "checkpoint.every_n_steps",
-    "checkpoint.every_n_minutes",
-)
 _MOST = 3  # differences that are named
 
 

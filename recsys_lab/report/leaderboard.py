@@ -42,10 +42,18 @@ class Job:
         return head if head.isdecimal() else self.run.folder.name
 
 
-def jobs_of(runs: Sequence[Run], monitor: str) -> list[Job]:
-    """The jobs of the runs of a sweep, in the order of their folders."""
+def jobs_of(runs: Sequence[Run], monitor: str, constants: Sequence[str] = ()) -> list[Job]:
+    """The jobs of the runs of a sweep, in the order of their folders.
+
+    Args:
+        runs: of the sweep.
+        monitor: the monitored metric.
+        constants: keys that tell nothing of a run that stands alone.
+    """
     words = [_words(run.folder) for run in runs]
     common = set(words[0]).intersection(*words) if len(words) > 1 else set()
+    if len(words) == 1:
+        common = {word for word in words[0] if word.partition("=")[0].lstrip("+~") in constants}
     return [
         Job(run, _shown([x for x in own if x not in common]), best_value(run.folder, monitor))
         for run, own in zip(runs, words, strict=True)

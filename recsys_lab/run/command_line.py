@@ -59,16 +59,16 @@ def _run_jobs() -> None:
     try:
         _main()
     except SystemExit:
-        _show_sweep(page=False)
+        _show_sweep(is_stopped=True)
         raise
     except Exception:
-        _show_sweep(page=True)
+        _show_sweep()
         raise
 
 
-def _show_sweep(*, page: bool) -> None:
+def _show_sweep(*, is_stopped: bool = False) -> None:
     if SweepEnd.current is not None:
-        SweepEnd.current.show(page=page)
+        SweepEnd.current.show(is_stopped=is_stopped)
 
 
 def train(words: Sequence[str]) -> None:
@@ -103,7 +103,8 @@ def train(words: Sequence[str]) -> None:
 
 def _begin(jobs: Jobs) -> list[str]:
     """The first line, before the imports of seconds; returns the word that keeps what it says."""
-    count = f" for {len(jobs):,} jobs" if jobs.is_sweep else ""
+    number = "1 job" if len(jobs) == 1 else f"{len(jobs):,} jobs"
+    count = f" for {number}" if jobs.is_sweep else ""
     if jobs.folder is None:
         sys.stderr.write(f"preparing a folder{count}\n")
         return []

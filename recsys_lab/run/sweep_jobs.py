@@ -19,6 +19,10 @@ from recsys_lab.results.run_metrics import FILE_NAME, read_metrics
 _MOST = 3  # differences that are named
 
 
+class OtherRun(ConfigurationError):
+    """The folder of a job holds a run with other options."""
+
+
 def in_sweep() -> bool:
     """Whether the run that Hydra has configured is a job of a sweep."""
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
@@ -28,7 +32,7 @@ def check_folder(cfg: DictConfig, folder: Path) -> None:
     """Refuse a job whose folder holds a run with other options; nothing is written there.
 
     Raises:
-        ConfigurationError: naming options that differ.
+        OtherRun: naming options that differ.
     """
     if not (folder / CONFIG).is_file():
         return
@@ -36,7 +40,7 @@ def check_folder(cfg: DictConfig, folder: Path) -> None:
         stored = _settings(OmegaConf.load(folder / CONFIG))
     except (OSError, ValueError, OmegaConfBaseException, YAMLError) as error:
         reason = str(error).partition("\n")[0]
-        raise ConfigurationError(
+        raise OtherRun(
             f"{folder / CONFIG} cannot be read ({reason}): remove that folder, or choose another "
             "with hydra.sweep.dir="
         ) from error
@@ -45,7 +49,7 @@ def check_folder(cfg: DictConfig, folder: Path) -> None:
     if names:
         shown = [f"{name}={_text(stored, name)}, not {_text(now, name)}" for name in names[:_MOST]]
         more = f"; and {len(names) - _MOST} more" if len(names) > _MOST else ""
-        raise ConfigurationError(
+        raise OtherRun(
             f"{folder} holds a run with other options ({'; '.join(shown)}{more}), which is kept: "
             "choose another folder with hydra.sweep.dir="
         )

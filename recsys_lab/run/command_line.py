@@ -103,11 +103,17 @@ def train(words: Sequence[str]) -> None:
 
 def _begin(jobs: Jobs) -> list[str]:
     """The first line, before the imports of seconds; returns the word that keeps what it says."""
-    number = "1 job" if len(jobs) == 1 else f"{len(jobs):,} jobs"
-    count = f" for {number}" if jobs.is_sweep else ""
+    count = f" for {_number(jobs)}" if jobs.is_sweep else ""
     if jobs.folder is None:
         sys.stderr.write(f"preparing a folder{count}\n")
         return []
     key, name = ("hydra.sweep.dir", "sweep") if jobs.is_sweep else ("hydra.run.dir", "run")
     sys.stderr.write(f"{name} folder{count}: {jobs.folder}\n")
     return [f"{key}={quoted(jobs.folder)}"]
+
+
+def _number(jobs: Jobs) -> str:
+    """How many jobs a sweep has, or how many trials a search."""
+    if jobs.hydra is not None and (trials := jobs.hydra.sweeper.get("n_trials")):
+        return f"{trials} trials in total"
+    return "1 job" if len(jobs) == 1 else f"{len(jobs):,} jobs"

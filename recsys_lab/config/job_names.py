@@ -15,6 +15,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from recsys_lab.compute.short_numbers import short_numbers
+
 _EXCLUDED = "hydra.job.config.override_dirname.exclude_keys"
 _LONGEST = 200  # characters; file systems allow 255
 _BETWEEN = re.compile(r",(?=[+~]*[\w.@/]+=)")  # two settings
@@ -35,7 +37,7 @@ NO_RESULT = (  # keys that change no result of a run
 )
 
 
-def without_constants(words: Sequence[str], conf: Path) -> list[str]:
+def without_constants(words: Sequence[str], conf: Path, *, is_sweep: bool = False) -> list[str]:
     """The words of a command line; for a sweep, with one by which Hydra names no constants.
 
     What a sweep has only one value of is the same for all of its jobs, so it tells none of them.
@@ -43,6 +45,7 @@ def without_constants(words: Sequence[str], conf: Path) -> list[str]:
     Args:
         words: after the program's name; they can be composed.
         conf: the configuration tree.
+        is_sweep: whether they are a sweep without saying so by -m, as a search is.
     """
     options, _ = get_args_parser().parse_known_args(words)
     try:
@@ -50,7 +53,7 @@ def without_constants(words: Sequence[str], conf: Path) -> list[str]:
     except HydraException:  # with --help, words are not checked
         return list(words)
     keys = [override.key_or_group for override in typed]
-    if not options.multirun or _EXCLUDED in keys:
+    if not (is_sweep or options.multirun) or _EXCLUDED in keys:
         return list(words)
     constant = [o.key_or_group for o in typed if not o.is_sweep_override()]
     always = OmegaConf.select(OmegaConf.load(conf / "config.yaml"), _EXCLUDED)
@@ -62,8 +65,8 @@ def without_constants(words: Sequence[str], conf: Path) -> list[str]:
 def job_name(text: str) -> str:
     """The name of a job's folder, by its number and its overrides as Hydra joins them.
 
-    A key is cut to its last part where that tells it apart: `3_lr=0.2,seed=1`. No character of the
-    name divides folders.
+    A key is cut to its last part where that tells it apart: `3_lr=0.2,seed=1`. Numbers that a
+    search has drawn have four digits. No character of the name divides folders.
 
     Examples:
         >>> job_name("3_model=mf,optimizer.lr=0.2,seed=1")
@@ -80,7 +83,7 @@ def job_name(text: str) -> str:
         f"{last if lasts.count(last) == 1 else key}={found['value']}" if found else setting
         for setting, found, key, last in zip(settings, split, keys, lasts, strict=True)
     ]
-    name = f"{number}_{','.join(named)}".rstrip("_")
+    name = f"{number}_{short_numbers(','.join(named))}".rstrip("_")
     return re.sub(r"[/\\\x00-\x1f]", "-", name.replace("'", "").replace('"', ""))[:_LONGEST]
 
 

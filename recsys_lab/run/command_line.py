@@ -89,7 +89,9 @@ def train(words: Sequence[str]) -> None:
             check_jobs(jobs)
             if jobs.is_sweep:
                 _share_cores(jobs)
-        sys.argv = [sys.argv[0], *without_constants(words, CONF)]  # where Hydra reads them
+        is_sweep = jobs is not None and jobs.is_sweep
+        words = without_constants(words, CONF, is_sweep=is_sweep)
+        sys.argv = [sys.argv[0], *words]  # where Hydra reads them
         os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
         _run_jobs()
     except CompactHydraException as error:  # printed as Hydra does

@@ -18,6 +18,10 @@ register_resolvers()
         ("1_data.window=2,model.window=3", "1_data.window=2,model.window=3"),
         ("2_data/source=cuts", "2_source=cuts"),
         ("4_+trainer.x='a/b c'", "4_x=a-b c"),
+        (
+            "7_optimizer.lr=0.123456789,a=1.25e-05,b=3.123456e-07",
+            "7_lr=0.1235,a=1.25e-05,b=3.123e-07",
+        ),
         ("5_evaluation.ks=[10,20],seed=0", "5_ks=[10,20],seed=0"),
         ("6_" + 300 * "x", "6_" + 198 * "x"),
     ],
@@ -56,6 +60,9 @@ def test_constants_are_left_out_of_the_names():
     assert "catalog.path" in excluded
     assert not {"model", "optimizer.lr"} & set(excluded)
     assert without_constants(words[1:3], CONF) == words[1:3]  # no sweep
+    search = ["hparams_search=optuna", "optimizer.lr=interval(0,1)"]
+    *_, word = without_constants(search, CONF, is_sweep=True)
+    assert word.endswith(",'hparams_search']")
     own = [*words, "hydra.job.config.override_dirname.exclude_keys=[seed]"]
     assert without_constants(own, CONF) == own
 

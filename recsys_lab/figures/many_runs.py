@@ -166,7 +166,7 @@ def draw_importance(shares: Mapping[str, float], path: Path) -> Figure:
         shares: between 0 and 1, by option.
         path: the picture is written here.
     """
-    figure, (axis,) = new_figure(8.5, 0.9 + 0.38 * len(shares), 1)
+    figure, (axis,) = new_figure(11, 0.9 + 0.38 * len(shares), 1)
     ordered = sorted(shares.items(), key=lambda one: one[1])
     places = range(len(ordered))
     axis.barh(places, [share for _, share in ordered], height=0.62, color=PALETTE[0])

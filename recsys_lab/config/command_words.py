@@ -8,6 +8,7 @@ from typing import NoReturn
 from hydra._internal.utils import get_args_parser  # of the command line
 
 from recsys_lab.config.configuration import did_you_mean
+from recsys_lab.config.path_words import literal_path
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.config.trainer_arguments import NOT_LISTED
 
@@ -54,7 +55,8 @@ def in_order(words: Sequence[str]) -> list[str]:
     """The same words with the options first, and such as `trainer.profiler=simple` made readable.
 
     Hydra itself reads no override behind an option that follows another override, adds no key
-    without a plus, and takes null for the choice of a group in files only.
+    without a plus, takes null for the choice of a group in files only, and reads signs of its own
+    in paths.
 
     Raises:
         ConfigurationError: an option is none of Hydra's, or not to be used.
@@ -83,4 +85,4 @@ def _as_hydra_reads(word: str) -> str:
         return f"++{word}"  # an argument that the trainer has and the configuration does not list
     if key in OPTIONAL and _NULL in (values := value.split(",")):
         return f"{key}={','.join('[]' if one == _NULL else one for one in values)}"
-    return word
+    return literal_path(word)

@@ -382,11 +382,6 @@ def compose_words(arguments: Sequence[str], folder: Path) -> DictConfig:
         return tree.compose([str(o.input_line) for o in overrides if not o.is_hydra_override()])
 
 
-def quoted(text: str) -> str:
-    """Any text as the value of an override, taken literally."""
-    return QuotedString(text.replace("${", r"\${"), Quote.single).with_quotes()
-
-
 def as_value(value: Any) -> str:
     """A value of a configuration as that of an override; its interpolations stay."""
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Figures of many runs: learning curves, precision and recall, training time against quality."""
+"""Figures of many runs: learning curves, precision and recall, time and quality, importance."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -155,6 +155,26 @@ def draw_time_against_quality(
         axis.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
     label_levels(axis, references)
     label_points(axis, {label: point.corners for label, point in points.items()}, references)
+    save_figure(figure, path)
+    return figure
+
+
+def draw_importance(shares: Mapping[str, float], path: Path) -> Figure:
+    """The share of each option as a bar, the largest at the top, with its number.
+
+    Args:
+        shares: between 0 and 1, by option.
+        path: the picture is written here.
+    """
+    figure, (axis,) = new_figure(11, 0.9 + 0.38 * len(shares), 1)
+    ordered = sorted(shares.items(), key=lambda one: one[1])
+    places = range(len(ordered))
+    axis.barh(places, [share for _, share in ordered], height=0.62, color=PALETTE[0])
+    axis.set_yticks(places, [name for name, _ in ordered], parse_math=False)
+    for place, (_, share) in zip(places, ordered, strict=True):
+        axis.text(share + 0.01, place, f"{share:.0%}", va="center", fontsize=9)
+    axis.set(xlim=(0, 1.08), xlabel="share")
+    axis.grid(visible=False, axis="y")
     save_figure(figure, path)
     return figure
 

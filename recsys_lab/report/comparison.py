@@ -11,6 +11,7 @@ import numpy as np
 from recsys_lab.report.columns import QUALITY, Column, columns_of
 from recsys_lab.report.names import baseline_labels, experiment_labels, settings
 from recsys_lab.report.notes import coverage_notes, data_notes, data_title
+from recsys_lab.report.searches import Search, find_searches, is_trial_of
 from recsys_lab.results.metric_names import ITEM_VECTORS, SLICES
 from recsys_lab.results.run_folder import Run
 
@@ -186,12 +187,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The tables, what is left out of them, and all runs."""
+    """The tables, what is left out of them, all runs, and the searches among them."""
 
     tables: list[Table]
     problems: list[Problem]
     columns: tuple[Column, ...]
     runs: Sequence[Run]
+    searches: Sequence[Search]
 
     @property
     def num_compared(self) -> int:
@@ -201,7 +203,12 @@ class Comparison:
 
 def compare(runs: Sequence[Run]) -> Comparison:
     """Group the runs by their data, then by their settings; only seeds are averaged."""
-    problems = [Problem(str(run.folder), run.left_out, run) for run in runs if run.left_out]
+    searches = find_searches(runs)
+    problems = [
+        Problem(str(run.folder), run.left_out, run)
+        for run in runs
+        if run.left_out and not is_trial_of(run, searches)
+    ]
     by_data: dict[Data, list[Run]] = {}
     for run in runs:
         if not run.left_out:
@@ -213,7 +220,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         table, found = _table(group, columns)
         tables.append(table)
         problems += found
-    return Comparison(tables, problems, columns, runs)
+    return Comparison(tables, problems, columns, runs, searches)
 
 
 def estimate(metrics: Rows, scorer: str, key: str) -> Estimate | None:

@@ -59,7 +59,7 @@ class Run:
     def left_out(self) -> str:
         """The reason why the run is left out of comparisons, or an empty text."""
         if not self.problem and self.config.get("test") is False:
-            return f"not tested: python train.py evaluate={self.folder} does so"
+            return f"not tested: {how_to_test(self.folder)} does so"
         return self.problem
 
     @property
@@ -165,8 +165,10 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
 
 
 def how_to_resume(folder: Path) -> str:
-    """The word of a command line that goes on with a run, quoted for Hydra and the shell."""
-    if re.fullmatch(r"[\w./~+-]+", str(folder)):
-        return f"resume={folder}"
-    escaped = str(folder).replace("'", r"\'").replace("${", r"\${")
-    return shlex.quote(f"resume='{escaped}'")
+    """The word of a command line that goes on with a run, quoted for the shell."""
+    return shlex.quote(f"resume={folder}")
+
+
+def how_to_test(folder: Path) -> str:
+    """The command that tests a run."""
+    return f"python train.py {shlex.quote(f'evaluate={folder}')}"

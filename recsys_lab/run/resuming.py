@@ -24,7 +24,8 @@ from yaml import YAMLError
 
 from recsys_lab.config.changes import IS_KEY, changes, flat
 from recsys_lab.config.command_words import parse
-from recsys_lab.config.overrides import compose_words, quoted
+from recsys_lab.config.overrides import compose_words
+from recsys_lab.config.path_words import quoted
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.files import write_text
 from recsys_lab.results.latest_run import RUNS, resolve_run

@@ -23,8 +23,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from recsys_lab.config.changes import IS_KEY, changes, flat
-from recsys_lab.config.command_words import parse
-from recsys_lab.config.overrides import compose_words, quoted
+from recsys_lab.config.command_words import parse, quoted
+from recsys_lab.config.overrides import compose_words
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.files import write_text
 from recsys_lab.results.latest_run import RUNS, resolve_run

@@ -38,7 +38,7 @@ _TOP_LEVEL: dict[str, Any] = {
     "projector": CountOrZero,
 }
 _MISSING = "???"  # of OmegaConf: a value that has to be given
-_SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
+SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
     "catalog": frozenset(),
     "split": frozenset(),
     "data": frozenset({"catalog", "split", "graph", "seed", "source"}),
@@ -51,6 +51,7 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run pass
     "checkpoint": frozenset({"folder", "monitor", "resumed"}),
     "evaluation": frozenset(),
 }
+_PRESETS = ("experiment", "debug", "hparams_search")  # groups without a section
 _GROUPS: dict[str, frozenset[str]] = {  # group of any number of named parts -> passed arguments
     "callbacks": frozenset({"monitor"}),
     "logger": frozenset({"folder"}),
@@ -79,6 +80,11 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
+def listed(words: Sequence[str], word: str) -> str:
+    """`a, b, c (did you mean b?)`."""
+    return f"{', '.join(words) or 'none'}{did_you_mean(word, words)}"
+
+
 def check_configuration(cfg: DictConfig) -> dict[str, Any]:
     """Resolve the configuration, import its plugins, and check names, types, ranges and targets.
 
@@ -93,8 +99,8 @@ def check_configuration(cfg: DictConfig) -> dict[str, Any]:
     configuration = check_outline(cfg)
     import_plugins(configuration["plugins"])
     check_targets(configuration, configuration["plugins"])
-    for section, passed in _SECTIONS.items():
-        if section == "data.source" and "source" not in configuration["data"]:
+    for section, passed in SECTIONS.items():
+        if section == "data.source" and not _takes_source(configuration["data"]):
             continue
         _check_section(section, section_of(configuration, section), passed)
     for group, passed in _GROUPS.items():
@@ -113,13 +119,16 @@ def check_outline(cfg: DictConfig) -> dict[str, Any]:
         ConfigurationError: naming the key, its value and what is valid.
     """
     configuration = _resolve(cfg)
-    sections = [name for name in _SECTIONS if "." not in name]
+    sections = [name for name in SECTIONS if "." not in name]
     known = [*_TOP_LEVEL, *sections, *_GROUPS]
     for name in configuration:
         if name not in known:
+            if name in _PRESETS:
+                raise ConfigurationError(
+                    f"the file of {name}= needs the first line: # @package _global_"
+                )
             raise ConfigurationError(
-                f"unknown key {name!r}: at the top level there are "
-                f"{', '.join(sorted(known))}{did_you_mean(name, known)}"
+                f"unknown key {name!r}: at the top level there are {listed(sorted(known), name)}"
             )
     for name, hint in _TOP_LEVEL.items():
         if name not in configuration:
@@ -130,6 +139,12 @@ def check_outline(cfg: DictConfig) -> dict[str, Any]:
     _check_vectors(configuration["vectors"], configuration["model"])
     check_trainer(configuration["trainer"], may_stop=bool(configuration["callbacks"]))
     return configuration
+
+
+def _takes_source(data: Mapping[str, Any]) -> bool:
+    """Whether a data module has a source, or cannot be without."""
+    source = parameters_of(str(data["_target_"]))[0].get("source")
+    return "source" in data or (source is not None and source.default is source.empty)
 
 
 def _check_is_section(name: str, configuration: Mapping[str, Any]) -> None:
@@ -186,15 +201,12 @@ def _check_section(section: str, node: Any, passed: frozenset[str]) -> None:
     parameters, _ = parameters_of(target)
     hints = {name: hint for name, hint in used_arguments(target).items() if name not in passed}
     for key, value in node.items():
-        if key == "_target_" or f"{section}.{key}" in _SECTIONS:
+        if key == "_target_" or f"{section}.{key}" in SECTIONS:
             continue
         if key not in hints:
             idle = key in parameters and key not in passed
             problem = f"{section}.{key} has no effect" if idle else f"unknown key '{section}.{key}'"
-            raise ConfigurationError(
-                f"{problem}: {target} takes {', '.join(sorted(hints))}"
-                f"{did_you_mean(str(key), hints)}"
-            )
+            raise ConfigurationError(f"{problem}: {target} takes {listed(sorted(hints), str(key))}")
         if value == _MISSING:
             raise ConfigurationError(f"{section}.{key} is needed: set it with {section}.{key}=...")
         if isinstance(value, Mapping) and "_target_" in value:

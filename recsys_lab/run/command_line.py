@@ -20,6 +20,7 @@ from recsys_lab.config.job_names import without_constants
 from recsys_lab.config.overrides import Jobs, compose_jobs
 from recsys_lab.config.path_words import quoted
 from recsys_lab.config.paths import anchor
+from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_log import explain_folder
 from recsys_lab.run.job_checks import check_jobs, check_outlines
 from recsys_lab.run.resuming import with_earlier_words
@@ -86,7 +87,7 @@ def train(words: Sequence[str]) -> None:
         if (jobs := compose_jobs(words, CONF)) is not None:
             check_outlines(jobs)
             words = [*words, *_begin(jobs)]
-            check_jobs(jobs)
+            _check(jobs)
             if jobs.is_sweep:
                 _share_cores(jobs)
         is_sweep = jobs is not None and jobs.is_sweep
@@ -101,6 +102,14 @@ def train(words: Sequence[str]) -> None:
         sys.exit(str(error))
     except OSError as error:  # of the run folder and of the files that Hydra writes there
         sys.exit(explain_folder(error))
+
+
+def _check(jobs: Jobs) -> None:
+    """Check the jobs; a refusal says that the folder of the first line was not made."""
+    try:
+        check_jobs(jobs)
+    except (CompactHydraException, ValueError) as error:
+        raise ConfigurationError(f"{error}\nno folder was made") from error
 
 
 def _begin(jobs: Jobs) -> list[str]:

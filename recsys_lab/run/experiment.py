@@ -17,7 +17,12 @@ from recsys_lab.catalog.prepared import prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
 from recsys_lab.compute.signals import Interrupted, interruptible
 from recsys_lab.compute.threads import choose_threads
-from recsys_lab.config.configuration import check_configuration, register_resolvers, section_of
+from recsys_lab.config.configuration import (
+    SECTIONS,
+    check_configuration,
+    register_resolvers,
+    section_of,
+)
 from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
 from recsys_lab.models.optimizers import check_optimizer
@@ -270,9 +275,13 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
 
 
 def _arguments(configuration: Mapping[str, Any], *sections: str) -> dict[str, set[str]]:
-    """The arguments of the targets of some sections, of those that exist."""
+    """The arguments of the targets of some sections, of those that exist and are keys there."""
     nodes = {name: section_of(configuration, name) for name in sections}
-    return {name: set(parameters_of(x["_target_"])[0]) for name, x in nodes.items() if x}
+    return {
+        name: set(parameters_of(node["_target_"])[0]) - SECTIONS.get(name, frozenset())
+        for name, node in nodes.items()
+        if node
+    }
 
 
 def _data_factory(configuration: Mapping[str, Any]) -> Callable[..., LightningDataModule]:

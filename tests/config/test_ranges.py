@@ -21,8 +21,8 @@ from recsys_lab.compute.ranges import Count, Replicates, Share
 from recsys_lab.config import targets
 from recsys_lab.config.configuration import (
     _GROUPS,
-    _SECTIONS,
     _TOP_LEVEL,
+    SECTIONS,
     check_configuration,
     section_of,
 )
@@ -83,7 +83,7 @@ def keys() -> Iterator[Key]:
     for base in dict.fromkeys(BASES.values()):
         plain = composed(base)
         named = {f"{group}.{name}": _GROUPS[group] for group in _GROUPS for name in plain[group]}
-        for section, passed in (_SECTIONS | named).items():
+        for section, passed in (SECTIONS | named).items():
             node = section_of(plain, section)
             if not node or node["_target_"] in met:
                 continue

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,10 +55,12 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     Raises:
         OSError: something cannot be written.
     """
-    pictures = [
-        draw_pictures(table, folder, f"_{number}" if number > 1 else "")
-        for number, table in enumerate(comparison.tables, start=1)
-    ]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of a script without a font: boxes stand for it
+        pictures = [
+            draw_pictures(table, folder, f"_{number}" if number > 1 else "")
+            for number, table in enumerate(comparison.tables, start=1)
+        ]
     write_pages(comparison, pictures, folder)
     write_text(folder / "comparison.csv", to_csv(comparison))
     write_text(folder / "runs.csv", runs_to_csv(comparison))
@@ -65,10 +68,11 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
 
 
 def _common_folder(folders: Sequence[Path]) -> Path:
+    """The folder that holds all of them; the one above if that is one of several runs."""
     if len(folders) == 1:
         return folders[0]
-    common = os.path.commonpath([folder.resolve() for folder in folders])
-    return Path(os.path.relpath(common))
+    common = Path(os.path.commonpath([folder.resolve() for folder in folders]))
+    return Path(os.path.relpath(common.parent if (common / CONFIG).is_file() else common))
 
 
 def _tables(count: int) -> str:

@@ -59,7 +59,7 @@ class Run:
     def left_out(self) -> str:
         """The reason why the run is left out of comparisons, or an empty text."""
         if not self.problem and self.config.get("test") is False:
-            return f"not tested: python train.py evaluate={self.folder} does so"
+            return f"not tested: python train.py {word_for('evaluate', self.folder)} does so"
         return self.problem
 
     @property
@@ -165,8 +165,13 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
 
 
 def how_to_resume(folder: Path) -> str:
-    """The word of a command line that goes on with a run, quoted for Hydra and the shell."""
+    """The word of a command line that goes on with a run."""
+    return word_for("resume", folder)
+
+
+def word_for(option: str, folder: Path) -> str:
+    """An option with the folder of a run as a word of a command line, for Hydra and the shell."""
     if re.fullmatch(r"[\w./~+-]+", str(folder)):
-        return f"resume={folder}"
+        return f"{option}={folder}"
     escaped = str(folder).replace("'", r"\'").replace("${", r"\${")
-    return shlex.quote(f"resume='{escaped}'")
+    return shlex.quote(f"{option}='{escaped}'")

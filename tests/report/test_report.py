@@ -3,6 +3,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -119,9 +120,29 @@ def test_runs_on_other_data_have_a_table_and_are_never_averaged(tmp_path, other)
     write_run(tmp_path / "c", 2, metrics(2, 0.9, **other))
     comparison = comparison_of(tmp_path)
     first, second = comparison.tables
+    assert first.title != second.title
     assert first.experiments[0].values["ndcg@10/all"].mean == pytest.approx(0.25)
     assert second.experiments[0].values["ndcg@10/all"].mean == pytest.approx(0.9)
     assert comparison.problems == []  # another split, as of a cold-start run, is no failure
+
+
+def test_tables_of_equal_titles_say_what_differs(tmp_path):
+    for number, name in enumerate(("a", "b")):
+        folder = write_run(tmp_path / name, 0, metrics(0, split=name))
+        config = folder / ".hydra" / "config.yaml"
+        config.write_text(config.read_text().replace("by: pairs", f"by: pairs\n  seed: {number}"))
+    titles = [table.title for table in comparison_of(tmp_path).tables]
+    title = "meta_Toys, split by pairs: 100 items, 1,000 pairs"
+    assert titles == [f"{title} (split.seed=0)", f"{title} (split.seed=1)"]
+
+
+def test_a_run_without_a_test_is_listed_with_a_command_that_shells_read(tmp_path):
+    folder = write_run(tmp_path / "a b", 0, metrics(0))
+    config = folder / ".hydra" / "config.yaml"
+    config.write_text(config.read_text() + "test: false\n")
+    (problem,) = comparison_of(tmp_path).problems
+    words = shlex.split(problem.reason)
+    assert f"evaluate='{folder}'" in words
 
 
 def test_missing_seeds_and_repeated_runs_are_listed(tmp_path):
@@ -248,6 +269,7 @@ def test_the_page_of_several_folders_is_in_the_folder_that_holds_them(
         (["runs/a", "runs/b"], "runs"),
         (["runs", "sweeps/c"], "."),
         (["runs/a"], "runs/a"),
+        (["runs/b", "runs/b"], "runs"),
     ):
         assert main([str(tmp_path / folder) for folder in folders]) == 0
         assert (tmp_path / place / "comparison" / "comparison.html").is_file()

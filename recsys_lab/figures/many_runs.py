@@ -79,6 +79,7 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
     lengths = [[r.get("items") or 0 for rows in seeds for r in rows] for seeds in drawn.values()]
     ends = [longest for items in lengths if (longest := max(items, default=0)) > 0]
     for axis, title in zip(axes, _PROTOCOLS.values(), strict=True):
+        axis.set_visible(axis.has_data() or not any(other.has_data() for other in axes))
         if ends and max(ends) > _WIDE_CURVES * min(ends):
             set_log_x(axis)
         axis.set(xlabel="items trained (millions)", ylabel="AUC-ROC, validation pairs")
@@ -129,7 +130,11 @@ def draw_precision_recall_panels(
 
 
 def draw_time_against_quality(
-    points: Mapping[str, Measured], references: Mapping[str, float], path: Path, quality: str
+    points: Mapping[str, Measured],
+    references: Mapping[str, float],
+    path: Path,
+    quality: str,
+    numbers: Sequence[int],
 ) -> Figure:
     """Quality against seconds of training, a labelled point per experiment.
 
@@ -138,6 +143,7 @@ def draw_time_against_quality(
         references: quality of the baselines, which take no training, as horizontal lines.
         path: the picture is written here.
         quality: name of the measure.
+        numbers: of the experiments, which are shown where their names would overlap.
     """
     figure, (axis,) = new_figure(8.5, 5.0, 1)
     seconds = [point.seconds for point in points.values()]
@@ -154,7 +160,8 @@ def draw_time_against_quality(
     for level in references.values():
         axis.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
     label_levels(axis, references)
-    label_points(axis, {label: point.corners for label, point in points.items()}, references)
+    corners = {label: point.corners for label, point in points.items()}
+    label_points(axis, corners, references, numbers)
     save_figure(figure, path)
     return figure
 

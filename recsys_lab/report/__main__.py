@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -55,14 +56,16 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     Raises:
         OSError: something cannot be written.
     """
-    pictures = [
-        draw_pictures(table, folder, suffix)
-        for table, suffix in zip(comparison.tables, _suffixes(), strict=False)
-    ]
-    of_searches = [
-        draw_search(search, folder, suffix)
-        for search, suffix in zip(comparison.searches, _suffixes(), strict=False)
-    ]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of a script without a font: boxes stand for it
+        pictures = [
+            draw_pictures(table, folder, suffix)
+            for table, suffix in zip(comparison.tables, _suffixes(), strict=False)
+        ]
+        of_searches = [
+            draw_search(search, folder, suffix)
+            for search, suffix in zip(comparison.searches, _suffixes(), strict=False)
+        ]
     write_pages(comparison, pictures, of_searches, folder)
     write_text(folder / "comparison.csv", to_csv(comparison))
     write_text(folder / "runs.csv", runs_to_csv(comparison))
@@ -76,10 +79,11 @@ def _suffixes() -> Iterator[str]:
 
 
 def _common_folder(folders: Sequence[Path]) -> Path:
+    """The folder that holds all of them; the one above if that is one of several runs."""
     if len(folders) == 1:
         return folders[0]
-    common = os.path.commonpath([folder.resolve() for folder in folders])
-    return Path(os.path.relpath(common))
+    common = Path(os.path.commonpath([folder.resolve() for folder in folders]))
+    return Path(os.path.relpath(common.parent if (common / CONFIG).is_file() else common))
 
 
 def _tables(count: int) -> str:

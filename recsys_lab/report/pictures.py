@@ -31,7 +31,8 @@ _CLIFF = (
 _TIME = (
     "Seconds of training against NDCG@10 on the test pairs, mean over the seeds; bars are one "
     "standard deviation. Dashed lines: baselines and vectors of files, which were not trained "
-    "here, if they are near."
+    "here, if they are near. Where names would overlap, experiments are numbered, "
+    "counted from the top of the table."
 )
 _IMPORTANCE = (
     "Share of each option in what tells the trials with a good {monitor} from the others, among "
@@ -74,7 +75,8 @@ def draw_pictures(table: Table, folder: Path, suffix: str) -> list[Picture]:
         rated = [(e.label, e.values.get(QUALITY.key)) for e in untrained]
         lowest = _NEAR * min(point.quality for point in points.values())
         levels = {label: value.mean for label, value in rated if value and value.mean >= lowest}
-        draw_time_against_quality(points, levels, folder / name, QUALITY.title)
+        numbers = [n for n, e in enumerate(experiments, start=1) if e.label in points]
+        draw_time_against_quality(points, levels, folder / name, QUALITY.title, numbers)
         pictures.append(Picture(name, "Training time against quality", _TIME))
     return pictures
 

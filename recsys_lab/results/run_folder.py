@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.results.curve import Row, read_curve
 from recsys_lab.results.precision_recall import Curve, read_precision_recall
+from recsys_lab.results.run_lock import is_in_use
 from recsys_lab.results.run_metrics import FILE_NAME as METRICS
 from recsys_lab.results.run_metrics import read_metrics
 from recsys_lab.results.write_errors import explain
@@ -129,7 +130,9 @@ def _read_choices(folder: Path) -> dict[str, Any]:
 
 
 def _problem_of(folder: Path) -> str:
-    """Why a run has no metrics, by the last line of its log that tells."""
+    """Why a run has no metrics, by its lock and the last line of its log that tells."""
+    if is_in_use(folder):
+        return "still running"
     for line in reversed(_log_lines(folder)):
         level, _, message = _LOGGED.sub("", line).partition(" ")
         message = message.strip()
@@ -139,7 +142,7 @@ def _problem_of(folder: Path) -> str:
             return message
         if level == "ERROR":
             return f"failed: {message}"
-    return f"unfinished: no {METRICS} and no error logged{_remedy(folder)}"
+    return f"unfinished: no {METRICS} and no error logged, as of a killed process{_remedy(folder)}"
 
 
 def _remedy(folder: Path) -> str:

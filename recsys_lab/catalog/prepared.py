@@ -78,6 +78,7 @@ class PreparedData(Generic[AnySplit]):
     vocabulary_hash: str
     split_hash: str
     catalog_folder: Path
+    split_folder: Path
     understood: dict[str, str]  # how each input file was read, by its role
 
     @cached_property
@@ -144,6 +145,7 @@ def prepare(
         vocabulary_hash,
         split_hash,
         catalog_folder,
+        split_folder,
         manifest["understood"],
     )
 

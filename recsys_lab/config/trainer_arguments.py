@@ -85,7 +85,13 @@ def _check_limits(trainer: Mapping[str, Any], may_stop: bool) -> None:
             "trainer.max_time"
         )
     for name in ("min_epochs", "min_steps"):
-        if trainer.get(name) is not None and duration is None and not may_stop:
+        least, most = trainer.get(name), trainer.get(name.replace("min", "max"))
+        if isinstance(least, int) and isinstance(most, int) and 0 < most < least:
+            limit = f"trainer.{name.replace('min', 'max')}={most}"
+            raise ConfigurationError(
+                f"trainer.{name}={least} is more than {limit}: lower the one or raise the other"
+            )
+        if least is not None and duration is None and not may_stop:
             raise ConfigurationError(
                 f"trainer.{name} has no effect without trainer.max_time or "
                 "callbacks=early_stopping: only these end a run early"

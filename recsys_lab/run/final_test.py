@@ -22,10 +22,15 @@ from recsys_lab.evaluation.intervals import (
     ranking_statistic,
 )
 from recsys_lab.evaluation.metrics import precision_recall
-from recsys_lab.evaluation.query_baselines import QueryData, baselines_for
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
+from recsys_lab.evaluation.query_baselines import QueryData, baselines_for
 from recsys_lab.evaluation.ranking import most_queries
-from recsys_lab.evaluation.scorers import Scorer, VectorScorer, cosine_scorer
+from recsys_lab.evaluation.scorers import (
+    Scorer,
+    VectorScorer,
+    cosine_scorer,
+    has_another_cosine,
+)
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import draw_precision_recall
 from recsys_lab.results.metric_names import COMPARED_METRICS, ITEM_VECTORS, MAIN_METRICS
@@ -87,13 +92,17 @@ class FinalTest:
         log.info("testing on %s pairs", f"{len(pairs.positives):,}")
         CLOCK.begin("the test")
         known = data.for_baselines()
-        table = baselines_for(known)
-        scorers = {"test": data.asked(scorer, "test"), **baseline_scorers(known)}
-        if (cosine := cosine_scorer(scorer)) is not None:
-            scorers[ITEM_VECTORS] = data.asked(cosine, "test")
-        del cosine, known  # they hold a copy of all vectors, and large matrices
-        with _Steps(pairs, self, len(scorers), shows_progress) as steps:
-            judged = {name: steps.judge(name, scorers.pop(name), seed) for name in list(scorers)}
+        table, baselines = baselines_for(known), baseline_scorers(known)
+        del known  # it holds large matrices
+        count = 1 + len(baselines) + has_another_cosine(scorer)
+        with _Steps(pairs, self, count, shows_progress) as steps:
+            judged = {"test": steps.judge("test", data.asked(scorer, "test"), seed)}
+            for name in list(baselines):
+                judged[name] = steps.judge(name, baselines.pop(name), seed)
+            # a copy of all vectors, made when the baselines are gone
+            if (cosine := cosine_scorer(scorer)) is not None:
+                judged[ITEM_VECTORS] = steps.judge(ITEM_VECTORS, data.asked(cosine, "test"), seed)
+            del cosine
             metrics = self._measure(data.asked(scorer, "val"), data, judged, table, seed)
             if self.replicates:
                 steps.say("intervals")

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class TrainingBar(ProgressBar):
-    """One bar over all epochs, with loss, monitored metric and speed as the curve last found them.
+    """One bar over all epochs, with monitored metric, loss and speed as the curve last found them.
 
     Args:
         curve: the learning curve.
@@ -77,7 +77,7 @@ class TrainingBar(ProgressBar):
             return {}
         found = [row[self._monitor] for row in rows if row.get(self._monitor) is not None]
         return {
-            "loss": f"{rows[-1]['train/loss']:.3f}",
             **({self._monitor: f"{found[-1]:.4f}"} if found else {}),
+            "loss": f"{rows[-1]['train/loss']:.3f}",
             "items/s": f"{rows[-1]['train/items_per_second']:,.0f}",
         }

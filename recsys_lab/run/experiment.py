@@ -43,7 +43,7 @@ from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
 from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
 from recsys_lab.run.trial import current_trial
-from recsys_lab.run.use_loggers import check_installed
+from recsys_lab.run.use_loggers import check_usable
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ def check_run(configuration: Mapping[str, Any]) -> Experiment:
     if not (configuration["train"] or configuration["test"]):
         raise ConfigurationError("train=false with test=false does nothing: leave one out")
     check_files(configuration)
-    check_installed(configuration["logger"])
+    check_usable(configuration["logger"])
     experiment = assemble(configuration)
     with named(_arguments(configuration, "catalog")):
         check_first_lines(experiment.source)

@@ -23,6 +23,7 @@ from recsys_lab.models.task import EmbeddingTask, TrainingError, check_identity
 from recsys_lab.results.curve import Row
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_lock import alone_in
+from recsys_lab.run.board_curves import test_curves
 from recsys_lab.run.board_results import write_board
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.checkpoints import (
@@ -40,7 +41,7 @@ from recsys_lab.run.run_embeddings import embeddings_content
 from recsys_lab.run.saving import save_all
 from recsys_lab.run.step_limit import StepLimit, reason_of_end
 from recsys_lab.run.stop_on_signal import StopOnSignal
-from recsys_lab.run.use_loggers import log_results, start
+from recsys_lab.run.use_loggers import failing, log_results, start, start_for_test
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 from recsys_lab.vectors.store import Content, write_embeddings
 
@@ -65,6 +66,7 @@ class Fitted:
         curve: rows of the learning curve by column.
         best: the monitored metric of the best checkpoint; None without training.
         loggers: of the training; the test is logged, too.
+        step: batches that the model was trained for.
     """
 
     prepared: PreparedData
@@ -76,6 +78,7 @@ class Fitted:
     curve: Sequence[Row] = ()
     best: float | None = None
     loggers: Sequence[Logger] = ()
+    step: int = 0
 
     @property
     def scorer(self) -> VectorScorer:
@@ -107,13 +110,13 @@ class Fitted:
 
     def measure(self) -> Metrics:
         """Test the model and the baselines; precision and recall go into the run folder."""
-        return self.measured | self.experiment.evaluation(
-            self.scorer,
-            self.data,
-            self.folder,
-            self.experiment.split.seed,
-            shows_progress=self.experiment.progress_bar,
-        )
+        with failing(self.loggers):
+            options, seed = self.experiment, self.experiment.split.seed
+            shows = options.progress_bar
+            found = options.evaluation(
+                self.scorer, self.data, self.folder, seed, shows_progress=shows
+            )
+        return self.measured | found
 
     def save(self, metrics: Metrics) -> None:
         """Write `metrics.json`, the results for TensorBoard and `embeddings/`, unless switched off.
@@ -125,23 +128,30 @@ class Fitted:
         """
         options, content = self.experiment, lambda: self._embeddings(metrics)
         best = {} if self.best is None else {options.monitor: self.best}
-        step = int(self.curve[-1]["step"] or 0) if self.curve else 0
-        log_results(self.loggers, metrics, step)
-        has_board = not self.loggers or any(isinstance(x, BoardLogger) for x in self.loggers)
+        used = self.loggers or start_for_test(options, self.folder)
 
         def show(content: Content) -> None:
-            if has_board and options.loggers:
-                write_board(self.folder, metrics, content, options.configuration, step, best)
+            if any(isinstance(logger, BoardLogger) for logger in used):
+                negatives, probability = (
+                    self.prepared.split.test.negatives,
+                    self.task.net.probability,
+                )
+                curves = test_curves(self.folder, metrics, negatives, probability)
+                configuration, step = options.configuration, self.step
+                write_board(self.folder, metrics, content, configuration, step, best, curves)
 
-        save_all(
-            self.folder,
-            metrics,
-            content,
-            show,
-            embeddings=options.embeddings,
-            projector=options.projector,
-            seed=options.split.seed,
-        )
+        try:
+            save_all(
+                self.folder,
+                metrics,
+                content,
+                show,
+                embeddings=options.embeddings,
+                projector=options.projector,
+                seed=options.split.seed,
+            )
+        finally:
+            log_results(used, metrics, self.step)
 
     def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
         """Write the folder `embeddings/`, which `Embeddings.load` reads; returns its path.
@@ -244,6 +254,7 @@ def _fit(
         curve.rows,
         best,
         loggers,
+        int(curve.rows[-1]["step"] or 0) if curve.rows else 0,
     )
 
 
@@ -264,12 +275,14 @@ def load(
         task = build_task(prepared, experiment)
     if has_parameters(task) and checkpoint is None:
         raise TrainingError(f"{folder} has no best checkpoint in checkpoints/: train again")
+    step = 0
     if checkpoint is not None:
         stored = load_checkpoint(checkpoint)
         task.on_load_checkpoint(stored)
         task.load_state_dict(stored["state_dict"])
+        step = int(stored.get("global_step", 0))
     data = RunData(prepared.split, prepared.catalog)
-    return Fitted(prepared, experiment, task, Path(folder), data, measured)
+    return Fitted(prepared, experiment, task, Path(folder), data, measured, step=step)
 
 
 def check_data(stored: Mapping[str, Any], prepared: PreparedData) -> None:
@@ -349,7 +362,7 @@ def _train(
     best = experiment.checkpoint(
         folder=folder / "checkpoints", monitor=experiment.monitor, resumed=resume
     )
-    loggers = start(experiment.loggers, folder, experiment.configuration)
+    loggers = start(experiment, folder, goes_on=resume is not None)
     own = [build(monitor=experiment.monitor) for build in experiment.callbacks]
     callbacks: list[Callback] = [StepLimit(), curve, *own, best, StopOnSignal(best.last)]
     if experiment.progress_bar:

@@ -29,6 +29,7 @@ from recsys_lab.results.curve import CurveFile, Row, points_every
 from recsys_lab.results.metric_names import MAIN_METRICS
 from recsys_lab.results.write_errors import WriteError, may_fail
 from recsys_lab.run.best_checkpoint import BestCheckpoint
+from recsys_lab.run.board_results import clear_board
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.step_limit import ends_epoch
 
@@ -150,6 +151,7 @@ class LearningCurve(Callback):
         if not trainer.should_stop:  # by a limit of steps that has been reached
             self.has_trained = True
             (self._folder / "metrics.json").unlink(missing_ok=True)
+            clear_board(self._folder)
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask, outputs: Any, batch: Batch, batch_idx: int

@@ -85,7 +85,7 @@ def test_a_second_test_replaces_the_results_and_keeps_the_curve(tmp_path):
     logger.finalize("success")
     for value in (0.1, 0.2):
         found = metrics() | {"test/ndcg@10/all": value}
-        write_board(tmp_path, found, content(), {}, 4, {"val/auc/uniform/seen": 0.9})
+        write_board(tmp_path, found, content(), {}, 4, {"val/auc/uniform/seen": 0.9}, {})
     board = read(tmp_path)
     assert [(e.step, e.value) for e in board.Scalars("train/loss")] == [(1, 2.0)]
     assert [(e.step, round(e.value, 4)) for e in board.Scalars("test/ndcg@10/all")] == [(4, 0.2)]

@@ -95,7 +95,7 @@ def test_the_curve_is_the_same_in_the_file_and_on_the_dashboard(finished: Path) 
         assert [event.step for event in events] == steps
         for event, row in zip(events, curve, strict=True):
             assert event.value == pytest.approx(float(row[tag]), rel=1e-5)
-    assert {"val_figures/learning_curve", "val_figures/precision_recall"} <= set(
+    assert {"val_figures/1_learning_curve", "val_figures/3_precision_recall"} <= set(
         board.Tags()["images"]
     )
     assert any("precision_recall" in tag for tag in board.Tags()["tensors"])

@@ -55,7 +55,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
     sections = recsys_lab.configure(*SMALL, "logger=many").configuration["logger"]
     assert list(sections) == ["tensorboard", "csv", "mlflow", "wandb"]
     with pytest.raises(ValueError, match=r"pip install 'recsys-lab\[wandb\]'"):
-        use_loggers.check_installed(sections)
+        use_loggers.check_usable(sections)
 
 
 def test_a_logger_that_cannot_start_is_named(tmp_path: Path, prepared_dir: Path) -> None:

@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.report.names import baseline_labels
+from recsys_lab.results.best_metrics import describe_best
 from recsys_lab.results.metric_names import (
     ITEM_VECTORS,
     RANKING,
@@ -154,7 +156,8 @@ def _is_cold(metrics: Metrics) -> bool:
 
 def _title(metrics: Metrics) -> str:
     counts = {part: metrics.get(f"count/test/{part}", 0) for part in SLICES}
-    text = f"{counts['all']:,} test pairs, {counts['seen']:,} with both ends seen in training"
+    text = count_of(counts["all"], "test pair")
+    text += f", {counts['seen']:,} with both ends seen in training"
     if _is_cold(metrics):
         text += f",\n{counts['one_cold']:,} with one cold end, {counts['both_cold']:,} with two"
     if metrics.get(f"test/{_COVERAGE}") == 0.0:
@@ -163,11 +166,11 @@ def _title(metrics: Metrics) -> str:
         text += f"\n{share:.2%} of them scored by this model; the others rank last"
     ranked = metrics.get("count/test/query_items/ranked")
     if ranked != metrics.get("count/test/query_items/total"):
-        text += f"\nranking from a sample of {ranked:,} queries"
+        text += f"\nranking from a sample of {count_of(ranked, 'query')}"
     if "fit/seconds" in metrics:
         speed = metrics["fit/items_per_second"]
         text += f"\ntrained in {metrics['fit/seconds']:.1f} s, {speed:,.0f} items/s"
-    return text
+    return f"{text}\ntested checkpoint: {told}" if (told := describe_best(metrics)) else text
 
 
 def _caption(is_cold: bool, titles: Iterable[str], left_out: list[str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.compiling import CLOCK
+from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.compute.ranges import CutOffs, NumScores, Replicates
 from recsys_lab.evaluation.baselines import BASELINES, TrainingData
@@ -83,7 +84,7 @@ class FinalTest:
             `compare_with_chance` has it, and what `intervals` gives.
         """
         pairs = data.evaluation_pairs("test")
-        log.info("testing on %s pairs", f"{len(pairs.positives):,}")
+        log.info("testing on %s", count_of(len(pairs.positives), "pair"))
         CLOCK.begin("the test")
         scorers = {"test": scorer, **baseline_scorers(data.for_baselines())}
         if (cosine := cosine_scorer(scorer)) is not None:

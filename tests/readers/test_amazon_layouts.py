@@ -73,16 +73,14 @@ def named(name: str) -> list[dict]:
     return [first, first | {"asin": "b", name: ["a", "c"]}, {"asin": "c", "brand": 1, name: ["b"]}]
 
 
-@pytest.mark.parametrize("relation, name", [(r, name) for r in NAMES for name in NAMES[r]])
+@pytest.mark.parametrize(("relation", "name"), [(r, name) for r in NAMES for name in NAMES[r]])
 def test_names_of_lists(tmp_path: Path, relation: str, name: str) -> None:
     records = named(name)
     text = io.StringIO()
     writer = csv.DictWriter(text, ["asin", "title", "brand", "categories", name])
     writer.writeheader()
-    as_json = [
-        {k: json.dumps(x) if isinstance(x, list) else x for k, x in r.items()} for r in records
-    ]
-    writer.writerows([*records[:2], *as_json[2:]])
+    last = {k: json.dumps(x) if isinstance(x, list) else x for k, x in records[2].items()}
+    writer.writerows([*records[:2], last])
     files = {
         "csv": text.getvalue(),
         "lines": "\n".join(map(json.dumps, records)),

@@ -4,7 +4,6 @@
 item's training pairs is added to its scores. The other arguments are those of the network.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -15,7 +14,7 @@ from recsys_lab.compute.ranges import (
     Count,
     Dimension,
     Exponent,
-    FieldName,
+    FieldNames,
     Penalty,
     PopularityWeight,
     Threads,
@@ -63,7 +62,7 @@ def skipgram_side_info(
     l2: Penalty,
     score: Score,
     popularity_weight: PopularityWeight,
-    fields: Sequence[FieldName],
+    fields: FieldNames,
     pooling: Pooling,
     context_side_info: bool,
     kernel: Literal["auto", "autograd"],

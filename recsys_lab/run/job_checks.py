@@ -2,6 +2,7 @@
 
 import sys
 import time
+from importlib.util import find_spec
 
 from recsys_lab.config.configuration import check_configuration, check_outline
 from recsys_lab.config.overrides import Jobs
@@ -16,6 +17,11 @@ def check_outlines(jobs: Jobs) -> None:
     Raises:
         ConfigurationError: naming the key and, in a sweep, what the job is.
     """
+    sweeper = "" if jobs.hydra is None else str(jobs.hydra.sweeper.get("_target_"))
+    if sweeper.endswith("StudySweeper") and find_spec("optuna") is None:
+        from recsys_lab.run.study import optuna_library
+
+        optuna_library()  # which is refused
     for chosen, cfg in jobs:
         try:
             check_outline(cfg)

@@ -12,7 +12,10 @@ SMALL_RUNS = (
     ("model=skipgram_side_info", "data.source.p=0.5", "data.negatives=shared"),
     ("model=mf_bias", "data.subsample_threshold=1e-3", "data.negatives=per_pair"),
 )
-_SIZE = ("catalog.num_items=300", "debug=limit", "trainer.enable_progress_bar=false", "logger=null")
+_SIZE = (
+    "catalog.num_items=300", "debug=limit", "evaluation.replicates=2", "logger=null",
+    "trainer.enable_progress_bar=false",
+)  # fmt: skip
 
 
 def run_small(words: tuple[str, ...], folder: str) -> None:

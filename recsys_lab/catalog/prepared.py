@@ -53,6 +53,7 @@ class PreparedData:
     vocabulary_hash: str
     split_hash: str
     catalog_folder: Path
+    split_folder: Path
     understood: dict[str, str]  # how each input file was read, by its role
 
     @cached_property
@@ -115,6 +116,7 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: str | Path) ->
         vocabulary_hash,
         split_hash,
         catalog_folder,
+        split_folder,
         manifest["understood"],
     )
 

@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from recsys_lab.compute.near_words import did_you_mean
+from recsys_lab.config.path_words import literal_path
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.config.trainer_arguments import NOT_LISTED
 
@@ -58,7 +59,8 @@ def in_order(words: Sequence[str]) -> list[str]:
     """The same words with the options first, and such as `trainer.profiler=simple` made readable.
 
     Hydra itself reads no override behind an option that follows another override, adds no key
-    without a plus, and takes null for the choice of a group in files only.
+    without a plus, takes null for the choice of a group in files only, and reads signs of its own
+    in paths.
 
     Raises:
         ConfigurationError: an option is none of Hydra's, or not to be used.
@@ -113,12 +115,7 @@ def _as_hydra_reads(word: str) -> str:
         return f"{key}=[]"
     if key in OPTIONAL and _NULL in (values := value.split(",")):
         return f"{key}={','.join('[]' if one == _NULL else one for one in values)}"
-    return word
-
-
-def quoted(text: str) -> str:
-    """Any text as the value of an override, taken literally."""
-    return QuotedString(text.replace("${", r"\${"), Quote.single).with_quotes()
+    return literal_path(word)
 
 
 def as_value(value: Any) -> str:

@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from recsys_lab.compute.checks import check_value
 from recsys_lab.compute.near_words import did_you_mean
 from recsys_lab.compute.ranges import CountOrZero, Seed, Threads
-from recsys_lab.config.job_names import job_name
+from recsys_lab.config.job_names import job_folder
 from recsys_lab.config.library_arguments import used_arguments
 from recsys_lab.config.targets import (
     ConfigurationError,
@@ -61,13 +61,17 @@ _GROUPS: dict[str, frozenset[str]] = {  # group of any number of named parts -> 
 def register_resolvers() -> None:
     """Register the resolvers of the configuration.
 
-    `short_id` is four characters that keep two runs of one second apart; `job_name` is the name of
-    the folder of a sweep's job.
+    `short_id` is four characters that keep two runs of one second apart; `job_folder` is the
+    folder of a sweep's job.
     """
-    OmegaConf.register_new_resolver("job_name", job_name, replace=True)
+    OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
     OmegaConf.register_new_resolver(
         "short_id", lambda: secrets.token_hex(2), use_cache=True, replace=True
     )
+
+
+def _job_folder(sweep: str, text: str, words: Any, is_trial: bool = False) -> str:
+    return job_folder(str(sweep), str(text), list(words), is_trial=is_trial)
 
 
 def listed(words: Sequence[str], word: str) -> str:

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -30,7 +31,8 @@ from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
 from recsys_lab.results.curve import best_value
 from recsys_lab.results.part_files import clear_left
-from recsys_lab.results.run_folder import how_to_resume
+from recsys_lab.results.prepared_users import note_user
+from recsys_lab.results.run_folder import how_to_resume, how_to_test
 from recsys_lab.results.run_lock import FolderInUse, alone_in
 from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
@@ -99,7 +101,7 @@ def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
     key = "hydra.sweep.dir=" if in_sweep() else "hydra.run.dir="
     message = explain(error, {folder: key, Path(cfg.prepared_dir): "prepared_dir="})
     if (folder / "metrics.json").is_file():
-        return f"{message}; then python -m recsys_lab embed {folder} completes the run"
+        return f"{message}; then python -m recsys_lab embed {quote(str(folder))} completes the run"
     return message + _how_to_go_on(folder)
 
 
@@ -111,6 +113,7 @@ def quieten_libraries() -> None:
     """Let the libraries log warnings alone."""
     for library in ("pytorch_lightning", "gensim"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # of loggers, which warn once themselves
 
 
 def _run(cfg: DictConfig, folder: Path) -> float | None:
@@ -126,6 +129,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         check_resumable(stored, checkpoint, {} if changes else configuration)
     with named(_arguments(configuration, "catalog", "split")):
         prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
+    note_user((prepared.catalog_folder, prepared.split_folder), folder)
     if stored is not None:
         check_data(stored, prepared)
     if has_results:
@@ -149,10 +153,10 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         if configuration["test"]:
             print_summary(metrics)  # also where nothing can be written any more
     if not configuration["test"]:
-        log.info("not tested (test=false): python train.py evaluate=%s does so", folder)
+        log.info("not tested (test=false): %s does so", how_to_test(folder))
     log.info("run folder: %s", folder)
     if experiment.embeddings:
-        log.info("similar items: python -m recsys_lab similar %s ITEM", folder)
+        log.info("similar items: python -m recsys_lab similar %s ITEM", quote(str(folder)))
     return fitted.best
 
 

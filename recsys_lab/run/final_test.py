@@ -25,7 +25,7 @@ from recsys_lab.evaluation.intervals import (
 from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
 from recsys_lab.evaluation.ranking import most_queries
-from recsys_lab.evaluation.scorers import Scorer, cosine_scorer
+from recsys_lab.evaluation.scorers import Scorer, cosine_scorer, has_another_cosine
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import draw_precision_recall
 from recsys_lab.results.metric_names import COMPARED_METRICS, CUT_OFF, ITEM_VECTORS, MAIN_METRICS
@@ -86,12 +86,16 @@ class FinalTest:
         pairs = data.evaluation_pairs("test")
         log.info("testing on %s", count_of(len(pairs.positives), "pair"))
         CLOCK.begin("the test")
-        scorers = {"test": scorer, **baseline_scorers(data.for_baselines())}
-        if (cosine := cosine_scorer(scorer)) is not None:
-            scorers[ITEM_VECTORS] = cosine
-        del cosine  # holds a copy of all vectors
-        with _Steps(pairs, self, len(scorers), shows_progress) as steps:
-            judged = {name: steps.judge(name, scorers.pop(name), seed) for name in list(scorers)}
+        baselines = baseline_scorers(data.for_baselines())
+        count = 1 + len(baselines) + has_another_cosine(scorer)
+        with _Steps(pairs, self, count, shows_progress) as steps:
+            judged = {"test": steps.judge("test", scorer, seed)}
+            for name in list(baselines):
+                judged[name] = steps.judge(name, baselines.pop(name), seed)
+            # a copy of all vectors, made when the baselines are gone
+            if (cosine := cosine_scorer(scorer)) is not None:
+                judged[ITEM_VECTORS] = steps.judge(ITEM_VECTORS, cosine, seed)
+            del cosine
             metrics = self._measure(scorer, data, judged, seed)
             if self.replicates:
                 steps.say("intervals")

@@ -32,6 +32,7 @@ from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.board_results import clear_board
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.step_limit import ends_epoch
+from recsys_lab.run.tolerant import Tolerant
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class LearningCurve(Callback):
         """Write the rows that a resumed run has so far, which may be all."""
         self._file.rewrite()
         for row in self.rows:
-            self._log(trainer, row)
+            self._log(trainer, row, is_earlier=True)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock; the metrics of a run that goes on are no longer those of its end.
@@ -295,9 +296,11 @@ class LearningCurve(Callback):
             board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
             board.add_panels(precision_recall_panels(curves, title), step)
 
-    def _log(self, trainer: Trainer, row: Row) -> None:
+    def _log(self, trainer: Trainer, row: Row, *, is_earlier: bool = False) -> None:
         metrics = {name: value for name, value in row.items() if "/" in name and value is not None}
         for logger in trainer.loggers:
+            if is_earlier and isinstance(logger, Tolerant) and logger.has_curve:
+                continue
             logger.log_metrics(metrics, step=int(row["step"] or 0))
 
 

@@ -86,7 +86,7 @@ class TrainingBar(ProgressBar):
             return {}
         found = [row[self._monitor] for row in rows if row.get(self._monitor) is not None]
         return {
-            "loss": f"{rows[-1]['train/loss']:.3f}",
             **({self._monitor: f"{found[-1]:.4f}"} if found else {}),
+            "loss": f"{rows[-1]['train/loss']:.3f}",
             "items/s": f"{self._curve.items_per_second:,.0f}",
         }

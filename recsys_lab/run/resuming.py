@@ -23,8 +23,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from recsys_lab.config.changes import IS_KEY, changes, flat
-from recsys_lab.config.command_words import parse, quoted
+from recsys_lab.config.command_words import parse
 from recsys_lab.config.overrides import compose_words
+from recsys_lab.config.path_words import quoted
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.files import write_text
 from recsys_lab.results.latest_run import RUNS, resolve_run
@@ -354,11 +355,16 @@ def holds_results(folder: Path) -> bool:
 
 
 def _remove_results(folder: Path) -> None:
+    from recsys_lab.run.projector import CONFIG as PROJECTOR  # TensorBoard takes seconds to import
+    from recsys_lab.run.projector import FOLDER as PROJECTED
+
     if (folder / METRICS).exists():
         log.warning("the results of the run that was in %s are replaced", folder)
-    for name in (METRICS, PRECISION_RECALL):
+    for name in (METRICS, PRECISION_RECALL, PROJECTOR):
         (folder / name).unlink(missing_ok=True)
-    for name in (EMBEDDINGS, "figures"):
+    for events in folder.glob("events.out.tfevents.*"):  # TensorBoard would show both runs
+        events.unlink(missing_ok=True)
+    for name in (EMBEDDINGS, PROJECTED, "figures"):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

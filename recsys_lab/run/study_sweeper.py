@@ -18,9 +18,10 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from recsys_lab.config.job_names import NO_RESULT
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.run.study import ask, open_study, optuna_library
-from recsys_lab.run.sweep_jobs import NO_RESULT
+from recsys_lab.run.sweep_end import SweepEnd
 
 if TYPE_CHECKING:
     import optuna
@@ -97,6 +98,7 @@ class StudySweep(Sweeper):
         names = [x for x in {**before, **searched} if before.get(x) != searched.get(x)]
         if names:
             name = names[0]
+            SweepEnd.current = None  # what it holds is not of these options
             raise ConfigurationError(
                 f"{self._folder} holds a search of other options ({name}: {before.get(name)}, not "
                 f"{searched.get(name)}): choose another folder with hydra.sweep.dir="

@@ -19,11 +19,13 @@ class Tolerant(Logger):
 
     Args:
         logger: one of Lightning's.
+        has_curve: whether it has the curve so far of a run that goes on.
     """
 
-    def __init__(self, logger: Logger) -> None:
+    def __init__(self, logger: Logger, *, has_curve: bool = False) -> None:
         super().__init__()
         self.logger = logger
+        self.has_curve = has_curve
         self._is_broken = False
 
     def __getattr__(self, name: str) -> Any:
@@ -44,6 +46,11 @@ class Tolerant(Logger):
     def save_dir(self) -> str | None:
         """Where it writes files."""
         return self.logger.save_dir
+
+    @property
+    def root_dir(self) -> str | None:
+        """Where it writes files of all runs."""
+        return self.logger.root_dir
 
     @property
     def log_dir(self) -> str | None:
@@ -99,5 +106,10 @@ class Tolerant(Logger):
 
 
 def reason(error: Exception) -> str:
-    """The first line of an error."""
+    """The first line of an error, or of what the system said below it."""
+    cause: BaseException = error
+    while (below := cause.__cause__ or cause.__context__) is not None:
+        cause = below
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

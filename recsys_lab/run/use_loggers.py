@@ -108,9 +108,10 @@ def _start(build: Callable[..., Logger], experiment: Experiment, folder: Path) -
         logger = build(folder=folder)
         if isinstance(logger, BoardLogger):
             return logger
+        has_curve = room.run_of(folder, type(logger)) is not None
         logger.log_hyperparams(dict(experiment.configuration))
         room.keep_run(folder, logger)
-        return Tolerant(logger)
+        return Tolerant(logger, has_curve=has_curve)
     except Exception as error:  # whatever the packages raise
         raise ValueError(
             f"logger= cannot be used ({reason(error)}); logger=tensorboard writes into the run "

@@ -180,3 +180,4 @@ def test_a_failed_run_leaves_the_one_that_was_in_its_folder_as_it_was(
     assert f"the results of the run that was in {folder} are replaced" in done.stdout
     assert read_run(folder).config["seed"] == 7
     assert not (folder / "embeddings").exists()
+    assert not [path for path in before if "tfevents" in path.name and path.exists()]

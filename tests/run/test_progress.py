@@ -81,6 +81,27 @@ def test_a_bar_names_its_work_and_leaves_nothing(monkeypatch):
     assert not text.split("\r")[-2].strip()  # it is wiped
 
 
+@pytest.mark.parametrize(
+    ("columns", "end"),
+    [
+        (60, ", val/ndcg@10=0.2055"),
+        (80, ", val/ndcg@10=0.2055, loss=1.318"),
+        (160, ", val/ndcg@10=0.2055, loss=1.318, items/s=522,101"),
+    ],
+)
+def test_a_narrow_terminal_shows_whole_texts_and_a_bar(monkeypatch, columns, end):
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    monkeypatch.setattr(module, "_QUIET", 0.0)
+    monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda _: (columns, 40))
+    progress = Progress("training", 100)
+    texts = {"val/ndcg@10": "0.2055", "loss": "1.318", "items/s": "522,101"}
+    progress.update(31, "epoch 10/30", **texts)
+    progress._bar.refresh()
+    shown = screen.getvalue().split("\r")[-1]
+    progress.close()
+    assert re.fullmatch(r"epoch 10/30  31% \|[^|]{5,}\| 00:00 < 00:0\d" + re.escape(end), shown)
+
+
 def test_training_has_one_bar_with_the_monitored_metric(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(sys, "stderr", screen := Terminal())
@@ -104,10 +125,10 @@ def test_training_has_one_bar_with_the_monitored_metric(monkeypatch, caplog):
     bar.teardown(trainer, task, "fit")
     text = screen.getvalue()
     assert "epoch 2/2  75% |" in text
-    assert "loss=1.500, val/mrr=0.2500, items/s=1,234" in text
+    assert "val/mrr=0.2500, loss=1.500, items/s=1,234" in text
     assert "\n" not in text
     [line] = [record.message for record in caplog.records]
-    assert line == "trained 4 steps: loss=1.500, val/mrr=0.2500, items/s=1,234"
+    assert line == "trained 4 steps: val/mrr=0.2500, loss=1.500, items/s=1,234"
 
 
 def test_the_log_of_a_run_has_no_bar(tmp_path):
@@ -116,4 +137,4 @@ def test_the_log_of_a_run_has_no_bar(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "%" not in done.stderr
     assert "\r" not in done.stdout + done.stderr
-    assert re.search(r"trained \d+ steps: loss=[\d.]+, val/ndcg@10=0\.\d{4}, items/s=", done.stdout)
+    assert re.search(r"trained \d+ steps: val/ndcg@10=0\.\d{4}, loss=[\d.]+, items/s=", done.stdout)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from recsys_lab.config.command_words import as_value, quoted
+from recsys_lab.config.command_words import as_value
 from recsys_lab.config.overrides import compose_words
+from recsys_lab.config.path_words import quoted
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_folder import how_to_resume
 from recsys_lab.run.command_line import CONF

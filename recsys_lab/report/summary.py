@@ -166,7 +166,7 @@ def _title(metrics: Metrics) -> str:
         text += f"\n{share:.2%} of them scored by this model; the others rank last"
     ranked = metrics.get("count/test/query_items/ranked")
     if ranked != metrics.get("count/test/query_items/total"):
-        text += f"\nranking from a sample of {count_of(ranked, 'query')}"
+        text += f"\nranking from a sample of {count_of(ranked or 0, 'query')}"
     if "fit/seconds" in metrics:
         speed = metrics["fit/items_per_second"]
         text += f"\ntrained in {metrics['fit/seconds']:.1f} s, {speed:,.0f} items/s"

@@ -4,6 +4,7 @@ import sys
 import time
 from importlib.util import find_spec
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.config.configuration import check_configuration, check_outline
 from recsys_lab.config.overrides import Jobs
 from recsys_lab.config.targets import ConfigurationError
@@ -49,7 +50,7 @@ def check_jobs(jobs: Jobs) -> None:
             raise _of_job(error, chosen) from error
         if number + 1 < len(jobs) and time.monotonic() - told > _TELL_EVERY:
             told = time.monotonic()
-            sys.stderr.write(f"checked {number + 1:,} of {len(jobs):,} jobs\n")
+            sys.stderr.write(f"checked {number + 1:,} of {count_of(len(jobs), 'job')}\n")
 
 
 def _of_job(error: Exception, chosen: str) -> ConfigurationError:

@@ -6,9 +6,9 @@ from typing import Any
 
 from pytorch_lightning import Trainer
 from pytorch_lightning.profilers import PassThroughProfiler
-from torch import nn
 
 from recsys_lab.models.encoders import SideInfoEncoder
+from recsys_lab.models.task import EmbeddingNet
 from recsys_lab.run.step_limit import reason_of_end
 
 log = logging.getLogger(__name__)
@@ -16,12 +16,12 @@ log = logging.getLogger(__name__)
 _LONG = 1.0  # seconds of compiling that are worth a line
 
 
-def tell_fields(net: nn.Module) -> None:
+def tell_fields(net: EmbeddingNet) -> None:
     """Name the fields of side information of a model, with their share of the items."""
     centers: Any = getattr(net, "centers", None)
     if not isinstance(centers, SideInfoEncoder):
         return
-    names: Any = net.fields
+    names: Any = getattr(net, "fields", ())
     shares = centers.present[:, 1:].float().mean(0).tolist()
     found = dict(zip(names, shares, strict=True))
     told = ", ".join(f"{name} of {share:.0%}" for name, share in found.items())

@@ -5,9 +5,16 @@ import time
 from importlib.util import find_spec
 
 from recsys_lab.compute.counts import count_of
-from recsys_lab.config.configuration import check_configuration, check_outline
+from recsys_lab.config.configuration import (
+    SECTIONS,
+    check_configuration,
+    check_outline,
+    section_of,
+)
 from recsys_lab.config.overrides import Jobs
 from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.config.written_types import check_written
+from recsys_lab.run.input_files import check_files
 
 _TELL_EVERY = 2.0  # seconds
 
@@ -25,7 +32,10 @@ def check_outlines(jobs: Jobs) -> None:
         optuna_library()  # which is refused
     for chosen, cfg in jobs:
         try:
-            check_outline(cfg)
+            configuration = check_outline(cfg)
+            for section in SECTIONS:
+                check_written(section, section_of(configuration, section))
+            check_files(configuration)
         except ConfigurationError as error:
             raise _of_job(error, chosen) from error
 

@@ -96,7 +96,7 @@ def _type_of(node: ast.expr, module: str) -> Any:
             return Literal[tuple(plain)] if len(plain) == len(choices) else _UNKNOWN
         case ast.Subscript(value=ast.Name(id="Sequence"), slice=inner):
             each = _type_of(inner, module)
-            return _UNKNOWN if each is _UNKNOWN else Sequence[each]
+            return _UNKNOWN if each is _UNKNOWN else Sequence[each]  # type: ignore[valid-type]
     return _UNKNOWN
 
 

@@ -114,8 +114,8 @@ class SweepEnd(Callback):
 
     def _importance(self) -> dict[str, float]:
         """What told the trials of a search apart; it is kept for reports."""
-        from recsys_lab.results.search_results import SearchResults, write_search
-        from recsys_lab.run.study import STUDY, importance
+        from recsys_lab.results.search_results import STUDY, SearchResults, write_search
+        from recsys_lab.run.study import importance
 
         if not (self._folder / STUDY).is_file():
             return {}

@@ -9,8 +9,9 @@ from hydra.core.hydra_config import HydraConfig
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from recsys_lab.compute.counts import count_of
+from recsys_lab.results.search_results import STUDY
 from recsys_lab.run.parts import Experiment
-from recsys_lab.run.study import STUDY, open_study
+from recsys_lab.run.study import open_study
 from recsys_lab.run.study_sweeper import PRUNED
 from recsys_lab.run.sweep_jobs import in_sweep
 

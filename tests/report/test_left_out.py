@@ -54,4 +54,4 @@ def test_a_run_without_a_test_is_listed_with_a_command_that_shells_read(tmp_path
     config.write_text(config.read_text() + "test: false\n")
     (problem,) = compare([read_run(folder) for folder in find_run_folders([tmp_path])]).problems
     words = shlex.split(problem.reason)
-    assert f"evaluate='{folder}'" in words
+    assert f"evaluate={folder}" in words

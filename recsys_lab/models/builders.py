@@ -94,11 +94,11 @@ def _refuse_empty(items: Items, fields: dict[str, FieldCodes]) -> None:
     if not fields or any(len(field.codes) for field in fields.values()):
         return
     others = [name for name in _FIELDS if name not in fields and len(items.field(name).codes)]
-    has = f"it has {', '.join(others)}" if others else "it has no side information"
+    has = ", ".join(others) or "no side information"
     instead = f"take fields=[{','.join(others)}], or" if others else "take"
     raise ValueError(
-        f"no item of the catalogue has a value of fields=[{','.join(fields)}], {has}: {instead} "
-        "a model of item ids alone, such as model=skipgram"
+        f"no item of the catalogue has a value of fields=[{','.join(fields)}], and it has {has}: "
+        f"{instead} a model of item ids alone, such as model=skipgram"
     )
 
 

@@ -26,6 +26,7 @@ from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.pairs import ItemPairs, build_pairs
 from recsys_lab.catalog.relations import PairRelations, relation_masks
 from recsys_lab.catalog.split import HeldOut, Split, SplitOptions, given_split, split_pairs
+from recsys_lab.compute.counts import count_of
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import CatalogSource, LabelledPairs, Records
@@ -96,7 +97,7 @@ def prepare(source: CatalogSource, options: SplitOptions, folder: str | Path) ->
     pairs = _pairs(arrays, "pairs", items.height)
 
     def write_split(part: Path) -> dict[str, Any]:
-        log.info("splitting %s pairs and drawing negatives", f"{len(pairs):,}")
+        log.info("splitting %s and drawing negatives", count_of(len(pairs), "pair"))
         given = {
             name: _labelled(arrays, name) for name in ("val", "test") if f"{name}/heads" in arrays
         }
@@ -147,16 +148,16 @@ def _write_catalog(source: CatalogSource, part: Path, said: _Warnings) -> dict[s
     with said.kept():
         records = source.read()
     log.info(
-        "read in %.0f s; summing %s listings",
+        "read in %.0f s; summing %s",
         time.monotonic() - started,
-        f"{len(records.sources):,}",
+        count_of(len(records.sources), "listing"),
     )
     pairs = build_pairs(records.sources, records.targets, records.weights, records.items.height)
     if len(pairs) == 0:
         raise CatalogError(
             records.why_no_pairs
-            or f"the catalogue of {records.items.height:,} items has no pairs: {records.account}; "
-            "give a file whose lines name two items"
+            or f"the catalogue of {count_of(records.items.height, 'item')} has no pairs: "
+            f"{records.account}; give a file whose lines name two items"
         )
     _check_sums(records, pairs)
     records.items.write_parquet(part / "items.parquet", compression="zstd", compression_level=1)
@@ -171,7 +172,8 @@ def _write_catalog(source: CatalogSource, part: Path, said: _Warnings) -> dict[s
     for name, labelled in records.given.items():
         arrays |= {f"{name}/{field}": value for field, value in vars(labelled).items()}
     np.savez(part / "pairs.npz", **arrays)
-    account = f"{records.account}: {records.items.height:,} items, {len(pairs):,} pairs"
+    sizes = f"{count_of(records.items.height, 'item')}, {count_of(len(pairs), 'pair')}"
+    account = f"{records.account}: {sizes}"
     return {
         "account": account,
         "counts": vars(records.account),

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
-from recsys_lab.config.configuration import did_you_mean
+from recsys_lab.compute.near_words import did_you_mean
 from recsys_lab.config.path_words import literal_path
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.config.trainer_arguments import NOT_LISTED

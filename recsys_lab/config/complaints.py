@@ -6,17 +6,23 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from recsys_lab.compute.near_words import did_you_mean, near_word
 from recsys_lab.config.command_words import OPTIONAL
-from recsys_lab.config.configuration import SECTIONS, did_you_mean, listed
+from recsys_lab.config.configuration import SECTIONS, listed
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.config.trainer_arguments import NOT_LISTED, REFUSED
 
 
-def several_values(override: Override) -> str:
-    """The sentence on values of a sweep without `-m`."""
+def several_values(override: Override, *, takes_list: bool = False) -> str:
+    """The sentence on values of a sweep without `-m`; `takes_list`: the key has a list."""
     key, _, value = str(override.input_line).partition("=")
     if override.is_interval_sweep():
         return f"{override.input_line} is for a search: add hparams_search=optuna"
+    if takes_list:
+        return (
+            f"{override.input_line} gives several values: for a list write '{key}=[{value}]', and "
+            "for a sweep add -m"
+        )
     one = f", and for one value with a comma write '{key}=\"{value}\"'"
     is_list = override.is_choice_sweep() and "(" not in value
     return f"{override.input_line} gives several values: for a sweep add -m{one if is_list else ''}"
@@ -111,6 +117,18 @@ def unknown_key(
             return f"{place}.{part} is not chosen: add {place}={value}"
         return f"unknown key {key!r}: {_valid(place, part, node, groups)}"
     return None
+
+
+def of_other_choice(key: str, group: str, choices: Sequence[str]) -> str:
+    """What an unknown key belongs to: choices of a group that the run does not take."""
+    name, others = key.rpartition(".")[2], " or ".join(f"{group}={choice}" for choice in choices)
+    return f"; {name} belongs to {others}"
+
+
+def of_search(key: str, keys: Sequence[str]) -> str:
+    """That a key of the sweeper, perhaps misspelt, belongs to searches, which have these keys."""
+    near = near_word(key.rpartition(".")[2], keys)
+    return f"; hydra.sweeper.{near} belongs to a search: add hparams_search=optuna" if near else ""
 
 
 def _valid(place: str, part: str, node: DictConfig, groups: Sequence[str]) -> str:

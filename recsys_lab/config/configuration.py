@@ -1,14 +1,14 @@
 """Checks of the composed configuration, before any data is read: keys, types, ranges, targets."""
 
-import difflib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.compute.checks import check_value
+from recsys_lab.compute.near_words import did_you_mean
 from recsys_lab.compute.ranges import CountOrZero, Seed, Threads
 from recsys_lab.config.job_names import job_folder
 from recsys_lab.config.library_arguments import used_arguments
@@ -73,12 +73,6 @@ def register_resolvers() -> None:
 
 def _job_folder(sweep: str, text: str, words: Any, is_trial: bool = False) -> str:
     return job_folder(str(sweep), str(text), list(words), is_trial=is_trial)
-
-
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """` (did you mean x?)` with the nearest of some words, or nothing."""
-    near = difflib.get_close_matches(word, list(words), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def listed(words: Sequence[str], word: str) -> str:

@@ -8,9 +8,9 @@ import fnmatch
 import re
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
-from itertools import islice, product
+from itertools import accumulate, islice, product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from recsys_lab.config.complaints import (
     gives_nothing,
     no_choice,
     no_choices,
+    of_other_choice,
+    of_search,
     reason,
     several_values,
     unknown_key,
@@ -181,7 +183,8 @@ class _Tree:
         for override in last.values():
             texts = self._values(override)
             if override.is_sweep_override() and not sweep:
-                raise ConfigurationError(several_values(override))
+                takes_list = OmegaConf.is_list(self._present(override.key_or_group))
+                raise ConfigurationError(several_values(override, takes_list=takes_list))
             if is_basic and override.is_interval_sweep():
                 raise ConfigurationError(
                     f"cannot use {override.input_line}: Hydra's basic sweeper takes lists and "
@@ -226,9 +229,31 @@ class _Tree:
                 before = compose(self._name, words, return_hydra_config=True)
             except _UNUSABLE as error:
                 key = self._parse(line).key_or_group
-                known = before or compose(self._name, self._search, return_hydra_config=True)
+                known = before or self._without_options()
                 found = self._wrong_choice(line) or unknown_key(key, known, (), self.choices)
+                if found and key.startswith("hydra.sweeper."):
+                    is_search = "n_trials" in known.hydra.sweeper
+                    found += "" if is_search else of_search(key, self._keys_of_search())
                 raise ConfigurationError(found or f"cannot use {line}: {reason(error)}") from error
+
+    def _without_options(self) -> DictConfig:
+        """The configuration with the choices of groups alone, or that of the defaults."""
+        chosen = [str(o.input_line) for o in self._own if self._is_plain_choice(o)]
+        try:
+            return compose(self._name, [*self._search, *chosen], return_hydra_config=True)
+        except _UNUSABLE:
+            return compose(self._name, self._search, return_hydra_config=True)
+
+    def _keys_of_search(self) -> list[str]:
+        words = [*self._search, "hparams_search=optuna"]
+        with suppress(*_UNUSABLE):  # a tree of the user's own
+            found = compose(self._name, words, return_hydra_config=True)
+            return [str(name) for name in found.hydra.sweeper if not str(name).startswith("_")]
+        return []
+
+    def _present(self, key: str) -> Any:
+        """The value of a key before the command line sets it; None where that is not known."""
+        return None if self._whole is None else OmegaConf.select(self._whole, key)
 
     def _is_plain_choice(self, override: Override) -> bool:
         return not override.is_sweep_override() and bool(self.choices(override.key_or_group))
@@ -329,7 +354,20 @@ class _Tree:
                 return f"cannot use {line}: leave the plus out, since a run has {key} already"
             return self._wrong_choice(line) or f"cannot use {line}: {reason(problem)}"
         found = unknown_key(key, self.compose(chosen), self.groups(), self.choices)
-        return found or f"cannot use {line!r}: {reason(problem)}"
+        return f"{found}{self._owners(key)}" if found else f"cannot use {line!r}: {reason(problem)}"
+
+    def _owners(self, key: str) -> str:
+        """The choices of the key's group that have it, in words; of the broadest such group."""
+        *above, part = key.split(".")
+        for group in accumulate(above, "{}/{}".format):
+            having = []
+            for choice in self.choices(group):
+                with suppress(*_UNUSABLE):
+                    node = OmegaConf.select(self.compose([f"{group}={choice}"]), ".".join(above))
+                    having += [choice] if OmegaConf.is_dict(node) and part in node else []
+            if having:
+                return of_other_choice(key, group, having)
+        return ""
 
     def _wrong_choice(self, line: str) -> str | None:
         """Why the choice of a group is none, also where Hydra finds a file by it; else None."""

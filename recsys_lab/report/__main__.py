@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.report.comparison import Comparison, compare
 from recsys_lab.report.page import write_pages
 from recsys_lab.report.pictures import draw_pictures, draw_search
@@ -43,11 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(explain(error, {out: "--out"}))
     compared = comparison.num_compared
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(f"{compared} of {len(found)} runs in {_tables(len(comparison.tables))}")
+    tables = count_of(len(comparison.tables), "table")
+    console.print(f"{compared} of {count_of(len(found), 'run')} in {tables}")
     for problem in comparison.problems:
         console.print(f"{problem.name}: {problem.reason}")
     console.print(str(page))
-    return 0 if compared else _refuse(f"none of the {len(found)} runs in {where} has finished")
+    return (
+        0 if compared else _refuse(f"none of {count_of(len(found), 'run')} in {where} has finished")
+    )
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
@@ -84,10 +88,6 @@ def _common_folder(folders: Sequence[Path]) -> Path:
         return folders[0]
     common = Path(os.path.commonpath([folder.resolve() for folder in folders]))
     return Path(os.path.relpath(common.parent if (common / CONFIG).is_file() else common))
-
-
-def _tables(count: int) -> str:
-    return "1 table" if count == 1 else f"{count} tables"
 
 
 def _refuse(sentence: str) -> int:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from recsys_lab.results.files import write_text
 
 FILE_NAME = "search.json"
+STUDY = "study.db"  # of Optuna, in the folder of a search
 
 
 class SearchResults(NamedTuple):

@@ -12,6 +12,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
 from recsys_lab.config.command_words import in_order
@@ -126,5 +127,5 @@ def _begin(jobs: Jobs) -> list[str]:
 def _number(jobs: Jobs) -> str:
     """How many jobs a sweep has, or how many trials a search."""
     if jobs.hydra is not None and (trials := jobs.hydra.sweeper.get("n_trials")):
-        return f"{trials} trials in total"
-    return "1 job" if len(jobs) == 1 else f"{len(jobs):,} jobs"
+        return f"{count_of(trials, 'trial')} in total"
+    return count_of(len(jobs), "job")

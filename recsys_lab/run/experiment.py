@@ -38,7 +38,6 @@ from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_checkpoint
 from recsys_lab.run.command_line import CONF
-from recsys_lab.run.fitted import Fitted
 from recsys_lab.run.fitting import call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
 from recsys_lab.run.parts import Experiment
@@ -148,7 +147,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         if trial is not None:
             trial.end(fitted.best)
             return fitted.best
-        metrics = fitted.measure() if configuration["test"] else _untested(fitted)
+        metrics = fitted.measure() if configuration["test"] else fitted.measured
     try:
         fitted.save(metrics)
     finally:
@@ -160,12 +159,6 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     if experiment.embeddings:
         log.info("similar items: python -m recsys_lab similar %s ITEM", quote(str(folder)))
     return fitted.best
-
-
-def _untested(fitted: Fitted) -> dict[str, Any]:
-    """What is known of a run without its test."""
-    best = {} if fitted.best is None else {f"best/{fitted.experiment.monitor}": fitted.best}
-    return fitted.measured | best
 
 
 def check_run(configuration: Mapping[str, Any]) -> Experiment:

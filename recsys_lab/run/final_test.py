@@ -10,6 +10,7 @@ import numpy as np
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.compiling import CLOCK
+from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.compute.ranges import CutOffs, NumScores, Replicates
 from recsys_lab.evaluation.baselines import Baseline, TrainingData
@@ -33,7 +34,7 @@ from recsys_lab.evaluation.scorers import (
 )
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import draw_precision_recall
-from recsys_lab.results.metric_names import COMPARED_METRICS, ITEM_VECTORS, MAIN_METRICS
+from recsys_lab.results.metric_names import COMPARED_METRICS, CUT_OFF, ITEM_VECTORS, MAIN_METRICS
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
 from recsys_lab.run.progress import Progress
@@ -55,7 +56,7 @@ class FinalTest:
     """The full protocol on the test pairs, for the model and for every baseline.
 
     Attributes:
-        ks: cut-offs of the ranking metrics.
+        ks: cut-offs of the ranking metrics; 10 is measured, too, for tables and comparisons.
         max_scores: beyond this many scores, a sample of the queries is ranked.
         replicates: of the bootstrap over items behind the intervals; 0 leaves them out.
     """
@@ -89,7 +90,7 @@ class FinalTest:
             `compare_with_chance` has it, and what `intervals` gives.
         """
         pairs = data.evaluation_pairs("test")
-        log.info("testing on %s pairs", f"{len(pairs.positives):,}")
+        log.info("testing on %s", count_of(len(pairs.positives), "pair"))
         CLOCK.begin("the test")
         known = data.for_baselines()
         table, baselines = baselines_for(known), baseline_scorers(known)
@@ -169,7 +170,7 @@ class _Steps:
     def judge(self, name: str, scorer: Scorer, seed: int) -> Judgement:
         """Test one of the scorers."""
         self.say("model" if name == "test" else name.rpartition("/")[2].replace("_", " "))
-        ks, most = self._options.ks, self._options.max_scores
+        ks, most = sorted({*self._options.ks, CUT_OFF}), self._options.max_scores
         return judge(scorer, self._pairs, ks, most, seed, self._progress.advance)
 
     def say(self, what: str) -> None:

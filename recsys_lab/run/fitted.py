@@ -107,11 +107,8 @@ class Fitted:
 
         def show(content: Content) -> None:
             if any(isinstance(logger, BoardLogger) for logger in used):
-                negatives, probability = (
-                    self.prepared.split.test.negatives,
-                    self.task.net.probability,
-                )
-                curves = test_curves(self.folder, metrics, negatives, probability)
+                negatives = self.data.negatives("test")
+                curves = test_curves(self.folder, metrics, negatives, self.task.net.probability)
                 configuration, step = options.configuration, self.step
                 write_board(self.folder, metrics, content, configuration, step, best, curves)
 

@@ -1,22 +1,21 @@
 """Fit a model to prepared data, and test it: what `train.py` and a notebook both call."""
 
 import logging
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
+from pytorch_lightning import Callback, LightningDataModule, seed_everything
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.models.task import EmbeddingTask, TrainingError, check_identity
+from recsys_lab.results.best_metrics import best_metrics, describe_best
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_lock import alone_in
 from recsys_lab.run.checkpoints import (
@@ -31,14 +30,19 @@ from recsys_lab.run.parts import Experiment
 from recsys_lab.run.progress_bar import TrainingBar
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
-from recsys_lab.run.step_limit import StepLimit, reason_of_end
+from recsys_lab.run.step_limit import StepLimit
 from recsys_lab.run.stop_on_signal import StopOnSignal
+from recsys_lab.run.training_notes import (
+    print_profile,
+    tell_compiling,
+    tell_fields,
+    tell_nothing_left,
+)
 from recsys_lab.run.use_loggers import start
 
 log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
-_LONG = 1.0  # seconds of compiling that are worth a line
 _NOTHING_TO_RESUME = "ckpt_path goes on with a training, and a model without parameters has none"
 
 
@@ -100,10 +104,11 @@ def _fit(
                 raise TrainingError(_NOTHING_TO_RESUME)
             log.info("nothing is trained: the model has no parameters, so trainer= has no effect")
             return Fitted(prepared, experiment, task, folder, data, measured)
+        tell_fields(task.net)
         if resume is not None:
             configuration = {} if with_changes else experiment.configuration
             check_resumable(load_checkpoint(resume, mmap=True), resume, configuration)
-        curve, best, loggers = _train(data, experiment, folder, task, resume)
+        curve, kept, loggers = _train(data, experiment, folder, task, resume)
     return Fitted(
         prepared,
         experiment,
@@ -114,11 +119,12 @@ def _fit(
         | {
             "fit/kernel": task.kernel,
             "fit/seconds": curve.fit_seconds,
-            "fit/items_per_second": curve.items_trained / max(curve.fit_seconds, 1e-9),
+            "fit/items_per_second": curve.items_per_second,
             "fit/peak_rss_mb": peak_rss_mb(),
-        },
+        }
+        | kept,
         curve.rows,
-        best,
+        kept.get(f"best/{experiment.monitor}"),
         loggers,
         int(curve.rows[-1]["step"] or 0) if curve.rows else 0,
     )
@@ -147,6 +153,8 @@ def load(
         task.on_load_checkpoint(stored)
         task.load_state_dict(stored["state_dict"])
         step = int(stored.get("global_step", 0))
+        if Path(checkpoint).name.startswith("best"):
+            measured |= best_metrics(stored)
     data = RunData(prepared.split, prepared.catalog, experiment.history)
     return Fitted(prepared, experiment, task, Path(folder), data, measured, step=step)
 
@@ -220,8 +228,12 @@ def _train(
     folder: Path,
     task: EmbeddingTask,
     resume: Path | None,
-) -> tuple[LearningCurve, float | None, Sequence[Logger]]:
-    """Train, then load the best checkpoint into the task; returns curve, best metric, loggers."""
+) -> tuple[LearningCurve, Metrics, Sequence[Logger]]:
+    """Train, then load the best checkpoint into the task.
+
+    Returns:
+        the curve, what `best_metrics` says of the checkpoint, and the loggers.
+    """
     module, pairs = build_data(data, experiment), data.evaluation_pairs("val")
     curve = experiment.curve(
         pairs=pairs,
@@ -249,21 +261,14 @@ def _train(
     CLOCK.begin("training")
     compiled = CLOCK.seconds
     trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
-    if (compiled := CLOCK.seconds - compiled) >= _LONG:
-        log.info("compiling took %.1f s, which fit/seconds leaves out", compiled)
+    tell_compiling(CLOCK.seconds - compiled)
     if not curve.has_trained and resume is not None:
-        ends = reason_of_end(trainer)
-        remedy = f"{ends} has ended it" if ends else "more epochs need a larger trainer.max_epochs="
-        log.info("nothing is left to train: %s", remedy)
-    _print_profile(trainer)
+        tell_nothing_left(trainer)
+    print_profile(trainer)
+    kept: Metrics = {}
     if best.best_model_path:
-        task.load_state_dict(load_checkpoint(best.best_model_path)["state_dict"])
-    score = best.best_model_score
-    return curve, None if score is None else float(score), loggers
-
-
-def _print_profile(trainer: Trainer) -> None:
-    """Print the seconds of each part, where a profiler was asked for."""
-    profiler: Any = trainer.profiler  # type: ignore[attr-defined]
-    if not isinstance(profiler, PassThroughProfiler):
-        sys.stdout.write(f"{profiler.summary()}\n")
+        stored = load_checkpoint(best.best_model_path)
+        task.load_state_dict(stored["state_dict"])
+        kept = best_metrics(stored)
+        log.info("best checkpoint: %s", describe_best(kept))
+    return curve, kept, loggers

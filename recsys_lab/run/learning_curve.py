@@ -121,6 +121,11 @@ class LearningCurve(Callback):
         """Names of all values that a row can have."""
         return self._file.columns
 
+    @property
+    def items_per_second(self) -> float:
+        """Mean of the run so far; the time of the curve's own points counts, compiling does not."""
+        return self.items_trained / max(self._seconds(), 1e-9)
+
     def _seconds(self) -> float:
         passed = seconds_without_compiling() - self._clock if self._clock else 0.0
         return self.fit_seconds + passed

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from recsys_lab.compute.compiling import CLOCK
+from recsys_lab.compute.counts import count_of
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Progress:
                 left = tqdm.format_interval(seconds / passed * (self._total - self._done))
                 parts.insert(1, f"{left} left")
         else:
-            parts.insert(0, f"{self._done:,} steps")
+            parts.insert(0, count_of(self._done, "step"))
         return f"{self.what}: {', '.join(parts)}"
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.signals import Receiver, exit_by, handle
 from recsys_lab.run.sweep_jobs import OtherRun
 
@@ -113,8 +114,8 @@ class SweepEnd(Callback):
 
     def _importance(self) -> dict[str, float]:
         """What told the trials of a search apart; it is kept for reports."""
-        from recsys_lab.results.search_results import SearchResults, write_search
-        from recsys_lab.run.study import STUDY, importance
+        from recsys_lab.results.search_results import STUDY, SearchResults, write_search
+        from recsys_lab.run.study import importance
 
         if not (self._folder / STUDY).is_file():
             return {}
@@ -152,7 +153,8 @@ def _counts(runs: Sequence["Run"]) -> str:
     tested = sum(not run.problem for run in runs)
     trials = sum(run.problem.startswith(NOT_TESTED) for run in runs)
     others = len(runs) - tested - trials
-    words = [f"{tested} of {len(runs)} runs finished" if not trials else f"{tested} run tested"]
-    words += [f"{trials} trials that are not"] * bool(trials)
+    finished = f"{tested} of {count_of(len(runs), 'run')} finished"
+    words = [f"{count_of(tested, 'run')} tested" if trials else finished]
+    words += [f"{count_of(trials, 'trial')} not tested"] * bool(trials)
     words += [f"{others} failed or stopped"] * bool(others)
     return ", ".join(words)

@@ -92,7 +92,7 @@ def test_a_sweep_that_was_refused_shows_nothing_of_others(search: Path, capsys) 
     sweep(search, OtherRun("a"), OtherRun("b")).show()
     assert capsys.readouterr().out == "b\n"
     sweep(search, OtherRun("a"), OtherRun("b"), 0.5).show()
-    assert "1 run tested, 2 trials that are not" in capsys.readouterr().out
+    assert "1 run tested, 2 trials not tested" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("signals")

@@ -106,8 +106,10 @@ def test_training_has_one_bar_with_the_monitored_metric(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(sys, "stderr", screen := Terminal())
     monkeypatch.setattr(module, "_QUIET", 0.0)
-    first = {"train/loss": 2.5, "train/items_per_second": 1234.0, "val/mrr": None}
-    curve = SimpleNamespace(rows=[first | {"val/mrr": 0.25}, first | {"train/loss": 1.5}])
+    first = {"train/loss": 2.5, "train/items_per_second": 99.0, "val/mrr": None}
+    curve = SimpleNamespace(
+        rows=[first | {"val/mrr": 0.25}, first | {"train/loss": 1.5}], items_per_second=1234.0
+    )
     bar = TrainingBar(curve, "val/mrr")
     trainer = SimpleNamespace(
         is_global_zero=True, should_stop=False, num_training_batches=2, global_step=0,
@@ -119,6 +121,7 @@ def test_training_has_one_bar_with_the_monitored_metric(monkeypatch, caplog):
         bar.on_train_batch_end(trainer, task, None, None, 0)
         bar._progress._bar.refresh()
     bar.on_train_end(trainer, task)
+    bar.on_fit_end(trainer, task)
     bar.teardown(trainer, task, "fit")
     text = screen.getvalue()
     assert "epoch 2/2  75% |" in text

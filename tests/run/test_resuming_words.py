@@ -176,6 +176,30 @@ def test_a_run_is_evaluated_by_its_best_checkpoint(run: Runs) -> None:
     assert words(f"evaluate={folder}")[-1] == f"evaluate='{folder}'"
 
 
+def test_a_run_keeps_its_model_and_has_one_value_of_each_key(run: Runs) -> None:
+    folder = run("a", "model=skipgram_side_info", "model.context_side_info=false", "data=pairs")
+    path = folder / ".hydra" / "hydra.yaml"
+    stored = OmegaConf.load(path)
+    choices = {"model": "skipgram_side_info", "data": "pairs"}
+    OmegaConf.update(stored, "hydra.runtime.choices", choices)
+    OmegaConf.save(stored, path)
+    told = "evaluate= takes the model that the run has trained, model=skipgram_side_info: leave"
+    with pytest.raises(ConfigurationError, match=f"{told} model=mf out"):
+        words("evaluate=outputs/train/runs/a", "model=mf")
+    with pytest.raises(
+        ConfigurationError, match="resume= takes the model that the run has trained"
+    ):
+        words("resume=outputs/train/runs/a", "model=mf")
+    found = words("resume=outputs/train/runs/a", "model=mf", "resume_with_changes=true")
+    assert "model.context_side_info=false" not in found  # which mf does not have
+    same = words("resume=outputs/train/runs/a", "model=skipgram_side_info")
+    assert "model.context_side_info=false" in same
+    with pytest.raises(ConfigurationError, match=r"for a list write 'evaluation.ks=.5,20.'"):
+        words("evaluate=outputs/train/runs/a", "evaluation.ks=5,20")
+    with pytest.raises(ConfigurationError, match=r"seed=1,2 gives several values, .* give one"):
+        words("resume=outputs/train/runs/a", "seed=1,2")
+
+
 def test_latest_is_the_newest_run_of_its_kind(run: Runs) -> None:
     for age, name in enumerate(("new", "old")):
         folder = run(name)

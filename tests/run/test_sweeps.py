@@ -93,7 +93,7 @@ def test_a_search_goes_on_repeats_and_tests_its_best_trial(tmp_path: Path) -> No
     (tested,) = tmp_path.glob("sweep/*/metrics.json")
     assert tested.parent.name.startswith(f"{best}_")
     assert f"the best of 2 trials is {best}, which is tested" in shown
-    assert "1 run tested, 1 trials that are not" in shown
+    assert "1 run tested, 1 trial not tested" in shown
 
     other = asked(tmp_path / "other")
     other.tell(0, trials[0][3])

@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.readers.amazon_cases import fields, listings, source
@@ -89,6 +90,10 @@ def test_names_of_lists(tmp_path: Path, relation: str, name: str) -> None:
     }
     for form, content in files.items():
         (tmp_path / form).write_text(content)
+    table = pl.DataFrame([record | {"brand": str(record["brand"])} for record in records])
+    table.write_parquet(tmp_path / "parquet")
+    table.write_ipc(tmp_path / "arrow")
+    for form in (*files, "parquet", "arrow"):
         weights = {one: 2.0 if one == relation else 0.0 for one in NAMES}
         found = source(tmp_path / form, relation_weights=weights).read()
         assert listings(found) == [("b", "a", 2.0), ("b", "c", 2.0), ("c", "b", 2.0)], form

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from recsys_lab.compute.checks import check_value
+from recsys_lab.compute.ranges import Count
 from recsys_lab.config.targets import ConfigurationError
 
 _NO_LOOP = "has no effect: the learning curve validates, set curve.every_n_batches or curve."
@@ -86,6 +88,10 @@ def _check_limits(trainer: Mapping[str, Any], may_stop: bool) -> None:
         )
     for name in ("min_epochs", "min_steps"):
         least, most = trainer.get(name), trainer.get(name.replace("min", "max"))
+        try:
+            check_value(f"trainer.{name}", least, Count | None)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
         if isinstance(least, int) and isinstance(most, int) and 0 < most < least:
             limit = f"trainer.{name.replace('min', 'max')}={most}"
             raise ConfigurationError(

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import Logger
 
-from recsys_lab.run.loggers import Wandb
+from recsys_lab.run.logger_runs import Wandb
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import Logger
 
 from recsys_lab.run import loggers as room
 from recsys_lab.run.boards import BoardLogger
+from recsys_lab.run.logger_runs import forget_runs, keep_run, mlflow_uri, run_of
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.tolerant import Tolerant, reason
 
@@ -41,7 +42,7 @@ def check_usable(sections: Mapping[str, Mapping[str, Any]]) -> None:
         if name == "wandb" and not section["offline"]:
             _check_login()
         if name == "mlflow":
-            _check_server(room.mlflow_uri(section["tracking_uri"]))
+            _check_server(mlflow_uri(section["tracking_uri"]))
 
 
 def _check_login() -> None:
@@ -81,7 +82,7 @@ def start(experiment: Experiment, folder: Path, *, goes_on: bool) -> list[Logger
         ValueError: one of them cannot be used, such as one that needs a login.
     """
     if not goes_on:
-        room.forget_runs(folder)
+        forget_runs(folder)
     started: list[Logger] = []
     try:
         for build in experiment.loggers:
@@ -108,9 +109,9 @@ def _start(build: Callable[..., Logger], experiment: Experiment, folder: Path) -
         logger = build(folder=folder)
         if isinstance(logger, BoardLogger):
             return logger
-        has_curve = room.run_of(folder, type(logger)) is not None
+        has_curve = run_of(folder, type(logger)) is not None
         logger.log_hyperparams(dict(experiment.configuration))
-        room.keep_run(folder, logger)
+        keep_run(folder, logger)
         return Tolerant(logger, has_curve=has_curve)
     except Exception as error:  # whatever the packages raise
         raise ValueError(

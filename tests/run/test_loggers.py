@@ -11,7 +11,7 @@ import pytest
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 import recsys_lab
-from recsys_lab.run import loggers, use_loggers
+from recsys_lab.run import logger_runs, use_loggers
 from recsys_lab.run.fitting import Fitted
 from tests.run_cases import BRIEF, rows
 
@@ -158,13 +158,13 @@ def test_wandb_writes_runs_offline_and_goes_on_with_one(
     wandb = pytest.importorskip("wandb", reason="needs the extra wandb")
     words = ("logger=wandb", "logger.wandb.offline=true")
     summaries: list[dict[str, float]] = []
-    finish = loggers.Wandb.end
+    finish = logger_runs.Wandb.end
 
-    def end(logger: loggers.Wandb, status: str) -> None:
+    def end(logger: logger_runs.Wandb, status: str) -> None:
         summaries.extend([dict(wandb.run.summary)] if wandb.run else [])
         finish(logger, status)
 
-    monkeypatch.setattr(loggers.Wandb, "end", end)
+    monkeypatch.setattr(logger_runs.Wandb, "end", end)
     first = fitted(tmp_path / "a", prepared_dir, *words)
     run, metrics = wandb.run, first.test()
     assert summaries[0]["test/ndcg@10/all"] == metrics["test/ndcg@10/all"]

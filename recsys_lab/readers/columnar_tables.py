@@ -151,7 +151,7 @@ def read_slices(path: str, num_rows: int) -> Iterator[pl.DataFrame] | None:
     return _slices(files, kind, num_rows) if kind else None
 
 
-def _slices(files: Sequence[Path], kind: str, num_rows: int) -> Iterator[pl.DataFrame]:
+def _slices(files: Sequence[str], kind: str, num_rows: int) -> Iterator[pl.DataFrame]:
     scan = pl.scan_parquet if kind == "Parquet" else pl.scan_ipc
     for file in files:
         try:

@@ -26,7 +26,7 @@ def train(folder: Path, prepared: Path, *overrides: str) -> subprocess.Completed
         "curve.ranking_queries=50",
         "num_threads=1",
         f"prepared_dir={prepared}",
-        f"hydra.sweep.dir={folder}",
+        *([f"hydra.sweep.dir={folder}"] if "-m" in overrides else []),
         "hydra.callbacks.sweep_end.page=false",
     ]
     return run_forked(command, ROOT, timeout=300)

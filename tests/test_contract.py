@@ -56,6 +56,8 @@ WINDOWS = {
     "walks_per_batch": 128,
     "walks_per_group": 4,
     "num_workers": 1,
+    "market": None,
+    "num_market_negatives": 3,
 }
 
 

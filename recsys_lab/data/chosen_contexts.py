@@ -105,7 +105,7 @@ def _any_places(items: np.ndarray, count: int, rng: np.random.Generator) -> np.n
 @jit()
 def _weigh_goals(items: np.ndarray, goals: np.ndarray, positive: np.ndarray) -> None:
     """Fill the goals' columns of positive (G, C, X), which comes zeroed."""
-    groups, walks, length = items.shape
+    groups, _, length = items.shape
     for group in range(groups):
         for walk in range(goals.shape[1]):
             goal = goals[group, walk]

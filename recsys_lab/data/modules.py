@@ -163,7 +163,7 @@ class SequenceDataModule(_BatchDataModule):
         centers, contexts, weights = window_pairs(sequences, self._by_distance)
         if goals is not None:
             found = goal_pairs(sequences, goals)
-            centers, contexts = (np.concatenate(x) for x in zip((centers, contexts), found))
+            centers, contexts = np.concatenate([(centers, contexts), found], axis=1)
             weights = np.concatenate([weights, np.ones(len(found[0]), np.float32)])
         drawn = self._sampler.draw(len(centers) * self._num_negatives, key)
         return PairBatch(

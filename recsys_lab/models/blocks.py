@@ -81,7 +81,7 @@ def window_weights(batch: WindowBatch) -> tuple[Tensor, Tensor]:
         positive weights (G, S, L, L) by walk, and negative weights (G, C, C + K), where S is the
         number of walks of a group and C = S * L; those of chosen contexts are left out.
     """
-    groups, walks, length = batch.items.shape
+    _, walks, length = batch.items.shape
     valid = batch.items >= 0  # (G, S, L)
     offsets = torch.arange(length, device=batch.items.device)
     band = batch.distance_weights[(offsets[:, None] - offsets).abs()]  # (L, L)

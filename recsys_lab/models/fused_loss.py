@@ -44,7 +44,7 @@ def _distinct(batch: Batch) -> tuple[Tensor, Batch]:
     if isinstance(batch, WindowBatch) and batch.chosen is not None:
         chosen = batch.chosen._replace(items=local.pop("chosen"))
         batch = batch._replace(chosen=chosen)
-    return distinct, batch._replace(**local)  # type: ignore[arg-type]
+    return distinct, batch._replace(**local)
 
 
 def _ids_of(batch: Batch) -> dict[str, Tensor]:

@@ -22,8 +22,8 @@ from recsys_lab.evaluation.intervals import (
     ranking_statistic,
 )
 from recsys_lab.evaluation.metrics import precision_recall
-from recsys_lab.evaluation.query_baselines import QueryData, baselines_for
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
+from recsys_lab.evaluation.query_baselines import QueryData, baselines_for
 from recsys_lab.evaluation.ranking import most_queries
 from recsys_lab.evaluation.scorers import Scorer, VectorScorer, cosine_scorer
 from recsys_lab.evaluation.slices import EvaluationPairs
@@ -31,6 +31,7 @@ from recsys_lab.figures.one_run import draw_precision_recall
 from recsys_lab.results.metric_names import COMPARED_METRICS, ITEM_VECTORS, MAIN_METRICS
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
+from recsys_lab.run.click_test import ClickTest
 from recsys_lab.run.progress import Progress
 from recsys_lab.run.run_data import RunData
 
@@ -91,10 +92,18 @@ class FinalTest:
         scorers = {"test": data.asked(scorer, "test"), **baseline_scorers(known)}
         if (cosine := cosine_scorer(scorer)) is not None:
             scorers[ITEM_VECTORS] = data.asked(cosine, "test")
+        clicks = ClickTest(data.clicks(), self.replicates, seed)
+        clicks.add("test", scorer)
+        clicks.add(ITEM_VECTORS, cosine)
         del cosine, known  # they hold a copy of all vectors, and large matrices
         with _Steps(pairs, self, len(scorers), shows_progress) as steps:
-            judged = {name: steps.judge(name, scorers.pop(name), seed) for name in list(scorers)}
+            judged = {}
+            for name in list(scorers):
+                one = scorers.pop(name)
+                judged[name] = steps.judge(name, one, seed)
+                clicks.add(name, one)
             metrics = self._measure(data.asked(scorer, "val"), data, judged, table, seed)
+            metrics |= clicks.end(table, folder)
             if self.replicates:
                 steps.say("intervals")
                 metrics |= intervals(judged, metrics, table, self.replicates, seed)

@@ -18,7 +18,6 @@ import orjson
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.readers import opening
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.amazon_records import RELATIONS
 from recsys_lab.readers.lines import begin, read_blocks, read_chunks
 from recsys_lab.readers.literals import parse_line
 
@@ -29,9 +28,6 @@ _OF_IDS = re.compile(rb"\s*\{\s*\"(?!related\"|salesRank\"|details\")[^\"]*\"\s*
 _ARRAY = re.compile(rb"\s*\[\s*(\{|$)")
 _OBJECT = re.compile(rb"\s*\{\s*[\"'}]")
 _LABEL = re.compile(r"\[\d+\]$")  # number of a category of SNAP, behind its name
-_FLAT = frozenset(  # lists as `json_normalize` and others write them
-    [f"related.{name}" for name in RELATIONS] + ["also_bought", "also_viewed"]
-)
 _MOST_HEADER = 10_000  # bytes
 _NUMPY_LIST = re.compile(r"\[\s*(?:'[^']*'\s*)*\]")  # printed by NumPy: no commas
 _QUOTED = re.compile(r"'([^']*)'")
@@ -61,8 +57,7 @@ def read_records(path: str) -> Iterator[bytes | None]:
             )
             if nested and record:
                 return _objects(chunks, 1)
-            lines = read_blocks(path, blocks=blocks)
-            return _nested(lines) if _FLAT & set(record) else lines
+            return read_blocks(path, blocks=blocks)
         is_begun = line == b"{" or (b"\n" not in first and len(first) >= opening.BLOCK_BYTES)
         if is_begun and _OF_IDS.match(first):
             return _objects(chunks, 1)
@@ -87,24 +82,6 @@ def _refuse_other_records(record: dict[str, Any], path: str) -> None:
             f"{path} holds reviews, not metadata: a review lists no other items; give the file of "
             "metadata (meta_...), or pairs of items with catalog=edges"
         )
-
-
-def _nested(blocks: Iterator[bytes | None]) -> Iterator[bytes | None]:
-    """Records whose lists stand at the top, rewritten with their lists below `related`."""
-    for block in blocks:
-        if block is None:
-            yield None
-            continue
-        lines = []
-        for line in block[:-1].split(b"\n"):
-            record = _parse(line)
-            if isinstance(record, dict) and (flat := _FLAT & set(record)):
-                record["related"] = {
-                    name.removeprefix("related."): record.pop(name) for name in sorted(flat)
-                }
-                line = orjson.dumps(record)
-            lines.append(line)
-        yield b"\n".join(lines) + b"\n"
 
 
 def _parse(line: bytes) -> object:

@@ -88,8 +88,8 @@ class FinalTest:
             `test/<metric>`, `item_vectors/<metric>` of the plain vectors by their cosine where that
             is another score, `baseline/<name>/<metric>`, `count/test/...`, `label/<name>` of
             baselines that have one, `chance/<metric>` of a random order, `validation/...` as
-            `compare_with_chance` has it, and what `intervals` gives; of logs that say what was shown
-            also what `ClickTest` gives.
+            `compare_with_chance` has it, and what `intervals` gives; of logs that say what was
+            shown also what `ClickTest` gives.
         """
         pairs = data.evaluation_pairs("test")
         log.info("testing on %s", count_of(len(pairs.positives), "pair"))

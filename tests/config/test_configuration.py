@@ -208,7 +208,7 @@ def test_an_integer_is_a_number() -> None:
         (["data.num_negatives=[1"], ["cannot read 'data.num_negatives=[1' on the command line"]),
         (["seed"], ["cannot read 'seed'", "KEY=VALUE"]),
         (["=5"], ["cannot read '=5'", "no key"]),
-        (["ckpt_path=a=b c"], ["cannot read 'ckpt_path=a=b c'", "'ckpt_path=\"a=b c\"'"]),
+        (["monitor=a=b c"], ["cannot read 'monitor=a=b c'", "'monitor=\"a=b c\"'"]),
         (["-m", "model=glob([mfx*,skip*])"], ["model has no choice 'mfx*'"]),
         (["-m", "model=glob(*,exclude=skipgrm*)"], ["model has no choice 'skipgrm*'"]),
         (["-m", "model=glob(mf,exclude=m*)"], ["model=glob(mf,exclude=m*) gives no value"]),

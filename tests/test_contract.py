@@ -37,8 +37,10 @@ SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side
 MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0, "kernel": "auto"}
 GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75}
 MODELS: dict[str, Callable[..., nn.Module]] = {
-    "skipgram": partial(skipgram, **SKIPGRAM),
-    "skipgram_autograd": partial(skipgram, **{**SKIPGRAM, "kernel": "autograd"}),
+    "skipgram": partial(skipgram, cold_field=None, **SKIPGRAM),
+    "skipgram_autograd": partial(
+        skipgram, cold_field="category_0", **{**SKIPGRAM, "kernel": "autograd"}
+    ),
     "skipgram_side_info": partial(skipgram_side_info, pooling="mean", **SIDE_INFO),
     "skipgram_side_info_attention": partial(skipgram_side_info, pooling="attention", **SIDE_INFO),
     "mf": partial(matrix_factorization, biases=False, loss="logistic", **MF),
@@ -56,6 +58,8 @@ WINDOWS = {
     "walks_per_batch": 128,
     "walks_per_group": 4,
     "num_workers": 1,
+    "market": None,
+    "num_market_negatives": 3,
 }
 
 

@@ -14,6 +14,7 @@ from recsys_lab.compute.ranges import (
     Count,
     Dimension,
     Exponent,
+    FieldName,
     FieldNames,
     Penalty,
     PopularityWeight,
@@ -21,6 +22,7 @@ from recsys_lab.compute.ranges import (
 )
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.blocks import Kernel
+from recsys_lab.models.cold_items import stand_ins
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
@@ -41,12 +43,18 @@ def skipgram(
     score: Score,
     popularity_weight: PopularityWeight,
     kernel: Kernel,
+    cold_field: FieldName | None,
 ) -> SkipGram:
-    """Skip-gram on item ids alone (word2vec)."""
+    """Skip-gram on item ids alone (word2vec).
+
+    With `cold_field`, a field of the catalogue, an item outside training has the mean vector of the
+    three most frequent items of its first value there.
+    """
     num_items = len(items.degrees)
+    others = None if cold_field is None else stand_ins(items.degrees, items.field(cold_field))
     return SkipGram(
-        centers=IdEncoder(num_items, embedding_dim),
-        contexts=IdEncoder(num_items, embedding_dim, init_scale=0.0),
+        centers=IdEncoder(num_items, embedding_dim, stand_ins=others),
+        contexts=IdEncoder(num_items, embedding_dim, init_scale=0.0, stand_ins=others),
         score=score,
         popularity=_popularity(items, popularity_weight),
         l2=l2,

@@ -46,14 +46,25 @@ class IdEncoder(nn.Module):
         embedding_dim: D.
         init_scale: vectors start uniform in +- init_scale / D; 0 starts at zero, as word2vec does
             with its context vectors.
+        stand_ins: (N, n), trained items whose mean is the vector of an item outside training, -1
+            for none (`cold_items.stand_ins`). None: such an item has no vector.
     """
 
     sparse_tables = ("table",)  # names of the parameters whose gradient is sparse
 
+    stand_ins: Tensor | None
+
     @checked
-    def __init__(self, num_items: int, embedding_dim: Dimension, init_scale: float = 0.5) -> None:
+    def __init__(
+        self,
+        num_items: int,
+        embedding_dim: Dimension,
+        init_scale: float = 0.5,
+        stand_ins: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.table = _uniform_table(num_items, embedding_dim, init_scale)
+        self.register_buffer("stand_ins", stand_ins, persistent=False)
 
     def forward(self, items: Tensor) -> Tensor:
         """Vectors of items of any shape: (..., D)."""
@@ -61,12 +72,23 @@ class IdEncoder(nn.Module):
 
     def can_encode(self, seen: Tensor) -> Tensor:
         """Mask (N,) of the items with a trained vector, given those seen in training."""
-        return seen
+        return seen if self.stand_ins is None else seen | (self.stand_ins >= 0).any(1)
 
     @torch.no_grad()
     def item_vectors(self, items: Tensor | None = None) -> Tensor:
-        """The vectors of items (n,), (n, D); of all if left out, and then not a copy."""
-        return self.table.detach() if items is None else self(items)
+        """The vectors of items (n,), (n, D); of all if left out, and then not a copy.
+
+        With stand-ins they are always copies.
+        """
+        if self.stand_ins is None:
+            return self.table.detach() if items is None else self(items)
+        others = self.stand_ins if items is None else self.stand_ins[items]
+        vectors = self.table.detach().clone() if items is None else self(items)
+        cold = (others >= 0).any(1)
+        others = others[cold]
+        counts = (others >= 0).to(vectors.dtype)[..., None]  # (c, n, 1)
+        vectors[cold] = (self.table[others.clamp_min(0)] * counts).sum(1) / counts.sum(1)
+        return vectors
 
 
 class SideInfoEncoder(nn.Module):

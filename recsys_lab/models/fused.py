@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recsys_lab.data.batch import Batch, PairBatch
+from recsys_lab.data.batch import Batch, PairBatch, no_chosen
 from recsys_lab.models import kernels
 from recsys_lab.models.kernels import fast_jit, fast_piece
 
@@ -169,28 +169,36 @@ def _train_windows(
     items: np.ndarray,
     negatives: np.ndarray,
     column_weights: np.ndarray,
+    chosen: np.ndarray,
+    chosen_positive: np.ndarray,
+    chosen_negative: np.ndarray,
     distance_weights: np.ndarray,
     num_negatives: float,
 ) -> tuple[float, float]:
     """Train on the groups of a window batch, one after the other."""
     groups, walks, length = items.shape
-    places, drawn = walks * length, negatives.shape[1]
-    block = _new_block(places, places + drawn, tables.centers.values.shape[1])
+    places, end = walks * length, 2 * walks * length + negatives.shape[1]
+    columns = end - places + chosen.shape[1]
+    block = _new_block(places, columns, tables.centers.values.shape[1])
     loss, mass = 0.0, 0.0
     for group in range(groups):
         flat = items[group].ravel()
         block.items[:places] = flat
         block.items[places : 2 * places] = flat
-        block.items[2 * places :] = negatives[group]
+        block.items[2 * places : end] = negatives[group]
+        block.items[end:] = chosen[group]
         if group + 1 < groups:  # these rows arrive while this group is worked on
             kernels.prefetch_rows(tables.centers.values, items[group + 1].ravel())
             kernels.prefetch_rows(tables.contexts.values, items[group + 1].ravel())
             kernels.prefetch_rows(tables.contexts.values, negatives[group + 1])
+            kernels.prefetch_rows(tables.contexts.values, chosen[group + 1])
         kernels.weigh_windows(
             items[group],
             column_weights[group],
             distance_weights,
             num_negatives,
+            chosen_positive[group],
+            chosen_negative[group],
             block.positive,
             block.negative,
         )
@@ -241,7 +249,8 @@ def train_parts(
     if isinstance(batch, PairBatch):
         run, arrays = _train_pairs, [part.numpy() for part in batch[:4]]
     else:
-        run, arrays = _train_windows, [part.numpy() for part in batch[:3]]
+        chosen = batch.chosen or no_chosen(batch)
+        run, arrays = _train_windows, [part.numpy() for part in (*batch[:3], *chosen)]
         shared = batch.distance_weights.numpy(), batch.num_negatives
     bounds = np.linspace(0, len(arrays[0]), len(tables) + 1).astype(int)
     jobs = [

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from recsys_lab.compute.threads import num_threads
-from recsys_lab.data.batch import Batch, PairBatch
+from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
 from recsys_lab.models.encoders import Encoder
 from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_parts
 
@@ -35,13 +35,24 @@ def fused_loss(
 
 def _distinct(batch: Batch) -> tuple[Tensor, Batch]:
     """The distinct items (u,) of a batch, and the batch with their places as item ids."""
-    ids = batch[:3] if isinstance(batch, PairBatch) else batch[:2]
-    flat = torch.cat([part.reshape(-1) for part in ids])
+    ids = _ids_of(batch)
+    flat = torch.cat([part.reshape(-1) for part in ids.values()])
     distinct, place = torch.unique(flat.clamp_min(0), return_inverse=True)
     place[flat < 0] = -1
-    places = place.split([part.numel() for part in ids])
-    local = [part.view_as(whole) for part, whole in zip(places, ids, strict=True)]
-    return distinct, type(batch)(*local, *batch[len(ids) :])
+    places = place.split([part.numel() for part in ids.values()])
+    local = {n: part.view_as(ids[n]) for n, part in zip(ids, places, strict=True)}
+    if isinstance(batch, WindowBatch) and batch.chosen is not None:
+        chosen = batch.chosen._replace(items=local.pop("chosen"))
+        batch = batch._replace(chosen=chosen)
+    return distinct, batch._replace(**local)
+
+
+def _ids_of(batch: Batch) -> dict[str, Tensor]:
+    """The item ids of a batch by name."""
+    if isinstance(batch, PairBatch):
+        return {n: getattr(batch, n) for n in ("centers", "contexts", "negatives")}
+    ids = {n: getattr(batch, n) for n in ("items", "negatives")}
+    return ids if batch.chosen is None else ids | {"chosen": batch.chosen.items}
 
 
 class _FusedLoss(torch.autograd.Function):

@@ -10,7 +10,7 @@ from model_cases import BATCHES, NUM_ITEMS, field, window_batch
 from torch import Tensor, nn
 
 from recsys_lab.compute.threads import choose_threads
-from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch
 from recsys_lab.models import fused, kernels
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
@@ -78,15 +78,22 @@ def blocks_of(batch: Batch) -> list[Batch]:
             PairBatch(*(part[k : k + 1] for part in batch[:4]), 1) for k in range(len(batch[0]))
         ]
     return [
-        WindowBatch(*(part[g : g + 1] for part in batch[:3]), *batch[3:])
+        WindowBatch(
+            *(part[g : g + 1] for part in batch[:3]),
+            *batch[3:6],
+            batch.chosen and ChosenContexts(*(part[g : g + 1] for part in batch.chosen)),
+        )
         for g in range(len(batch.items))
     ]
 
 
 def in_float32(batch: Batch) -> Batch:
-    return type(batch)(
-        *(p.float() if isinstance(p, Tensor) and p.is_floating_point() else p for p in batch)
-    )
+    def single(part: object) -> object:
+        if isinstance(part, ChosenContexts):
+            return ChosenContexts(*map(single, part))
+        return part.float() if isinstance(part, Tensor) and part.is_floating_point() else part
+
+    return type(batch)(*map(single, batch))
 
 
 @pytest.mark.parametrize("dim", DIMS)

@@ -13,11 +13,15 @@ from torch import Tensor
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import (
     Count,
+    Decay,
     Dimension,
     Exponent,
     FieldName,
+    Margin,
     Penalty,
     PopularityWeight,
+    Positive,
+    Share,
     Threads,
 )
 from recsys_lab.data.batch import Items
@@ -28,6 +32,7 @@ from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.models.starspace import Query, RankingLoss, Similarity, StarSpace
 from recsys_lab.readers.vector_files import read_vectors
 
 
@@ -83,6 +88,47 @@ def skipgram_side_info(
         popularity=_popularity(items, popularity_weight, impute_cold=True),
         l2=l2,
         kernel=kernel,
+        fields=fields,
+    )
+
+
+@checked
+def starspace(
+    items: Items,
+    *,
+    embedding_dim: Dimension,
+    fields: Sequence[FieldName],
+    size_exponent: Share,
+    score: Similarity,
+    loss: RankingLoss,
+    margin: Margin,
+    temperature: Positive,
+    query: Query,
+    decay: Decay,
+    popularity_weight: PopularityWeight,
+) -> StarSpace:
+    """StarSpace on item ids and side information; `fields` may be empty.
+
+    `size_exponent` is the p of the scale size ** -p of a sum of so many features.
+    """
+    codes, trained = [items.field(name) for name in fields], items.degrees > 0
+    encoder = SideInfoEncoder(
+        trained,
+        codes,
+        embedding_dim,
+        "sum",
+        init_scale=embedding_dim**0.5,
+        size_exponent=size_exponent,
+    )
+    return StarSpace(
+        encoder,
+        score=score,
+        loss=loss,
+        margin=margin,
+        temperature=temperature,
+        query=query,
+        decay=decay,
+        popularity=_popularity(items, popularity_weight, impute_cold=True),
         fields=fields,
     )
 

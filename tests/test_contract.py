@@ -23,6 +23,7 @@ from recsys_lab.models.builders import (
     matrix_factorization,
     skipgram,
     skipgram_side_info,
+    starspace,
 )
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.schedules import constant
@@ -36,6 +37,16 @@ SKIPGRAM = {**WORD2VEC, "l2": 0.0, "kernel": "auto"}
 SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side_info": True}
 MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0, "kernel": "auto"}
 GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75}
+STARSPACE = {
+    "embedding_dim": 32,
+    "fields": ["brand", "category", "price", "title"],
+    "size_exponent": 0.5,
+    "score": "cosine",
+    "margin": 0.1,
+    "temperature": 0.1,
+    "decay": 0.7,
+    "popularity_weight": 0.0,
+}
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "skipgram": partial(skipgram, **SKIPGRAM),
     "skipgram_autograd": partial(skipgram, **{**SKIPGRAM, "kernel": "autograd"}),
@@ -44,6 +55,10 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "mf": partial(matrix_factorization, biases=False, loss="logistic", **MF),
     "mf_weighted": partial(matrix_factorization, biases=False, loss="squared", **MF),
     "mf_bias": partial(matrix_factorization, biases=True, loss="logistic", **MF),
+    "starspace": partial(starspace, loss="margin", query="item", kernel="auto", **STARSPACE),
+    "starspace_history": partial(
+        starspace, loss="softmax", query="history", kernel="autograd", **STARSPACE
+    ),
     "gensim": partial(gensim_word2vec, sg=1, workers=1, **GENSIM, **WORD2VEC),
 }
 WINDOWS = {

@@ -106,6 +106,7 @@ def starspace(
     query: Query,
     decay: Decay,
     popularity_weight: PopularityWeight,
+    kernel: Literal["auto", "autograd"],
 ) -> StarSpace:
     """StarSpace on item ids and side information; `fields` may be empty.
 
@@ -129,6 +130,7 @@ def starspace(
         query=query,
         decay=decay,
         popularity=_popularity(items, popularity_weight, impute_cold=True),
+        kernel=kernel,
         fields=fields,
     )
 

@@ -1,8 +1,19 @@
 """Losses: pure functions of scores (logits) and their weights."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+LOGISTIC, SQUARED, MARGIN, SOFTMAX = range(4)
+
+
+class CellLoss(NamedTuple):
+    """A loss over the cells of a block, as the compiled kernels know it."""
+
+    kind: int  # LOGISTIC, SQUARED, MARGIN or SOFTMAX
+    setting: float = 0.0  # the margin, or what divides the scores of a softmax
 
 
 class _WeightedLogistic(torch.autograd.Function):

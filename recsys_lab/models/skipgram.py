@@ -9,8 +9,9 @@ from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Penalty
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel, score_block
+from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.encoders import Encoder, side_info_vectors
-from recsys_lab.models.losses import logistic_loss
+from recsys_lab.models.losses import LOGISTIC, CellLoss, logistic_loss
 from recsys_lab.models.scoring import (
     Score,
     ScoreVectors,
@@ -18,7 +19,6 @@ from recsys_lab.models.scoring import (
     as_probability,
     score_vectors,
 )
-from recsys_lab.models.updates import CompiledForm
 
 
 class SkipGram(nn.Module):
@@ -103,6 +103,6 @@ class SkipGram(nn.Module):
             one_table=False,
             biases=None,
             global_bias=None,
-            logistic=True,
+            loss=CellLoss(LOGISTIC),
             l2=self.l2,
         )

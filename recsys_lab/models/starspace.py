@@ -10,9 +10,10 @@ from torch.nn import functional as F
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Decay, Margin, Positive
 from recsys_lab.data.batch import Batch, WindowBatch
-from recsys_lab.models.blocks import ScoreBlock, score_block
+from recsys_lab.models.blocks import Kernel, ScoreBlock, score_block
+from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.encoders import Encoder, side_info_vectors
-from recsys_lab.models.losses import margin_loss, softmax_loss
+from recsys_lab.models.losses import MARGIN, SOFTMAX, CellLoss, margin_loss, softmax_loss
 from recsys_lab.models.scoring import (
     ScoreVectors,
     SideInfoVectors,
@@ -40,6 +41,7 @@ class StarSpace(nn.Module):
             by all items before it in the window batch. A pair is a history of one item.
         decay: an item of a history weighs this much of the next one.
         popularity: (N,) added to the score for both items, in the test.
+        kernel: see `SkipGram`; "history" trains by autograd.
         fields: names of the encoder's fields of side information.
     """
 
@@ -57,6 +59,7 @@ class StarSpace(nn.Module):
         query: Query,
         decay: Decay,
         popularity: Tensor,
+        kernel: Kernel = "autograd",
         fields: Sequence[str] = (),
     ) -> None:
         super().__init__()
@@ -67,6 +70,7 @@ class StarSpace(nn.Module):
         self.temperature = temperature
         self.query = query
         self.decay = decay
+        self.kernel = kernel
         self.fields = tuple(fields)
         self.register_buffer("popularity", popularity, persistent=False)
 
@@ -86,6 +90,24 @@ class StarSpace(nn.Module):
         else:
             total = softmax_loss(scores / self.temperature, block.positive, block.negative)
         return total, block.num_positives
+
+    def compiled_form(self) -> CompiledForm | None:
+        """See `CompilableNet`."""
+        if self.query == "history":
+            return None
+        if self.loss_name == "margin":
+            loss = CellLoss(MARGIN, float(self.margin))
+        else:
+            loss = CellLoss(SOFTMAX, float(self.temperature))
+        return CompiledForm(
+            self._encode,
+            self._encode,
+            one_table=True,
+            biases=None,
+            global_bias=None,
+            loss=loss,
+            l2=0.0,
+        )
 
     def _encode(self, items: Tensor) -> Tensor:
         return self._unit(self.encoder(items))

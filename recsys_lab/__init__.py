@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from recsys_lab.readers.events import EventSource
     from recsys_lab.readers.synthetic import SyntheticSource
     from recsys_lab.run.experiment import configure
-    from recsys_lab.run.fitting import Fitted, fit, load
+    from recsys_lab.run.fitted import Fitted
+    from recsys_lab.run.fitting import fit, load
     from recsys_lab.run.parts import Experiment
     from recsys_lab.vectors.embeddings import Embeddings
 
@@ -62,7 +63,8 @@ _MODULES = {
     "readers.events": ("EventSource",),
     "readers.synthetic": ("SyntheticSource",),
     "run.experiment": ("configure",),
-    "run.fitting": ("Fitted", "fit", "load"),
+    "run.fitted": ("Fitted",),
+    "run.fitting": ("fit", "load"),
     "run.parts": ("Experiment",),
     "vectors.embeddings": ("Embeddings",),
 }

@@ -46,7 +46,9 @@ def from_make() -> list[Command]:
 @pytest.fixture
 def stage(tmp_path: Path) -> Path:
     """A folder with the files that the commands name."""
-    for name in ("meta_Beauty.json.gz", "FILE"):
+    words = [word for command in DOCUMENTED for word in command.words]
+    named = {found[0] for word in words if (found := re.search(r"meta_\w[\w.]*\.json\.gz", word))}
+    for name in sorted(named | {"FILE"}):
         write_synthetic(str(tmp_path / name), 300, 0)
     write_synthetic(str(tmp_path / "new_items.json.gz"), 320, 0)
     edges = [(a, a + step) for a in range(200) for step in (1, 2, 3, 5, 8)]

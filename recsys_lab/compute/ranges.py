@@ -53,3 +53,4 @@ FieldName = Annotated[
         "brand, price, title, category or category_0 and so on",
     ),
 ]
+FieldNames = Annotated[list[FieldName], MinLen(1)]

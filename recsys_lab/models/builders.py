@@ -4,7 +4,6 @@
 item's training pairs is added to its scores. The other arguments are those of the network.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -17,6 +16,7 @@ from recsys_lab.compute.ranges import (
     Dimension,
     Exponent,
     FieldName,
+    FieldNames,
     Margin,
     Penalty,
     PopularityWeight,
@@ -24,7 +24,7 @@ from recsys_lab.compute.ranges import (
     Share,
     Threads,
 )
-from recsys_lab.data.batch import Items
+from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
@@ -34,6 +34,8 @@ from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import SkipGram
 from recsys_lab.models.starspace import Query, RankingLoss, Similarity, StarSpace
 from recsys_lab.readers.vector_files import read_vectors
+
+_FIELDS = ("brand", "category", "price", "title")
 
 
 @checked
@@ -66,7 +68,7 @@ def skipgram_side_info(
     l2: Penalty,
     score: Score,
     popularity_weight: PopularityWeight,
-    fields: Sequence[FieldName],
+    fields: FieldNames,
     pooling: Pooling,
     context_side_info: bool,
     kernel: Literal["auto", "autograd"],
@@ -76,10 +78,11 @@ def skipgram_side_info(
     Centers and contexts each have their own encoder; an item brings its own side information, and
     never that of another.
 
-    `fields` are fields of the catalogue. Without `context_side_info` contexts are ids alone,
-    and the score "center_context" cannot score cold items.
+    `fields` are fields of the catalogue, not all of them empty. Without `context_side_info`
+    contexts are ids alone, and the score "center_context" cannot score cold items.
     """
     codes, trained = [items.field(name) for name in fields], items.degrees > 0
+    _refuse_empty(items, dict(zip(fields, codes, strict=True)))
     context_codes = codes if context_side_info else []
     return SkipGram(
         centers=SideInfoEncoder(trained, codes, embedding_dim, pooling),
@@ -92,12 +95,25 @@ def skipgram_side_info(
     )
 
 
+def _refuse_empty(items: Items, fields: dict[str, FieldCodes]) -> None:
+    """A model whose fields are all empty is one of ids alone."""
+    if not fields or any(len(field.codes) for field in fields.values()):
+        return
+    others = [name for name in _FIELDS if name not in fields and len(items.field(name).codes)]
+    has = ", ".join(others) or "no side information"
+    instead = f"take fields=[{','.join(others)}], or" if others else "take"
+    raise ValueError(
+        f"no item of the catalogue has a value of fields=[{','.join(fields)}], and it has {has}: "
+        f"{instead} a model of item ids alone, such as model=skipgram"
+    )
+
+
 @checked
 def starspace(
     items: Items,
     *,
     embedding_dim: Dimension,
-    fields: Sequence[FieldName],
+    fields: list[FieldName],
     size_exponent: Share,
     score: Similarity,
     loss: RankingLoss,

@@ -25,7 +25,6 @@ DEFAULTS: dict[str, Any] = {
     "hash_users": False,
     "hash_key_variable": None,
     "max_bad_fraction": 0.0,
-    "pairs": {"by": "session", "window": 5, "max_distance": 200},
 }
 
 

@@ -12,12 +12,16 @@ from torch import Tensor
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import (
     Count,
+    Decay,
     Dimension,
     Exponent,
     FieldName,
     FieldNames,
+    Margin,
     Penalty,
     PopularityWeight,
+    Positive,
+    Share,
     Threads,
 )
 from recsys_lab.data.batch import FieldCodes, Items
@@ -29,9 +33,10 @@ from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.models.starspace import Query, RankingLoss, Similarity, StarSpace
 from recsys_lab.readers.vector_files import read_vectors
 
-_FIELDS = ("brand", "category", "price")
+_FIELDS = ("brand", "category", "price", "title")
 
 
 @checked
@@ -107,6 +112,49 @@ def _refuse_empty(items: Items, fields: dict[str, FieldCodes]) -> None:
     raise ValueError(
         f"no item of the catalogue has a value of fields=[{','.join(fields)}], and it has {has}: "
         f"{instead} a model of item ids alone, such as model=skipgram"
+    )
+
+
+@checked
+def starspace(
+    items: Items,
+    *,
+    embedding_dim: Dimension,
+    fields: list[FieldName],
+    size_exponent: Share,
+    score: Similarity,
+    loss: RankingLoss,
+    margin: Margin,
+    temperature: Positive,
+    query: Query,
+    decay: Decay,
+    popularity_weight: PopularityWeight,
+    kernel: Literal["auto", "autograd"],
+) -> StarSpace:
+    """StarSpace on item ids and side information; `fields` may be empty.
+
+    `size_exponent` is the p of the scale size ** -p of a sum of so many features.
+    """
+    codes, trained = [items.field(name) for name in fields], items.degrees > 0
+    encoder = SideInfoEncoder(
+        trained,
+        codes,
+        embedding_dim,
+        "sum",
+        init_scale=embedding_dim**0.5,
+        size_exponent=size_exponent,
+    )
+    return StarSpace(
+        encoder,
+        score=score,
+        loss=loss,
+        margin=margin,
+        temperature=temperature,
+        query=query,
+        decay=decay,
+        popularity=_popularity(items, popularity_weight, impute_cold=True),
+        kernel=kernel,
+        fields=fields,
     )
 
 

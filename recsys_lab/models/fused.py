@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from recsys_lab.data.batch import Batch, PairBatch, no_chosen
-from recsys_lab.models import kernels
+from recsys_lab.models import kernels, ranking_kernels
 from recsys_lab.models.kernels import fast_jit, fast_piece
+from recsys_lab.models.losses import LOGISTIC, MARGIN, SQUARED
 
 
 class Table(NamedTuple):
@@ -47,7 +48,8 @@ class Settings(NamedTuple):
     """What a step needs to know beside the batch."""
 
     one_table: bool
-    logistic: bool  # else the squared loss
+    loss: int  # `losses.CellLoss`
+    setting: float
     l2: float
     rate: float
     eps: float
@@ -124,6 +126,21 @@ def _update_biases(tables: Tables, settings: Settings, block: _Block, weights: n
 
 
 @fast_piece
+def _slopes(settings: Settings, block: _Block) -> float:
+    """Replace the scores by their slopes; returns the loss."""
+    scores, positive, negative = block.scores, block.positive, block.negative
+    if settings.loss == LOGISTIC:
+        loss = kernels.logistic_slopes(scores.ravel(), positive.ravel(), negative.ravel())
+    elif settings.loss == SQUARED:
+        loss = kernels.squared_slopes(scores.ravel(), positive.ravel(), negative.ravel())
+    elif settings.loss == MARGIN:
+        loss = ranking_kernels.margin_slopes(scores, positive, negative, settings.setting)
+    else:
+        loss = ranking_kernels.softmax_slopes(scores, positive, negative, settings.setting)
+    return loss
+
+
+@fast_piece
 def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, float]:
     """Train on a block whose items and weights are filled in; returns loss and positives' mass."""
     rows = len(block.centers)
@@ -135,15 +152,7 @@ def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, flo
     np.dot(block.centers, block.contexts.T, block.scores)
     if len(tables.biases.values):
         _add_biases(tables, block)
-    scores, positive, negative = (
-        block.scores.ravel(),
-        block.positive.ravel(),
-        block.negative.ravel(),
-    )
-    if settings.logistic:
-        loss = kernels.logistic_slopes(scores, positive, negative)
-    else:
-        loss = kernels.squared_slopes(scores, positive, negative)
+    loss = _slopes(settings, block)
     np.dot(block.scores, block.contexts, block.grad[:rows])
     np.dot(block.scores.T, block.centers, block.grad[rows:])
     weights = np.empty(0, np.float32)

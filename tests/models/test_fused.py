@@ -17,6 +17,7 @@ from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.models.starspace import RankingLoss, StarSpace
 from recsys_lab.models.updates import Updater, choose_updater
 
 RATE = 0.3
@@ -147,6 +148,27 @@ def test_gradients_of_side_information(pooling: Pooling, batch: str, threads: in
         torch.testing.assert_close(compiled, reference, rtol=1e-4, atol=1e-5, check_dtype=False)
 
 
+@pytest.mark.parametrize("loss", get_args(RankingLoss))
+@pytest.mark.parametrize("batch", BATCHES)
+def test_a_ranking_loss_trains_as_by_autograd(batch: str, loss: str) -> None:
+    torch.manual_seed(0)
+    labels = [[k % 4] for k in range(NUM_ITEMS)]
+    trained = torch.ones(NUM_ITEMS, dtype=torch.bool)
+    encoder = SideInfoEncoder(trained, [field(labels, 4)], 5, "sum", init_scale=6.0)
+    found = []
+    for kernel, chosen in (("auto", "fused_loss"), ("autograd", "autograd")):
+        net = StarSpace(
+            encoder, score="cosine", loss=loss, margin=0.3, temperature=0.2, query="item",
+            decay=1.0, popularity=torch.zeros(NUM_ITEMS),
+        )  # fmt: skip
+        update = updater(net, RowWiseAdagrad(net.parameters()), kernel)
+        assert update.kernel == chosen
+        found.append([*update.update(in_float32(BATCHES[batch]), RATE)])
+        found[-1].append(encoder.table.grad.to_dense())
+    for compiled, reference in zip(*found, strict=True):
+        torch.testing.assert_close(compiled, reference, rtol=1e-4, atol=1e-5, check_dtype=False)
+
+
 def test_the_optimizer_goes_on_where_the_kernel_stopped() -> None:
     torch.manual_seed(0)
     net = skipgram(5)
@@ -213,7 +235,7 @@ def choices() -> dict[str, tuple[nn.Module, torch.optim.Optimizer, str | None]]:
         "side information": (mixed, adagrad(mixed), "fused_loss"),
         "float64": (double, adagrad(double), "autograd"),
         "factorization": (mf, adagrad(mf), "fused"),
-        "factorization, SparseAdam": (mf, sparse_adam, "autograd"),
+        "factorization, SparseAdam": (mf, sparse_adam, "fused_loss"),
         "factorization with biases": (biased, adagrad(biased), "fused"),
         "factorization with biases, SparseAdam": (biased, sparse_adam, "autograd"),
         "without compiled_form": (nn.Linear(1, 1), sparse_adam, "autograd"),

@@ -9,7 +9,7 @@ NUM_STAND_INS = 3  # Grbovic and Cheng (KDD 2018), section 3.3
 
 
 def stand_ins(degrees: Tensor, field: FieldCodes) -> Tensor:
-    """For each item without training pairs the three most frequent items of its market, (N, 3) int64.
+    """The three most frequent items of the market of each item without pairs, (N, 3) int64.
 
     Grbovic and Cheng take the three geographically closest listings of the same type and price;
     here is no distance, so that the market, the first value of a field, decides alone.

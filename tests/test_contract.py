@@ -20,6 +20,7 @@ from recsys_lab.evaluation.protocol import evaluate_auc
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.models.builders import (
     gensim_word2vec,
+    lightgcn,
     matrix_factorization,
     skipgram,
     skipgram_side_info,
@@ -35,6 +36,8 @@ WORD2VEC = {"embedding_dim": 32, "score": "center_context", "popularity_weight":
 SKIPGRAM = {**WORD2VEC, "l2": 0.0, "kernel": "auto"}
 SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side_info": True}
 MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0, "kernel": "auto"}
+LIGHTGCN = {**SKIPGRAM, "layer_weights": [0.5, 0.5], "margin": 0.5}
+LIGHTGCN |= {"one_table": False, "loss": "logistic", "fields": []}
 GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75}
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "skipgram": partial(skipgram, **SKIPGRAM),
@@ -44,6 +47,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "mf": partial(matrix_factorization, biases=False, loss="logistic", **MF),
     "mf_weighted": partial(matrix_factorization, biases=False, loss="squared", **MF),
     "mf_bias": partial(matrix_factorization, biases=True, loss="logistic", **MF),
+    "lightgcn": partial(lightgcn, **LIGHTGCN),
+    "lightgcn_bpr": partial(lightgcn, **{**LIGHTGCN, "one_table": True, "loss": "bpr"}),
     "gensim": partial(gensim_word2vec, sg=1, workers=1, **GENSIM, **WORD2VEC),
 }
 WINDOWS = {

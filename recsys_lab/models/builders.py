@@ -16,8 +16,10 @@ from recsys_lab.compute.ranges import (
     Dimension,
     Exponent,
     FieldName,
+    LayerWeights,
     Penalty,
     PopularityWeight,
+    Positive,
     Threads,
 )
 from recsys_lab.data.batch import Items
@@ -25,9 +27,10 @@ from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
+from recsys_lab.models.lightgcn import LightGCN
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.scoring import Score
-from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.models.skipgram import PairLoss, SkipGram
 from recsys_lab.readers.vector_files import read_vectors
 
 
@@ -108,6 +111,50 @@ def matrix_factorization(
         l2=l2,
         popularity=_popularity(items, popularity_weight),
         kernel=kernel,
+    )
+
+
+@checked
+def lightgcn(
+    items: Items,
+    *,
+    embedding_dim: Dimension,
+    layer_weights: LayerWeights,
+    one_table: bool,
+    loss: PairLoss,
+    margin: Positive,
+    l2: Penalty,
+    score: Score,
+    popularity_weight: PopularityWeight,
+    fields: Sequence[FieldName],
+    kernel: Literal["auto", "autograd"],
+) -> SkipGram:
+    """Skip-gram of vectors that are smoothed over the training graph (LightGCN).
+
+    `layer_weights` are those of the own vectors, of one hop, of two. `fields` of side information
+    are pooled with the own vectors. With `one_table` an item has the same vector as a center and as
+    a context.
+    """
+    codes, trained = [items.field(name) for name in fields], items.degrees > 0
+
+    def encoder(init_scale: float) -> LightGCN:
+        inputs = (
+            SideInfoEncoder(trained, codes, embedding_dim, "mean", init_scale)
+            if codes
+            else IdEncoder(len(trained), embedding_dim, init_scale)
+        )
+        return LightGCN(inputs, items.neighbours(), layer_weights)
+
+    centers = encoder(0.5 * embedding_dim**0.5 if one_table else 0.5)
+    return SkipGram(
+        centers=centers,
+        contexts=centers if one_table else encoder(0.0),
+        score=score,
+        popularity=_popularity(items, popularity_weight, impute_cold=bool(fields)),
+        l2=l2,
+        kernel=kernel,
+        loss=loss,
+        margin=margin,
     )
 
 

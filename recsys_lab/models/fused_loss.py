@@ -29,7 +29,9 @@ def fused_loss(
     Encoders and batch are on the CPU in float32. Returns loss and weight of the positives.
     """
     distinct, local = _distinct(batch)
-    loss, mass = _FusedLoss.apply(centers(distinct), contexts(distinct), l2, local)
+    center = centers(distinct)
+    context = center if contexts is centers else contexts(distinct)
+    loss, mass = _FusedLoss.apply(center, context, l2, local)
     return loss, mass
 
 

@@ -1,5 +1,7 @@
 """Losses: pure functions of scores (logits) and their weights."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -52,3 +54,39 @@ def squared_loss(scores: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         The sum.
     """
     return ((positive > 0) * (scores - positive).square() + negative * scores.square()).sum()
+
+
+def bpr_loss(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """-log sigmoid(positive - negative), the mean over the negatives of a positive's row.
+
+    Rendle et al., BPR (UAI 2009), with all negatives of a row instead of one that is drawn.
+
+    Args:
+        logits: (..., C), rows of C cells.
+        positive: weights of the positives; 0 for other cells. Few cells of a row are positives.
+        negative: weights in the mean of the row; 0 for other cells.
+
+    Returns:
+        The sum over positives by their weight. A row without negatives counts for nothing.
+    """
+    return _pairwise(lambda lead: F.softplus(-lead), logits, positive, negative)
+
+
+def margin_loss(logits: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+    """max(0, negative - positive + margin), the mean over the negatives of a positive's row.
+
+    Ying et al., PinSage (KDD 2018), equation 1. The arguments are those of `bpr_loss`.
+    """
+    return _pairwise(lambda lead: F.relu(margin - lead), logits, positive, negative)
+
+
+def _pairwise(
+    cost: Callable[[Tensor], Tensor], logits: Tensor, positive: Tensor, negative: Tensor
+) -> Tensor:
+    """Cost of the lead of each positive over each negative of its row."""
+    positive, negative = (torch.broadcast_to(w, logits.shape) for w in (positive, negative))
+    most = max(1, int((positive > 0).sum(-1).max()))
+    weights, places = positive.topk(most, dim=-1)  # (..., P)
+    shares = negative / negative.sum(-1, keepdim=True).clamp_min(1e-12)  # (..., C)
+    leads = logits.gather(-1, places)[..., None] - logits[..., None, :]  # (..., P, C)
+    return torch.einsum("...pc,...p,...c->", cost(leads), weights, shares)

@@ -52,8 +52,8 @@ class CompilableNet(Protocol):
 
     kernel: Kernel
 
-    def compiled_form(self) -> CompiledForm:
-        """What the kernels need to know."""
+    def compiled_form(self) -> CompiledForm | None:
+        """What the kernels need to know; None if they do not have the loss of the net."""
         ...
 
 

@@ -13,7 +13,7 @@ from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.split import Split
-from recsys_lab.data.batch import FieldCodes, Items
+from recsys_lab.data.batch import FieldCodes, Items, Neighbours
 from recsys_lab.evaluation.baselines import TrainingData
 from recsys_lab.evaluation.histories import Histories, HistoryWeights
 from recsys_lab.evaluation.pooled_scorer import pooled_scorer
@@ -135,7 +135,15 @@ def known_items(prepared: PreparedData) -> Items:
         codes = torch.from_numpy(found.codes.astype(np.int64))
         return FieldCodes(torch.from_numpy(found.offsets), codes, found.cardinality)
 
-    return Items(torch.from_numpy(degrees), field, prepared.catalog.raw_ids)
+    def neighbours() -> Neighbours:
+        return graph_neighbours(_graph(prepared.split.train))
+
+    return Items(torch.from_numpy(degrees), field, prepared.catalog.raw_ids, neighbours)
+
+
+def graph_neighbours(graph: ItemGraph) -> Neighbours:
+    """The rows of a graph; they share its memory."""
+    return Neighbours(*map(torch.from_numpy, (graph.indptr, graph.indices, graph.weights)))
 
 
 def _graph(pairs: ItemPairs) -> ItemGraph:

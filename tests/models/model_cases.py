@@ -8,7 +8,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from recsys_lab.data.batch import FieldCodes, Items, PairBatch, WindowBatch
+from recsys_lab.data.batch import FieldCodes, Items, Neighbours, PairBatch, WindowBatch
 from recsys_lab.data.windows import distance_weights
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.blocks import window_weights
@@ -102,9 +102,20 @@ def field(values: list[list[int]], cardinality: int) -> FieldCodes:
     return FieldCodes(torch.tensor(lengths), torch.tensor(flat, dtype=torch.long), cardinality)
 
 
+def neighbours_of(weights: np.ndarray) -> Neighbours:
+    """Of a symmetric matrix of weights (N, N); 0 where two items are no pair."""
+    rows, columns = np.nonzero(weights)
+    offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(weights, axis=1))])
+    found = weights[rows, columns].astype(np.float32)
+    return Neighbours(*map(torch.from_numpy, (offsets, columns.astype(np.int32), found)))
+
+
 def items_with(fields: dict[str, FieldCodes], degrees: list[int]) -> Items:
+    """Items on a ring."""
     ids = pl.Series([f"i{k}" for k in range(len(degrees))])
-    return Items(torch.tensor(degrees), fields.__getitem__, ids)
+    steps = np.roll(np.eye(len(degrees)), 1, axis=1)
+    neighbours = neighbours_of(steps + steps.T)
+    return Items(torch.tensor(degrees), fields.__getitem__, ids, lambda: neighbours)
 
 
 def softmax(values: list[float]) -> list[float]:

@@ -68,7 +68,9 @@ def normalized_weights(neighbours: Neighbours) -> Tensor:
     """w_ij / sqrt(s_i s_j) of every entry (E,), where s is the sum of a row's weights."""
     offsets, items, weights = neighbours
     owners = torch.repeat_interleave(offsets.diff())
-    sums = torch.zeros(len(offsets) - 1, dtype=torch.float64).index_add_(0, owners, weights.double())
+    sums = torch.zeros(len(offsets) - 1, dtype=torch.float64).index_add_(
+        0, owners, weights.double()
+    )
     return (weights / (sums[owners] * sums[items.long()]).sqrt()).to(weights.dtype)
 
 

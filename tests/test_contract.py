@@ -22,6 +22,7 @@ from recsys_lab.models.builders import (
     gensim_word2vec,
     lightgcn,
     matrix_factorization,
+    pinsage,
     skipgram,
     skipgram_side_info,
 )
@@ -38,6 +39,9 @@ SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side
 MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0, "kernel": "auto"}
 LIGHTGCN = {**SKIPGRAM, "layer_weights": [0.5, 0.5], "margin": 0.5}
 LIGHTGCN |= {"one_table": False, "loss": "logistic", "fields": []}
+PINSAGE = {"layers": 2, "num_neighbours": 5, "walks_per_item": 20, "num_steps": 2}
+PINSAGE |= {**SIDE_INFO, "one_table": False, "loss": "logistic", "margin": 0.5}
+del PINSAGE["context_side_info"]
 GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75}
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "skipgram": partial(skipgram, **SKIPGRAM),
@@ -49,6 +53,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "mf_bias": partial(matrix_factorization, biases=True, loss="logistic", **MF),
     "lightgcn": partial(lightgcn, **LIGHTGCN),
     "lightgcn_bpr": partial(lightgcn, **{**LIGHTGCN, "one_table": True, "loss": "bpr"}),
+    "pinsage": partial(pinsage, **PINSAGE),
     "gensim": partial(gensim_word2vec, sg=1, workers=1, **GENSIM, **WORD2VEC),
 }
 WINDOWS = {

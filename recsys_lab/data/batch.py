@@ -64,6 +64,13 @@ class Neighbours(NamedTuple):
     weights: Tensor  # (E,) float32
 
 
+class VisitedItems(NamedTuple):
+    """The T items that short walks from every item visit most: `graph.visits.most_visited`."""
+
+    neighbours: Tensor  # (N, T) int32
+    shares: Tensor  # (N, T) float32, of the visits; 0 where there is no neighbour
+
+
 class Items(NamedTuple):
     """What a model may know of the items before training."""
 
@@ -71,3 +78,4 @@ class Items(NamedTuple):
     field: Callable[[str], FieldCodes]  # side information by name
     raw_ids: pl.Series  # (N,) as the catalogue was written
     neighbours: Callable[[], Neighbours]  # in the training graph; a pair stands in both rows
+    visited: Callable[[int, int, int], VisitedItems]  # given T, walks of an item and their steps

@@ -22,13 +22,14 @@ from recsys_lab.compute.ranges import (
     Positive,
     Threads,
 )
-from recsys_lab.data.batch import Items
+from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.lightgcn import LightGCN
 from recsys_lab.models.mf import Loss, MatrixFactorization
+from recsys_lab.models.pinsage import PinSage
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import PairLoss, SkipGram
 from recsys_lab.readers.vector_files import read_vectors
@@ -138,11 +139,7 @@ def lightgcn(
     codes, trained = [items.field(name) for name in fields], items.degrees > 0
 
     def encoder(init_scale: float) -> LightGCN:
-        inputs = (
-            SideInfoEncoder(trained, codes, embedding_dim, "mean", init_scale)
-            if codes
-            else IdEncoder(len(trained), embedding_dim, init_scale)
-        )
+        inputs = _inputs(trained, codes, embedding_dim, init_scale)
         return LightGCN(inputs, items.neighbours(), layer_weights)
 
     centers = encoder(0.5 * embedding_dim**0.5 if one_table else 0.5)
@@ -156,6 +153,58 @@ def lightgcn(
         loss=loss,
         margin=margin,
     )
+
+
+@checked
+def pinsage(
+    items: Items,
+    *,
+    embedding_dim: Dimension,
+    layers: Count,
+    num_neighbours: Count,
+    walks_per_item: Count,
+    num_steps: Count,
+    one_table: bool,
+    loss: PairLoss,
+    margin: Positive,
+    l2: Penalty,
+    score: Score,
+    popularity_weight: PopularityWeight,
+    fields: Sequence[FieldName],
+    kernel: Literal["auto", "autograd"],
+) -> SkipGram:
+    """Skip-gram of vectors that are computed from the items that short walks visit (PinSage).
+
+    `walks_per_item` walks of `num_steps` steps choose the `num_neighbours` of an item, once for a
+    training. The other arguments are those of `lightgcn`.
+    """
+    codes, trained = [items.field(name) for name in fields], items.degrees > 0
+    visited = items.visited(num_neighbours, walks_per_item, num_steps)
+
+    def encoder(zero_start: bool) -> PinSage:
+        inputs = _inputs(trained, codes, embedding_dim, embedding_dim**0.5)
+        return PinSage(inputs, visited, embedding_dim, layers, zero_start=zero_start)
+
+    centers = encoder(zero_start=False)
+    return SkipGram(
+        centers=centers,
+        contexts=centers if one_table else encoder(zero_start=True),
+        score=score,
+        popularity=_popularity(items, popularity_weight, impute_cold=bool(fields)),
+        l2=l2,
+        kernel=kernel,
+        loss=loss,
+        margin=margin,
+    )
+
+
+def _inputs(
+    trained: Tensor, codes: Sequence[FieldCodes], embedding_dim: int, init_scale: float
+) -> IdEncoder | SideInfoEncoder:
+    """The items' own vectors, pooled with those of their side information if there is any."""
+    if not codes:
+        return IdEncoder(len(trained), embedding_dim, init_scale)
+    return SideInfoEncoder(trained, codes, embedding_dim, "mean", init_scale)
 
 
 @checked

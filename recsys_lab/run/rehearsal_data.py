@@ -15,7 +15,7 @@ from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Events
 from recsys_lab.run.parts import Experiment
-from recsys_lab.run.run_data import RunData, graph_neighbours
+from recsys_lab.run.run_data import RunData, neighbours_in
 
 _ITEMS = 40
 _USERS, _EVENTS_OF_USER = 20, 6
@@ -77,5 +77,5 @@ def known_few_items(data: RunData) -> Items:
         torch.from_numpy(degrees),
         lambda name: codes,
         data.catalog.raw_ids,
-        lambda: graph_neighbours(data.graph),
+        *neighbours_in(lambda: data.graph),
     )

@@ -8,7 +8,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from recsys_lab.data.batch import FieldCodes, Items, Neighbours, PairBatch, WindowBatch
+from recsys_lab.data.batch import FieldCodes, Items, Neighbours, PairBatch, VisitedItems, WindowBatch
 from recsys_lab.data.windows import distance_weights
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.blocks import window_weights
@@ -115,7 +115,12 @@ def items_with(fields: dict[str, FieldCodes], degrees: list[int]) -> Items:
     ids = pl.Series([f"i{k}" for k in range(len(degrees))])
     steps = np.roll(np.eye(len(degrees)), 1, axis=1)
     neighbours = neighbours_of(steps + steps.T)
-    return Items(torch.tensor(degrees), fields.__getitem__, ids, lambda: neighbours)
+    ring = torch.arange(len(degrees))
+    both = torch.stack([ring.roll(1), ring.roll(-1)], dim=1).int()
+    visited = VisitedItems(both, torch.full(both.shape, 0.5))
+    return Items(
+        torch.tensor(degrees), fields.__getitem__, ids, lambda: neighbours, lambda *_: visited
+    )
 
 
 def softmax(values: list[float]) -> list[float]:

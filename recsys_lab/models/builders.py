@@ -5,9 +5,10 @@ item's training pairs is added to its scores. The other arguments are those of t
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import MinLen
 from torch import Tensor
 
 from recsys_lab.compute.checks import checked
@@ -16,7 +17,7 @@ from recsys_lab.compute.ranges import (
     Dimension,
     Exponent,
     FieldName,
-    LayerWeights,
+    LayerWeight,
     Penalty,
     PopularityWeight,
     Positive,
@@ -104,9 +105,8 @@ def matrix_factorization(
 ) -> MatrixFactorization:
     """Matrix factorisation of the pairs, or of windows; `biases` are of items, and a global one."""
     num_items = len(items.degrees)
-    spread = 0.5 * embedding_dim**0.5  # +- 0.5 / sqrt(D): first scores of about 1 / (12 sqrt(D))
     return MatrixFactorization(
-        IdEncoder(num_items, embedding_dim, init_scale=spread),
+        IdEncoder(num_items, embedding_dim, _init_scale(embedding_dim, one_table=True)),
         IdEncoder(num_items, 1, init_scale=0.0) if biases else None,
         loss=loss,
         l2=l2,
@@ -120,7 +120,7 @@ def lightgcn(
     items: Items,
     *,
     embedding_dim: Dimension,
-    layer_weights: LayerWeights,
+    layer_weights: Annotated[list[LayerWeight], MinLen(1)],
     one_table: bool,
     loss: PairLoss,
     margin: Positive,
@@ -142,7 +142,7 @@ def lightgcn(
         inputs = _inputs(trained, codes, embedding_dim, init_scale)
         return LightGCN(inputs, items.neighbours(), layer_weights)
 
-    centers = encoder(0.5 * embedding_dim**0.5 if one_table else 0.5)
+    centers = encoder(_init_scale(embedding_dim, one_table))
     return SkipGram(
         centers=centers,
         contexts=centers if one_table else encoder(0.0),
@@ -164,6 +164,7 @@ def pinsage(
     num_neighbours: Count,
     walks_per_item: Count,
     num_steps: Count,
+    neighbour_weight: LayerWeight,
     one_table: bool,
     loss: PairLoss,
     margin: Positive,
@@ -181,14 +182,14 @@ def pinsage(
     codes, trained = [items.field(name) for name in fields], items.degrees > 0
     visited = items.visited(num_neighbours, walks_per_item, num_steps)
 
-    def encoder(zero_start: bool) -> PinSage:
-        inputs = _inputs(trained, codes, embedding_dim, embedding_dim**0.5)
-        return PinSage(inputs, visited, embedding_dim, layers, zero_start=zero_start)
+    def encoder(init_scale: float) -> PinSage:
+        inputs = _inputs(trained, codes, embedding_dim, init_scale)
+        return PinSage(inputs, visited, embedding_dim, layers, neighbour_weight)
 
-    centers = encoder(zero_start=False)
+    centers = encoder(_init_scale(embedding_dim, one_table))
     return SkipGram(
         centers=centers,
-        contexts=centers if one_table else encoder(zero_start=True),
+        contexts=centers if one_table else encoder(0.0),
         score=score,
         popularity=_popularity(items, popularity_weight, impute_cold=bool(fields)),
         l2=l2,
@@ -196,6 +197,11 @@ def pinsage(
         loss=loss,
         margin=margin,
     )
+
+
+def _init_scale(embedding_dim: int, one_table: bool) -> float:
+    """Where vectors start: of one table at +- 0.5 / sqrt(D), first scores of 1 / (12 sqrt(D))."""
+    return 0.5 * embedding_dim**0.5 if one_table else 0.5
 
 
 def _inputs(

@@ -11,21 +11,29 @@ from recsys_lab.models.distinct import find_distinct
 from recsys_lab.models.encoders import Encoder
 
 _BLOCK = 1 << 16  # items whose vectors are computed at a time, where all are asked for
+_SLOWNESS = 0.1  # steps of the layers, relative to those of the tables; more and they collapse
 
 
 class Projection(nn.Module):
     """A linear layer whose steps suit the learning rate of the tables.
 
-    Its weights start at a deviation of 1 and are scaled by 1 / sqrt(inputs) when they are used, so
-    that a step of Adagrad changes an output by about the learning rate, whatever the number of
-    inputs (Karras et al., Progressive growing, ICLR 2018, section 4.1).
+    Adagrad moves every weight by about the learning rate at first, so the weights are held large
+    and multiplied by a small scale when they are used (Karras et al., Progressive growing of GANs,
+    ICLR 2018, section 4.1).
+
+    Args:
+        num_inputs: of a vector.
+        num_outputs: of its projection.
+        zero: whether the weights start at zero, and not as He et al. (ICCV 2015) have them.
     """
 
-    def __init__(self, num_inputs: int, num_outputs: int, gain: float = 1.0) -> None:
+    @checked
+    def __init__(self, num_inputs: Dimension, num_outputs: Dimension, *, zero: bool) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(num_outputs, num_inputs))
+        self.scale = _SLOWNESS / num_inputs**0.5
+        deviation = 0.0 if zero else (2 / num_inputs) ** 0.5 / self.scale
+        self.weight = nn.Parameter(deviation * torch.randn(num_outputs, num_inputs))
         self.bias = nn.Parameter(torch.zeros(num_outputs))
-        self.scale = gain / num_inputs**0.5
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Vectors (..., outputs) of vectors (..., inputs)."""
@@ -33,47 +41,55 @@ class Projection(nn.Module):
 
 
 class Convolution(nn.Module):
-    """An item's vector of one layer from those of the layer below: PinSage, algorithm 1."""
+    """An item's vector h in one layer from the vectors of the layer below.
 
-    def __init__(self, embedding_dim: int) -> None:
+    h + c n + W2 relu(W1 [h, n] + b1) + b2, where n is the mean of the neighbours by importance. The
+    first two terms are not in the paper: without them all vectors soon become the same, at rates
+    that tables need. W2 starts at zero.
+
+    Args:
+        embedding_dim: D.
+        neighbour_weight: c.
+    """
+
+    def __init__(self, embedding_dim: int, neighbour_weight: float) -> None:
         super().__init__()
-        self.message = Projection(embedding_dim, embedding_dim, gain=2**0.5)
-        self.combine = Projection(2 * embedding_dim, embedding_dim, gain=2**0.5)
+        self.hidden = Projection(2 * embedding_dim, embedding_dim, zero=False)
+        self.output = Projection(embedding_dim, embedding_dim, zero=True)
+        self.neighbour_weight = neighbour_weight
 
-    def messages(self, below: Tensor) -> Tensor:
-        """What items (v, D) of the layer below give to those that have them as neighbours."""
-        return F.relu(self.message(below))
-
-    def forward(self, own: Tensor, messages: Tensor, neighbours: Tensor, shares: Tensor) -> Tensor:
-        """Vectors (n, D), of length one or zero.
+    def forward(self, own: Tensor, below: Tensor, neighbours: Tensor, shares: Tensor) -> Tensor:
+        """Vectors (n, D).
 
         Args:
             own: (n, D), of the items in the layer below.
-            messages: (v, D).
-            neighbours: (n, T) rows of `messages`.
+            below: (v, D), vectors of the layer below.
+            neighbours: (n, T) rows of `below`.
             shares: (n, T) importance of the neighbours.
         """
         pooled = F.embedding_bag(
-            neighbours, messages, mode="sum", per_sample_weights=shares.to(messages.dtype)
+            neighbours, below, mode="sum", per_sample_weights=shares.to(below.dtype)
         )
-        return F.normalize(F.relu(self.combine(torch.cat([own, pooled], dim=1))), dim=1)
+        learned = self.output(F.relu(self.hidden(torch.cat([own, pooled], dim=1))))
+        return own + self.neighbour_weight * pooled + learned
 
 
 class PinSage(nn.Module):
     """Convolutions over the neighbours that short walks visit most, weighted by their visits.
 
-    Ying et al., Graph convolutional neural networks for web-scale recommender systems (KDD 2018).
-    A batch needs the vectors of its items, their neighbours, the neighbours of these and so on, and
-    computes each of them once. No weight belongs to one item but those of `inputs`, so an item that
-    comes later has a vector, too (`new_vectors`). An item without neighbours has one that comes
-    from its own input, such as its side information.
+    Ying et al., Graph convolutional neural networks for web-scale recommender systems (KDD 2018),
+    with the terms that `Convolution` names. A batch needs the vectors of its items, their
+    neighbours, the neighbours of these and so on, and computes each of them once. No weight belongs
+    to one item but those of `inputs`, so an item that comes later has a vector, too
+    (`new_vectors`). An item without neighbours has one that comes from its own input, such as its
+    side information.
 
     Args:
         inputs: item ids -> vectors (D) of layer 0.
         visited: T neighbours of every item.
         embedding_dim: D.
         layers: number of convolutions.
-        zero_start: whether all vectors start at zero.
+        neighbour_weight: of the neighbours' mean beside the own vector.
     """
 
     neighbours: Tensor
@@ -86,23 +102,20 @@ class PinSage(nn.Module):
         visited: VisitedItems,
         embedding_dim: Dimension,
         layers: Count,
-        *,
-        zero_start: bool = False,
+        neighbour_weight: float,
     ) -> None:
         super().__init__()
         self.inputs = inputs
-        self.layers = nn.ModuleList(Convolution(embedding_dim) for _ in range(layers))
-        self.hidden = Projection(embedding_dim, embedding_dim, gain=2**0.5)
-        self.output = Projection(embedding_dim, embedding_dim)
-        if zero_start:
-            nn.init.zeros_(self.output.weight)
+        self.layers = nn.ModuleList(
+            Convolution(embedding_dim, neighbour_weight) for _ in range(layers)
+        )
         for name, tensor in visited._asdict().items():  # facts of the data, not weights
             self.register_buffer(name, tensor, persistent=False)
 
     def forward(self, items: Tensor) -> Tensor:
         """Vectors of items of any shape: (..., D)."""
         distinct, place, _ = find_distinct(items, padded=False)
-        return F.embedding(place, self._top(self._hidden(distinct, len(self.layers))))
+        return F.embedding(place, self._layer(distinct, len(self.layers)))
 
     def can_encode(self, seen: Tensor) -> Tensor:
         """Mask (N,) of the items with a trained input or with neighbours."""
@@ -113,16 +126,14 @@ class PinSage(nn.Module):
         """The vectors of items (n,), (n, D), without gradients; of all if left out."""
         if items is not None:
             return self(items)
-        hidden = self.inputs.item_vectors()
-        for layer in self.layers:
-            messages = layer.messages(hidden)
-            blocks = zip(
-                *(x.split(_BLOCK) for x in (hidden, self.neighbours, self.shares)), strict=True
+        vectors = self.inputs.item_vectors()
+        for convolve in self.layers:
+            tables = vectors, self.neighbours, self.shares
+            blocks = zip(*(table.split(_BLOCK) for table in tables), strict=True)
+            vectors = torch.cat(
+                [convolve(own, vectors, items, shares) for own, items, shares in blocks]
             )
-            hidden = torch.cat(
-                [layer(own, messages, items, shares) for own, items, shares in blocks]
-            )
-        return torch.cat([self._top(block) for block in hidden.split(_BLOCK)])
+        return vectors
 
     @torch.no_grad()
     def new_vectors(self, inputs: Tensor, neighbours: Tensor, shares: Tensor) -> Tensor:
@@ -133,26 +144,20 @@ class PinSage(nn.Module):
             neighbours: (n, T) items of the N.
             shares: (n, T) their importance; those of an item sum to one.
         """
-        hidden = inputs
-        for number, layer in enumerate(self.layers):
-            distinct, place, _ = find_distinct(neighbours, padded=False)
-            messages = layer.messages(self._hidden(distinct, number))
-            hidden = layer(hidden, messages, place, shares)
-        return self._top(hidden)
+        distinct, place, _ = find_distinct(neighbours, padded=False)
+        vectors = inputs
+        for number, convolve in enumerate(self.layers):
+            vectors = convolve(vectors, self._layer(distinct, number), place, shares)
+        return vectors
 
-    def _hidden(self, items: Tensor, layer: int) -> Tensor:
+    def _layer(self, items: Tensor, number: int) -> Tensor:
         """Vectors (n, D) of distinct items (n,) in a layer."""
-        if layer == 0:
+        if number == 0:
             return self.inputs(items)
-        neighbours = self.neighbours[items].long()  # (n, T)
+        neighbours = self.neighbours[items]  # (n, T)
         both = torch.cat([items, neighbours.flatten()])
         distinct, place, _ = find_distinct(both, padded=False)
-        below = self._hidden(distinct, layer - 1)
+        below = self._layer(distinct, number - 1)
         own, others = place[: len(items)], place[len(items) :].view(neighbours.shape)
-        convolve = self.layers[layer - 1]
-        messages = convolve.messages(below)
-        return convolve(F.embedding(own, below), messages, others, self.shares[items])
-
-    def _top(self, hidden: Tensor) -> Tensor:
-        """Vectors that are scored (n, D) of those of the last layer."""
-        return self.output(F.relu(self.hidden(hidden)))
+        convolve = self.layers[number - 1]
+        return convolve(F.embedding(own, below), below, others, self.shares[items])

@@ -8,7 +8,14 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from recsys_lab.data.batch import FieldCodes, Items, Neighbours, PairBatch, VisitedItems, WindowBatch
+from recsys_lab.data.batch import (
+    FieldCodes,
+    Items,
+    Neighbours,
+    PairBatch,
+    VisitedItems,
+    WindowBatch,
+)
 from recsys_lab.data.windows import distance_weights
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.blocks import window_weights

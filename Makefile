@@ -17,7 +17,7 @@ help:  ## show this help
 train: $(BIN)/.train  ## train and evaluate; overrides go into ARGS, as in make train ARGS="seed=1"
 	$(BIN)/python train.py $(ARGS)
 
-similar: $(BIN)/.train  ## show similar items by the newest run, as in make similar ITEM="cork bottle linrolle"
+similar: $(BIN)/.train  ## show similar items by the newest run, as in make similar ITEM="deluxe cork bottle norvex"
 	$(BIN)/python -m recsys_lab similar $(ARGS) -- $(RUN) '$(subst ','\'',$(ITEM))'
 
 test: $(BIN)/.dev  ## run the tests

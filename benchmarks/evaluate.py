@@ -11,6 +11,7 @@ from benchmarks.child import Stages, timed
 from benchmarks.harness import Comparison, Contender, Run
 from benchmarks.inputs import Inputs
 from benchmarks.train import DIM
+from recsys_lab.evaluation.baselines import BASELINES
 from recsys_lab.evaluation.metrics import auc_roc
 from recsys_lab.evaluation.protocol import Judgement, score_evaluation_pairs
 from recsys_lab.evaluation.ranking import evaluate_ranking
@@ -48,9 +49,9 @@ def measure(size: str, folder: str, replicates: int, max_scores: float) -> Run:
             ranking = evaluate_ranking(scorer, pairs, ks, max_scores, seed=0)
         judged[name] = Judgement(pairs, scores, ranking)
     with stages("metrics of all"):
-        metrics = final_test.collect_metrics(judged)
+        metrics = final_test.collect_metrics(judged, BASELINES)
     with stages(f"intervals, {replicates} replicates"):
-        final_test.intervals(judged, metrics, replicates, seed=0)
+        final_test.intervals(judged, metrics, BASELINES, replicates, seed=0)
     with stages("precision and recall"), tempfile.TemporaryDirectory() as run_folder:
         final_test.save_precision_recall(judged["test"], Path(run_folder))
     seconds = sum(row["seconds"] for row in stages.rows.values())

@@ -24,6 +24,7 @@ Examples:
 
 TYPE_CHECKING = False  # true for type checkers; `typing` itself would be imported
 if TYPE_CHECKING:
+    from recsys_lab.catalog.event_split import EventSplitOptions
     from recsys_lab.catalog.prepared import PreparedData, prepare
     from recsys_lab.catalog.split import SplitOptions
     from recsys_lab.readers.amazon import AmazonSource
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from recsys_lab.readers.events import EventSource
     from recsys_lab.readers.synthetic import SyntheticSource
     from recsys_lab.run.experiment import configure
-    from recsys_lab.run.fitting import Fitted, fit, load
+    from recsys_lab.run.fitted import Fitted
+    from recsys_lab.run.fitting import fit, load
     from recsys_lab.run.parts import Experiment
     from recsys_lab.vectors.embeddings import Embeddings
 
@@ -41,6 +43,7 @@ __all__ = [
     "EdgeSource",
     "Embeddings",
     "EventSource",
+    "EventSplitOptions",
     "Experiment",
     "Fitted",
     "PreparedData",
@@ -52,6 +55,7 @@ __all__ = [
     "prepare",
 ]
 _MODULES = {
+    "catalog.event_split": ("EventSplitOptions",),
     "catalog.prepared": ("PreparedData", "prepare"),
     "catalog.split": ("SplitOptions",),
     "readers.amazon": ("AmazonSource",),
@@ -59,7 +63,8 @@ _MODULES = {
     "readers.events": ("EventSource",),
     "readers.synthetic": ("SyntheticSource",),
     "run.experiment": ("configure",),
-    "run.fitting": ("Fitted", "fit", "load"),
+    "run.fitted": ("Fitted",),
+    "run.fitting": ("fit", "load"),
     "run.parts": ("Experiment",),
     "vectors.embeddings": ("Embeddings",),
 }

@@ -46,7 +46,9 @@ def from_make() -> list[Command]:
 @pytest.fixture
 def stage(tmp_path: Path) -> Path:
     """A folder with the files that the commands name."""
-    for name in ("meta_Beauty.json.gz", "FILE"):
+    words = [word for command in DOCUMENTED for word in command.words]
+    named = {found[0] for word in words if (found := re.search(r"meta_\w[\w.]*\.json\.gz", word))}
+    for name in sorted(named | {"FILE"}):
         write_synthetic(str(tmp_path / name), 300, 0)
     write_synthetic(str(tmp_path / "new_items.json.gz"), 320, 0)
     edges = [(a, a + step) for a in range(200) for step in (1, 2, 3, 5, 8)]
@@ -57,6 +59,12 @@ def stage(tmp_path: Path) -> Path:
     for name, step in (("val.csv", 4), ("test.csv", 7)):
         pairs = [f"i{a:03d},i{a + step:03d},1\ni{a:03d},i{a + 60:03d},0" for a in range(100)]
         (tmp_path / name).write_text("\n".join(pairs))
+    events = [(user, f"i{user + k:03d}", 3600 * k) for user in range(150) for k in range(5)]
+    log = "".join(f"{user},{item},{time},view\n" for user, item, time in events)
+    (tmp_path / "log.csv").write_text(f"user,item,time,event\n{log}")
+    products = "".join(f"i{item:03d},{'ABC'[item % 3]},{item % 10}\n" for item in range(155))
+    (tmp_path / "products.csv").write_text(f"item,department,category\n{products}")
+    (tmp_path / "ratings.dat").write_text(log.replace(",view", "").replace(",", "::"))
     sessions = [" ".join(f"i{a + k:03d}" for k in range(5)) for a in range(150)]
     (tmp_path / "sessions.txt").write_text("\n".join(sessions))
     for folder in filter(Path.is_dir, EXAMPLE.glob("[!_]*")):

@@ -80,15 +80,12 @@ def session_moments(query: np.ndarray, time: np.ndarray, may_be_target: np.ndarr
 
 
 def only_last_targets(query: np.ndarray, parts: EventParts) -> EventParts:
-    """Keep the last target of each part of a query; what follows it in its part is left out."""
-    part, place = parts.part.copy(), np.arange(len(query))
+    """Keep the last target of each part of a query."""
     is_target = np.zeros(len(query), bool)
     for held in (VAL, TEST):
-        targets = np.flatnonzero(parts.is_target & (parts.part == held))
-        last = _place_of_query(query, targets[_rank_from_end(query[targets]) == 0])[query]
-        is_target |= place == last
-        part[(parts.part == held) & (place > last)] = LEFT_OUT
-    return EventParts(part, is_target)
+        places = np.flatnonzero(parts.is_target & (parts.part == held))
+        is_target[places[_rank_from_end(query[places]) == 0]] = True
+    return EventParts(parts.part, is_target)
 
 
 def validation_of_training(

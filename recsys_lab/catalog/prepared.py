@@ -51,6 +51,7 @@ from recsys_lab.catalog.stored_arrays import (
     read_split,
     split_arrays,
 )
+from recsys_lab.compute.counts import count_of
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.pair_options import PairOptions
@@ -78,6 +79,7 @@ class PreparedData(Generic[AnySplit]):
     vocabulary_hash: str
     split_hash: str
     catalog_folder: Path
+    split_folder: Path
     understood: dict[str, str]  # how each input file was read, by its role
 
     @cached_property
@@ -144,6 +146,7 @@ def prepare(
         vocabulary_hash,
         split_hash,
         catalog_folder,
+        split_folder,
         manifest["understood"],
     )
 
@@ -161,7 +164,7 @@ def _obtain_split(
     def write(part: Path) -> dict[str, Any]:
         arrays = load_arrays(catalog_folder / "pairs.npz")
         pairs, given = read_pairs(arrays, "pairs", num_items), read_labelled(arrays)
-        log.info("splitting %s pairs and drawing negatives", f"{len(pairs):,}")
+        log.info("splitting %s and drawing negatives", count_of(len(pairs), "pair"))
         split = given_split(pairs, given, options) if given else split_pairs(pairs, options)
         np.savez(part / "split.npz", **split_arrays(split))  # type: ignore[arg-type]
         return {}
@@ -178,7 +181,7 @@ def _obtain_event_split(
     events = read_events(load_arrays(catalog_folder / "events.npz"), users, manifest["kind_names"])
 
     def write(part: Path) -> dict[str, Any]:
-        log.info("splitting %s events and drawing negatives", f"{len(events):,}")
+        log.info("splitting %s and drawing negatives", count_of(len(events), "event"))
         pair_options = PairOptions.of(manifest["pair_options"])
         split = split_events(events, num_items, pair_options, options)
         np.savez(part / "split.npz", **split_arrays(split))  # type: ignore[arg-type]
@@ -226,14 +229,16 @@ def _write_catalog(source: CatalogSource, part: Path, said: _Warnings) -> dict[s
     seconds = time.monotonic() - started
     num_items, events = records.items.height, records.events
     if events is None:
-        log.info("read in %.0f s; summing %s listings", seconds, f"{len(records.sources):,}")
+        listings = count_of(len(records.sources), "listing")
+        log.info("read in %.0f s; summing %s", seconds, listings)
         pairs = build_pairs(records.sources, records.targets, records.weights, num_items)
-        size = f"{num_items:,} items"
+        size = count_of(num_items, "item")
     else:
-        log.info("read in %.0f s; pairing %s events", seconds, f"{len(events):,}")
+        log.info("read in %.0f s; pairing %s", seconds, count_of(len(events), "event"))
         pairs = cooccurrence_pairs(events, num_items, PairOptions.of(records.pair_options))
         _write_events(events, part)
-        size = f"{num_items:,} items, {events.users.height:,} users, {len(events):,} events"
+        counts = {"item": num_items, "user": events.users.height, "event": len(events)}
+        size = ", ".join(count_of(number, name) for name, number in counts.items())
     if len(pairs) == 0:
         raise CatalogError(records.why_no_pairs or _why_no_pairs(records))
     _check_sums(records, pairs)
@@ -246,7 +251,7 @@ def _write_catalog(source: CatalogSource, part: Path, said: _Warnings) -> dict[s
     )
     np.savez(part / "pairs.npz", **arrays)  # type: ignore[arg-type]
     return {
-        "account": f"{records.account}: {size}, {len(pairs):,} pairs",
+        "account": f"{records.account}: {size}, {count_of(len(pairs), 'pair')}",
         "counts": vars(records.account),
         "num_pairs": len(pairs),
         "relations": records.relation_names,

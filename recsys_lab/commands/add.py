@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from recsys_lab.commands.run_argument import RunFolder
+from recsys_lab.compute.counts import count_of
 
 
 def add(
@@ -58,10 +59,10 @@ def add(
         for source, count in done.counts.items()
         if count
     ]
-    typer.echo(f"{sum(done.counts.values()):,} new items: {', '.join(made)}", err=True)
+    typer.echo(f"{count_of(sum(done.counts.values()), 'new item')}: {', '.join(made)}", err=True)
     typer.echo(
-        f"{done.num_known:,} items were there before, their vectors stay; "
-        f"{done.num_pairs:,} new pairs",
+        f"{count_of(done.num_known, 'item')} there before, whose vectors stay; "
+        f"{count_of(done.num_pairs, 'new pair')}",
         err=True,
     )
     typer.echo(done.folder)

@@ -10,6 +10,7 @@ import typer
 
 from recsys_lab import __version__
 from recsys_lab.commands.add import add
+from recsys_lab.commands.compile import compile
 from recsys_lab.commands.embed import embed
 from recsys_lab.commands.export import export
 from recsys_lab.commands.import_ import import_
@@ -36,7 +37,7 @@ _WORDS_OF_HYDRA = {
     "help_option_names": [],
 }
 app.command(context_settings=_WORDS_OF_HYDRA)(train)
-_COMMANDS = (similar, serve, map, neighbours, add, export, embed, report, prune)
+_COMMANDS = (similar, serve, map, neighbours, add, export, embed, report, prune, compile)
 for command in _COMMANDS:
     app.command()(command)
 app.command("import")(import_)

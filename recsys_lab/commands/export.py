@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from recsys_lab.commands.run_argument import RunFolder
+from recsys_lab.compute.counts import count_of
 
 
 def export(
@@ -45,7 +46,8 @@ def export(
         done = room.export(
             embeddings, out=out, advance=lambda rows: bar.advance(task, rows), **chosen
         )
-    console.print(f"{done.num_items:,} items; {done.left_out:,} without a score are left out")
+    exported = count_of(done.num_items, "item")
+    console.print(f"{exported}; {done.left_out:,} without a score are left out")
     if done.note:
         console.print(f"note: {done.note}")
     for path in done.files:

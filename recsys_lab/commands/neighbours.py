@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from recsys_lab.commands.run_argument import RunFolder
+from recsys_lab.compute.counts import count_of
 
 
 def neighbours(
@@ -51,7 +52,7 @@ def neighbours(
         options = SearchOptions(exact, min_recall, probes)
         written = write_neighbours(Embeddings.load(resolve_run(run)), out, k, options, show)
     typer.echo(
-        f"{written.num_rows:,} neighbours of {written.num_items:,} items; "
+        f"{count_of(written.num_rows, 'neighbour')} of {count_of(written.num_items, 'item')}; "
         f"{written.num_unscored:,} cannot be scored and have none",
         err=True,
     )

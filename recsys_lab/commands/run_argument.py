@@ -8,7 +8,7 @@ import typer
 RunFolder = Annotated[
     Path,
     typer.Argument(
-        help="folder of a run, its embeddings, or latest: the newest run in outputs/train/runs",
+        help="folder of a run, its embeddings, or latest: the newest finished run, also of a sweep",
         show_default=False,
     ),
 ]

@@ -11,7 +11,7 @@ def serve(
         list[Path],
         typer.Argument(
             metavar="RUN",
-            help="folders of runs, or latest: the newest run in outputs/train/runs",
+            help="folders of runs, or latest: the newest finished run, also of a sweep",
             show_default=False,
         ),
     ],

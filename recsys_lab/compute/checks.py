@@ -24,6 +24,7 @@ from typing import (
 
 from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MinLen
 
+from recsys_lab.compute.near_words import did_you_mean
 from recsys_lab.compute.ranges import Pattern
 
 _SHOWN = 60  # letters of a value in a message
@@ -79,7 +80,15 @@ def check_value(name: str, value: Any, hint: Any) -> None:
         shown = repr(value)
         if len(shown) > _SHOWN:
             shown = f"{shown[:_SHOWN]}..."
-        raise ValueError(f"{name} must be {wanted}, got {shown}")
+        hint_of_word = did_you_mean(value, _words_of(hint)) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be {wanted}, got {shown}{hint_of_word}")
+
+
+def _words_of(hint: Any) -> list[str]:
+    """The texts that a type allows one of; none if it allows any."""
+    if get_origin(hint) is Literal:
+        return [one for one in get_args(hint) if isinstance(one, str)]
+    return [word for inner in get_args(hint) for word in _words_of(inner)]
 
 
 def _class_of(hint: Any) -> type | None:

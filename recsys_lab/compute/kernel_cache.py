@@ -2,7 +2,8 @@
 
 numba checks only the file of a compiled function, not the files of the functions that it calls, so
 after an update it would run compiled code with the old version of a helper. Each state of the
-sources therefore has its own cache folder, beside the package or in NUMBA_CACHE_DIR.
+sources therefore has its own cache folder: in NUMBA_CACHE_DIR, or else beside the package or, where
+that cannot be written, among the caches of the user.
 """
 
 import hashlib
@@ -34,6 +35,14 @@ def sources_digest(package: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def _homes(package: Path) -> list[Path]:
+    """Folders that may hold the caches, the first one first."""
+    if given := os.environ.get("NUMBA_CACHE_DIR"):
+        return [Path(given)]
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return [package / "__pycache__", caches / "recsys_lab"]
+
+
 class KernelCache:
     """The cache folder of one state of a package's sources.
 
@@ -45,21 +54,26 @@ class KernelCache:
     """
 
     def __init__(self, package: Path) -> None:
-        given = os.environ.get("NUMBA_CACHE_DIR")
-        self._home = Path(given) if given else package / "__pycache__"
-        self.folder: Path | None = self._home / f"{_PREFIX}{sources_digest(package)}"
+        self.folder: Path | None = None
         self._lock: IO[bytes] | None = None
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / _LOCK).open("ab")
-            if fcntl:
-                fcntl.flock(self._lock, fcntl.LOCK_SH)
-        except OSError:
-            self.folder = None
+        name = f"{_PREFIX}{sources_digest(package)}"
+        for home in _homes(package):
+            try:
+                folder = home.expanduser() / name
+                folder.mkdir(parents=True, exist_ok=True)
+                self._lock = (folder / _LOCK).open("ab")
+                if fcntl:
+                    fcntl.flock(self._lock, fcntl.LOCK_SH)
+            except (OSError, RuntimeError):  # it cannot be written, or the user has no home
+                continue
+            self.folder = folder
+            break
 
     def clear_others(self) -> None:
         """Delete the folders of other states of the sources that no running process uses."""
-        for other in self._home.glob(f"{_PREFIX}*") if fcntl else ():
+        if self.folder is None or fcntl is None:
+            return
+        for other in self.folder.parent.glob(f"{_PREFIX}*"):
             if other == self.folder:
                 continue
             try:

@@ -48,3 +48,4 @@ NumpyFile = Annotated[str, Pattern(r"(?s).*\.npy", "a path that ends in .npy")]
 FieldName = Annotated[
     str, Pattern(r"brand|price|category(_\d+)?", "brand, price, category or category_0 and so on")
 ]
+FieldNames = Annotated[list[FieldName], MinLen(1)]

@@ -71,10 +71,11 @@ def give_back(before: dict[int, Any]) -> None:
 
 def exit_at_once() -> None:
     """Let a signal end the process where it stands, as while it imports."""
-    handle(_exit)
+    handle(exit_by)
 
 
-def _exit(number: int, frame: FrameType | None = None) -> None:
+def exit_by(number: int, frame: FrameType | None = None) -> None:
+    """End the process by the number of a signal."""
     with suppress(Exception):  # the signal may have come in the middle of a print
         logging.raiseExceptions = False
         log.error("interrupted by %s", signal.Signals(number).name)
@@ -103,7 +104,7 @@ def interruptible() -> Iterator[None]:
     """
     global _raised
     _raised = None
-    before = handle(Receiver(interrupt, _exit))
+    before = handle(Receiver(interrupt, exit_by))
     try:
         yield
     except BaseException:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from recsys_lab.config.overrides import as_value
+from recsys_lab.config.command_words import as_value
 
 IS_KEY = re.compile(r"(?!hydra\b)[A-Za-z_]\w*(\.[\w-]+)*")  # of a value of the project
 

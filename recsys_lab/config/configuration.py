@@ -1,16 +1,16 @@
 """Checks of the composed configuration, before any data is read: keys, types, ranges, targets."""
 
-import difflib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.compute.checks import check_value
+from recsys_lab.compute.near_words import did_you_mean
 from recsys_lab.compute.ranges import CountOrZero, Seed, Threads
-from recsys_lab.config.job_names import job_name
+from recsys_lab.config.job_names import job_folder
 from recsys_lab.config.library_arguments import used_arguments
 from recsys_lab.config.targets import (
     ConfigurationError,
@@ -38,7 +38,7 @@ _TOP_LEVEL: dict[str, Any] = {
     "projector": CountOrZero,
 }
 _MISSING = "???"  # of OmegaConf: a value that has to be given
-_SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
+SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
     "catalog": frozenset(),
     "split": frozenset(),
     "data": frozenset({"catalog", "split", "graph", "seed", "source"}),
@@ -52,6 +52,7 @@ _SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run pass
     "evaluation": frozenset(),
     "history": frozenset(),
 }
+_PRESETS = ("experiment", "debug", "hparams_search")  # groups without a section
 _GROUPS: dict[str, frozenset[str]] = {  # group of any number of named parts -> passed arguments
     "callbacks": frozenset({"monitor"}),
     "logger": frozenset({"folder"}),
@@ -61,19 +62,22 @@ _GROUPS: dict[str, frozenset[str]] = {  # group of any number of named parts -> 
 def register_resolvers() -> None:
     """Register the resolvers of the configuration.
 
-    `short_id` is four characters that keep two runs of one second apart; `job_name` is the name of
-    the folder of a sweep's job.
+    `short_id` is four characters that keep two runs of one second apart; `job_folder` is the
+    folder of a sweep's job.
     """
-    OmegaConf.register_new_resolver("job_name", job_name, replace=True)
+    OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
     OmegaConf.register_new_resolver(
         "short_id", lambda: secrets.token_hex(2), use_cache=True, replace=True
     )
 
 
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """` (did you mean x?)` with the nearest of some words, or nothing."""
-    near = difflib.get_close_matches(word, list(words), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+def _job_folder(sweep: str, text: str, words: Any, is_trial: bool = False) -> str:
+    return job_folder(str(sweep), str(text), list(words), is_trial=is_trial)
+
+
+def listed(words: Sequence[str], word: str) -> str:
+    """`a, b, c (did you mean b?)`."""
+    return f"{', '.join(words) or 'none'}{did_you_mean(word, words)}"
 
 
 def check_configuration(cfg: DictConfig) -> dict[str, Any]:
@@ -90,8 +94,8 @@ def check_configuration(cfg: DictConfig) -> dict[str, Any]:
     configuration = check_outline(cfg)
     import_plugins(configuration["plugins"])
     check_targets(configuration, configuration["plugins"])
-    for section, passed in _SECTIONS.items():
-        if section == "data.source" and "source" not in configuration["data"]:
+    for section, passed in SECTIONS.items():
+        if section == "data.source" and not _takes_source(configuration["data"]):
             continue
         _check_section(section, section_of(configuration, section), passed)
     for group, passed in _GROUPS.items():
@@ -110,13 +114,16 @@ def check_outline(cfg: DictConfig) -> dict[str, Any]:
         ConfigurationError: naming the key, its value and what is valid.
     """
     configuration = _resolve(cfg)
-    sections = [name for name in _SECTIONS if "." not in name]
+    sections = [name for name in SECTIONS if "." not in name]
     known = [*_TOP_LEVEL, *sections, *_GROUPS]
     for name in configuration:
         if name not in known:
+            if name in _PRESETS:
+                raise ConfigurationError(
+                    f"the file of {name}= needs the first line: # @package _global_"
+                )
             raise ConfigurationError(
-                f"unknown key {name!r}: at the top level there are "
-                f"{', '.join(sorted(known))}{did_you_mean(name, known)}"
+                f"unknown key {name!r}: at the top level there are {listed(sorted(known), name)}"
             )
     for name, hint in _TOP_LEVEL.items():
         if name not in configuration:
@@ -127,6 +134,12 @@ def check_outline(cfg: DictConfig) -> dict[str, Any]:
     _check_vectors(configuration["vectors"], configuration["model"])
     check_trainer(configuration["trainer"], may_stop=bool(configuration["callbacks"]))
     return configuration
+
+
+def _takes_source(data: Mapping[str, Any]) -> bool:
+    """Whether a data module has a source, or cannot be without."""
+    source = parameters_of(str(data["_target_"]))[0].get("source")
+    return "source" in data or (source is not None and source.default is source.empty)
 
 
 def _check_is_section(name: str, configuration: Mapping[str, Any]) -> None:
@@ -183,15 +196,12 @@ def _check_section(section: str, node: Any, passed: frozenset[str]) -> None:
     parameters, _ = parameters_of(target)
     hints = {name: hint for name, hint in used_arguments(target).items() if name not in passed}
     for key, value in node.items():
-        if key == "_target_" or f"{section}.{key}" in _SECTIONS:
+        if key == "_target_" or f"{section}.{key}" in SECTIONS:
             continue
         if key not in hints:
             idle = key in parameters and key not in passed
             problem = f"{section}.{key} has no effect" if idle else f"unknown key '{section}.{key}'"
-            raise ConfigurationError(
-                f"{problem}: {target} takes {', '.join(sorted(hints))}"
-                f"{did_you_mean(str(key), hints)}"
-            )
+            raise ConfigurationError(f"{problem}: {target} takes {listed(sorted(hints), str(key))}")
         if value == _MISSING:
             raise ConfigurationError(f"{section}.{key} is needed: set it with {section}.{key}=...")
         if isinstance(value, Mapping) and "_target_" in value:

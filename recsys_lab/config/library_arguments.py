@@ -41,12 +41,18 @@ _TRAINER: dict[str, Any] = {
     "profiler": Literal["simple", "advanced", "pytorch"] | None,  # or an object of its own
 }
 
+KNOWN_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "pytorch_lightning.Trainer": _TRAINER,
+    "torch.optim.SGD": _OPTIMIZER,
+    "torch.optim.SparseAdam": _OPTIMIZER,
+}
+
 
 def used_arguments(target: str) -> Mapping[str, Any]:
     """The arguments of a target that can be set, with their types and ranges; Any for no type."""
     parameters, constructor = parameters_of(target)
     hints = _hints(constructor)
-    known = {"pytorch_lightning.Trainer": _TRAINER}.get(target)
+    known = KNOWN_ARGUMENTS.get(target)
     if target.startswith("torch.optim."):
         known = _OPTIMIZER
     if known is None:

@@ -4,12 +4,13 @@ Hydra's messages do not list the valid keys. They come one job at a time, when t
 run and the folders are there.
 """
 
+import fnmatch
 import re
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
-from itertools import islice, product
+from itertools import accumulate, islice, product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,24 +19,29 @@ from hydra import compose, initialize_config_dir, initialize_config_module
 from hydra._internal.config_loader_impl import ConfigLoaderImpl  # of the overrides of values
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import (
-    Glob,
-    IntervalSweep,
-    Override,
-    Quote,
-    QuotedString,
-)
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from recsys_lab.config.command_words import PACKAGE, answers_only, in_order, parse
-from recsys_lab.config.configuration import did_you_mean
+from recsys_lab.config.command_words import PACKAGE, answers_only, in_order, parse, read
+from recsys_lab.config.complaints import (
+    check_folders,
+    check_one_choice,
+    gives_nothing,
+    no_choice,
+    no_choices,
+    of_other_choice,
+    of_search,
+    reason,
+    several_values,
+    unknown_key,
+)
+from recsys_lab.config.search_path import SEARCH_PATH, added_folders
 from recsys_lab.config.targets import ConfigurationError
 
 Line = tuple[Override, str]  # an override, and one of its values as `key=value`
-_SEARCH_PATH = "hydra.searchpath"
 _BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 _KNOWN_EARLY = (
     "now:",
@@ -43,7 +49,10 @@ _KNOWN_EARLY = (
     "hydra.job.name",
     "hydra.runtime.choices.",
 )  # interpolations of a folder
-_UNUSABLE = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
+_UNUSABLE = (
+    HydraException, OmegaConfBaseException, YAMLError, ValueError,
+    AssertionError,  # of OmegaConf, for a key below null
+)  # fmt: skip
 _MOST_VALUES = 100_000  # of one key; Hydra lists them all
 _MOST_JOBS = 2_000  # composed in all their combinations; of more, each value once
 
@@ -113,12 +122,7 @@ def compose_jobs(arguments: Sequence[str], folder: Path) -> Jobs | None:
     options = parse(in_order(arguments))
     if answers_only(options) and not options.cfg:
         return None
-    try:
-        overrides = OverridesParser.create().parse_overrides(options.overrides)
-    except HydraException as error:
-        raise ConfigurationError(
-            f"cannot read the command line: {str(error).splitlines()[0]}"
-        ) from error
+    overrides = read(options.overrides)
     with _opened(options, folder):
         try:
             tree = _Tree(overrides, options)
@@ -126,7 +130,7 @@ def compose_jobs(arguments: Sequence[str], folder: Path) -> Jobs | None:
             complaints = (tree.explain_job(job) for job in jobs.each_value_once())
             complaint = next((found for found in complaints if found is not None), None)
         except (HydraException, ValueError) as error:  # of the search path
-            raise ConfigurationError(_reason(error)) from error
+            raise ConfigurationError(reason(error)) from error
         if complaint is not None:
             raise ConfigurationError(complaint)
     return None if options.cfg else jobs
@@ -151,19 +155,14 @@ class _Tree:
 
     def __init__(self, overrides: Sequence[Override], options: Namespace) -> None:
         self._name = options.config_name or "config"
-        folder = options.config_dir
-        added = [folder if folder.startswith(PACKAGE) else f"file://{folder}"] if folder else []
-        for override in overrides:
-            value = override.value()
-            if override.key_or_group == _SEARCH_PATH and isinstance(value, list):
-                added += map(str, value)
+        added = added_folders(options.config_dir, overrides)
         quoted = ",".join(f"'{path}'" for path in added)
-        self._search = [f"{_SEARCH_PATH}=[{quoted}]"] if added else []
+        self._search = [f"{SEARCH_PATH}=[{quoted}]"] if added else []
         self._own = [o for o in overrides if not o.is_hydra_override()]
         self._of_hydra = [
             str(o.input_line)
             for o in overrides
-            if o.is_hydra_override() and o.key_or_group != _SEARCH_PATH
+            if o.is_hydra_override() and o.key_or_group != SEARCH_PATH
         ]
         self._whole: DictConfig | None = None  # with Hydra's own section
         self._composed: dict[tuple[str, ...], DictConfig] = {}
@@ -174,6 +173,7 @@ class _Tree:
         """The jobs that Hydra's sweeper makes of the overrides."""
         hydra = self._hydra()
         sweep = sweep or (hydra is not None and "MULTIRUN" in str(hydra.mode))
+        check_folders(self._of_hydra, sweep=sweep)
         is_basic = hydra is None or hydra.sweeper.get("_target_") == _BASIC
         swept = [] if hydra is None else (hydra.sweeper.get("params") or {}).items()
         words = [f"{key}={value}" for key, value in swept]
@@ -181,16 +181,16 @@ class _Tree:
         last = {override.get_key_element(): override for override in every}  # as Hydra does
         axes = []
         for override in last.values():
+            texts = self._values(override)
             if override.is_sweep_override() and not sweep:
-                self._check_pattern(override)
-                raise ConfigurationError(_several_values(override))
+                takes_list = OmegaConf.is_list(self._present(override.key_or_group))
+                raise ConfigurationError(several_values(override, takes_list=takes_list))
             if is_basic and override.is_interval_sweep():
                 raise ConfigurationError(
                     f"cannot use {override.input_line}: Hydra's basic sweeper takes lists and "
-                    "ranges of values, not intervals"
+                    "ranges of values, not intervals, which hparams_search=optuna takes"
                 )
-            if lines := [(override, text) for text in self._values(override)]:
-                axes.append(lines)
+            axes.append([(override, text) for text in texts])
         return Jobs(self, axes, hydra, product=is_basic, is_sweep=sweep)
 
     def folder(self, *, sweep: bool) -> str | None:
@@ -222,15 +222,38 @@ class _Tree:
 
     def _check_options_of_hydra(self) -> None:
         """Name the override of Hydra's own configuration that cannot be used, if it is one."""
+        before: DictConfig | None = None
         for count, line in enumerate(self._of_hydra):
+            words = [*self._search, *self._of_hydra[: count + 1]]
             try:
-                compose(
-                    self._name,
-                    [*self._search, *self._of_hydra[: count + 1]],
-                    return_hydra_config=True,
-                )
+                before = compose(self._name, words, return_hydra_config=True)
             except _UNUSABLE as error:
-                raise ConfigurationError(f"cannot use {line}: {_reason(error)}") from error
+                key = self._parse(line).key_or_group
+                known = before or self._without_options()
+                found = self._wrong_choice(line) or unknown_key(key, known, (), self.choices)
+                if found and key.startswith("hydra.sweeper."):
+                    is_search = "n_trials" in known.hydra.sweeper
+                    found += "" if is_search else of_search(key, self._keys_of_search())
+                raise ConfigurationError(found or f"cannot use {line}: {reason(error)}") from error
+
+    def _without_options(self) -> DictConfig:
+        """The configuration with the choices of groups alone, or that of the defaults."""
+        chosen = [str(o.input_line) for o in self._own if self._is_plain_choice(o)]
+        try:
+            return compose(self._name, [*self._search, *chosen], return_hydra_config=True)
+        except _UNUSABLE:
+            return compose(self._name, self._search, return_hydra_config=True)
+
+    def _keys_of_search(self) -> list[str]:
+        words = [*self._search, "hparams_search=optuna"]
+        with suppress(*_UNUSABLE):  # a tree of the user's own
+            found = compose(self._name, words, return_hydra_config=True)
+            return [str(name) for name in found.hydra.sweeper if not str(name).startswith("_")]
+        return []
+
+    def _present(self, key: str) -> Any:
+        """The value of a key before the command line sets it; None where that is not known."""
+        return None if self._whole is None else OmegaConf.select(self._whole, key)
 
     def _is_plain_choice(self, override: Override) -> bool:
         return not override.is_sweep_override() and bool(self.choices(override.key_or_group))
@@ -271,23 +294,13 @@ class _Tree:
         found = loader.list_groups("")
         return sorted(name for name in found if name != "hydra")
 
-    def _check_pattern(self, override: Override) -> None:
-        """Refuse a pattern that no choice of its group matches."""
-        value = override.value()
-        if isinstance(value, Glob) and not value.filter(
-            choices := self.choices(override.key_or_group)
-        ):
-            raise ConfigurationError(no_choice(override.key_or_group, value.include[0], choices))
-
     def _values(self, override: Override) -> list[str]:
         """`key=value` for each value; of an interval for its two ends."""
         if not override.is_sweep_override():
             return [str(override.input_line)]
         key, value = override.get_key_element(), override.value()
         if isinstance(value, Glob):
-            choices = self.choices(override.key_or_group)
-            # A pattern without a match is kept, and refused like any other choice.
-            return [f"{key}={name}" for name in value.filter(choices) or value.include]
+            return [f"{key}={name}" for name in self._matches(override, value)]
         if isinstance(value, IntervalSweep):
             return [f"{key}={value.start}", f"{key}={value.end}"]
         found = list(islice(override.sweep_string_iterator(), _MOST_VALUES + 1))
@@ -295,12 +308,28 @@ class _Tree:
             raise ConfigurationError(
                 f"{override.input_line} has more than {_MOST_VALUES:,} values: sweep over fewer"
             )
+        if not found:
+            raise ConfigurationError(gives_nothing(override))
         return [f"{key}={text}" for text in found]
+
+    def _matches(self, override: Override, pattern: Glob) -> list[str]:
+        """The choices of a pattern; each of its parts has to match one: it may be misspelt."""
+        choices = self.choices(group := override.key_or_group)
+        if not choices:
+            raise ConfigurationError(no_choices(override))
+        for part in (*pattern.include, *pattern.exclude):
+            if not fnmatch.filter(choices, part):
+                raise ConfigurationError(no_choice(group, part, choices))
+        if not (found := pattern.filter(choices)):
+            raise ConfigurationError(gives_nothing(override))
+        return list(found)
 
     def explain_job(self, job: Sequence[Line]) -> str | None:
         """Why a job cannot be composed, in one sentence; None if it can."""
         if (whole := self._try([line for _, line in job])) is None:
-            return None
+            return next(filter(None, (self._wrong_choice(line) for _, line in job)), None)
+        if (problem := self._try([])) is not None:
+            return reason(problem)
         chosen: list[str] = []
         for override, line in job:
             if (problem := self._try([*chosen, line])) is not None:
@@ -308,7 +337,7 @@ class _Tree:
                 where = f" (with {' '.join(swept)})" if swept else ""
                 return self._explain(override, line, problem, chosen) + where
             chosen.append(line)
-        return _reason(whole)
+        return reason(whole)
 
     def _try(self, lines: Sequence[str]) -> Exception | None:
         try:
@@ -319,54 +348,42 @@ class _Tree:
 
     def _explain(self, override: Override, line: str, problem: Exception, chosen: list[str]) -> str:
         key = override.key_or_group
-        if choices := self.choices(key):
-            value = self._parse(line).value()
-            chosen_here = value if isinstance(value, list) else [value]
-            names = [line.partition("=")[2]] if value is None else [str(x) for x in chosen_here]
-            wrong = next((name for name in names if name not in choices), None)
-            if wrong is None:
-                return f"cannot use {line}: {_reason(problem)}"
-            return no_choice(key, wrong, choices)
-        node: Any = self.compose(chosen)
-        place = ""
-        for part in key.split("."):
-            if not OmegaConf.is_dict(node) or part in node:
-                node = node.get(part) if OmegaConf.is_dict(node) else None
-                place = f"{place}.{part}" if place else part
-                continue
-            valid = sorted(str(name) for name in node if not str(name).startswith("_"))
-            if not place:
-                valid = sorted({*valid, *self.groups()})
-            where = f"in {place}" if place else "at the top level"
-            deeper = [
-                name for name in valid if OmegaConf.is_dict(node.get(name)) and part in node[name]
-            ]
-            words = [f"{place}.{name}.{part}".lstrip(".") for name in deeper]
-            hint = f" (did you mean {words[0]}?)" if words else did_you_mean(part, valid)
-            listed = f"{', '.join(valid)}{hint}"
-            return f"unknown key {key!r}: {where} there are {listed}"
-        return f"cannot use {line!r}: {_reason(problem)}"
+        if self.choices(key):
+            added = override.is_add() or override.is_force_add()
+            if added and self._try([*chosen, f"{key}={line.partition('=')[2]}"]) is None:
+                return f"cannot use {line}: leave the plus out, since a run has {key} already"
+            return self._wrong_choice(line) or f"cannot use {line}: {reason(problem)}"
+        found = unknown_key(key, self.compose(chosen), self.groups(), self.choices)
+        return f"{found}{self._owners(key)}" if found else f"cannot use {line!r}: {reason(problem)}"
 
+    def _owners(self, key: str) -> str:
+        """The choices of the key's group that have it, in words; of the broadest such group."""
+        *above, part = key.split(".")
+        for group in accumulate(above, "{}/{}".format):
+            having = []
+            for choice in self.choices(group):
+                with suppress(*_UNUSABLE):
+                    node = OmegaConf.select(self.compose([f"{group}={choice}"]), ".".join(above))
+                    having += [choice] if OmegaConf.is_dict(node) and part in node else []
+            if having:
+                return of_other_choice(key, group, having)
+        return ""
 
-def _several_values(override: Override) -> str:
-    key, _, value = str(override.input_line).partition("=")
-    one = f", and for one value with a comma write '{key}=\"{value}\"'"
-    is_list = override.is_choice_sweep() and "(" not in value
-    return f"{override.input_line} gives several values: for a sweep add -m{one if is_list else ''}"
-
-
-def no_choice(group: str, value: str, choices: Sequence[str]) -> str:
-    """The sentence on a choice that a group does not have."""
-    listed = f"{', '.join(choices)}{did_you_mean(value, choices)}" if choices else "nothing"
-    return f"{group} has no choice {value!r}; choose from {listed}"
-
-
-def _reason(problem: Exception) -> str:
-    """The words of an error in one line, without Hydra's search path."""
-    words = " ".join(str(problem).partition("Config search path")[0].split())
-    if "@experiment" in words:  # what the preset chooses would land below that name
-        words += " A preset begins with the line: # @package _global_"
-    return words
+    def _wrong_choice(self, line: str) -> str | None:
+        """Why the choice of a group is none, also where Hydra finds a file by it; else None."""
+        override = self._parse(line)
+        group, value = override.key_or_group, override.value()
+        if override.is_delete() or not (choices := self.choices(group)):
+            return None
+        if isinstance(value, list) and value:
+            check_one_choice(group, line)
+        for name in value if isinstance(value, list) else [value]:
+            text = "null" if name is None else str(name)
+            folder, _, last = text.rpartition("/")
+            inner = self.choices(f"{group}/{folder}") if folder and ".." not in folder else []
+            if text not in choices and last not in inner:
+                return no_choice(group, text, [f"{folder}/{x}" for x in inner] or choices)
+        return None
 
 
 def compose_words(arguments: Sequence[str], folder: Path) -> DictConfig:
@@ -376,23 +393,7 @@ def compose_words(arguments: Sequence[str], folder: Path) -> DictConfig:
         HydraException: they cannot be composed, as `explain_overrides` tells.
     """
     options = parse(in_order(arguments))
-    overrides = OverridesParser.create().parse_overrides(options.overrides)
+    overrides = read(options.overrides)
     with _opened(options, folder):
         tree = _Tree(overrides, options)
         return tree.compose([str(o.input_line) for o in overrides if not o.is_hydra_override()])
-
-
-def quoted(text: str) -> str:
-    """Any text as the value of an override, taken literally."""
-    return QuotedString(text.replace("${", r"\${"), Quote.single).with_quotes()
-
-
-def as_value(value: Any) -> str:
-    """A value of a configuration as that of an override; its interpolations stay."""
-    if isinstance(value, str):
-        return QuotedString(value, Quote.single).with_quotes()
-    if isinstance(value, list):
-        return f"[{','.join(map(as_value, value))}]"
-    if isinstance(value, dict):
-        return f"{{{','.join(f'{key}:{as_value(inner)}' for key, inner in value.items())}}}"
-    return "null" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Relative paths of a configuration, where Hydra changes the working folder of a job."""
+"""Paths of a configuration: which keys hold them, and where relative ones start."""
 
 from pathlib import Path
 
@@ -8,10 +8,16 @@ PATHS = (
     "prepared_dir", "vectors", "ckpt_path", "catalog.path", "catalog.val_path",
     "catalog.test_path", "data.source.path", "model.ids",
 )  # fmt: skip
+_OF_THE_COMMAND = ("resume", "evaluate")
+
+
+def is_path(key: str) -> bool:
+    """Whether the value of a key is a path, Hydra's folders among them."""
+    return key in (*PATHS, *_OF_THE_COMMAND) or key.endswith(("path", ".dir", "_dir"))
 
 
 def anchor(cfg: DictConfig, folder: Path) -> None:
-    """Let the relative paths start at a folder, in place."""
+    """Let the relative paths start at a folder, in place, where Hydra changes that of a job."""
     with open_dict(cfg):
         for name in PATHS:
             path = OmegaConf.select(cfg, name)

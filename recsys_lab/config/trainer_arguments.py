@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from recsys_lab.compute.checks import check_value
+from recsys_lab.compute.ranges import Count
 from recsys_lab.config.targets import ConfigurationError
 
 _NO_LOOP = "has no effect: the learning curve validates, set curve.every_n_batches or curve."
@@ -85,7 +87,17 @@ def _check_limits(trainer: Mapping[str, Any], may_stop: bool) -> None:
             "trainer.max_time"
         )
     for name in ("min_epochs", "min_steps"):
-        if trainer.get(name) is not None and duration is None and not may_stop:
+        least, most = trainer.get(name), trainer.get(name.replace("min", "max"))
+        try:
+            check_value(f"trainer.{name}", least, Count | None)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+        if isinstance(least, int) and isinstance(most, int) and 0 < most < least:
+            limit = f"trainer.{name.replace('min', 'max')}={most}"
+            raise ConfigurationError(
+                f"trainer.{name}={least} is more than {limit}: lower the one or raise the other"
+            )
+        if least is not None and duration is None and not may_stop:
             raise ConfigurationError(
                 f"trainer.{name} has no effect without trainer.max_time or "
                 "callbacks=early_stopping: only these end a run early"

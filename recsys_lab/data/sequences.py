@@ -228,6 +228,11 @@ def sequence_file(
 def _without_held_out(
     table: np.ndarray, split: Split, reach: int, held_out: str, path: str
 ) -> np.ndarray:
+    if not isinstance(split, Split):
+        raise ValueError(
+            "sequences of a file go with split=pairs or split=items; the events of a log split by "
+            "events are trained on with data/source=events"
+        )
     keys = np.sort(np.concatenate([part.pairs.keys for part in (split.val, split.test)]))
     begins, met = find_cuts(table, keys, split.num_items, reach)
     if not met:

@@ -99,6 +99,32 @@ class HistoryWeights:
         return found
 
 
+def before_each(
+    histories: Histories, decay: float, longest: int
+) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """What was before each event that has a predecessor in its history.
+
+    Args:
+        histories: of Q queries.
+        decay: what an event weighs of the next one.
+        longest: only so many events before count.
+
+    Returns:
+        (M, N) float32 weights decay ** age of the items before, the latest of age 0; and (M,) the
+        items of the events.
+    """
+    places = np.arange(len(histories.items)) - np.repeat(histories.offsets[:-1], histories.sizes)
+    events = np.flatnonzero(places > 0)
+    sizes = np.minimum(places[events], longest)
+    offsets = np.append(0, np.cumsum(sizes))
+    ages = np.arange(offsets[-1]) - np.repeat(offsets[:-1], sizes)
+    items = histories.items[np.repeat(events, sizes) - 1 - ages]
+    shape = len(events), histories.num_items
+    found = sparse.csr_matrix((np.float32(decay) ** ages, items, offsets), shape)
+    found.sum_duplicates()
+    return found, histories.items[events]
+
+
 def pooled_vectors(weights: sparse.csr_matrix, vectors: np.ndarray) -> np.ndarray:
     """(Q, D) float32 weighted means of item vectors (N, D); zeros where a query has no weight."""
     sums = np.asarray(weights @ np.asarray(vectors, np.float32))

@@ -84,6 +84,18 @@ class HistoryScorer:
         return scores
 
 
+def weighted_rows(weights: sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
+    """(Q, N) float32 product of sparse weights (Q, M) and dense rows (M, N), on all threads."""
+    parts = weights.indptr, weights.indices, weights.data.astype(np.float32)
+    found = np.zeros((weights.shape[0], rows.shape[1]), np.float32)
+
+    def add_part(low: int, high: int) -> None:
+        _dense_rows(parts, rows, np.arange(low, high), found[low:high])
+
+    run_parts(add_part, len(found))
+    return found
+
+
 @jit()
 def _dense_pairs(history, similarity, heads, tails, out):  # type: ignore[no-untyped-def]
     offsets, items, weights = history

@@ -96,12 +96,17 @@ def auc_statistic(
     return statistic
 
 
-@jit()
-def weighted_auc(weights, positives, negatives, below, upto):  # type: ignore[no-untyped-def]
+def weighted_auc(
+    weights: np.ndarray,
+    positives: np.ndarray,
+    negatives: np.ndarray,
+    below: np.ndarray,
+    upto: np.ndarray,
+) -> np.ndarray:
     """AUC where a pair weighs the product of its ends, for R sets of weights in one pass.
 
     Args:
-        weights: (E, R) positive weights of the ends.
+        weights: (E, R) positive weights of the ends; R is at most `LANES`.
         positives: (P, 2) pairs in ascending order of their scores.
         negatives: (M, 2) likewise.
         below: (P,) number of negatives that score below each positive.
@@ -110,9 +115,16 @@ def weighted_auc(weights, positives, negatives, below, upto):  # type: ignore[no
     Returns:
         (R,) areas.
     """
-    lanes = weights.shape[1]
-    passed, tied = np.zeros(lanes), np.zeros(lanes)  # weight of the negatives below, and level
-    total, won = np.zeros(lanes), np.zeros(lanes)
+    count = weights.shape[1]
+    if count < LANES:  # the compiled loops have a fixed length, which halves their time
+        weights = np.pad(weights, ((0, 0), (0, LANES - count)), constant_values=1.0)
+    return _weighted_auc(weights, positives, negatives, below, upto)[:count]
+
+
+@jit()
+def _weighted_auc(weights, positives, negatives, below, upto):  # type: ignore[no-untyped-def]
+    passed, tied = np.zeros(LANES), np.zeros(LANES)  # weight of the negatives below, and level
+    total, won = np.zeros(LANES), np.zeros(LANES)
     p = k = 0
     while p < len(positives):
         low, high = below[p], upto[p]
@@ -120,8 +132,9 @@ def weighted_auc(weights, positives, negatives, below, upto):  # type: ignore[no
         tied[:] = 0.0
         k = _add_weights(weights, negatives, k, high, tied)
         while p < len(positives) and below[p] == low and upto[p] == high:
-            for r in range(lanes):
-                weight = weights[positives[p, 0], r] * weights[positives[p, 1], r]
+            head, tail = positives[p, 0], positives[p, 1]
+            for r in range(LANES):
+                weight = weights[head, r] * weights[tail, r]
                 total[r] += weight
                 won[r] += weight * (passed[r] + 0.5 * tied[r])
             p += 1
@@ -132,10 +145,11 @@ def weighted_auc(weights, positives, negatives, below, upto):  # type: ignore[no
 
 @jit()
 def _add_weights(weights, pairs, start, stop, total):  # type: ignore[no-untyped-def]
-    """Add the weights of pairs[start:stop] to total (R,); returns stop."""
+    """Add the weights of pairs[start:stop] to total (LANES,); returns stop."""
     for k in range(start, stop):
-        for r in range(len(total)):
-            total[r] += weights[pairs[k, 0], r] * weights[pairs[k, 1], r]
+        head, tail = pairs[k, 0], pairs[k, 1]  # read once: in the loop they are read in every lane
+        for r in range(LANES):
+            total[r] += weights[head, r] * weights[tail, r]
     return stop
 
 

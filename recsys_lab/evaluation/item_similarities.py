@@ -7,7 +7,8 @@ from scipy import sparse
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import run_parts
-from recsys_lab.compute.ranges import Count, Positive
+from recsys_lab.compute.ranges import Count, PartialShare, Positive
+from recsys_lab.evaluation.history_scorers import weighted_rows
 
 _ROWS = 1024  # of a dense matrix that are handled at a time
 _SMALL = 256  # rows of a matrix that is inverted at once
@@ -30,6 +31,45 @@ def ease_weights(matrix: sparse.csr_matrix, penalty: Positive) -> np.ndarray:
     inverse /= -diagonal.copy()
     diagonal[:] = 0.0
     return inverse
+
+
+@checked
+def next_item_weights(
+    matrix: sparse.csr_matrix,
+    past: sparse.csr_matrix,
+    following: np.ndarray,
+    penalty: Positive,
+    share: PartialShare,
+) -> np.ndarray:
+    """Weights B (N, N) that restore a row of X and, from what was before it, each next item.
+
+    They minimise share |X - XB|² + (1 - share) |Y - SB|² + penalty |B|² under a diagonal of 0. S
+    holds the weighted past of an event in each row, Y its item. The form is that of SLIST (Choi et
+    al., 2021, equation 12), with one next item in place of all later ones. Unlike those of
+    `ease_weights`, the weights have a direction. They take the memory of two such matrices.
+
+    Args:
+        matrix: X, (Q, N) CSR.
+        past: S, (M, N) CSR.
+        following: (M,) the item of each row of Y.
+        penalty: on squared weights.
+        share: of the symmetric part.
+
+    Returns:
+        (N, N) float32; the score of item j for a history h is (h @ B)[j].
+    """
+    x, s = np.float32(share**0.5), np.float32((1 - share) ** 0.5)
+    inverse = _gram(sparse.vstack([x * matrix, s * past], format="csr"))  # (N, N)
+    np.einsum("ii->i", inverse)[:] += penalty
+    _invert(torch.from_numpy(inverse))
+    ones = np.ones(len(following), np.float32)
+    targets = sparse.csr_matrix((ones, following, np.arange(len(following) + 1)), past.shape)
+    wanted = share * (matrix.T @ matrix) + (1 - share) * (targets.T @ past)  # (N, N) by target
+    weights = weighted_rows(sparse.csr_matrix(wanted), inverse)  # (N, N) by target
+    for j in range(len(weights)):  # a multiplier for each target keeps the diagonal at 0
+        weights[j] -= inverse[j] * (weights[j, j] / inverse[j, j])
+        weights[j, j] = 0.0
+    return np.ascontiguousarray(weights.T)
 
 
 def _invert(matrix: torch.Tensor) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import sparse
 
 from recsys_lab.evaluation.baselines import BASELINES, Baseline, TrainingData
-from recsys_lab.evaluation.histories import Histories, HistoryWeights
+from recsys_lab.evaluation.histories import Histories, HistoryWeights, before_each
 from recsys_lab.evaluation.history_scorers import HistoryScorer, SameForAll
-from recsys_lab.evaluation.item_similarities import ease_weights, nearest_items
+from recsys_lab.evaluation.item_similarities import ease_weights, nearest_items, next_item_weights
 
 if TYPE_CHECKING:  # it stands beside the scorer of vectors
     from recsys_lab.evaluation.scorers import Scorer
@@ -20,8 +20,11 @@ log = logging.getLogger(__name__)
 
 PENALTY = 50.0  # of EASE, for each squared weight
 NEAREST = 100  # neighbours of an item in item-kNN
-MAX_EASE_ITEMS = 25_000  # the dense matrix has 2.5 GB, its inverse takes minutes
+NEXT_PENALTY = 20.0  # of SLIST, likewise
+SHARE = 0.5  # of the symmetric part in SLIST
+MAX_DENSE_ITEMS = 25_000  # their matrix has 2.5 GB, its inverse takes minutes
 _RECENT = 0.1  # share of the time of training that is recent
+_LONGEST_BEFORE = 20  # events before an event that count in SLIST
 _LONGEST = 1000  # latest events of a query that count in the similarity of items
 
 
@@ -75,15 +78,33 @@ def _item_knn(data: QueryData) -> "Scorer | None":
 
 
 def _ease(data: QueryData) -> "Scorer | None":
-    if (num_items := data.train.num_items) > MAX_EASE_ITEMS:
-        log.info(
-            "the baseline EASE is left out: its dense matrix of %s items is too large, the most "
-            "is %s",
-            f"{num_items:,}",
-            f"{MAX_EASE_ITEMS:,}",
-        )
+    if _is_too_large("EASE", data):
         return None
     return HistoryScorer(data.weights(data.histories), ease_weights(data.matrix, PENALTY))
+
+
+def _next_item(data: QueryData) -> "Scorer | None":
+    if _is_too_large("SLIST", data):
+        return None
+    if data.weights.decay == 1:
+        log.info("the baseline SLIST is left out: the order of a history does not count")
+        return None
+    before = before_each(data.train, data.weights.decay, _LONGEST_BEFORE)
+    similarity = next_item_weights(data.matrix, *before, penalty=NEXT_PENALTY, share=SHARE)
+    return HistoryScorer(data.weights(data.histories), similarity)
+
+
+def _is_too_large(name: str, data: QueryData) -> bool:
+    """Whether a dense matrix of the items is too large, which is said."""
+    if data.train.num_items <= MAX_DENSE_ITEMS:
+        return False
+    log.info(
+        "the baseline %s is left out: its dense matrix of %s items is too large, the most is %s",
+        name,
+        f"{data.train.num_items:,}",
+        f"{MAX_DENSE_ITEMS:,}",
+    )
+    return True
 
 
 # Scorers beside the model in the final test of queries that are no items, as `BASELINES`.
@@ -93,6 +114,7 @@ QUERY_BASELINES: dict[str, Baseline] = {
     "last_item": Baseline(_last_item, "last item's neighbours"),
     "item_knn": Baseline(_item_knn, "item-kNN", "seen"),
     "ease": Baseline(_ease, "EASE", "seen"),
+    "slist": Baseline(_next_item, "SLIST", "seen"),
 }
 
 

@@ -60,6 +60,13 @@ class RankingResult:
         """
         return self._values(metric, self.slices()[part])
 
+    def mean(self, metric: str) -> float:
+        """A metric over all (query, target); NaN where there are none."""
+        values = self.values(metric)
+        if self.lists is not None and len(values):
+            return mean_over_queries(values, self.query)
+        return float(values.mean()) if len(values) else float("nan")
+
     def slices(self) -> dict[str, np.ndarray]:
         """(R,) bool for each slice."""
         return slice_masks(self.seen, self.ends)

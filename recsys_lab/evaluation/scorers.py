@@ -1,6 +1,6 @@
 """Scorers: what the protocol evaluates, and the one for vectors."""
 
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 import torch
@@ -158,6 +158,16 @@ class VectorScorer(QueryScorer):
         super()._check()
 
 
+def has_another_cosine(scorer: Scorer) -> TypeGuard[VectorScorer]:
+    """Whether it has vectors whose cosine is another score than its own."""
+    if not isinstance(scorer, VectorScorer):
+        return False
+    lengths = scorer.queries.norm(dim=1)  # (N,)
+    is_unit = bool(((lengths - 1.0).abs() <= _UNIT_ERROR)[scorer.scorable].all())
+    is_plain = scorer.queries.data_ptr() == scorer.keys.data_ptr() and not scorer.both_ways
+    return not (is_plain and is_unit and not scorer.bias.any())
+
+
 def cosine_scorer(scorer: Scorer) -> VectorScorer | None:
     """Score by the cosine of the plain item vectors, which are the queries of a `VectorScorer`.
 
@@ -166,12 +176,7 @@ def cosine_scorer(scorer: Scorer) -> VectorScorer | None:
     Returns:
         None where the scorer has no vectors, or is that cosine itself.
     """
-    if not isinstance(scorer, VectorScorer):
-        return None
-    lengths = scorer.queries.norm(dim=1)  # (N,)
-    is_unit = bool(((lengths - 1.0).abs() <= _UNIT_ERROR)[scorer.scorable].all())
-    is_plain = scorer.queries.data_ptr() == scorer.keys.data_ptr() and not scorer.both_ways
-    if is_plain and is_unit and not scorer.bias.any():
+    if not has_another_cosine(scorer):
         return None
     unit = F.normalize(scorer.queries, dim=1)
     return VectorScorer(unit, unit, scorable=scorer.scorable)

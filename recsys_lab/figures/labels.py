@@ -1,6 +1,6 @@
 """Labels of points and lines without overlaps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import hypot
@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.path import Path
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 from recsys_lab.figures.canvas import GREY, series_style
@@ -67,16 +67,20 @@ def label_levels(axis: Axes, levels: Mapping[str, float]) -> None:
         )
 
 
-def label_points(axis: Axes, points: Mapping[str, Corners], levels: Mapping[str, float]) -> None:
+def label_points(
+    axis: Axes, points: Mapping[str, Corners], levels: Mapping[str, float], numbers: Sequence[int]
+) -> None:
     """Name points, each at the nearest place that is free of points, bars, lines and other names.
 
     A name beside its point is nearer to it than to any other; one further away is connected to it
-    by a line in the colour of the point, which is that of `series_style`.
+    by a line in the colour of the point, which is that of `series_style`. If some name finds no
+    free place, all points have numbers instead.
 
     Args:
         axis: its limits are final.
         points: corners of each point with its error bars.
         levels: height of each horizontal line.
+        numbers: of the points.
     """
     canvas, to_paper = _lay_out(axis), axis.transData.transform
     pixels = canvas.figure.dpi / 72.0  # in a point of paper
@@ -92,8 +96,33 @@ def label_points(axis: Axes, points: Mapping[str, Corners], levels: Mapping[str,
     for level in levels.values():
         height = to_paper((0, level))[1]
         scene.taken.append(Bbox([(axis.bbox.x0, height), (axis.bbox.x1, height)]).padded(1.0))
+    notes: list[Annotation] = []
     for number, label in enumerate(points):
-        _label_point(axis, canvas, fill(label, _WIDTH), number, scene)
+        note, is_free = _label_point(axis, canvas, fill(label, _WIDTH), number, scene)
+        notes.append(note)
+        if not is_free:
+            for note in notes:
+                note.remove()
+            _number_points(axis, scene.dots, numbers)
+            return
+
+
+def _number_points(axis: Axes, dots: Sequence[Place], numbers: Sequence[int]) -> None:
+    """Write a number onto each dot, the first on top."""
+    for place, (dot, number) in enumerate(zip(dots, numbers, strict=True)):
+        edge = {"boxstyle": "circle,pad=0.2", "facecolor": "white"}
+        note = axis.annotate(
+            str(number),
+            dot,
+            xycoords="figure pixels",
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="#24292f",
+            bbox=edge | {"edgecolor": series_style(place)[0]},
+            zorder=10 - place / len(dots),
+        )
+        note.set_in_layout(False)
 
 
 @dataclass
@@ -124,8 +153,8 @@ class _Scene:
 
 def _label_point(
     axis: Axes, canvas: FigureCanvasAgg, label: str, number: int, scene: _Scene
-) -> None:
-    """Write the name of a dot at the nearest place that the scene allows, else at the last."""
+) -> tuple[Annotation, bool]:
+    """Write the name of a dot at the nearest place that the scene allows; whether there is any."""
     dot = scene.dots[number]
     note = axis.annotate(
         label,
@@ -144,7 +173,8 @@ def _label_point(
     size = Text.get_window_extent(note, canvas.get_renderer())  # without the arrow
     places = _places(dot, size.width, size.height, canvas.figure.dpi / 72.0)
     allowed = (place for place in places if scene.allows(place[1], number, place[0]))
-    is_beside, box = next(allowed, places[-1])
+    found = next(allowed, None)
+    is_beside, box = found or places[-1]
     note.set_position(_center(box))
     scene.taken.append(box)
     scene.names.append(box)
@@ -152,6 +182,7 @@ def _label_point(
         scene.connections.append(_connection(dot, box))
     elif note.arrow_patch is not None:
         note.arrow_patch.set_visible(False)
+    return note, found is not None
 
 
 def _connection(dot: Place, box: Bbox) -> Path:

@@ -1,4 +1,4 @@
-"""Figures of many runs: learning curves, precision and recall, training time against quality."""
+"""Figures of many runs: learning curves, precision and recall, time and quality, importance."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -79,6 +79,7 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
     lengths = [[r.get("items") or 0 for rows in seeds for r in rows] for seeds in drawn.values()]
     ends = [longest for items in lengths if (longest := max(items, default=0)) > 0]
     for axis, title in zip(axes, _PROTOCOLS.values(), strict=True):
+        axis.set_visible(axis.has_data() or not any(other.has_data() for other in axes))
         if ends and max(ends) > _WIDE_CURVES * min(ends):
             set_log_x(axis)
         axis.set(xlabel="items trained (millions)", ylabel="AUC-ROC, validation pairs")
@@ -129,7 +130,11 @@ def draw_precision_recall_panels(
 
 
 def draw_time_against_quality(
-    points: Mapping[str, Measured], references: Mapping[str, float], path: Path, quality: str
+    points: Mapping[str, Measured],
+    references: Mapping[str, float],
+    path: Path,
+    quality: str,
+    numbers: Sequence[int],
 ) -> Figure:
     """Quality against seconds of training, a labelled point per experiment.
 
@@ -138,6 +143,7 @@ def draw_time_against_quality(
         references: quality of the baselines, which take no training, as horizontal lines.
         path: the picture is written here.
         quality: name of the measure.
+        numbers: of the experiments, which are shown where their names would overlap.
     """
     figure, (axis,) = new_figure(8.5, 5.0, 1)
     seconds = [point.seconds for point in points.values()]
@@ -154,7 +160,28 @@ def draw_time_against_quality(
     for level in references.values():
         axis.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)
     label_levels(axis, references)
-    label_points(axis, {label: point.corners for label, point in points.items()}, references)
+    corners = {label: point.corners for label, point in points.items()}
+    label_points(axis, corners, references, numbers)
+    save_figure(figure, path)
+    return figure
+
+
+def draw_importance(shares: Mapping[str, float], path: Path) -> Figure:
+    """The share of each option as a bar, the largest at the top, with its number.
+
+    Args:
+        shares: between 0 and 1, by option.
+        path: the picture is written here.
+    """
+    figure, (axis,) = new_figure(11, 0.9 + 0.38 * len(shares), 1)
+    ordered = sorted(shares.items(), key=lambda one: one[1])
+    places = range(len(ordered))
+    axis.barh(places, [share for _, share in ordered], height=0.62, color=PALETTE[0])
+    axis.set_yticks(places, [name for name, _ in ordered], parse_math=False)
+    for place, (_, share) in zip(places, ordered, strict=True):
+        axis.text(share + 0.01, place, f"{share:.0%}", va="center", fontsize=9)
+    axis.set(xlim=(0, 1.08), xlabel="share")
+    axis.grid(visible=False, axis="y")
     save_figure(figure, path)
     return figure
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +20,8 @@ Rows = Sequence[Mapping[str, object]]
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 _WIDE, _NARROW = (11, 4.2), (4.6, 3.5)  # inches, of both halves and of one
+
+_LEGEND: Mapping[str, Any] = {"frameon": True, "edgecolor": "none", "framealpha": 0.8}
 
 _COLORS = dict(zip(("uniform", "degree_matched", "given"), PALETTE, strict=False))
 _STYLES = {"all": "--", "seen": "-"}
@@ -47,8 +50,8 @@ def draw_learning_curve(rows: Rows, path: Path) -> None:
 def learning_curve_panels(rows: Rows) -> dict[str, np.ndarray]:
     """The two halves of the picture, each as pixels that stay legible in a narrow column."""
     return {
-        "learning_curve": _panel(lambda axis: _auc(axis, rows)),
-        "training_loss": _panel(lambda axis: _loss(axis, rows)),
+        "1_learning_curve": _panel(lambda axis: _auc(axis, rows)),
+        "2_training_loss": _panel(lambda axis: _loss(axis, rows)),
     }
 
 
@@ -69,8 +72,8 @@ def draw_precision_recall(curves: Curves, path: Path, title: str) -> None:
 def precision_recall_panels(curves: Curves, title: str) -> dict[str, np.ndarray]:
     """The two halves of the picture, each as pixels that stay legible in a narrow column."""
     return {
-        "precision_recall": _panel(lambda axis: _plane(axis, curves, title)),
-        "precision_recall_by_threshold": _panel(lambda axis: _thresholds(axis, curves)),
+        "3_precision_recall": _panel(lambda axis: _plane(axis, curves, title)),
+        "4_precision_recall_by_threshold": _panel(lambda axis: _thresholds(axis, curves)),
     }
 
 
@@ -83,10 +86,15 @@ def _panel(draw: Callable[[Axes], None]) -> np.ndarray:
 def _auc(axis: Axes, rows: Rows) -> None:
     """AUC-ROC over the steps, with lines at learning-rate resets."""
     names = sorted({n for row in rows for n in row if n.startswith("val/auc/")}, reverse=True)
-    for name in names:
-        protocol, part = name.split("/")[2:]
-        points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
-        if points:
+    found = {
+        tuple(name.split("/")[2:]): [
+            (row["step"], row[name]) for row in rows if row.get(name) is not None
+        ]
+        for name in names
+    }
+    for (protocol, part), points in found.items():
+        is_copy = part == "all" and points == found.get((protocol, "seen"))
+        if points and not is_copy:
             axis.plot(
                 *zip(*points, strict=True),
                 label=f"{protocol.replace('_', '-')} negatives, {part}",
@@ -99,7 +107,7 @@ def _auc(axis: Axes, rows: Rows) -> None:
     set_title(axis, "Learning curve")
     _mark_resets(axis, rows, "learning-rate reset")
     if axis.get_legend_handles_labels()[0]:  # there is none if no pair is scored
-        axis.legend(frameon=False, loc="lower right")
+        axis.legend(loc="best", **_LEGEND)
 
 
 def _loss(axis: Axes, rows: Rows) -> None:
@@ -121,19 +129,28 @@ def _mark_resets(axis: Axes, rows: Rows, label: str | None) -> None:
         axis.axvline(step, color="#b0b5bd", linestyle=":", linewidth=1.2, label=shown)
 
 
+def _without_copies(curves: Curves) -> Curves:
+    """The curves without that of all pairs where all of them are seen."""
+    every, seen = curves.get("all"), curves.get("seen")
+    if every is None or seen is None:
+        return curves
+    is_copy = all(np.array_equal(a, b) for a, b in zip(every, seen, strict=True))
+    return {name: curve for name, curve in curves.items() if name != "all" or not is_copy}
+
+
 def _thresholds(axis: Axes, curves: Curves) -> None:
-    for name, (thresholds, precision, recall) in curves.items():
+    for name, (thresholds, precision, recall) in _without_copies(curves).items():
         color, count = _SLICE_COLORS.get(name), len(thresholds)
         axis.plot(thresholds, precision[:count], color=color, label=f"precision, {name}")
         axis.plot(thresholds, recall[:count], color=color, ls="--", label=f"recall, {name}")
     axis.set(xlabel="threshold on the score", ylim=(0, 1.02))
     set_title(axis, "Precision and recall against threshold")
-    axis.legend(frameon=False)
+    axis.legend(loc="best", **_LEGEND)
 
 
 def _plane(axis: Axes, curves: Curves, title: str) -> None:
-    for name, (_, precision, recall) in curves.items():
+    for name, (_, precision, recall) in _without_copies(curves).items():
         axis.plot(recall, precision, color=_SLICE_COLORS.get(name), label=name)
     axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axis.set_title(title, loc="left", fontsize=10)
-    axis.legend(frameon=False)
+    axis.legend(loc="best", **_LEGEND)

@@ -17,6 +17,7 @@ from recsys_lab.compute.ranges import (
     Dimension,
     Exponent,
     FieldName,
+    FieldNames,
     LayerWeight,
     Penalty,
     PopularityWeight,
@@ -34,6 +35,8 @@ from recsys_lab.models.pinsage import PinSage
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import PairLoss, SkipGram
 from recsys_lab.readers.vector_files import read_vectors
+
+_FIELDS = ("brand", "category", "price")
 
 
 @checked
@@ -66,7 +69,7 @@ def skipgram_side_info(
     l2: Penalty,
     score: Score,
     popularity_weight: PopularityWeight,
-    fields: Sequence[FieldName],
+    fields: FieldNames,
     pooling: Pooling,
     context_side_info: bool,
     kernel: Literal["auto", "autograd"],
@@ -76,10 +79,10 @@ def skipgram_side_info(
     Centers and contexts each have their own encoder; an item brings its own side information, and
     never that of another.
 
-    `fields` are fields of the catalogue. Without `context_side_info` contexts are ids alone,
-    and the score "center_context" cannot score cold items.
+    `fields` are fields of the catalogue, not all of them empty. Without `context_side_info`
+    contexts are ids alone, and the score "center_context" cannot score cold items.
     """
-    codes, trained = [items.field(name) for name in fields], items.degrees > 0
+    codes, trained = _codes(items, fields), items.degrees > 0
     context_codes = codes if context_side_info else []
     return SkipGram(
         centers=SideInfoEncoder(trained, codes, embedding_dim, pooling),
@@ -89,6 +92,20 @@ def skipgram_side_info(
         l2=l2,
         kernel=kernel,
         fields=fields,
+    )
+
+
+def _codes(items: Items, fields: Sequence[str]) -> list[FieldCodes]:
+    """The fields by name; a model whose fields are all empty is one of ids alone, and refused."""
+    codes = [items.field(name) for name in fields]
+    if not fields or any(len(field.codes) for field in codes):
+        return codes
+    others = [name for name in _FIELDS if name not in fields and len(items.field(name).codes)]
+    has = ", ".join(others) or "no side information"
+    instead = f"take fields=[{','.join(others)}], or" if others else "take"
+    raise ValueError(
+        f"no item of the catalogue has a value of fields=[{','.join(fields)}], and it has {has}: "
+        f"{instead} a model of item ids alone, such as model=skipgram"
     )
 
 
@@ -127,7 +144,7 @@ def lightgcn(
     l2: Penalty,
     score: Score,
     popularity_weight: PopularityWeight,
-    fields: Sequence[FieldName],
+    fields: list[FieldName],
     kernel: Literal["auto", "autograd"],
 ) -> SkipGram:
     """Skip-gram of vectors that are smoothed over the training graph (LightGCN).
@@ -136,7 +153,7 @@ def lightgcn(
     are pooled with the own vectors. With `one_table` an item has the same vector as a center and as
     a context.
     """
-    codes, trained = [items.field(name) for name in fields], items.degrees > 0
+    codes, trained = _codes(items, fields), items.degrees > 0
 
     def encoder(init_scale: float) -> LightGCN:
         inputs = _inputs(trained, codes, embedding_dim, init_scale)
@@ -171,7 +188,7 @@ def pinsage(
     l2: Penalty,
     score: Score,
     popularity_weight: PopularityWeight,
-    fields: Sequence[FieldName],
+    fields: list[FieldName],
     kernel: Literal["auto", "autograd"],
 ) -> SkipGram:
     """Skip-gram of vectors that are computed from the items that short walks visit (PinSage).
@@ -179,7 +196,7 @@ def pinsage(
     `walks_per_item` walks of `num_steps` steps choose the `num_neighbours` of an item, once for a
     training. The other arguments are those of `lightgcn`.
     """
-    codes, trained = [items.field(name) for name in fields], items.degrees > 0
+    codes, trained = _codes(items, fields), items.degrees > 0
     visited = items.visited(num_neighbours, walks_per_item, num_steps)
 
     def encoder(init_scale: float) -> PinSage:

@@ -100,6 +100,6 @@ def refuse_in_doubt(path: str, rows: Sequence[list[str]], lines: Sequence[str], 
         f"{path}: lines hold {widths[0]} to {widths[-1]} ids between {name}, the first is {first}: "
         "they may be adjacency lists, baskets, or sequences of users. Say layout=adjacency if the "
         "first id of a line is an item and the others are its neighbours, or layout=edges if a "
-        "line is one pair; baskets and sequences are read by data/source=sequence_file, beside a "
-        "list of pairs"
+        "line is one pair; users with their items are read by catalog=events, and sequences beside "
+        "a list of pairs by data/source=sequence_file"
     )

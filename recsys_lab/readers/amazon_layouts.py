@@ -4,6 +4,7 @@
   one object that holds a record for each id.
 - CSV with a header, between commas, tabs, semicolons or bars; a cell that is a list or an object
   as text is read as such.
+- Parquet and Arrow, with lists in columns or as text.
 - `amazon-meta.txt` of SNAP: `ASIN:`, `title:`, `similar:` and paths of categories.
 """
 
@@ -14,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import orjson
+import polars as pl
 
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.readers import opening
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.amazon_records import RELATIONS
+from recsys_lab.readers.columnar_tables import read_slices
 from recsys_lab.readers.lines import begin, read_blocks, read_chunks
 from recsys_lab.readers.literals import parse_line
 
@@ -29,9 +31,6 @@ _OF_IDS = re.compile(rb"\s*\{\s*\"(?!related\"|salesRank\"|details\")[^\"]*\"\s*
 _ARRAY = re.compile(rb"\s*\[\s*(\{|$)")
 _OBJECT = re.compile(rb"\s*\{\s*[\"'}]")
 _LABEL = re.compile(r"\[\d+\]$")  # number of a category of SNAP, behind its name
-_FLAT = frozenset(  # lists as `json_normalize` and others write them
-    [f"related.{name}" for name in RELATIONS] + ["also_bought", "also_viewed"]
-)
 _MOST_HEADER = 10_000  # bytes
 _NUMPY_LIST = re.compile(r"\[\s*(?:'[^']*'\s*)*\]")  # printed by NumPy: no commas
 _QUOTED = re.compile(r"'([^']*)'")
@@ -44,6 +43,8 @@ def read_records(path: str) -> Iterator[bytes | None]:
     Raises:
         CatalogError: the file cannot be read, or holds reviews or edges.
     """
+    if (tables := read_slices(path, _BLOCK)) is not None:
+        return _lines_of(_rows(tables))
     first, blocks = begin(path)
     first = first.removeprefix(_BOM)
     chunks = _without_mark(read_chunks(path, blocks))
@@ -61,8 +62,7 @@ def read_records(path: str) -> Iterator[bytes | None]:
             )
             if nested and record:
                 return _objects(chunks, 1)
-            lines = read_blocks(path, blocks=blocks)
-            return _nested(lines) if _FLAT & set(record) else lines
+            return read_blocks(path, blocks=blocks)
         is_begun = line == b"{" or (b"\n" not in first and len(first) >= opening.BLOCK_BYTES)
         if is_begun and _OF_IDS.match(first):
             return _objects(chunks, 1)
@@ -89,24 +89,6 @@ def _refuse_other_records(record: dict[str, Any], path: str) -> None:
         )
 
 
-def _nested(blocks: Iterator[bytes | None]) -> Iterator[bytes | None]:
-    """Records whose lists stand at the top, rewritten with their lists below `related`."""
-    for block in blocks:
-        if block is None:
-            yield None
-            continue
-        lines = []
-        for line in block[:-1].split(b"\n"):
-            record = _parse(line)
-            if isinstance(record, dict) and (flat := _FLAT & set(record)):
-                record["related"] = {
-                    name.removeprefix("related."): record.pop(name) for name in sorted(flat)
-                }
-                line = orjson.dumps(record)
-            lines.append(line)
-        yield b"\n".join(lines) + b"\n"
-
-
 def _parse(line: bytes) -> object:
     try:
         return parse_line(line)
@@ -128,12 +110,19 @@ def _whole_lines(chunks: Iterator[bytes]) -> Iterator[str]:
 def _lines_of(records: Iterator[dict[str, Any]]) -> Iterator[bytes]:
     lines: list[bytes] = []
     for record in records:
-        lines.append(orjson.dumps(record))
+        lines.append(orjson.dumps(record, default=str))
         if len(lines) == _BLOCK:
             yield b"\n".join(lines) + b"\n"
             lines.clear()
     if lines:
         yield b"\n".join(lines) + b"\n"
+
+
+def _rows(tables: Iterator[pl.DataFrame]) -> Iterator[dict[str, Any]]:
+    """The rows of tables without their missing values."""
+    for table in tables:
+        for row in table.iter_rows(named=True):
+            yield {name: value for name, value in row.items() if value is not None}
 
 
 # -- JSON ----------------------------------------------------------------------------------------

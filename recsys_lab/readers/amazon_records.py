@@ -21,11 +21,11 @@ import orjson
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.readers.literals import json_lines, parse_line
 
-RELATIONS = {  # name in the files of 2014, below `related`: name in those of 2018
-    "also_bought": "also_buy",
-    "also_viewed": "also_view",
-    "bought_together": "bought_together",
-    "buy_after_viewing": "buy_after_viewing",
+RELATIONS = {  # name in the files of 2014: all its names; the second one is that of 2018
+    "also_bought": ("also_bought", "also_buy"),
+    "also_viewed": ("also_viewed", "also_view"),
+    "bought_together": ("bought_together",),
+    "buy_after_viewing": ("buy_after_viewing",),
 }
 
 PARENT_IDS = "records with the id of the parent"  # the form of 2023
@@ -36,16 +36,26 @@ _ABSENT = msgspec.Raw()
 
 
 class Related(msgspec.Struct, gc=False):
-    """The lists of one item in the form of 2014, as JSON."""
+    """The lists of one item by relation, as JSON, with the names of 2014 and of 2018."""
 
     also_bought: msgspec.Raw = _ABSENT
+    also_buy: msgspec.Raw = _ABSENT
     also_viewed: msgspec.Raw = _ABSENT
+    also_view: msgspec.Raw = _ABSENT
     bought_together: msgspec.Raw = _ABSENT
     buy_after_viewing: msgspec.Raw = _ABSENT
 
 
-class Record(msgspec.Struct, gc=False):
-    """One item as it is written; keys that are not named here are skipped."""
+def _key(field: str) -> str:
+    """The key of a field of `Record`: a dotted one is that of a flat table."""
+    return field.replace("related_", "related.")
+
+
+class Record(msgspec.Struct, gc=False, rename=_key):
+    """One item as it is written; keys that are not named here are skipped.
+
+    Its lists, as JSON, stand below `related` (2014), at the top (2018), or below a dotted key.
+    """
 
     asin: _Id
     title: str | None = None
@@ -55,10 +65,18 @@ class Record(msgspec.Struct, gc=False):
     category: list[str] | None = None  # the form of 2018: one path
     price: float | str | None = None
     related: Related | None = None
-    also_buy: msgspec.Raw = _ABSENT  # the lists in the form of 2018, as JSON
+    also_bought: msgspec.Raw = _ABSENT
+    also_buy: msgspec.Raw = _ABSENT
+    also_viewed: msgspec.Raw = _ABSENT
     also_view: msgspec.Raw = _ABSENT
     bought_together: msgspec.Raw = _ABSENT
     buy_after_viewing: msgspec.Raw = _ABSENT
+    related_also_bought: msgspec.Raw = _ABSENT
+    related_also_buy: msgspec.Raw = _ABSENT
+    related_also_viewed: msgspec.Raw = _ABSENT
+    related_also_view: msgspec.Raw = _ABSENT
+    related_bought_together: msgspec.Raw = _ABSENT
+    related_buy_after_viewing: msgspec.Raw = _ABSENT
 
 
 @dataclass
@@ -131,10 +149,11 @@ class _Lists:
         """Take the lists of decoded records."""
         related = [record.related or _NO_LISTS for record in records]
         raws: list[msgspec.Raw] = []
-        names = [name for name in relations for _ in range(2)]
-        for name in relations:
-            raws += map(attrgetter(name), related)
-            raws += map(attrgetter(RELATIONS[name]), records)
+        names = [name for name in relations for _ in range(3 * len(RELATIONS[name]))]
+        for written in (one for name in relations for one in RELATIONS[name]):
+            raws += map(attrgetter(written), related)
+            raws += map(attrgetter(written), records)
+            raws += map(attrgetter(f"related_{written}"), records)
         text = np.frombuffer(b"\n".join(raws) + b"\n", np.uint8)
         ids = np.empty(len(text), np.uint8)
         id_lengths = np.empty(len(text) // 2, np.int32)
@@ -162,8 +181,10 @@ class _Lists:
                 notes.append("related of a wrong type")
             related = {}
         for name in relations:
-            for targets in (related.get(name), value.get(RELATIONS[name])):
-                self._add(place, name, targets, notes)
+            for written in RELATIONS[name]:
+                self._add(place, name, related.get(written), notes)
+                self._add(place, name, value.get(written), notes)
+                self._add(place, name, value.get(f"related.{written}"), notes)
 
     def _add(self, place: int, name: str, targets: object, notes: list[str]) -> None:
         if not targets:

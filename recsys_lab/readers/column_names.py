@@ -48,7 +48,7 @@ SURE_WEIGHTS = frozenset(("weight", "w", "weights", "count", "counts", "cnt", "g
 _TYPES = words(
     "type relation relationtype relationid edgetype kind predicate rel rtype rely link linktype"
 )
-_USERS = frozenset(
+USERS = frozenset(
     words(
         "user userid users username uid usr customer customerid cust custid member memberid "
         "visitor visitorid session sessionid sess basket basketid order orderid invoice invoiceno "
@@ -59,7 +59,7 @@ _USERS = frozenset(
         "pid cookie cookieid device deviceid visit visitid userkey customerkey"
     )
 )
-_ITEMS = frozenset(
+ITEMS = frozenset(
     words(
         "item itemid items product productid products asin parentasin movie movieid film filmid "
         "book bookid isbn article articleid artist artistid track trackid song songid sku skuid "
@@ -171,14 +171,14 @@ def is_distance(name: str) -> bool:
 
 def users_and_items(names: Sequence[str]) -> tuple[int, int] | None:
     """Places of a column of users, orders or sessions and of one of items; None without both."""
-    user = next((k for k, name in enumerate(names) if name in _USERS), None)
-    item = next((k for k, name in enumerate(names) if name in _ITEMS), None)
+    user = next((k for k, name in enumerate(names) if name in USERS), None)
+    item = next((k for k, name in enumerate(names) if name in ITEMS), None)
     return None if user is None or item is None else (user, item)
 
 
 def describes_items(names: Sequence[str]) -> bool:
     """Whether the names are those of a table of items or nodes: an id, and what describes it."""
-    ids = _ITEMS | {"id", "node", "nodeid", "key", "asin"}
+    ids = ITEMS | {"id", "node", "nodeid", "key", "asin"}
     return bool(ids & set(names)) and bool(_DESCRIBES & set(names))
 
 
@@ -188,5 +188,5 @@ def is_known(names: Sequence[str]) -> bool:
         item_pair(names) is not None
         or users_and_items(names) is not None
         or describes_items(names)
-        or sum(name in chain(_WEIGHTS, _TYPES, _ITEMS, _USERS) for name in names) > 1
+        or sum(name in chain(_WEIGHTS, _TYPES, ITEMS, USERS) for name in names) > 1
     )

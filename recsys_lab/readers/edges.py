@@ -305,8 +305,8 @@ def _check_kinds(path: str, rows: _Rows, names: tuple[str, str] | None) -> None:
     if names and both:
         raise CatalogError(
             f"{path}: {names[0]} and {names[1]} are users and items, or orders and items, no pairs "
-            f"of items, and {both:,} ids are both: a user and an item would be one. Make pairs of "
-            f"the items of each user, or say columns.source={names[0]} columns.target={names[1]} "
+            f"of items, and {both:,} ids are both: a user and an item would be one. Read "
+            f"them with catalog=events, or say columns.source={names[0]} columns.target={names[1]} "
             "if they are of one kind"
         )
 

@@ -32,7 +32,7 @@ class EventOptions:
     min_events_per_item: int
     min_events_per_user: int
     hash_users: bool
-    hash_key: str | None
+    hash_key: str
 
 
 class EventAssembly:
@@ -180,7 +180,7 @@ class EventAssembly:
         present = np.unique(codes)
         raws = self._log.users.raws(present)
         if self._options.hash_users:
-            key = self._options.hash_key or ""
+            key = self._options.hash_key
             raws = hash_ids(raws, key)
             if table is not None:
                 table = table.with_columns(hash_ids(table["user"], key))

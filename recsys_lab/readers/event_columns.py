@@ -5,27 +5,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recsys_lab.readers.cells import show
-from recsys_lab.readers.column_names import words
+from recsys_lab.readers.column_names import ITEMS, USERS, words
 
+_SESSIONS = words(
+    "session sessionid usersession sess visit visitid basket basketid order orderid invoice "
+    "invoiceno invoiceid transaction transactionid transactionno playlist playlistid"
+)
+_USERS = words(
+    "user userid customer customerid visitor visitorid reviewer reviewerid member memberid client "
+    "clientid household householdid householdkey person personid"
+)
+_ITEMS = words(
+    "item itemid product productid asin parentasin article articleid sku movie movieid track "
+    "trackid song songid artist artistid book bookid isbn game gameid video videoid stockcode aid "
+    "business businessid hotel hotelid news newsid recipe recipeid venue venueid location "
+    "locationid reference"
+)
+_LISTS = ("items", "itemids", "products")  # names of columns with several items in a cell
 # Plain names of columns by role, of several in a header the first in these lists.
 _NAMES = {
-    "session": words(
-        "session sessionid sess visit visitid basket basketid order orderid invoice invoiceno "
-        "invoiceid transaction transactionid playlist playlistid"
-    ),
-    "user": words(
-        "user userid customer customerid visitor visitorid reviewer reviewerid member memberid "
-        "client clientid household householdid householdkey person personid"
-    ),
-    "item": words(
-        "item itemid product productid asin parentasin article articleid sku movie movieid track "
-        "trackid song songid artist artistid book bookid isbn game gameid video videoid stockcode "
-        "aid business businessid hotel hotelid news newsid recipe recipeid venue venueid location "
-        "locationid reference"
-    ),
+    "session": _SESSIONS,
+    "user": [*_USERS, *sorted(USERS - {*_SESSIONS, *_USERS})],
+    "item": [*_ITEMS, *sorted(ITEMS - {*_ITEMS, *_LISTS})],
     "time": words(
-        "timestamp time ts t datetime eventtime eventdate date createdat unixreviewtime reviewtime "
-        "invoicedate transactiontimestamp transactiontime purchasedate orderdate timeframe tdat"
+        "timestamp time ts t datetime eventtime eventdate eventtimestamp date createdat unixtime "
+        "unixreviewtime reviewtime invoicedate transactiontimestamp transactiontime "
+        "transactiondate transactiondt purchasedate purchasetime orderdate ordertime ratedat "
+        "playedat timeframe tdat"
     ),
     "order": words(
         "step ordernumber addtocartorder position eventnumber eventorder seqnum sequencenumber"

@@ -1,6 +1,6 @@
 """The events of all files as codes and numbers, as they come, and the account of their lines."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,7 @@ BAD_EVENTS = (
     "quantity not a number",
 )
 NOT_AN_ITEM = "no item but something else"
+_NOBODY = ("NA", "N/A", "NaN", "nan", "null", "NULL", "None", "none")
 _IN_LIST = r"[^\s,;|\[\]()\"']+"
 _WITHOUT_KIND = "none"
 
@@ -69,6 +70,7 @@ class EventBatches:
         item_pattern: what an item looks like; None: everything is one, but for a `reference`.
         time_format: of the times; None tells it.
         described: roles of columns that describe items.
+        told: roles of the columns that the user names.
 
     Attributes:
         digests: of the lines that are kept.
@@ -85,9 +87,11 @@ class EventBatches:
         item_pattern: str | None,
         time_format: str | None,
         described: Sequence[str],
+        told: Container[str],
     ) -> None:
         self._table, self._log, self._account, self._part = table, log, account, part
         self._pattern, self._time_format, self._described = item_pattern, time_format, described
+        self._told, self._left_out = told, ""
         self._times: TimeReader | None = None
         self.digests: list[pl.Series] = []
         self.not_items: dict[str, int] = {}
@@ -98,7 +102,7 @@ class EventBatches:
         """What was understood of the table, for the user."""
         times = "" if self._times is None or not self._times.said else f"; {self._times.said}"
         pattern = "" if self._pattern is None else f"; items are those like {self._pattern}"
-        return f"{self._table.said}{times}{pattern}"
+        return f"{self._table.said}{self._left_out}{times}{pattern}"
 
     def read(self) -> None:
         """Read the whole table."""
@@ -119,6 +123,7 @@ class EventBatches:
         """The rows with ids as text, times and quantities as numbers, and reasons against them."""
         roles = [role for role in self._table.roles if role not in ("time", "quantity", "order")]
         frame = rows.with_columns(cells_as_text(rows[role]).alias(role) for role in roles)
+        frame = self._without_empty(frame)
         checks = [
             (f"no {role}", pl.col(role).is_null())
             for role in ("user", "session", "item")
@@ -141,6 +146,22 @@ class EventBatches:
         if reasons:
             frame = frame.with_columns(reason=pl.coalesce("reason", *reasons))
         return self._without_others(frame)
+
+    def _without_empty(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows; where no users or no sessions are named in most, without that column."""
+        for role, other in (("session", "user"), ("user", "session")):
+            if role not in self._table.roles:
+                continue
+            ids = frame[role]
+            frame = frame.with_columns(ids.set(ids.is_in(_NOBODY).fill_null(False), None))
+            if self._log.tables or role in self._told or other not in self._table.roles:
+                continue
+            known = frame.filter(pl.col("reason").is_null())[role]
+            if 2 * known.null_count() > len(known):
+                self._left_out += f"; {self._table.name(role)} is mostly empty: not read"
+                left = {x: place for x, place in self._table.roles.items() if x != role}
+                self._table.roles = left
+        return frame
 
     def _without_others(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows, of which those that refer to no item have a reason."""
@@ -167,13 +188,15 @@ class EventBatches:
     def _take(self, kept: pl.DataFrame) -> None:
         """Put rows into the log as codes."""
         log = self._log
-        who = "user" if "user" in kept.columns else "session"
+        who = "user" if "user" in self._table.roles else "session"
         columns: dict[str, np.ndarray | pl.Series] = {
             "user": log.users.encode(kept[who]),
             "item": log.items.encode(kept["item"]),
             "part": np.full(len(kept), self._part, np.int8),
         }
-        if who == "user" and "session" in kept.columns:
+        if who == "session":
+            columns["session"] = columns["user"]
+        elif "session" in self._table.roles:
             columns["session"] = log.sessions.encode(kept["session"])
         if "kind" in kept.columns:
             columns["kind"] = log.codes_of_kinds(kept["kind"].fill_null(_WITHOUT_KIND))

@@ -1,8 +1,9 @@
 """Logs of events: who did what with which item, when; as tables, or as lists of items of users."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,7 @@ from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Records
-from recsys_lab.readers.user_ids import read_users
+from recsys_lab.readers.user_ids import hash_ids, read_users
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +66,11 @@ class EventSource:
         min_events_per_user: the same for users; both are applied in turn until all have enough.
         outside_items: "keep" or "drop" items without an event, which are shown or described only.
         hash_users: whether ids of users are replaced by hashes as they are read.
-        hash_key: secret of the hashes; None: anybody can hash a known id.
+        hash_key_variable: name of the environment variable that holds the secret of the hashes,
+            which is stored nowhere; None: anybody can hash a known id.
         max_bad_fraction: largest tolerated fraction of the non-blank lines of each file that
             cannot be understood.
-        pairs: which items form a pair, for the graph and its walks: `PairOptions`.
+        pairs: how pairs of items are made of the events, as `PairOptions` takes it.
     """
 
     path: str
@@ -89,9 +91,10 @@ class EventSource:
     min_events_per_user: CountOrZero
     outside_items: Literal["keep", "drop"]
     hash_users: bool
-    hash_key: str | None
+    hash_key_variable: str | None
     max_bad_fraction: Share
-    pairs: Mapping[str, str | int]
+    pairs: Mapping[str, Count | str]
+    hash_check: str = field(init=False)  # prepared data depends on the secret by this
 
     def __post_init__(self) -> None:
         """Check the options that go together."""
@@ -107,8 +110,12 @@ class EventSource:
                     )
         if self.val_path is not None and self.test_path is None:
             raise CatalogError("val_path is set while test_path is not; give test_path, too")
-        if self.hash_key is not None and not self.hash_users:
-            raise CatalogError("hash_key is set while hash_users is false; set hash_users=true")
+        if self.hash_key_variable is not None and not self.hash_users:
+            raise CatalogError(
+                "hash_key_variable is set while hash_users is false; set hash_users=true"
+            )
+        key = "" if self.hash_key_variable is None else os.environ.get(self.hash_key_variable, "")
+        object.__setattr__(self, "hash_check", hash_ids(["check"], key)[0])
 
     @property
     def files(self) -> dict[str, str]:
@@ -227,11 +234,13 @@ class EventSource:
         described = [role for field in FIELDS for role in _roles_of(field, item_columns)]
         batches = EventBatches(
             table, events, account, _PARTS[role], self.item_pattern, self.time_format,
-            described,
+            described, [role for role, column in self.columns.items() if column is not None],
         )  # fmt: skip
         batches.read()
         remedies = {
             "no item": "give an item in each line,", "time not understood": "say time_format=",
+            "no user": "say columns.user=false to take sessions for users,",
+            "no session": "say columns.session=false to cut sessions by time,",
         } | table.remedies  # fmt: skip
         account.refuse_bad(
             path, BAD_EVENTS, self.max_bad_fraction, batches.first_bad, "", batches.said, remedies
@@ -257,11 +266,22 @@ class EventSource:
         return lambda names, width: _choose(path, self.columns, item_columns, names, width)
 
     @property
+    def _hash_key(self) -> str:
+        if self.hash_key_variable is None:
+            return ""
+        if not (key := os.environ.get(self.hash_key_variable)):
+            raise CatalogError(
+                f"hash_key_variable names {self.hash_key_variable}, which is not set in the "
+                "environment: set it to the secret of the hashes"
+            )
+        return key
+
+    @property
     def _options(self) -> EventOptions:
         return EventOptions(
             self.kinds, self.use_quantity, bool(self.columns.get("kind")),
             self.session_gap_minutes, self.cut_given_sessions,
-            self.min_events_per_item, self.min_events_per_user, self.hash_users, self.hash_key,
+            self.min_events_per_item, self.min_events_per_user, self.hash_users, self._hash_key,
         )  # fmt: skip
 
     def _warn_of_kinds(self, assembly: EventAssembly, kind: np.ndarray) -> None:
@@ -329,12 +349,12 @@ def _choose(
             f"{path} {there}, and none is known for {missing}: name them with columns.user=, "
             "columns.session=, columns.item=, columns.time= and so on, by name or place"
         )
-    for field in FIELDS:
-        if columns := columns_of(item_columns, field):
-            found = places_of(field, columns, names or ())
+    for name in FIELDS:
+        if columns := columns_of(item_columns, name):
+            found = places_of(name, columns, names or ())
             if not found:
                 raise CatalogError(
-                    f"{path} has no column {columns[0]}, which item_columns.{field} names; it has "
+                    f"{path} has no column {columns[0]}, which item_columns.{name} names; it has "
                     f"{', '.join(names or ()) or 'no header'}"
                 )
             roles |= found

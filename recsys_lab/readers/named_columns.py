@@ -17,6 +17,7 @@ from recsys_lab.readers.json_tables import begins_document, document_lines, is_j
 from recsys_lab.readers.line_fields import split_lines
 from recsys_lab.readers.lines import begin, read_batches, read_chunks
 from recsys_lab.readers.opening import find_files
+from recsys_lab.readers.table_columns import say_ignored
 from recsys_lab.readers.table_form import (
     BOM,
     SAMPLE,
@@ -113,7 +114,9 @@ class NamedColumns:
     def _take(self, names: Sequence[str] | None, width: int, form: str) -> None:
         self.names = names
         self.roles = self._choose(names, width)
-        self.said = f"{form}, {', '.join(f'{role} {self.name(role)}' for role in self.roles)}"
+        places = ", ".join(f"{role} {self.name(role)}" for role in self.roles)
+        left = [x for place, x in enumerate(names or ()) if place not in self.roles.values()]
+        self.said = f"{form} ({places}{'; ' if left else ''}{say_ignored(left)})"
 
     # -- files of columns ------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Users: their raw ids or hashes of these, and what else is known of them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,7 @@ _HASH_BYTES = 16
 _KEY_BYTES = 64  # of blake2b, at most
 
 
-def hash_ids(ids: pl.Series, key: str) -> pl.Series:
+def hash_ids(ids: Iterable[str], key: str) -> pl.Series:
     """Hashes of ids: the first 16 bytes of keyed BLAKE2b (RFC 7693), as hexadecimal digits.
 
     Without the key nobody can find an id by hashing guesses; without a key anybody can.

@@ -3,14 +3,17 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from rich.console import Console
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.report.comparison import Comparison, compare
 from recsys_lab.report.page import write_pages
-from recsys_lab.report.pictures import draw_pictures
+from recsys_lab.report.pictures import draw_pictures, draw_search
 from recsys_lab.report.tables import runs_to_csv, to_csv
 from recsys_lab.results.files import write_text
 from recsys_lab.results.run_folder import CONFIG, find_run_folders, read_run
@@ -41,11 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(explain(error, {out: "--out"}))
     compared = comparison.num_compared
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(f"{compared} of {len(found)} runs in {_tables(len(comparison.tables))}")
+    tables = count_of(len(comparison.tables), "table")
+    console.print(f"{compared} of {count_of(len(found), 'run')} in {tables}")
     for problem in comparison.problems:
         console.print(f"{problem.name}: {problem.reason}")
     console.print(str(page))
-    return 0 if compared else _refuse(f"none of the {len(found)} runs in {where} has finished")
+    return (
+        0 if compared else _refuse(f"none of {count_of(len(found), 'run')} in {where} has finished")
+    )
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
@@ -54,25 +60,34 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     Raises:
         OSError: something cannot be written.
     """
-    pictures = [
-        draw_pictures(table, folder, f"_{number}" if number > 1 else "")
-        for number, table in enumerate(comparison.tables, start=1)
-    ]
-    write_pages(comparison, pictures, folder)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of a script without a font: boxes stand for it
+        pictures = [
+            draw_pictures(table, folder, suffix)
+            for table, suffix in zip(comparison.tables, _suffixes(), strict=False)
+        ]
+        of_searches = [
+            draw_search(search, folder, suffix)
+            for search, suffix in zip(comparison.searches, _suffixes(), strict=False)
+        ]
+    write_pages(comparison, pictures, of_searches, folder)
     write_text(folder / "comparison.csv", to_csv(comparison))
     write_text(folder / "runs.csv", runs_to_csv(comparison))
     return folder / "comparison.html"
 
 
+def _suffixes() -> Iterator[str]:
+    """Of the names of pictures: of the first table none, then `_2`, `_3`, ..."""
+    yield ""
+    yield from (f"_{number}" for number in count(2))
+
+
 def _common_folder(folders: Sequence[Path]) -> Path:
+    """The folder that holds all of them; the one above if that is one of several runs."""
     if len(folders) == 1:
         return folders[0]
-    common = os.path.commonpath([folder.resolve() for folder in folders])
-    return Path(os.path.relpath(common))
-
-
-def _tables(count: int) -> str:
-    return "1 table" if count == 1 else f"{count} tables"
+    common = Path(os.path.commonpath([folder.resolve() for folder in folders]))
+    return Path(os.path.relpath(common.parent if (common / CONFIG).is_file() else common))
 
 
 def _refuse(sentence: str) -> int:

@@ -10,7 +10,8 @@ import numpy as np
 
 from recsys_lab.report.columns import QUALITY, Column, columns_of
 from recsys_lab.report.names import baseline_labels, experiment_labels, settings
-from recsys_lab.report.notes import coverage_notes, data_notes, data_title
+from recsys_lab.report.notes import coverage_notes, data_notes, data_titles
+from recsys_lab.report.searches import Search, find_searches, is_trial_of
 from recsys_lab.results.metric_names import ITEM_VECTORS, SLICES
 from recsys_lab.results.run_folder import Run
 
@@ -186,12 +187,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The tables, what is left out of them, and all runs."""
+    """The tables, what is left out of them, all runs, and the searches among them."""
 
     tables: list[Table]
     problems: list[Problem]
     columns: tuple[Column, ...]
     runs: Sequence[Run]
+    searches: Sequence[Search]
 
     @property
     def num_compared(self) -> int:
@@ -201,7 +203,12 @@ class Comparison:
 
 def compare(runs: Sequence[Run]) -> Comparison:
     """Group the runs by their data, then by their settings; only seeds are averaged."""
-    problems = [Problem(str(run.folder), run.left_out, run) for run in runs if run.left_out]
+    searches = find_searches(runs)
+    problems = [
+        Problem(str(run.folder), run.left_out, run)
+        for run in runs
+        if run.left_out and not is_trial_of(run, searches)
+    ]
     by_data: dict[Data, list[Run]] = {}
     for run in runs:
         if not run.left_out:
@@ -209,11 +216,11 @@ def compare(runs: Sequence[Run]) -> Comparison:
     groups = sorted(by_data.values(), key=len, reverse=True)  # stable: else in order of folders
     columns = columns_of(sorted({key for run in runs for key in run.metrics}))
     tables = []
-    for group in groups:
-        table, found = _table(group, columns)
+    for group, title in zip(groups, data_titles([group[0] for group in groups]), strict=True):
+        table, found = _table(group, columns, title)
         tables.append(table)
         problems += found
-    return Comparison(tables, problems, columns, runs)
+    return Comparison(tables, problems, columns, runs, searches)
 
 
 def estimate(metrics: Rows, scorer: str, key: str) -> Estimate | None:
@@ -235,7 +242,9 @@ def _values(metrics: Rows, name: str) -> np.ndarray | None:
     return None if not values or None in values else np.array(values, float)
 
 
-def _table(runs: Sequence[Run], columns: tuple[Column, ...]) -> tuple[Table, list[Problem]]:
+def _table(
+    runs: Sequence[Run], columns: tuple[Column, ...], title: str
+) -> tuple[Table, list[Problem]]:
     """The table of the runs of one split, and the problems with runs that it lacks."""
     kept, problems = _one_run_per_seed(runs)
     labelled = zip(experiment_labels([group[0] for group in kept]), kept, strict=True)
@@ -253,7 +262,7 @@ def _table(runs: Sequence[Run], columns: tuple[Column, ...]) -> tuple[Table, lis
     coverage = {e.label: e.values[COVERAGE].mean for e in rated if COVERAGE in e.values}
     table = Table(
         data=runs[0].data,
-        title=data_title(runs[0]),
+        title=title,
         experiments=tuple(experiments),
         item_vectors={entry.label: entry for entry in vectors if entry.values},
         baselines=tuple(baselines),

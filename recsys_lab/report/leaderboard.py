@@ -11,11 +11,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from recsys_lab.compute.short_numbers import short_numbers
 from recsys_lab.results.curve import best_value
 from recsys_lab.results.run_folder import CONFIG, NOT_TESTED, Run
 
 _PRUNED = ", pruned after"  # in what a trial logs
-_LONG = re.compile(r"\d+\.\d{5,}(e[-+]\d+)?")  # numbers that a search has drawn
 _MOST = 20  # rows; the page has all
 _BESIDE = ("test/ndcg@10/all", "test/hr@10/all")  # measures beside the one that sorts
 _PART = re.compile(r"/(all|seen|one_cold|both_cold)$")  # slice of the test pairs
@@ -42,13 +42,22 @@ class Job:
         return head if head.isdecimal() else self.run.folder.name
 
 
-def jobs_of(runs: Sequence[Run], monitor: str) -> list[Job]:
-    """The jobs of the runs of a sweep, in the order of their folders."""
+def jobs_of(runs: Sequence[Run], monitor: str, constants: Sequence[str] = ()) -> list[Job]:
+    """The jobs of the runs of a sweep, in the order of their folders.
+
+    Args:
+        runs: of the sweep.
+        monitor: the monitored metric.
+        constants: keys that tell nothing of a run that stands alone.
+    """
     words = [_words(run.folder) for run in runs]
     common = set(words[0]).intersection(*words) if len(words) > 1 else set()
+    if len(words) == 1:
+        common = {word for word in words[0] if word.partition("=")[0].lstrip("+~") in constants}
+    swept = [short_numbers(" ".join(x for x in own if x not in common)) for own in words]
     return [
-        Job(run, _shown([x for x in own if x not in common]), best_value(run.folder, monitor))
-        for run, own in zip(runs, words, strict=True)
+        Job(run, shown, best_value(run.folder, monitor))
+        for run, shown in zip(runs, swept, strict=True)
     ]
 
 
@@ -91,11 +100,6 @@ def unfinished(jobs: Sequence[Job]) -> list[tuple[str, str]]:
         for job in jobs
         if job.run.problem and not job.run.problem.startswith(NOT_TESTED)
     ]
-
-
-def _shown(words: Sequence[str]) -> str:
-    """Words in one line; numbers that a search has drawn have four digits."""
-    return _LONG.sub(lambda found: f"{float(found[0]):.4g}", " ".join(words))
 
 
 def _tested(metrics: Mapping[str, object], monitor: str) -> str:

@@ -63,7 +63,7 @@ def settings(run: Run) -> dict[str, Any]:
     contents of the input files. A checkpoint that training was resumed from is no setting; one that
     was only evaluated is. Of a run that only tests vectors, what belongs to training is none.
     """
-    flat = _flatten(run.config)
+    flat = flatten(run.config)
     flat = {k: v for k, v in flat.items() if k not in _AS_BEFORE or v != _AS_BEFORE[k]}
     for name in _NOT_SETTINGS:
         flat.pop(name, None)
@@ -103,7 +103,7 @@ def _base_label(run: Run) -> str:
     if model := run.choices.get("model"):
         data = run.choices.get("data")
         return f"{model} on {data}" if data else str(model)
-    target = _flatten(run.config).get("model._target_")
+    target = flatten(run.config).get("model._target_")
     return str(target).rpartition(".")[2] if target else run.folder.name
 
 
@@ -128,11 +128,12 @@ def _differing(flats: Sequence[Mapping[str, Any]]) -> list[str]:
     return [n for n in differing if n in chosen or n not in hidden] or differing
 
 
-def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """A configuration with the whole key of each value, such as `model.embedding_dim`."""
     if isinstance(value, Mapping):
         return {
             name: leaf
             for key, inner in value.items()
-            for name, leaf in _flatten(inner, f"{prefix}{key}.").items()
+            for name, leaf in flatten(inner, f"{prefix}{key}.").items()
         }
     return {prefix.removesuffix("."): value}

@@ -3,16 +3,45 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from recsys_lab.report.names import baseline_labels
+from recsys_lab.report.names import baseline_labels, flatten
 from recsys_lab.results.metric_names import SLICES
 from recsys_lab.results.run_folder import Run
 
+_OF_DATA = ("catalog.", "split.")  # settings
 _MAX_LABELS = 4  # that are named in a sentence
 _TOLERANCE = 1e-9  # baselines of one split differ by no more
 
 
-def data_title(run: Run) -> str:
-    """Which catalogue, and how it was split."""
+def data_titles(runs: Sequence[Run]) -> list[str]:
+    """Which catalogue, and how it was split, for runs on different data.
+
+    Equal titles get the settings of the data that differ, or else the hashes.
+    """
+    titles = [_data_title(run) for run in runs]
+    for title in dict.fromkeys(titles):
+        equal = [k for k, other in enumerate(titles) if other == title]
+        if len(equal) > 1:
+            for k, words in zip(equal, _what_differs([runs[k] for k in equal]), strict=True):
+                titles[k] = f"{title} ({words})"
+    return titles
+
+
+def _what_differs(runs: Sequence[Run]) -> list[str]:
+    """What tells the data of runs apart: settings, or else the beginnings of the hashes."""
+    own = [
+        {name: value for name, value in flatten(run.config).items() if name.startswith(_OF_DATA)}
+        for run in runs
+    ]
+    names = sorted({name for flat in own for name in flat})
+    differing = [n for n in names if any(flat.get(n) != own[0].get(n) for flat in own)]
+    words = [", ".join(f"{n}={flat.get(n)}" for n in differing[:_MAX_LABELS]) for flat in own]
+    if len(set(words)) == len(runs):
+        return words
+    hashes = [", ".join(name[:12] for name in run.data) for run in runs]
+    return [", ".join(filter(None, both)) for both in zip(words, hashes, strict=True)]
+
+
+def _data_title(run: Run) -> str:
     catalog = run.config.get("catalog") or {}
     path = catalog.get("path") if isinstance(catalog, Mapping) else None
     name = str(run.choices.get("catalog") or "catalogue")

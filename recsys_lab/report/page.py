@@ -27,6 +27,10 @@ _TEXTS = {
         "Differences to the strong baselines on the same queries, in brackets the 95 % interval; "
         "bold where it excludes zero: blue where the model is better, red where it is worse."
     ),
+    "searching": (
+        "Trials by the monitored metric on validation pairs, the best first. Only the best one is "
+        "tested."
+    ),
     "several": (
         "The runs are on different data or splits, and each of these has a table. Numbers of "
         "different tables cannot be compared."
@@ -35,13 +39,17 @@ _TEXTS = {
 
 
 def write_pages(
-    comparison: Comparison, pictures: Sequence[Sequence[Picture]], folder: Path
+    comparison: Comparison,
+    pictures: Sequence[Sequence[Picture]],
+    of_searches: Sequence[Sequence[Picture]],
+    folder: Path,
 ) -> None:
     """Write `comparison.md` and `comparison.html`, which embeds the pictures.
 
     Args:
         comparison: tables and problems.
         pictures: of each table.
+        of_searches: of each search.
         folder: of the pages and the pictures.
     """
     environment = Environment(
@@ -59,6 +67,7 @@ def write_pages(
         page = environment.get_template(f"page.{suffix}.j2").render(
             _TEXTS,
             tables=list(zip(comparison.tables, pictures, strict=True)),
+            searches=list(zip(comparison.searches, of_searches, strict=True)),
             problems=comparison.problems,
             difference_table=difference_table,
             published=published,

@@ -6,12 +6,14 @@ from typing import NamedTuple
 from recsys_lab.figures.canvas import MAX_SERIES
 from recsys_lab.figures.many_runs import (
     Measured,
+    draw_importance,
     draw_learning_curves,
     draw_precision_recall_panels,
     draw_time_against_quality,
 )
 from recsys_lab.report.columns import QUALITY, SECONDS
 from recsys_lab.report.comparison import COVERAGE, Entry, Table
+from recsys_lab.report.searches import Search
 
 _NEAR = 0.5  # share of the worst experiment; lower baselines would only stretch the axis
 _CURVES = (
@@ -29,7 +31,12 @@ _CLIFF = (
 _TIME = (
     "Seconds of training against NDCG@10 on the test pairs, mean over the seeds; bars are one "
     "standard deviation. Dashed lines: baselines and vectors of files, which were not trained "
-    "here, if they are near."
+    "here, if they are near. Where names would overlap, experiments are numbered, "
+    "counted from the top of the table."
+)
+_IMPORTANCE = (
+    "Share of each option in what tells the trials with a good {monitor} from the others, among "
+    "the values that were tried, by Optuna's PED-ANOVA."
 )
 
 
@@ -68,9 +75,26 @@ def draw_pictures(table: Table, folder: Path, suffix: str) -> list[Picture]:
         rated = [(e.label, e.values.get(QUALITY.key)) for e in untrained]
         lowest = _NEAR * min(point.quality for point in points.values())
         levels = {label: value.mean for label, value in rated if value and value.mean >= lowest}
-        draw_time_against_quality(points, levels, folder / name, QUALITY.title)
+        numbers = [n for n, e in enumerate(experiments, start=1) if e.label in points]
+        draw_time_against_quality(points, levels, folder / name, QUALITY.title, numbers)
         pictures.append(Picture(name, "Training time against quality", _TIME))
     return pictures
+
+
+def draw_search(search: Search, folder: Path, suffix: str) -> list[Picture]:
+    """Draw the importance of what was searched, if it is known.
+
+    Args:
+        search: a search.
+        folder: the picture is written here.
+        suffix: of its name; it distinguishes the searches of one folder.
+    """
+    if not search.importance:
+        return []
+    name = f"importance{suffix}.png"
+    draw_importance(search.importance, folder / name)
+    caption = _IMPORTANCE.format(monitor=search.monitor)
+    return [Picture(name, "Importance of the options", caption)]
 
 
 def _measured(entry: Entry) -> Measured | None:

@@ -9,8 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.report.names import baseline_labels
-from recsys_lab.results.metric_names import ITEM_VECTORS, RANKING, SLICES, unlisted_metrics
+from recsys_lab.results.best_metrics import describe_best
+from recsys_lab.results.metric_names import (
+    ITEM_VECTORS,
+    RANKING,
+    SLICES,
+    is_cut_off,
+    unlisted_metrics,
+)
 from recsys_lab.results.run_log import write_to_log
 
 log = logging.getLogger(__name__)
@@ -95,23 +103,47 @@ def _shown_columns(
     metrics: Metrics, prefixes: Iterable[str], last: str
 ) -> tuple[dict[str, str], list[str]]:
     """Columns that have a value in some row and find room before `last`, and names without room."""
-    is_cold = _is_cold(metrics)
-    names = [metric.name for metric in RANKING if metric.is_shown_cold or not is_cold]
-    columns = dict(_COLD_AUC_COLUMNS if is_cold else _AUC_COLUMNS)
-    for name in [*names, *unlisted_metrics(metrics)]:
-        title = name.upper() if len(name) <= _NUMBER + 1 else name.upper().replace("@", "\n@")
-        columns[title] = f"{name}/all"
+    columns = _all_columns(metrics)
     room = WIDTH - _MIN_LABEL - _FRAME - 1 - (_column_width(last) if last else 0)
-    shown, left_out = {}, []
-    for title, name in columns.items():
+    first = [title for title, name in columns.items() if "/" in name.removesuffix("/all")]  # AUC
+    asked = [title for title, name in columns.items() if _is_asked_for(name)]
+    shown, left_out = set(), []
+    for title in dict.fromkeys([*first, *asked, *columns]):
+        name = columns[title]
         if all(metrics.get(f"{prefix}/{name}") is None for prefix in prefixes):
             continue
         if _column_width(title) > room:
             left_out.append(name.removesuffix("/all"))
             continue
         room -= _column_width(title)
-        shown[title] = name
-    return shown, left_out
+        shown.add(title)
+    return {title: name for title, name in columns.items() if title in shown}, left_out
+
+
+def _all_columns(metrics: Metrics) -> dict[str, str]:
+    """The metric of each column by its title, in their order; cut-offs of a metric ascend."""
+    is_cold = _is_cold(metrics)
+    listed = [metric.name for metric in RANKING if metric.is_shown_cold or not is_cold]
+    unlisted = unlisted_metrics(metrics)
+    bases = list(dict.fromkeys(name.partition("@")[0] for name in listed))
+    cut_offs = [name for name in unlisted if is_cut_off(name) and name.partition("@")[0] in bases]
+    ranking = sorted([*listed, *cut_offs], key=lambda name: _place(name, bases))
+    columns = dict(_COLD_AUC_COLUMNS if is_cold else _AUC_COLUMNS)
+    for name in [*ranking, *(name for name in unlisted if not is_cut_off(name))]:
+        title = name.upper() if len(name) <= _NUMBER + 1 else name.upper().replace("@", "\n@")
+        columns[title] = f"{name}/all"
+    return columns
+
+
+def _place(name: str, bases: list[str]) -> tuple[int, int]:
+    base, _, k = name.partition("@")
+    return bases.index(base), int(k or 0)
+
+
+def _is_asked_for(name: str) -> bool:
+    """Whether a column is a cut-off of `evaluation.ks` that has none otherwise."""
+    metric = name.removesuffix("/all")
+    return is_cut_off(metric) and metric not in {one.name for one in RANKING}
 
 
 def _column_width(title: str) -> int:
@@ -124,7 +156,8 @@ def _is_cold(metrics: Metrics) -> bool:
 
 def _title(metrics: Metrics) -> str:
     counts = {part: metrics.get(f"count/test/{part}", 0) for part in SLICES}
-    text = f"{counts['all']:,} test pairs, {counts['seen']:,} with both ends seen in training"
+    text = count_of(counts["all"], "test pair")
+    text += f", {counts['seen']:,} with both ends seen in training"
     if _is_cold(metrics):
         text += f",\n{counts['one_cold']:,} with one cold end, {counts['both_cold']:,} with two"
     if metrics.get(f"test/{_COVERAGE}") == 0.0:
@@ -133,21 +166,22 @@ def _title(metrics: Metrics) -> str:
         text += f"\n{share:.2%} of them scored by this model; the others rank last"
     ranked = metrics.get("count/test/query_items/ranked")
     if ranked != metrics.get("count/test/query_items/total"):
-        text += f"\nranking from a sample of {ranked:,} queries"
+        text += f"\nranking from a sample of {count_of(ranked or 0, 'query')}"
     if "fit/seconds" in metrics:
         speed = metrics["fit/items_per_second"]
         text += f"\ntrained in {metrics['fit/seconds']:.1f} s, {speed:,.0f} items/s"
-    return text
+    return f"{text}\ntested checkpoint: {told}" if (told := describe_best(metrics)) else text
 
 
 def _caption(is_cold: bool, titles: Iterable[str], left_out: list[str]) -> str:
     """The meaning of the headers that are shown."""
     lines = {
         "AUC": _COLD_CAPTION if is_cold else _SEEN_CAPTION,
-        "HR@10": _RANKING,
+        "HR": _RANKING,
         "scored": _UNSCORED,
     }
-    shown = [line for title, line in lines.items() if title in titles]
+    kinds = {title.partition("@")[0].strip() for title in titles}
+    shown = [line for kind, line in lines.items() if kind in kinds]
     return "\n".join(shown + [f"in metrics.json: {', '.join(left_out)}"] * bool(left_out))
 
 

@@ -38,12 +38,27 @@ MAIN_METRICS = tuple(metric.name for metric in RANKING if metric.is_main)
 COMPARED_METRICS = tuple(metric.name for metric in RANKING if metric.is_compared)
 
 
-def unlisted_metrics(keys: Iterable[str]) -> list[str]:
-    """Ranking metrics among the keys of `metrics.json` that have no place here: those of plugins.
+CUT_OFF = 10  # of tables, curves and comparisons, so every test measures it
+_LISTED_CUT_OFFS = {metric.name.partition("@")[2] for metric in RANKING}
 
-    A further cut-off of a listed metric is not among them.
+
+def unlisted_metrics(keys: Iterable[str]) -> list[str]:
+    """Ranking metrics among the keys of `metrics.json` that have no place here.
+
+    They are those of plugins, and further cut-offs of a listed metric, such as hr@5. What is
+    measured beside the listed ones in any case, such as ndcg@50, is not among them.
     """
     listed = {metric.name.partition("@")[0] for metric in RANKING} | {"coverage", "precision"}
     paths = [key.split("/") for key in keys]
     names = [path[1] for path in paths if path[0] == "test" and path[2:] == ["all"]]
-    return [name for name in dict.fromkeys(names) if name.partition("@")[0] not in listed]
+    parts = {name: name.partition("@") for name in dict.fromkeys(names)}
+    return [
+        name
+        for name, (metric, _, k) in parts.items()
+        if metric not in listed or k not in _LISTED_CUT_OFFS | {""}
+    ]
+
+
+def is_cut_off(name: str) -> bool:
+    """Whether an unlisted metric is a listed one with another cut-off."""
+    return name.partition("@")[0] in {metric.name.partition("@")[0] for metric in RANKING}

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys_lab.results.part_files import changed, left_in, remove_left
+from recsys_lab.results.prepared_users import users_of
 from recsys_lab.results.run_folder import NOT_TESTED, find_run_folders, read_run
 from recsys_lab.results.run_lock import alone_in, is_in_use
 
 RUN = "unfinished run"
-PREPARED = "prepared data that no run there names"
+PREPARED = "prepared data without a run"
 LITTER = "left by a killed process"
 _PREPARED = re.compile(r"[0-9a-f]{20}")  # name of a folder of prepared data
 _NAMED = re.compile(r"(?:catalogs|splits)/([0-9a-f]{20})")  # in the log of a run
 _HOUR = 3600.0
+_UNLISTED = "a run in another folder may use it, which would prepare it again"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ def find_prunable(folder: Path, hours: float) -> list[Prunable]:
     """What can be removed below a folder; nothing that was changed within some hours.
 
     Runs that a live process works in, trials of a search, and folders that hold other runs, are
-    left out. Prepared data counts as that of a run if the log of the run names it.
+    left out. Prepared data counts as that of a run if the log of a run there names it, or if it
+    lists a run that is there, wherever that is.
     """
     runs = find_run_folders([folder])
     before = time.time() - hours * _HOUR
@@ -88,15 +91,17 @@ def _unfinished(runs: Sequence[Path], before: float) -> Iterator[Prunable]:
 
 
 def _prepared(folder: Path, runs: Sequence[Path], before: float) -> Iterator[Prunable]:
-    """Prepared data that is named by the log of no run, those that are unfinished included."""
+    """Prepared data of no run; unfinished runs count."""
     named: set[str] = set()
     for run in runs:
         for log in run.glob("*.log"):
             with suppress(OSError):
                 named |= set(_NAMED.findall(log.read_text(encoding="utf-8", errors="replace")))
     for path in _prepared_folders(folder):
-        if path.name not in named and changed(path) < before:
-            yield Prunable(path, PREPARED, _size(path))
+        users = users_of(path)
+        if path.name not in named and not users and changed(path) < before:
+            reason = _UNLISTED if users is None else ""
+            yield Prunable(path, PREPARED, _size(path), reason)
 
 
 def _prepared_folders(folder: Path) -> list[Path]:

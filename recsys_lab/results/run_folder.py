@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.results.curve import Row, read_curve
 from recsys_lab.results.precision_recall import Curve, read_precision_recall
+from recsys_lab.results.run_lock import is_in_use
 from recsys_lab.results.run_metrics import FILE_NAME as METRICS
 from recsys_lab.results.run_metrics import read_metrics
 from recsys_lab.results.write_errors import explain
@@ -59,7 +60,7 @@ class Run:
     def left_out(self) -> str:
         """The reason why the run is left out of comparisons, or an empty text."""
         if not self.problem and self.config.get("test") is False:
-            return f"not tested: python train.py evaluate={self.folder} does so"
+            return f"not tested: {how_to_test(self.folder)} does so"
         return self.problem
 
     @property
@@ -129,7 +130,9 @@ def _read_choices(folder: Path) -> dict[str, Any]:
 
 
 def _problem_of(folder: Path) -> str:
-    """Why a run has no metrics, by the last line of its log that tells."""
+    """Why a run has no metrics, by its lock and the last line of its log that tells."""
+    if is_in_use(folder):
+        return "still running"
     for line in reversed(_log_lines(folder)):
         level, _, message = _LOGGED.sub("", line).partition(" ")
         message = message.strip()
@@ -139,7 +142,7 @@ def _problem_of(folder: Path) -> str:
             return message
         if level == "ERROR":
             return f"failed: {message}"
-    return f"unfinished: no {METRICS} and no error logged{_remedy(folder)}"
+    return f"unfinished: no {METRICS} and no error logged, as of a killed process{_remedy(folder)}"
 
 
 def _remedy(folder: Path) -> str:
@@ -165,8 +168,10 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
 
 
 def how_to_resume(folder: Path) -> str:
-    """The word of a command line that goes on with a run, quoted for Hydra and the shell."""
-    if re.fullmatch(r"[\w./~+-]+", str(folder)):
-        return f"resume={folder}"
-    escaped = str(folder).replace("'", r"\'").replace("${", r"\${")
-    return shlex.quote(f"resume='{escaped}'")
+    """The word of a command line that goes on with a run, quoted for the shell."""
+    return shlex.quote(f"resume={folder}")
+
+
+def how_to_test(folder: Path) -> str:
+    """The command that tests a run."""
+    return f"python train.py {shlex.quote(f'evaluate={folder}')}"

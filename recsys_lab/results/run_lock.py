@@ -58,7 +58,9 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def is_in_use(folder: Path) -> bool:
-    """Whether another process works in a run folder."""
+    """Whether a process works in a run folder."""
+    if folder.resolve() / _NAME in _held:
+        return True
     try:
         with (folder / _NAME).open("r+") as file:
             return not _lock(file.fileno())

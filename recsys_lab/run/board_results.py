@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
@@ -21,6 +22,7 @@ def write_board(
     configuration: Mapping[str, Any],
     step: int,
     best: Mapping[str, float],
+    curves: Mapping[str, np.ndarray],
 ) -> None:
     """Write a file of events beside those of training.
 
@@ -34,13 +36,17 @@ def write_board(
         configuration: of the run; empty where there is none.
         step: batches trained.
         best: the monitored metric of the best checkpoint, by its name; empty without training.
+        curves: precision and recall of the test by negative protocol (`board_curves.counts_of`).
     """
-    for earlier in folder.glob(f"events.out.tfevents.*{_SUFFIX}"):
-        earlier.unlink()
+    clear_board(folder)
     with SummaryWriter(str(folder), filename_suffix=_SUFFIX) as board:
         for name, value in (board_metrics(metrics) | best_names(best)).items():
             board.add_scalar(name, value, step)
-        board.add_text("results/1_metrics", results_text(metrics), step)
+        for protocol, counts in curves.items():
+            name, num = f"test/precision_recall/{protocol}", counts.shape[1]
+            board.add_pr_curve_raw(name, *counts, global_step=step, num_thresholds=num)
+        if metrics.get("count/test/all"):
+            board.add_text("results/1_metrics", results_text(metrics), step)
         board.add_text("results/2_neighbours", neighbours_text(content), step)
         if configuration:  # which only Hydra gives
             from recsys_lab.run.hyper_parameters import hyper_parameters
@@ -48,6 +54,12 @@ def write_board(
             board.add_text("results/3_configuration", configuration_text(configuration), step)
             for summary in hparams(hyper_parameters(configuration, folder), {})[1:]:
                 board._get_file_writer().add_summary(summary)
+
+
+def clear_board(folder: Path) -> None:
+    """Remove what `write_board` wrote: it is not of a run that goes on."""
+    for earlier in folder.glob(f"events.out.tfevents.*{_SUFFIX}"):
+        earlier.unlink(missing_ok=True)
 
 
 def best_names(best: Mapping[str, float]) -> dict[str, float]:
@@ -63,6 +75,9 @@ def board_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     is_cold = 2 * metrics.get("count/test/seen", 0) < metrics.get("count/test/all", 0)
     ranking = [*(metric.name for metric in RANKING), *unlisted_metrics(metrics)]
     names = [f"test/{name}/all" for name in ranking]
-    for part in ("all", "one_cold" if is_cold else "seen"):
+    parts = ["one_cold" if is_cold else "seen"]
+    if metrics.get("count/test/seen") != metrics.get("count/test/all"):
+        parts.insert(0, "all")  # else it says the same again
+    for part in parts:
         names += [x for x in metrics if x.startswith("test/auc/") and x.endswith(f"/{part}")]
     return {name: float(metrics[name]) for name in names if metrics.get(name) is not None}

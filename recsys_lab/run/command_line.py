@@ -12,13 +12,16 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
 from recsys_lab.config.command_words import in_order
 from recsys_lab.config.configuration import register_resolvers
 from recsys_lab.config.job_names import without_constants
-from recsys_lab.config.overrides import Jobs, compose_jobs, quoted
+from recsys_lab.config.overrides import Jobs, compose_jobs
+from recsys_lab.config.path_words import quoted
 from recsys_lab.config.paths import anchor
+from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_log import explain_folder
 from recsys_lab.run.job_checks import check_jobs, check_outlines
 from recsys_lab.run.resuming import with_earlier_words
@@ -58,16 +61,16 @@ def _run_jobs() -> None:
     try:
         _main()
     except SystemExit:
-        _show_sweep(page=False)
+        _show_sweep(is_stopped=True)
         raise
     except Exception:
-        _show_sweep(page=True)
+        _show_sweep()
         raise
 
 
-def _show_sweep(*, page: bool) -> None:
+def _show_sweep(*, is_stopped: bool = False) -> None:
     if SweepEnd.current is not None:
-        SweepEnd.current.show(page=page)
+        SweepEnd.current.show(is_stopped=is_stopped)
 
 
 def train(words: Sequence[str]) -> None:
@@ -85,10 +88,12 @@ def train(words: Sequence[str]) -> None:
         if (jobs := compose_jobs(words, CONF)) is not None:
             check_outlines(jobs)
             words = [*words, *_begin(jobs)]
-            check_jobs(jobs)
+            _check(jobs)
             if jobs.is_sweep:
                 _share_cores(jobs)
-        sys.argv = [sys.argv[0], *without_constants(words, CONF)]  # where Hydra reads them
+        is_sweep = jobs is not None and jobs.is_sweep
+        words = without_constants(words, CONF, is_sweep=is_sweep)
+        sys.argv = [sys.argv[0], *words]  # where Hydra reads them
         os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises what it would print with its traceback
         _run_jobs()
     except CompactHydraException as error:  # printed as Hydra does
@@ -100,12 +105,27 @@ def train(words: Sequence[str]) -> None:
         sys.exit(explain_folder(error))
 
 
+def _check(jobs: Jobs) -> None:
+    """Check the jobs; a refusal says that the folder of the first line was not made."""
+    try:
+        check_jobs(jobs)
+    except (CompactHydraException, ValueError) as error:
+        raise ConfigurationError(f"{error}\nno folder was made") from error
+
+
 def _begin(jobs: Jobs) -> list[str]:
     """The first line, before the imports of seconds; returns the word that keeps what it says."""
-    count = f" for {len(jobs):,} jobs" if jobs.is_sweep else ""
+    count = f" for {_number(jobs)}" if jobs.is_sweep else ""
     if jobs.folder is None:
         sys.stderr.write(f"preparing a folder{count}\n")
         return []
     key, name = ("hydra.sweep.dir", "sweep") if jobs.is_sweep else ("hydra.run.dir", "run")
     sys.stderr.write(f"{name} folder{count}: {jobs.folder}\n")
     return [f"{key}={quoted(jobs.folder)}"]
+
+
+def _number(jobs: Jobs) -> str:
+    """How many jobs a sweep has, or how many trials a search."""
+    if jobs.hydra is not None and (trials := jobs.hydra.sweeper.get("n_trials")):
+        return f"{count_of(trials, 'trial')} in total"
+    return count_of(len(jobs), "job")

@@ -8,6 +8,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning import callbacks as lightning
 
 from recsys_lab.compute.checks import checked
+from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.ranges import Count
 
 log = logging.getLogger(__name__)
@@ -55,5 +56,6 @@ class EarlyStopping(lightning.EarlyStopping):
             self._end(trainer)
 
     def _end(self, trainer: Trainer) -> None:
-        self.reason = f"early stopping ({self.wait_count} epochs without a better {self.monitor})"
+        waited = count_of(self.wait_count, "epoch")
+        self.reason = f"early stopping ({waited} without a better {self.monitor})"
         trainer.should_stop = True

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -16,7 +17,12 @@ from recsys_lab.catalog.prepared import prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
 from recsys_lab.compute.signals import Interrupted, interruptible
 from recsys_lab.compute.threads import choose_threads
-from recsys_lab.config.configuration import check_configuration, register_resolvers, section_of
+from recsys_lab.config.configuration import (
+    SECTIONS,
+    check_configuration,
+    register_resolvers,
+    section_of,
+)
 from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
 from recsys_lab.models.optimizers import check_optimizer
@@ -25,20 +31,21 @@ from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
 from recsys_lab.report.summary import print_summary
 from recsys_lab.results.curve import best_value
 from recsys_lab.results.part_files import clear_left
-from recsys_lab.results.run_folder import how_to_resume
+from recsys_lab.results.prepared_users import note_user
+from recsys_lab.results.run_folder import how_to_resume, how_to_test
 from recsys_lab.results.run_lock import FolderInUse, alone_in
 from recsys_lab.results.write_errors import explain
 from recsys_lab.run.argument_names import named, with_prefixes
 from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_checkpoint
 from recsys_lab.run.command_line import CONF
-from recsys_lab.run.fitting import Fitted, call_with, check_data, fit, load
+from recsys_lab.run.fitting import call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
 from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
 from recsys_lab.run.trial import current_trial
-from recsys_lab.run.use_loggers import check_installed
+from recsys_lab.run.use_loggers import check_usable
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +102,7 @@ def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
     key = "hydra.sweep.dir=" if in_sweep() else "hydra.run.dir="
     message = explain(error, {folder: key, Path(cfg.prepared_dir): "prepared_dir="})
     if (folder / "metrics.json").is_file():
-        return f"{message}; then python -m recsys_lab embed {folder} completes the run"
+        return f"{message}; then python -m recsys_lab embed {quote(str(folder))} completes the run"
     return message + _how_to_go_on(folder)
 
 
@@ -107,6 +114,7 @@ def quieten_libraries() -> None:
     """Let the libraries log warnings alone."""
     for library in ("pytorch_lightning", "gensim"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # of loggers, which warn once themselves
 
 
 def _run(cfg: DictConfig, folder: Path) -> float | None:
@@ -122,6 +130,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         check_resumable(stored, checkpoint, {} if changes else configuration)
     with named(_arguments(configuration, "catalog", "split")):
         prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
+    note_user((prepared.catalog_folder, prepared.split_folder), folder)
     if stored is not None:
         check_data(stored, prepared)
     if has_results:
@@ -138,24 +147,18 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         if trial is not None:
             trial.end(fitted.best)
             return fitted.best
-        metrics = fitted.measure() if configuration["test"] else _untested(fitted)
+        metrics = fitted.measure() if configuration["test"] else fitted.measured
     try:
         fitted.save(metrics)
     finally:
         if configuration["test"]:
             print_summary(metrics)  # also where nothing can be written any more
     if not configuration["test"]:
-        log.info("not tested (test=false): python train.py evaluate=%s does so", folder)
+        log.info("not tested (test=false): %s does so", how_to_test(folder))
     log.info("run folder: %s", folder)
     if experiment.embeddings:
-        log.info("similar items: python -m recsys_lab similar %s ITEM", folder)
+        log.info("similar items: python -m recsys_lab similar %s ITEM", quote(str(folder)))
     return fitted.best
-
-
-def _untested(fitted: Fitted) -> dict[str, Any]:
-    """What is known of a run without its test."""
-    best = {} if fitted.best is None else {f"best/{fitted.experiment.monitor}": fitted.best}
-    return fitted.measured | best
 
 
 def check_run(configuration: Mapping[str, Any]) -> Experiment:
@@ -173,7 +176,7 @@ def check_run(configuration: Mapping[str, Any]) -> Experiment:
     if not (configuration["train"] or configuration["test"]):
         raise ConfigurationError("train=false with test=false does nothing: leave one out")
     check_files(configuration)
-    check_installed(configuration["logger"])
+    check_usable(configuration["logger"])
     experiment = assemble(configuration)
     with named(_arguments(configuration, "catalog")):
         check_first_lines(experiment.source)
@@ -268,9 +271,13 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
 
 
 def _arguments(configuration: Mapping[str, Any], *sections: str) -> dict[str, set[str]]:
-    """The arguments of the targets of some sections, of those that exist."""
+    """The arguments of the targets of some sections, of those that exist and are keys there."""
     nodes = {name: section_of(configuration, name) for name in sections}
-    return {name: set(parameters_of(x["_target_"])[0]) for name, x in nodes.items() if x}
+    return {
+        name: set(parameters_of(node["_target_"])[0]) - SECTIONS.get(name, frozenset())
+        for name, node in nodes.items()
+        if node
+    }
 
 
 def _data_factory(configuration: Mapping[str, Any]) -> Callable[..., LightningDataModule]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.compiling import CLOCK
+from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.compute.ranges import CutOffs, NumScores, Replicates
 from recsys_lab.evaluation.baselines import Baseline, TrainingData
@@ -22,13 +23,18 @@ from recsys_lab.evaluation.intervals import (
     ranking_statistic,
 )
 from recsys_lab.evaluation.metrics import precision_recall
-from recsys_lab.evaluation.query_baselines import QueryData, baselines_for
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
+from recsys_lab.evaluation.query_baselines import QueryData, baselines_for
 from recsys_lab.evaluation.ranking import most_queries
-from recsys_lab.evaluation.scorers import Scorer, VectorScorer, cosine_scorer
+from recsys_lab.evaluation.scorers import (
+    Scorer,
+    VectorScorer,
+    cosine_scorer,
+    has_another_cosine,
+)
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import draw_precision_recall
-from recsys_lab.results.metric_names import COMPARED_METRICS, ITEM_VECTORS, MAIN_METRICS
+from recsys_lab.results.metric_names import COMPARED_METRICS, CUT_OFF, ITEM_VECTORS, MAIN_METRICS
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
 from recsys_lab.run.progress import Progress
@@ -50,7 +56,7 @@ class FinalTest:
     """The full protocol on the test pairs, for the model and for every baseline.
 
     Attributes:
-        ks: cut-offs of the ranking metrics.
+        ks: cut-offs of the ranking metrics; 10 is measured, too, for tables and comparisons.
         max_scores: beyond this many scores, a sample of the queries is ranked.
         replicates: of the bootstrap over items behind the intervals; 0 leaves them out.
     """
@@ -84,16 +90,20 @@ class FinalTest:
             `compare_with_chance` has it, and what `intervals` gives.
         """
         pairs = data.evaluation_pairs("test")
-        log.info("testing on %s pairs", f"{len(pairs.positives):,}")
+        log.info("testing on %s", count_of(len(pairs.positives), "pair"))
         CLOCK.begin("the test")
         known = data.for_baselines()
-        table = baselines_for(known)
-        scorers = {"test": data.asked(scorer, "test"), **baseline_scorers(known)}
-        if (cosine := cosine_scorer(scorer)) is not None:
-            scorers[ITEM_VECTORS] = data.asked(cosine, "test")
-        del cosine, known  # they hold a copy of all vectors, and large matrices
-        with _Steps(pairs, self, len(scorers), shows_progress) as steps:
-            judged = {name: steps.judge(name, scorers.pop(name), seed) for name in list(scorers)}
+        table, baselines = baselines_for(known), baseline_scorers(known)
+        del known  # it holds large matrices
+        count = 1 + len(baselines) + has_another_cosine(scorer)
+        with _Steps(pairs, self, count, shows_progress) as steps:
+            judged = {"test": steps.judge("test", data.asked(scorer, "test"), seed)}
+            for name in list(baselines):
+                judged[name] = steps.judge(name, baselines.pop(name), seed)
+            # a copy of all vectors, made when the baselines are gone
+            if (cosine := cosine_scorer(scorer)) is not None:
+                judged[ITEM_VECTORS] = steps.judge(ITEM_VECTORS, data.asked(cosine, "test"), seed)
+            del cosine
             metrics = self._measure(data.asked(scorer, "val"), data, judged, table, seed)
             if self.replicates:
                 steps.say("intervals")
@@ -160,7 +170,7 @@ class _Steps:
     def judge(self, name: str, scorer: Scorer, seed: int) -> Judgement:
         """Test one of the scorers."""
         self.say("model" if name == "test" else name.rpartition("/")[2].replace("_", " "))
-        ks, most = self._options.ks, self._options.max_scores
+        ks, most = sorted({*self._options.ks, CUT_OFF}), self._options.max_scores
         return judge(scorer, self._pairs, ks, most, seed, self._progress.advance)
 
     def say(self, what: str) -> None:

@@ -1,170 +1,49 @@
 """Fit a model to prepared data, and test it: what `train.py` and a notebook both call."""
 
 import logging
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
+from pytorch_lightning import Callback, LightningDataModule, seed_everything
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.threads import choose_threads
-from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.task import EmbeddingTask, TrainingError, check_identity
-from recsys_lab.results.curve import Row
+from recsys_lab.results.best_metrics import best_metrics, describe_best
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_lock import alone_in
-from recsys_lab.run.board_results import write_board
-from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
     check_resumable,
     load_checkpoint,
     newest_checkpoint,
 )
+from recsys_lab.run.fitted import Fitted
 from recsys_lab.run.learning_curve import LearningCurve
-from recsys_lab.run.net_scorers import net_scorer
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.progress_bar import TrainingBar
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
-from recsys_lab.run.run_embeddings import embeddings_content
-from recsys_lab.run.saving import save_all
-from recsys_lab.run.step_limit import StepLimit, reason_of_end
+from recsys_lab.run.step_limit import StepLimit
 from recsys_lab.run.stop_on_signal import StopOnSignal
-from recsys_lab.run.use_loggers import log_results, start
-from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
-from recsys_lab.vectors.store import Content, write_embeddings
+from recsys_lab.run.training_notes import (
+    print_profile,
+    tell_compiling,
+    tell_fields,
+    tell_nothing_left,
+)
+from recsys_lab.run.use_loggers import start
 
 log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
-_LONG = 1.0  # seconds of compiling that are worth a line
 _NOTHING_TO_RESUME = "ckpt_path goes on with a training, and a model without parameters has none"
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained model and its data.
-
-    Attributes:
-        prepared: catalogue and split.
-        experiment: the parts that it comes from.
-        task: the LightningModule; `task.net` is the model, with the weights of the best checkpoint.
-        folder: run folder.
-        data: training graph and evaluation pairs.
-        measured: seconds, speed, memory, versions and hashes, as in `metrics.json`.
-        curve: rows of the learning curve by column.
-        best: the monitored metric of the best checkpoint; None without training.
-        loggers: of the training; the test is logged, too.
-    """
-
-    prepared: PreparedData
-    experiment: Experiment
-    task: EmbeddingTask
-    folder: Path
-    data: RunData
-    measured: Metrics
-    curve: Sequence[Row] = ()
-    best: float | None = None
-    loggers: Sequence[Logger] = ()
-
-    @property
-    def scorer(self) -> VectorScorer:
-        """Scores of all items by item id; items that cannot be scored give NaN."""
-        return net_scorer(self.task, self.prepared.split.seen)
-
-    def vectors(self, raw_ids: Sequence[str] | None = None) -> np.ndarray:
-        """Item vectors (n, D) float32 of raw ids, or of all items in the order of the catalogue.
-
-        Raises:
-            CatalogError: a raw id is not in the catalogue.
-        """
-        every = self.scorer.queries.cpu().numpy()
-        return every[self._items(raw_ids)] if raw_ids is not None else every.copy()
-
-    def score(self, heads: Sequence[str], tails: Sequence[str]) -> np.ndarray:
-        """Scores (n,) of pairs of raw ids; NaN where the model cannot score an end.
-
-        Raises:
-            CatalogError: a raw id is not in the catalogue.
-        """
-        return self.scorer.score_pairs(self._items(heads), self._items(tails))
-
-    def test(self) -> Metrics:
-        """Test the model and the baselines, and save what was found: `measure` and `save`."""
-        metrics = self.measure()
-        self.save(metrics)
-        return metrics
-
-    def measure(self) -> Metrics:
-        """Test the model and the baselines; precision and recall go into the run folder."""
-        return self.measured | self.experiment.evaluation(
-            self.scorer,
-            self.data,
-            self.folder,
-            self.experiment.split.seed,
-            shows_progress=self.experiment.progress_bar,
-        )
-
-    def save(self, metrics: Metrics) -> None:
-        """Write `metrics.json`, the results for TensorBoard and `embeddings/`, unless switched off.
-
-        The test goes to the loggers, too.
-
-        Raises:
-            WriteError: one of them cannot be written; the others are.
-        """
-        options, content = self.experiment, lambda: self._embeddings(metrics)
-        best = {} if self.best is None else {options.monitor: self.best}
-        step = int(self.curve[-1]["step"] or 0) if self.curve else 0
-        log_results(self.loggers, metrics, step)
-        has_board = not self.loggers or any(isinstance(x, BoardLogger) for x in self.loggers)
-
-        def show(content: Content) -> None:
-            if has_board and options.loggers:
-                write_board(self.folder, metrics, content, options.configuration, step, best)
-
-        save_all(
-            self.folder,
-            metrics,
-            content,
-            show,
-            embeddings=options.embeddings,
-            projector=options.projector,
-            seed=options.split.seed,
-        )
-
-    def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
-        """Write the folder `embeddings/`, which `Embeddings.load` reads; returns its path.
-
-        Args:
-            metrics: of the test; they are kept beside the vectors.
-        """
-        content = self._embeddings(self.measured if metrics is None else metrics)
-        write_embeddings(self.folder / EMBEDDINGS, content)
-        return self.folder / EMBEDDINGS
-
-    def _embeddings(self, metrics: Mapping[str, Any]) -> Content:
-        return embeddings_content(
-            self.prepared,
-            self.scorer,
-            self.task.net,  # type: ignore[arg-type]
-            self.experiment.configuration,
-            metrics,
-        )
-
-    def _items(self, raw_ids: Sequence[str]) -> np.ndarray:
-        return self.prepared.catalog.index(list(raw_ids))
 
 
 def fit(
@@ -225,10 +104,11 @@ def _fit(
                 raise TrainingError(_NOTHING_TO_RESUME)
             log.info("nothing is trained: the model has no parameters, so trainer= has no effect")
             return Fitted(prepared, experiment, task, folder, data, measured)
+        tell_fields(task.net)
         if resume is not None:
             configuration = {} if with_changes else experiment.configuration
             check_resumable(load_checkpoint(resume, mmap=True), resume, configuration)
-        curve, best, loggers = _train(data, experiment, folder, task, resume)
+        curve, kept, loggers = _train(data, experiment, folder, task, resume)
     return Fitted(
         prepared,
         experiment,
@@ -239,12 +119,14 @@ def _fit(
         | {
             "fit/kernel": task.kernel,
             "fit/seconds": curve.fit_seconds,
-            "fit/items_per_second": curve.items_trained / max(curve.fit_seconds, 1e-9),
+            "fit/items_per_second": curve.items_per_second,
             "fit/peak_rss_mb": peak_rss_mb(),
-        },
+        }
+        | kept,
         curve.rows,
-        best,
+        kept.get(f"best/{experiment.monitor}"),
         loggers,
+        int(curve.rows[-1]["step"] or 0) if curve.rows else 0,
     )
 
 
@@ -265,12 +147,16 @@ def load(
         task = build_task(prepared, experiment)
     if has_parameters(task) and checkpoint is None:
         raise TrainingError(f"{folder} has no best checkpoint in checkpoints/: train again")
+    step = 0
     if checkpoint is not None:
         stored = load_checkpoint(checkpoint)
         task.on_load_checkpoint(stored)
         task.load_state_dict(stored["state_dict"])
+        step = int(stored.get("global_step", 0))
+        if Path(checkpoint).name.startswith("best"):
+            measured |= best_metrics(stored)
     data = RunData(prepared.split, prepared.catalog, experiment.history)
-    return Fitted(prepared, experiment, task, Path(folder), data, measured)
+    return Fitted(prepared, experiment, task, Path(folder), data, measured, step=step)
 
 
 def check_data(stored: Mapping[str, Any], prepared: PreparedData) -> None:
@@ -342,8 +228,12 @@ def _train(
     folder: Path,
     task: EmbeddingTask,
     resume: Path | None,
-) -> tuple[LearningCurve, float | None, Sequence[Logger]]:
-    """Train, then load the best checkpoint into the task; returns curve, best metric, loggers."""
+) -> tuple[LearningCurve, Metrics, Sequence[Logger]]:
+    """Train, then load the best checkpoint into the task.
+
+    Returns:
+        the curve, what `best_metrics` says of the checkpoint, and the loggers.
+    """
     module, pairs = build_data(data, experiment), data.evaluation_pairs("val")
     curve = experiment.curve(
         pairs=pairs,
@@ -355,7 +245,7 @@ def _train(
     best = experiment.checkpoint(
         folder=folder / "checkpoints", monitor=experiment.monitor, resumed=resume
     )
-    loggers = start(experiment.loggers, folder, experiment.configuration)
+    loggers = start(experiment, folder, goes_on=resume is not None)
     own = [build(monitor=experiment.monitor) for build in experiment.callbacks]
     callbacks: list[Callback] = [StepLimit(), curve, *own, best, StopOnSignal(best.last)]
     if experiment.progress_bar:
@@ -371,21 +261,14 @@ def _train(
     CLOCK.begin("training")
     compiled = CLOCK.seconds
     trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
-    if (compiled := CLOCK.seconds - compiled) >= _LONG:
-        log.info("compiling took %.1f s, which fit/seconds leaves out", compiled)
+    tell_compiling(CLOCK.seconds - compiled)
     if not curve.has_trained and resume is not None:
-        ends = reason_of_end(trainer)
-        remedy = f"{ends} has ended it" if ends else "more epochs need a larger trainer.max_epochs="
-        log.info("nothing is left to train: %s", remedy)
-    _print_profile(trainer)
+        tell_nothing_left(trainer)
+    print_profile(trainer)
+    kept: Metrics = {}
     if best.best_model_path:
-        task.load_state_dict(load_checkpoint(best.best_model_path)["state_dict"])
-    score = best.best_model_score
-    return curve, None if score is None else float(score), loggers
-
-
-def _print_profile(trainer: Trainer) -> None:
-    """Print the seconds of each part, where a profiler was asked for."""
-    profiler: Any = trainer.profiler  # type: ignore[attr-defined]
-    if not isinstance(profiler, PassThroughProfiler):
-        sys.stdout.write(f"{profiler.summary()}\n")
+        stored = load_checkpoint(best.best_model_path)
+        task.load_state_dict(stored["state_dict"])
+        kept = best_metrics(stored)
+        log.info("best checkpoint: %s", describe_best(kept))
+    return curve, kept, loggers

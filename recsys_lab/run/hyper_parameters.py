@@ -18,7 +18,7 @@ Value = str | int | float | bool
 
 _GROUPS = ("catalog", "split", "model", "data", "data.source", "optimizer", "schedule", "trainer")
 _ALWAYS = ("seed", "model", "data")
-_PRESET = "experiment"
+_PRESETS = ("experiment", "debug")
 _OVERRIDES = Path(".hydra", "overrides.yaml")
 
 
@@ -49,8 +49,7 @@ def hyper_parameters(configuration: Mapping[str, Any], folder: Path) -> dict[str
             name = f"{group}.{key}"
             if is_setting(name) and (name in typed or _differs(value, defaults.get(key, value))):
                 found[name] = value
-    if _PRESET in typed:
-        found[_PRESET] = typed[_PRESET]
+    found |= {preset: typed[preset] for preset in _PRESETS if preset in typed}
     return {name: _plain(value) for name, value in found.items() if value is not None}
 
 

@@ -13,7 +13,6 @@ from recsys_lab.readers.events import EventSource
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import CatalogSource
 from recsys_lab.readers.vector_files import find_vectors
-from recsys_lab.run.argument_names import named
 
 _READ = {  # target -> its arguments that name files to be read
     "recsys_lab.readers.amazon.AmazonSource": ("path",),
@@ -46,6 +45,8 @@ def check_files(configuration: Mapping[str, Any]) -> None:
         if target == "recsys_lab.data.sequences.stored_walks":
             _there(f"{section}.path", node["path"])
             options = {name: node.get(name, 1.0) for name in _OF_WALKS}
+            from recsys_lab.run.argument_names import named  # late: imports of seconds
+
             with named({section: {"path", *_OF_WALKS}}):
                 check_stored_walks(node["path"], options)
     checkpoint = configuration["ckpt_path"]

@@ -2,10 +2,19 @@
 
 import sys
 import time
+from importlib.util import find_spec
 
-from recsys_lab.config.configuration import check_configuration, check_outline
+from recsys_lab.compute.counts import count_of
+from recsys_lab.config.configuration import (
+    SECTIONS,
+    check_configuration,
+    check_outline,
+    section_of,
+)
 from recsys_lab.config.overrides import Jobs
 from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.config.written_types import check_written
+from recsys_lab.run.input_files import check_files
 
 _TELL_EVERY = 2.0  # seconds
 
@@ -16,9 +25,17 @@ def check_outlines(jobs: Jobs) -> None:
     Raises:
         ConfigurationError: naming the key and, in a sweep, what the job is.
     """
+    sweeper = "" if jobs.hydra is None else str(jobs.hydra.sweeper.get("_target_"))
+    if sweeper.endswith("StudySweeper") and find_spec("optuna") is None:
+        from recsys_lab.run.study import optuna_library
+
+        optuna_library()  # which is refused
     for chosen, cfg in jobs:
         try:
-            check_outline(cfg)
+            configuration = check_outline(cfg)
+            for section in SECTIONS:
+                check_written(section, section_of(configuration, section))
+            check_files(configuration)
         except ConfigurationError as error:
             raise _of_job(error, chosen) from error
 
@@ -43,7 +60,7 @@ def check_jobs(jobs: Jobs) -> None:
             raise _of_job(error, chosen) from error
         if number + 1 < len(jobs) and time.monotonic() - told > _TELL_EVERY:
             told = time.monotonic()
-            sys.stderr.write(f"checked {number + 1:,} of {len(jobs):,} jobs\n")
+            sys.stderr.write(f"checked {number + 1:,} of {count_of(len(jobs), 'job')}\n")
 
 
 def _of_job(error: Exception, chosen: str) -> ConfigurationError:

@@ -31,9 +31,11 @@ from recsys_lab.results.curve import CurveFile, Row, points_every
 from recsys_lab.results.metric_names import MAIN_METRICS
 from recsys_lab.results.write_errors import WriteError, may_fail
 from recsys_lab.run.best_checkpoint import BestCheckpoint
+from recsys_lab.run.board_results import clear_board
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.net_scorers import net_scorer, sample_scorer
 from recsys_lab.run.step_limit import ends_epoch
+from recsys_lab.run.tolerant import Tolerant
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +121,11 @@ class LearningCurve(Callback):
         """Names of all values that a row can have."""
         return self._file.columns
 
+    @property
+    def items_per_second(self) -> float:
+        """Mean of the run so far; the time of the curve's own points counts, compiling does not."""
+        return self.items_trained / max(self._seconds(), 1e-9)
+
     def _seconds(self) -> float:
         passed = seconds_without_compiling() - self._clock if self._clock else 0.0
         return self.fit_seconds + passed
@@ -129,7 +136,7 @@ class LearningCurve(Callback):
         """Write the rows that a resumed run has so far, which may be all."""
         self._file.rewrite()
         for row in self.rows:
-            self._log(trainer, row)
+            self._log(trainer, row, is_earlier=True)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock; the metrics of a run that goes on are no longer those of its end.
@@ -140,6 +147,7 @@ class LearningCurve(Callback):
         if not trainer.should_stop:  # by a limit of steps that has been reached
             self.has_trained = True
             (self._folder / "metrics.json").unlink(missing_ok=True)
+            clear_board(self._folder)
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: EmbeddingTask, outputs: Any, batch: Batch, batch_idx: int
@@ -259,12 +267,11 @@ class LearningCurve(Callback):
 
     def _rank(self, task: EmbeddingTask) -> Row:
         """Full-catalogue ranking of a sample of the validation queries."""
-        scorer: Scorer = net_scorer(task, self._pairs.seen)
-        if self._histories is not None:
-            scorer = pooled_scorer(scorer, self._histories)
+        items = net_scorer(task, self._pairs.seen)
+        scorer = items if self._histories is None else pooled_scorer(items, self._histories)
         budget = min(self._queries * self._pairs.num_items, self._max_scores)
         ranking = evaluate_ranking(scorer, self._pairs, max_scores=budget, seed=self._seed)
-        return {f"val/{name}": float(ranking.values(name).mean()) for name in MAIN_METRICS}
+        return {f"val/{name}": ranking.mean(name) for name in MAIN_METRICS}
 
     def _log_precision_recall(self, trainer: Trainer, task: EmbeddingTask) -> None:
         protocol = next(iter(self._sample.negatives))
@@ -286,9 +293,11 @@ class LearningCurve(Callback):
             board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
             board.add_panels(precision_recall_panels(curves, title), step)
 
-    def _log(self, trainer: Trainer, row: Row) -> None:
+    def _log(self, trainer: Trainer, row: Row, *, is_earlier: bool = False) -> None:
         metrics = {name: value for name, value in row.items() if "/" in name and value is not None}
         for logger in trainer.loggers:
+            if is_earlier and isinstance(logger, Tolerant) and logger.has_curve:
+                continue
             logger.log_metrics(metrics, step=int(row["step"] or 0))
 
 

@@ -1,21 +1,16 @@
 """Where a run logs its metrics beside `curve.csv`, by Lightning's loggers under the same names."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
-from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger
 
 from recsys_lab.run.boards import BoardLogger
+from recsys_lab.run.logger_runs import MLFlow, Wandb, mlflow_uri, run_of
 
 _MLFLOW = Path("outputs", "mlflow.db")  # of all runs that are started here
-
-
-class _MLFlow(MLFlowLogger):
-    """Names metrics as MLflow takes them; Lightning would drop the sign with a warning."""
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        super().log_metrics({k.replace("@", "_at_"): v for k, v in metrics.items()}, step)
+_PATIENCE = 120.0  # seconds at the end of a run for wandb to send what is left; it stays in files
+_SERVER = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 
 
 def tensorboard(folder: Path) -> BoardLogger:
@@ -36,11 +31,14 @@ def mlflow(folder: Path, *, experiment_name: str, tracking_uri: str | None) -> L
         experiment_name: of MLflow.
         tracking_uri: where its runs are kept; None: as `MLFLOW_TRACKING_URI` says, or a file.
     """
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    for name, value in _SERVER.items():  # MLflow waits minutes for a server that is away
+        os.environ.setdefault(name, value)
+    uri = mlflow_uri(tracking_uri)
     if uri is None:
         _MLFLOW.parent.mkdir(parents=True, exist_ok=True)
         uri = f"sqlite:///{_MLFLOW.resolve()}"
-    return _MLFlow(experiment_name, folder.name, uri, tags={"run_folder": str(folder)})
+    tags = {"run_folder": str(folder)}
+    return MLFlow(experiment_name, folder.name, uri, tags=tags, run_id=run_of(folder, MLFlow))
 
 
 def wandb(folder: Path, *, project: str, entity: str | None, offline: bool) -> Logger:
@@ -52,6 +50,14 @@ def wandb(folder: Path, *, project: str, entity: str | None, offline: bool) -> L
         entity: team; None takes the user's own.
         offline: whether nothing is sent.
     """
-    return WandbLogger(
-        name=folder.name, save_dir=folder, project=project, entity=entity, offline=offline
+    import wandb as package
+
+    return Wandb(
+        settings=package.Settings(finish_timeout=_PATIENCE),
+        name=folder.name,
+        save_dir=folder,
+        project=project,
+        entity=entity,
+        offline=offline,
+        id=run_of(folder, Wandb),
     )

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from recsys_lab.compute.compiling import CLOCK
+from recsys_lab.compute.counts import count_of
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +19,7 @@ _QUIET = 2.0  # seconds without a bar: what takes no longer needs none
 _EVERY = 30.0  # seconds between two lines
 _FORM = "{desc}{percentage:4.0f}% |{bar}| {elapsed} < {remaining}{postfix}"
 _FORM_WITHOUT_END = "{desc} {n} steps, {elapsed}{postfix}"
+_NEEDED = len(" 100% |12345| 00:00 < 00:00 ")  # characters that are not texts
 
 
 class Progress:
@@ -67,7 +69,7 @@ class Progress:
         self.update(self._done, what)
 
     def update(self, done: int, what: str | None = None, **shown: str) -> None:
-        """Show what is done, and texts by name at the end."""
+        """Show what is done, and texts by name at the end, of which the first ones matter most."""
         self.what, self._done = what or self.what, done
         self._shown = shown or self._shown
         if self._bar is not None:
@@ -75,11 +77,23 @@ class Progress:
             self._bar.start_t += compiled - self._compiled
             self._compiled = compiled
             self._bar.set_description_str(self.what, refresh=False)
-            self._bar.set_postfix(self._shown, refresh=False)
+            self._bar.set_postfix(self._fitting(), refresh=False)
             self._bar.update(done - self._bar.n)
         elif self._is_shown and time.monotonic() - self._line_at >= _EVERY:
             self._line_at = time.monotonic()
             log.info("%s", self.line())
+
+    def _fitting(self) -> dict[str, str]:
+        """The first texts, as many as leave room for a bar on this terminal."""
+        columns = self._bar.format_dict["ncols"]
+        room = (columns or sys.maxsize) - len(self.what) - _NEEDED
+        fitting: dict[str, str] = {}
+        for name, text in self._shown.items():
+            room -= len(f", {name}={text}")
+            if fitting and room < 0:
+                break
+            fitting[name] = text
+        return fitting
 
     def line(self) -> str:
         """The progress in words, such as "training: 35 %, 1:20 left, loss=1.353"."""
@@ -91,7 +105,7 @@ class Progress:
                 left = tqdm.format_interval(seconds / passed * (self._total - self._done))
                 parts.insert(1, f"{left} left")
         else:
-            parts.insert(0, f"{self._done:,} steps")
+            parts.insert(0, count_of(self._done, "step"))
         return f"{self.what}: {', '.join(parts)}"
 
     def close(self) -> None:

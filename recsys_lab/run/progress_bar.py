@@ -6,6 +6,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ProgressBar
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.run.learning_curve import LearningCurve
 from recsys_lab.run.progress import Progress
@@ -14,7 +15,9 @@ log = logging.getLogger(__name__)
 
 
 class TrainingBar(ProgressBar):
-    """One bar over all epochs, with loss, monitored metric and speed as the curve last found them.
+    """One bar over all epochs, with loss and metric as the curve last found them, and speed.
+
+    The speed is that of `fit/items_per_second`: the mean of the run, scoring included.
 
     Args:
         curve: the learning curve.
@@ -26,6 +29,7 @@ class TrainingBar(ProgressBar):
         self._curve = curve
         self._monitor = monitor
         self._progress: Progress | None = None
+        self._has_trained = False
 
     def disable(self) -> None:
         """For Lightning, which calls this in all processes but the first."""
@@ -49,11 +53,16 @@ class TrainingBar(ProgressBar):
             self._progress.update(trainer.global_step, what, **self._figures())
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Remove it; a line tells what it showed last."""
+        """Remove it."""
         if self._progress is not None:
             self._end()
+            self._has_trained = True
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say what the bar showed last, when the curve has stopped its clock."""
+        if self._has_trained:
             shown = ", ".join(f"{name}={text}" for name, text in self._figures().items())
-            log.info("trained %s steps: %s", f"{trainer.global_step:,}", shown)
+            log.info("trained %s: %s", count_of(trainer.global_step, "step"), shown)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
@@ -77,7 +86,7 @@ class TrainingBar(ProgressBar):
             return {}
         found = [row[self._monitor] for row in rows if row.get(self._monitor) is not None]
         return {
-            "loss": f"{rows[-1]['train/loss']:.3f}",
             **({self._monitor: f"{found[-1]:.4f}"} if found else {}),
-            "items/s": f"{rows[-1]['train/items_per_second']:,.0f}",
+            "loss": f"{rows[-1]['train/loss']:.3f}",
+            "items/s": f"{self._curve.items_per_second:,.0f}",
         }

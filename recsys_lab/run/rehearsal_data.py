@@ -61,9 +61,8 @@ def _few_events_split(options: EventSplitOptions) -> EventSplit:
     plain = replace(
         options, by="leave_one_out", targets=None, val_fraction=None, test_fraction=None
     )
-    return split_events(
-        events, _ITEMS, PairOptions(by="session", window=5, max_distance=200), plain
-    )
+    pairs = PairOptions(by="session", window=5, max_distance=200)
+    return split_events(events, _ITEMS, pairs, plain)
 
 
 def known_few_items(data: RunData) -> Items:

@@ -24,7 +24,8 @@ from yaml import YAMLError
 
 from recsys_lab.config.changes import IS_KEY, changes, flat
 from recsys_lab.config.command_words import parse
-from recsys_lab.config.overrides import compose_words, quoted
+from recsys_lab.config.overrides import compose_words
+from recsys_lab.config.path_words import quoted
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.files import write_text
 from recsys_lab.results.latest_run import RUNS, resolve_run
@@ -73,8 +74,8 @@ def with_earlier_words(words: Sequence[str], conf: Path) -> list[str]:
     if resume == AUTO:
         found = [] if _has_folder(options, typed) else _same_unfinished(words, conf)
         return [*words, *found]
-    if options.multirun or any(o.is_sweep_override() for o in typed):
-        name = RESUME if resume else EVALUATE
+    name = RESUME if resume else EVALUATE
+    if options.multirun:
         raise ConfigurationError(
             f"{name}={resume or evaluate} is for one run: a sweep goes on with resume=auto and the "
             "hydra.sweep.dir= that it had"
@@ -83,6 +84,7 @@ def with_earlier_words(words: Sequence[str], conf: Path) -> list[str]:
     if resume:
         typed = _without_folder(typed, folder)
     run = _Earlier(folder)
+    run.check(typed, name, changes_model=values.get("resume_with_changes", "").lower() == "true")
     own = run.resumed() if resume else run.evaluated()
     earlier = run.words(typed, conf, before)
     rest = [str(o.input_line) for o in typed if o.key_or_group not in (RESUME, EVALUATE)]
@@ -224,6 +226,36 @@ class _Earlier:
             raise ConfigurationError(f"{self.folder} holds no best checkpoint: train to its end")
         return [word, "train=false", *test, f"ckpt_path={quoted(str(checkpoint))}"]
 
+    def check(self, typed: Sequence[Override], name: str, *, changes_model: bool) -> None:
+        """Refuse several values of a key, and another model than that which was trained.
+
+        Raises:
+            ConfigurationError: naming the word.
+        """
+        for override in typed:
+            key, _, value = str(override.input_line).partition("=")
+            if override.is_sweep_override():
+                is_list = OmegaConf.is_list(OmegaConf.select(self._load(CONFIG), key))
+                remedy = f"for a list write '{key}=[{value}]'" if is_list else "give one"
+                raise ConfigurationError(
+                    f"{override.input_line} gives several values, and {name}= is for one run: "
+                    f"{remedy}"
+                )
+            if key == "model" and not changes_model and self._is_other_choice(override):
+                raise ConfigurationError(
+                    f"{name}= takes the model that the run has trained, "
+                    f"model={self._choices().get(key)}: leave {override.input_line} out"
+                )
+
+    def _choices(self) -> Mapping[str, Any]:
+        return OmegaConf.select(self._load("hydra.yaml"), "hydra.runtime.choices") or {}
+
+    def _is_other_choice(self, override: Override) -> bool:
+        """Whether a word chooses another option of a group than the run had."""
+        choices = self._choices()
+        key = override.key_or_group
+        return key in choices and str(choices[key]) != str(override.value())
+
     def words(self, typed: Sequence[Override], conf: Path, before: Sequence[str]) -> list[str]:
         """The stored words without those that are typed anew, and what else was configured.
 
@@ -237,7 +269,13 @@ class _Earlier:
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError):
             stored, now, is_whole = [], compose_words([], conf), False
         anew = {str(o.input_line).partition("=")[0] for o in typed}
-        kept = [word for word in stored if word.partition("=")[0] not in anew]
+        others = [o for o in typed if self._is_other_choice(o)]
+        replaced = tuple(f"{o.key_or_group.replace('/', '.')}." for o in others)
+        kept = [
+            word
+            for word in stored
+            if word.partition("=")[0] not in anew and not word.lstrip("~+").startswith(replaced)
+        ]
         chosen = tuple(f"{o.key_or_group.replace('/', '.')}." for o in typed)
         changed = changes(_settings(self._load(CONFIG)), _settings(now), is_whole)
         return kept + [
@@ -317,11 +355,16 @@ def holds_results(folder: Path) -> bool:
 
 
 def _remove_results(folder: Path) -> None:
+    from recsys_lab.run.projector import CONFIG as PROJECTOR  # TensorBoard takes seconds to import
+    from recsys_lab.run.projector import FOLDER as PROJECTED
+
     if (folder / METRICS).exists():
         log.warning("the results of the run that was in %s are replaced", folder)
-    for name in (METRICS, PRECISION_RECALL):
+    for name in (METRICS, PRECISION_RECALL, PROJECTOR):
         (folder / name).unlink(missing_ok=True)
-    for name in (EMBEDDINGS, "figures"):
+    for events in folder.glob("events.out.tfevents.*"):  # TensorBoard would show both runs
+        events.unlink(missing_ok=True)
+    for name in (EMBEDDINGS, PROJECTED, "figures"):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

@@ -65,6 +65,12 @@ class RunData:
             self.split.num_items, held.pairs.ids, held.negatives, self._known, self.split.seen
         )
 
+    def negatives(self, part: Part) -> dict[str, np.ndarray]:
+        """The negatives of a part, (M, 2) by protocol."""
+        if isinstance(self.split, EventSplit):
+            return self.split.negatives[part]
+        return self.split.val.negatives if part == "val" else self.split.test.negatives
+
     def for_baselines(self) -> TrainingData | QueryData:
         """What the baselines of the test may know: training pairs and labels, or events."""
         if isinstance(self.split, EventSplit):

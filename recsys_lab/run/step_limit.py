@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, Timer
 
 from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.task import EmbeddingTask
@@ -65,7 +65,7 @@ class StepLimit(Callback):
         if trainer.should_stop and trainer.global_step != planned:
             log.info(
                 "%s ended training at step %d%s, with a learning rate of %.3g",
-                reason_of_end(trainer) or "max_time",
+                reason_of_end(trainer) or _limit_or_callback(trainer),
                 trainer.global_step,
                 "" if planned is None else f" of {planned}",
                 pl_module.rate,
@@ -81,6 +81,14 @@ def reason_of_end(trainer: Trainer) -> str:
     """Why a callback such as early stopping has ended training, or an empty text."""
     reasons = (getattr(one, "reason", "") for one in trainer.callbacks)  # type: ignore[attr-defined]
     return next((str(reason) for reason in reasons if reason), "")
+
+
+def _limit_or_callback(trainer: Trainer) -> str:
+    """The option that has ended training where no callback gives a reason."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    left = [one.time_remaining() for one in callbacks if isinstance(one, Timer)]
+    is_over = any(seconds is not None and seconds <= 0 for seconds in left)
+    return "trainer.max_time" if is_over else "a callback"
 
 
 def ends_epoch(trainer: Trainer, batch_idx: int) -> bool:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.results.search_results import STUDY
 
 if TYPE_CHECKING:
     import optuna
 
-STUDY = "study.db"
 _NAME = "search"
 _WAIT = 60.0  # seconds, for other processes that write
 _MIN_TRIALS = 10  # for an importance that means something

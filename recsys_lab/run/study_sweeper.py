@@ -18,9 +18,11 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from recsys_lab.compute.counts import count_of
+from recsys_lab.config.job_names import NO_RESULT
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.run.study import ask, open_study, optuna_library
-from recsys_lab.run.sweep_jobs import NO_RESULT
+from recsys_lab.run.sweep_end import SweepEnd
 
 if TYPE_CHECKING:
     import optuna
@@ -97,6 +99,7 @@ class StudySweep(Sweeper):
         names = [x for x in {**before, **searched} if before.get(x) != searched.get(x)]
         if names:
             name = names[0]
+            SweepEnd.current = None  # what it holds is not of these options
             raise ConfigurationError(
                 f"{self._folder} holds a search of other options ({name}: {before.get(name)}, not "
                 f"{searched.get(name)}): choose another folder with hydra.sweep.dir="
@@ -130,9 +133,10 @@ class StudySweep(Sweeper):
     def _test(self, study: "optuna.Study", fixed: Mapping[str, str]) -> Any:
         trials = study.get_trials(deepcopy=False)
         if not any(one.value is not None and one.state.name == "COMPLETE" for one in trials):
-            raise ConfigurationError(f"none of the {len(trials)} trials has succeeded")
+            raise ConfigurationError(f"none of {count_of(len(trials), 'trial')} has succeeded")
         best = study.best_trial
-        log.info("the best of %d trials is %d, which is tested", len(trials), best.number)
+        number = count_of(len(trials), "trial")
+        log.info("the best of %s is %d, which is tested", number, best.number)
         launched = self._launcher.launch([_words(best, fixed)], initial_job_idx=best.number)
         return launched[0].return_value
 

@@ -11,23 +11,16 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from recsys_lab.config.changes import flat
+from recsys_lab.config.job_names import NO_RESULT
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_folder import CONFIG
 from recsys_lab.results.run_metrics import FILE_NAME, read_metrics
 
-NO_RESULT = (  # keys that change no result of a run
-    "skip_finished",
-    "resume",
-    "resume_with_changes",
-    "evaluate",
-    "prepared_dir",
-    "embeddings",
-    "projector",
-    "trainer.enable_progress_bar",
-    "checkpoint.every_n_steps",
-    "checkpoint.every_n_minutes",
-)
 _MOST = 3  # differences that are named
+
+
+class OtherRun(ConfigurationError):
+    """The folder of a job holds a run with other options."""
 
 
 def in_sweep() -> bool:
@@ -39,7 +32,7 @@ def check_folder(cfg: DictConfig, folder: Path) -> None:
     """Refuse a job whose folder holds a run with other options; nothing is written there.
 
     Raises:
-        ConfigurationError: naming options that differ.
+        OtherRun: naming options that differ.
     """
     if not (folder / CONFIG).is_file():
         return
@@ -47,7 +40,7 @@ def check_folder(cfg: DictConfig, folder: Path) -> None:
         stored = _settings(OmegaConf.load(folder / CONFIG))
     except (OSError, ValueError, OmegaConfBaseException, YAMLError) as error:
         reason = str(error).partition("\n")[0]
-        raise ConfigurationError(
+        raise OtherRun(
             f"{folder / CONFIG} cannot be read ({reason}): remove that folder, or choose another "
             "with hydra.sweep.dir="
         ) from error
@@ -56,7 +49,7 @@ def check_folder(cfg: DictConfig, folder: Path) -> None:
     if names:
         shown = [f"{name}={_text(stored, name)}, not {_text(now, name)}" for name in names[:_MOST]]
         more = f"; and {len(names) - _MOST} more" if len(names) > _MOST else ""
-        raise ConfigurationError(
+        raise OtherRun(
             f"{folder} holds a run with other options ({'; '.join(shown)}{more}), which is kept: "
             "choose another folder with hydra.sweep.dir="
         )

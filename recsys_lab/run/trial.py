@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from recsys_lab.compute.counts import count_of
+from recsys_lab.results.search_results import STUDY
 from recsys_lab.run.parts import Experiment
-from recsys_lab.run.study import STUDY, open_study
+from recsys_lab.run.study import open_study
 from recsys_lab.run.study_sweeper import PRUNED
 from recsys_lab.run.sweep_jobs import in_sweep
 
@@ -29,6 +31,7 @@ class Trial(Callback):
 
     def __init__(self, trial: "optuna.Trial", monitor: str) -> None:
         self._trial, self._monitor = trial, monitor
+        self.reason = ""  # why training has ended
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report the epoch; after the last one there is nothing to stop."""
@@ -36,6 +39,7 @@ class Trial(Callback):
         self._trial.report(float(trainer.callback_metrics[self._monitor]), epoch)
         if epoch != trainer.max_epochs and self._trial.should_prune():
             self._trial.set_user_attr(PRUNED, epoch)
+            self.reason = f"pruning ({self._monitor} below the median of the trials before)"
             trainer.should_stop = True
 
     def watch(self, experiment: Experiment) -> Experiment:
@@ -49,7 +53,7 @@ class Trial(Callback):
     def end(self, best: float | None) -> None:
         """Log what the trial came to."""
         epoch = self._trial.user_attrs.get(PRUNED)
-        how = "" if epoch is None else f", pruned after {epoch} epochs"
+        how = "" if epoch is None else f", pruned after {count_of(epoch, 'epoch')}"
         value = "none" if best is None else f"{best:.4f}"
         log.info("not tested: trial %d, %s %s%s", self._trial.number, self._monitor, value, how)
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.threads import WORKERS, usable_cores
 
 _JOBLIB, _SUBMITIT = "JoblibLauncher", "LocalLauncher"  # the ends of their targets
@@ -25,11 +26,11 @@ def share_cores(launcher: Mapping[str, Any], num_jobs: int, num_threads: int | N
     os.environ[WORKERS] = str(workers)
     if num_threads is None:
         each = max(1, cores // workers)
-        threads = "1 thread" if each == 1 else f"{each} threads"
+        threads = count_of(each, "thread")
         told = f"{threads} each of the {cores} cores (num_threads= gives another number)"
     else:
         told = f"num_threads={num_threads} each, on {cores} cores"
-    sys.stderr.write(f"{workers} jobs at a time: {told}\n")
+    sys.stderr.write(f"{count_of(workers, 'job')} at a time: {told}\n")
 
 
 def _at_a_time(launcher: Mapping[str, Any], cores: int, num_jobs: int) -> int:

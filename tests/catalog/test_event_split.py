@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from recsys_lab.catalog.cooccurrence import cooccurrence_pairs
 from recsys_lab.catalog.event_split import PARTS, EventSplit, EventSplitOptions, split_events
+from recsys_lab.catalog.query_negatives import uniform_query_negatives
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.records import Events
 from tests.event_cases import Row, log_of, pairs_by, random_rows
@@ -75,6 +76,17 @@ def test_sessions_are_cut_whole_in_time() -> None:
     assert items_of(split, "test", 3) == [30, 31]
 
 
+def test_no_training_session_reaches_beyond_the_cut() -> None:
+    """The cut is at 7, the time of b's purchase; a bought at 0 and went on viewing until 9."""
+    rows = [("a", 1, 0, 0), ("a", 2, 1, 1), ("a", 3, 5, 0), ("a", 4, 9, 0)]
+    rows += [("b", 5, 6, 0), ("b", 6, 7, 1), ("c", 7, 7, 0), ("c", 8, 8, 1)]
+    chosen = options("time", "session", targets=["buy"], val_fraction=0.25, test_fraction=0.25)
+    split = split_of(log_of(rows), chosen)
+    assert split.part.tolist() == [0, 0, 0, -1, 1, 1, 2, 2]
+    assert split.targets("val").tolist() == [[1, 6]]
+    assert split.targets("test").tolist() == [[2, 8]]
+
+
 def test_repeats_are_no_targets_where_the_history_is_filtered() -> None:
     rows = [("a", i, k, 0) for k, i in enumerate([1, 2, 3, 1])]
     rows += [("b", i, k, 0) for k, i in enumerate([1, 2, 3, 4])]
@@ -103,6 +115,8 @@ def test_given_parts_without_times() -> None:
         assert items_of(split, "val", user) == train
         assert items_of(split, "test", user) == list(range(10 * user, 10 * user + 8))
     assert not np.array_equal(split.part, split_of(split.events, options("given", seed=1)).part)
+    most = split_of(split.events, options("given", val_fraction=0.8))
+    assert set(most.query[most.part == 0].tolist()) == set(range(5))
 
 
 def test_given_validation_is_taken_as_it_is() -> None:
@@ -217,6 +231,15 @@ def test_negatives_are_not_met(seed: int, by: str, query: str, num_items: int) -
             assert sorted(drawn[:, 0]) == sorted(targets[:, 0])
             if protocol == "degree_matched":
                 assert sorted(drawn[:, 1]) == sorted(targets[:, 1])
+
+
+def test_the_last_free_items_are_drawn_from_a_list() -> None:
+    known, candidates = np.arange(968), np.arange(1000)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        drawn = uniform_query_negatives(np.zeros(31, np.int32), candidates, known, 1000, rng)
+        assert len(np.unique(drawn[:, 1])) == 31
+        assert drawn[:, 1].min() >= 968
 
 
 def test_uniform_negatives_are_uniform() -> None:

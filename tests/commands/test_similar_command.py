@@ -246,7 +246,7 @@ def test_a_folder_of_that_name_is_meant(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_python_of_the_page_runs(run: Path, tmp_path: Path) -> None:
     page = ROOT / "docs" / "recommending.md"
     (text,) = [text for _, language, text in blocks(page) if language == "python"]
-    text = text.replace('"RUN"', repr(str(run))).replace("cork bottle linrolle", "blue shoe")
+    text = text.replace('"RUN"', repr(str(run))).replace("deluxe cork bottle norvex", "blue shoe")
     (tmp_path / "page.py").write_text(text)
     names = runpy.run_path(str(tmp_path / "page.py"))
     assert names["item"] == "a b"

@@ -100,6 +100,17 @@ def test_a_folder_that_the_user_names_is_respected(package: Path, tmp_path: Path
     assert not folders(package / "__pycache__")
 
 
+def test_the_caches_of_the_user_stand_in_for_a_package_that_cannot_be_written(
+    package: Path, tmp_path: Path
+) -> None:
+    (package / "__pycache__").write_text("")  # in place of the folder
+    caches = {"XDG_CACHE_HOME": str(tmp_path / "caches"), "PYTHONDONTWRITEBYTECODE": "1"}
+    assert ask(package, **caches) == [1, 0]
+    assert ask(package, **caches) == [1, 1]
+    assert folders(tmp_path / "caches" / "recsys_lab") == 1
+    assert ask(package, "clear", HOME="/dev/null", XDG_CACHE_HOME="") == [1, 0]
+
+
 def test_importing_the_package_does_nothing(tmp_path: Path) -> None:
     """Neither in the environment nor on the disk, and no library comes with it."""
     program = (

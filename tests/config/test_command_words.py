@@ -37,6 +37,7 @@ def composed(*words: str) -> Jobs:
         ("-sc query=bash", "--shell-completion query=bash"),
         ("seed=1 -i", "--info all seed=1"),
         ("trainer.profiler=simple", "++trainer.profiler=simple"),
+        ("catalog.kinds.view=0", "++catalog.kinds.view=0"),
         ("+trainer.profiler=simple", "+trainer.profiler=simple"),
         ("trainer.max_epochs=3", "trainer.max_epochs=3"),
         ("~trainer.max_epochs", "~trainer.max_epochs"),

@@ -4,7 +4,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from recsys_lab.config.configuration import register_resolvers
-from recsys_lab.config.job_names import job_name, without_constants
+from recsys_lab.config.job_names import job_folder, job_name, without_constants
 from recsys_lab.run.command_line import CONF
 
 register_resolvers()
@@ -13,17 +13,42 @@ register_resolvers()
 @pytest.mark.parametrize(
     ("joined", "name"),
     [
-        ("3_model-mf__optimizer.lr-0.2__seed-1", "3_model-mf__lr-0.2__seed-1"),
+        ("3_model=mf,optimizer.lr=0.2,seed=1", "3_model=mf,lr=0.2,seed=1"),
         ("0_", "0"),
-        ("1_data.window-2__model.window-3", "1_data.window-2__model.window-3"),
-        ("2_data/source-cuts", "2_source-cuts"),
-        ("4_+trainer.x-'a/b c'", "4_x-a-b c"),
-        ("5_schedule.floor--1.5", "5_floor--1.5"),
+        ("1_data.window=2,model.window=3", "1_data.window=2,model.window=3"),
+        ("2_data/source=cuts", "2_source=cuts"),
+        ("4_+trainer.x='a/b c'", "4_x=a-b c"),
+        (
+            "7_optimizer.lr=0.123456789,a=1.25e-05,b=3.123456e-07",
+            "7_lr=0.1235,a=1.25e-05,b=3.123e-07",
+        ),
+        ("5_evaluation.ks=[10,20],seed=0", "5_ks=[10,20],seed=0"),
         ("6_" + 300 * "x", "6_" + 198 * "x"),
     ],
 )
 def test_a_job_is_named_by_its_number_and_short_keys(joined, name):
     assert job_name(joined) == name
+
+
+def test_a_job_is_found_by_its_words_under_any_name_and_number(tmp_path):
+    def store(name, *words):
+        (tmp_path / name / ".hydra").mkdir(parents=True)
+        text = "".join(f"- {word}\n" for word in words)
+        (tmp_path / name / ".hydra" / "overrides.yaml").write_text(text)
+
+    store("2_model-mf__seed-0", "model=mf", "seed=0", "trainer=smoke")  # as of older versions
+    store("3_seed=1", "model=mf", "seed=1", "prepared_dir=a")
+    store("4_seed=1", "seed=1", "model=mf")
+    store("9", "damaged: [")
+    sweep = str(tmp_path)
+    words = ["model=mf", "seed=0", "trainer='smoke'", "skip_finished=true"]
+    assert job_folder(sweep, "2_model=mf,seed=0", words) == "2_model-mf__seed-0"
+    assert job_folder(sweep, "5_model=mf,seed=0", words) == "2_model-mf__seed-0"
+    assert job_folder(sweep, "5_seed=0", words, is_trial=True) == "5_seed=0"
+    assert job_folder(sweep, "2_seed=0", words[:2]) == "2_seed=0"  # another trainer
+    for number in (3, 4):
+        assert job_folder(sweep, f"{number}_x", ["model=mf", "seed=1"]).startswith(f"{number}_")
+    assert job_folder(f"{sweep}/none", "0_seed=1", ["seed=1"]) == "0_seed=1"
 
 
 def test_constants_are_left_out_of_the_names():
@@ -35,6 +60,9 @@ def test_constants_are_left_out_of_the_names():
     assert "catalog.path" in excluded
     assert not {"model", "optimizer.lr"} & set(excluded)
     assert without_constants(words[1:3], CONF) == words[1:3]  # no sweep
+    search = ["hparams_search=optuna", "optimizer.lr=interval(0,1)"]
+    *_, word = without_constants(search, CONF, is_sweep=True)
+    assert word.endswith(",'hparams_search']")
     own = [*words, "hydra.job.config.override_dirname.exclude_keys=[seed]"]
     assert without_constants(own, CONF) == own
 
@@ -46,5 +74,5 @@ def test_the_folders_of_jobs_and_of_single_runs():
         words = ["optimizer.lr=0.2", *typed[2:], word, "hydra.job.num=1"]
         job = compose("config", words, return_hydra_config=True)
         single = compose("config", ["experiment=mf_pairs"], return_hydra_config=True)
-    assert job.hydra.sweep.subdir == "1_lr-0.2"
+    assert job.hydra.sweep.subdir == "1_lr=0.2"
     assert single.hydra.run.dir.startswith("outputs/train/runs/mf_pairs_20")

@@ -21,8 +21,8 @@ from recsys_lab.compute.ranges import Count, Replicates, Share
 from recsys_lab.config import targets
 from recsys_lab.config.configuration import (
     _GROUPS,
-    _SECTIONS,
     _TOP_LEVEL,
+    SECTIONS,
     check_configuration,
     section_of,
 )
@@ -40,6 +40,8 @@ BASES = {  # what makes a configuration of each target
     "event_split.EventSplitOptions": ("split=time",),
     "modules.PairDataModule": ("data=pairs",),
     "modules.SequenceDataModule": (),
+    "histories.HistoryWeights": (),
+    "event_sequences.event_sequences": ("data/source=events",),
     "sequences.Walks": (),
     "sequences.sequence_file": ("data/source=sequence_file", "data.source.path=x"),
     "sequences.stored_walks": ("data/source=stored_walks", "data.source.path=x.npy"),
@@ -85,7 +87,7 @@ def keys() -> Iterator[Key]:
     for base in dict.fromkeys(BASES.values()):
         plain = composed(base)
         named = {f"{group}.{name}": _GROUPS[group] for group in _GROUPS for name in plain[group]}
-        for section, passed in (_SECTIONS | named).items():
+        for section, passed in (SECTIONS | named).items():
             node = section_of(plain, section)
             if not node or node["_target_"] in met:
                 continue

@@ -12,9 +12,18 @@ from scipy import sparse
 
 from recsys_lab.evaluation import item_similarities, query_baselines
 from recsys_lab.evaluation.baselines import BASELINES, TrainingData
-from recsys_lab.evaluation.histories import Histories, HistoryWeights, pooled_vectors
+from recsys_lab.evaluation.histories import (
+    Histories,
+    HistoryWeights,
+    before_each,
+    pooled_vectors,
+)
 from recsys_lab.evaluation.history_scorers import HistoryScorer
-from recsys_lab.evaluation.item_similarities import ease_weights, nearest_items
+from recsys_lab.evaluation.item_similarities import (
+    ease_weights,
+    nearest_items,
+    next_item_weights,
+)
 from recsys_lab.evaluation.query_baselines import QUERY_BASELINES, QueryData, baselines_for
 from recsys_lab.evaluation.scorers import QueryScorer, cosine_scorer
 
@@ -136,6 +145,40 @@ def test_ease_is_the_closed_form(small, monkeypatch):
     assert not found[13:].any()  # items without events
 
 
+def test_what_was_before_each_event():
+    found, items = before_each(histories_of([[3, 5, 3, 7], [2], [], [4, 4]]), 0.5, longest=2)
+    assert items.tolist() == [5, 3, 7, 4]
+    rows = [dict(zip(row.indices.tolist(), row.data.tolist(), strict=True)) for row in found]
+    assert rows == [{3: 1}, {5: 1, 3: 0.5}, {3: 1, 5: 0.5}, {4: 1}]
+    twice, _ = before_each(histories_of([[3, 3, 5]]), 0.5, longest=9)
+    assert twice.toarray()[1, 3] == 1.5
+
+
+def test_next_item_weights_are_the_best_with_a_diagonal_of_zero():
+    """The loss of each column falls at no other column of weights, by the normal equations."""
+    rows, penalty, share = random_histories(4), 2.0, 0.3
+    matrix = binary(rows)
+    past, following = before_each(histories_of(rows), 0.6, longest=3)
+    found = next_item_weights(sparse.csr_matrix(matrix), past, following, penalty, share)
+    inputs = np.vstack([share**0.5 * matrix, (1 - share) ** 0.5 * past.toarray()])
+    wanted = np.vstack([share**0.5 * matrix, (1 - share) ** 0.5 * np.eye(N)[following]])
+    for item in range(N):
+        others = np.arange(N) != item
+        left = inputs[:, others]
+        gram = left.T @ left + penalty * np.eye(N - 1)
+        expected = np.linalg.solve(gram, left.T @ wanted[:, item])
+        np.testing.assert_allclose(found[others, item], expected, rtol=1e-3, atol=1e-5)
+    assert not np.diag(found).any()
+
+
+def test_order_decides_where_it_counts():
+    train = histories_of([[0, 1], [0, 1], [2, 0]])
+    data = QueryData(train, histories_of([[0]]), HistoryWeights(0.7))
+    scores = QUERY_BASELINES["slist"].build(data).score_rows(np.array([0]))[0]
+    assert scores[1] > scores[2] > 0
+    assert QUERY_BASELINES["slist"].build(QueryData(train, train, HistoryWeights(1))) is None
+
+
 @pytest.mark.parametrize("k", [1, 4, 100])
 @pytest.mark.parametrize("seed", range(3))
 def test_nearest_items_are_those_of_the_dense_cosine(seed, k):
@@ -177,7 +220,7 @@ def test_baselines_by_hand(monkeypatch):
 
 def test_a_baseline_that_the_data_do_not_allow_is_said(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(query_baselines, "MAX_EASE_ITEMS", N - 1)
+    monkeypatch.setattr(query_baselines, "MAX_DENSE_ITEMS", N - 1)
     data = QueryData(histories_of([[0, 1]]), histories_of([[0]]))
     assert QUERY_BASELINES["ease"].build(data) is None
     assert "EASE is left out: its dense matrix of 15 items is too large, the most is 14" in (

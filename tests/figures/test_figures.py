@@ -118,13 +118,34 @@ def test_thinned_curve_keeps_the_cliff_and_the_ends(tmp_path):
         read_precision_recall(tmp_path)
 
 
+def time_and_quality(points, levels, folder):
+    numbers = range(3, 3 + len(points))
+    return draw_time_against_quality(points, levels, folder / "t.png", "NDCG@10", numbers)
+
+
+def test_many_points_have_numbers_on_their_dots(tmp_path):
+    points = {
+        f"an experiment with a long name, number {k}": Measured(
+            10.0 + k % 5, 0.5, 0.2 + 0.01 * k, 0.0
+        )
+        for k in range(20)
+    }
+    axis = time_and_quality(points, {"level": 0.25}, tmp_path).figure.axes[0]
+    numbers = {text.get_text(): text for text in axis.texts if text.get_text() != "level"}
+    assert list(numbers) == [str(k) for k in range(3, 23)]
+    for note, point in zip(numbers.values(), points.values(), strict=True):
+        dot = axis.transData.transform((point.seconds, point.quality))
+        box = Text.get_window_extent(note)
+        assert ((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2) == pytest.approx(dot, abs=2)
+
+
 def test_points_of_time_and_quality_are_named_without_overlap(tmp_path):
     points = {
         f"experiment number {k}": Measured(10.0 + k % 2, 0.5, 0.2 + 0.001 * k, 0.002)
         for k in range(4)
     }
     levels = {"Adamic-Adar": 0.2, "walk proximity": 0.2001}
-    figure = draw_time_against_quality(points, levels, tmp_path / "t.png", "NDCG@10")
+    figure = time_and_quality(points, levels, tmp_path)
     axis = figure.axes[0]
     names = {text.get_text(): text for text in axis.texts}
     assert set(names) == {fill(label, 32) for label in points} | set(levels)
@@ -139,7 +160,7 @@ def test_no_name_of_a_point_lies_on_a_line(tmp_path):
         "far": Measured(2.0, 0.0, 0.5, 0.0),
     }
     levels = {"above": 0.21, "below": 0.19, "level with it": 0.2}
-    figure = draw_time_against_quality(points, levels, tmp_path / "t.png", "NDCG@10")
+    figure = time_and_quality(points, levels, tmp_path)
     axis = figure.axes[0]
     (name,) = [text for text in axis.texts if text.get_text() == "between the lines"]
     box = Text.get_window_extent(name)
@@ -158,7 +179,7 @@ def test_curves_of_very_different_length_are_logarithmic(tmp_path):
 
 def test_wide_ranges_of_time_are_logarithmic(tmp_path):
     points = {"fast": Measured(1.0, 0.0, 0.2, 0.0), "slow": Measured(900.0, 0.0, 0.3, 0.0)}
-    figure = draw_time_against_quality(points, {}, tmp_path / "t.png", "NDCG@10")
+    figure = time_and_quality(points, {}, tmp_path)
     assert figure.axes[0].get_xscale() == "log"
 
 
@@ -171,7 +192,7 @@ def tick_labels(axis):
 @pytest.mark.parametrize("longest", [9.0, 60.0, 900.0, 1e7])
 def test_labels_of_logarithmic_ticks_do_not_overlap(tmp_path, longest):
     points = {"a": Measured(1.1, 0.0, 0.2, 0.0), "b": Measured(longest, 0.0, 0.3, 0.0)}
-    figure = draw_time_against_quality(points, {}, tmp_path / "t.png", "NDCG@10")
+    figure = time_and_quality(points, {}, tmp_path)
     axis = figure.axes[0]
     shown = [label for label in tick_labels(axis) if axis.bbox.x0 <= label.get_window_extent().x1]
     assert len(shown) >= 2
@@ -204,7 +225,7 @@ def test_every_name_is_nearest_to_its_own_point_or_connected_to_it(tmp_path):
         "skipgram": Measured(13.1, 0.0, 0.266, 0.0),
         "far": Measured(40.0, 50.0, 0.2, 0.0),  # its bar begins below 0
     }
-    figure = draw_time_against_quality(points, {"level": 0.27}, tmp_path / "t.png", "NDCG@10")
+    figure = time_and_quality(points, {"level": 0.27}, tmp_path)
     axis = figure.axes[0]
     dots = {
         name: axis.transData.transform((point.seconds, point.quality))

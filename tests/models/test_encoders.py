@@ -9,6 +9,7 @@ from recsys_lab.models.builders import skipgram_side_info
 from recsys_lab.models.encoders import SideInfoEncoder
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.run.training_notes import tell_fields
 from tests.models import model_cases as cases
 
 DIM = 4
@@ -177,3 +178,34 @@ def test_a_cold_item_comes_near_those_it_shares_values_with() -> None:
 def test_an_unknown_pooling_is_refused() -> None:
     with pytest.raises(ValueError, match=r"pooling must be mean or attention, got .max."):
         SideInfoEncoder(TRAINED, FIELDS, DIM, "max")
+
+
+NO_VALUES = cases.field([[]] * 12, 0)
+
+
+def test_fields_without_any_value_are_refused() -> None:
+    """The message names them, and what the catalogue has."""
+    brands = cases.field([[0]] * 6 + [[1]] * 6, 2)
+    every = {"brand": NO_VALUES, "category": NO_VALUES, "price": NO_VALUES}
+    options: dict[str, Any] = {
+        "embedding_dim": 2, "l2": 0.0, "score": "cosine", "popularity_weight": 0.0,
+        "pooling": "mean", "context_side_info": True, "kernel": "auto",
+    }  # fmt: skip
+    none, one = (cases.items_with(x, [1] * 12) for x in (every, every | {"brand": brands}))
+    with pytest.raises(ValueError, match=r"of fields=.brand,price., and it has no side"):
+        skipgram_side_info(none, fields=["brand", "price"], **options)
+    with pytest.raises(
+        ValueError, match=r"of fields=.price., and it has brand: take fields=.brand."
+    ):
+        skipgram_side_info(one, fields=["price"], **options)
+    skipgram_side_info(one, fields=["brand", "price"], **options)  # one of them is enough
+
+
+def test_the_share_of_items_with_a_value_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    half = cases.field([[0]] * 6 + [[]] * 6, 1)
+    made = SideInfoEncoder(torch.ones(12, dtype=torch.bool), [half, NO_VALUES], 2, "mean")
+    with caplog.at_level("INFO"):
+        tell_fields(SkipGram(made, made, "dot", torch.zeros(12), fields=["brand", "price"]))
+    told, warned = (record.message for record in caplog.records)
+    assert told == "side information: brand of 50%, price of 0% of the items"
+    assert warned.startswith("no item that is trained has a value of price, so model.fields")

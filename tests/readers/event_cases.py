@@ -15,6 +15,7 @@ DEFAULTS: dict[str, Any] = {
     "item_pattern": None,
     "kinds": {},
     "use_quantity": False,
+    "pairs": {"by": "session", "window": 5, "max_distance": 200},
     "time_format": None,
     "session_gap_minutes": 30,
     "cut_given_sessions": False,
@@ -22,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "min_events_per_user": 0,
     "outside_items": "drop",
     "hash_users": False,
-    "hash_key": None,
+    "hash_key_variable": None,
     "max_bad_fraction": 0.0,
 }
 

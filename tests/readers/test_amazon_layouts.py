@@ -5,8 +5,10 @@ import io
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from recsys_lab.readers.account import CatalogError
 from tests.readers.amazon_cases import fields, listings, source
 
 RECORDS = [
@@ -57,6 +59,52 @@ def test_layouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, b
     assert found.items.equals(expected.items)
     assert listings(found) == listings(expected)
     assert found.account.kept == 40
+
+
+NAMES = {  # of a relation, in the files of 2014, of 2018, and in flat tables of either
+    "also_bought": ("also_bought", "also_buy", "related.also_bought", "related.also_buy"),
+    "also_viewed": ("also_viewed", "also_view", "related.also_viewed", "related.also_view"),
+    "bought_together": ("bought_together", "related.bought_together"),
+    "buy_after_viewing": ("buy_after_viewing", "related.buy_after_viewing"),
+}
+
+
+def named(name: str) -> list[dict]:
+    """Records with one flat list; the first record has none, and one is refused by the types."""
+    first = {"asin": "a", "title": "A", "brand": "Brand", "categories": ["Beauty", "Hair"]}
+    return [first, first | {"asin": "b", name: ["a", "c"]}, {"asin": "c", "brand": 1, name: ["b"]}]
+
+
+@pytest.mark.parametrize(("relation", "name"), [(r, name) for r in NAMES for name in NAMES[r]])
+def test_names_of_lists(tmp_path: Path, relation: str, name: str) -> None:
+    records = named(name)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["asin", "title", "brand", "categories", name])
+    writer.writeheader()
+    last = {k: json.dumps(x) if isinstance(x, list) else x for k, x in records[2].items()}
+    writer.writerows([*records[:2], last])
+    files = {
+        "csv": text.getvalue(),
+        "lines": "\n".join(map(json.dumps, records)),
+        "array": json.dumps(records),
+        "literals": "\n".join(map(repr, records)),
+    }
+    for form, content in files.items():
+        (tmp_path / form).write_text(content)
+    table = pl.DataFrame([record | {"brand": str(record["brand"])} for record in records])
+    table.write_parquet(tmp_path / "parquet")
+    table.write_ipc(tmp_path / "arrow")
+    for form in (*files, "parquet", "arrow"):
+        weights = {one: 2.0 if one == relation else 0.0 for one in NAMES}
+        found = source(tmp_path / form, relation_weights=weights).read()
+        assert listings(found) == [("b", "a", 2.0), ("b", "c", 2.0), ("c", "b", 2.0)], form
+        assert fields(found, "b")["categories"] == [["Beauty", "Hair"]], form
+
+
+def test_a_damaged_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "meta.parquet").write_bytes(b"PAR1" + bytes(30))
+    with pytest.raises(CatalogError, match=r"meta.parquet cannot be read as Parquet \("):
+        source(tmp_path / "meta.parquet").read()
 
 
 def test_a_broken_end_is_one_bad_line(tmp_path: Path) -> None:

@@ -180,6 +180,8 @@ records = st.fixed_dictionaries(
         )
         | json_values,
         "also_buy": lists,
+        "also_viewed": lists,
+        "related.bought_together": lists,
         "description": json_values,
     },
 )
@@ -189,8 +191,9 @@ def usable_lists(record):
     """The lists that a record holds, read with plain Python."""
     related = record.get("related")
     related = related if isinstance(related, dict) else {}
-    for name, name_2018 in RELATIONS.items():
-        for targets in (related.get(name), record.get(name_2018)):
+    for name, written in RELATIONS.items():
+        at_top = [record.get(top + one) for one in written for top in ("", "related.")]
+        for targets in (*map(related.get, written), *at_top):
             if isinstance(targets, list):
                 usable = [str(t) for t in targets if type(t) in (str, int) and t != ""]
                 yield from [(name, usable)] if usable else []

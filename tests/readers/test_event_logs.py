@@ -104,7 +104,8 @@ def test_trivago(data_folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "users", "items"), [("beauty", 22_363, 12_101), ("toys", 19_412, 11_924)]
+    ("name", "users", "items"),
+    [("beauty", 22_363, 12_101), pytest.param("toys", 19_412, 11_924, marks=pytest.mark.soak)],
 )
 def test_sequences(data_folder, name, users, items):
     folder = data_folder / f"sequences_{name}"
@@ -123,7 +124,8 @@ def test_sequences(data_folder, name, users, items):
 
 
 @pytest.mark.parametrize(
-    ("name", "users", "items"), [("electronics", 1_435, 1_522), ("ml1m", 6_022, 3_043)]
+    ("name", "users", "items"),
+    [("electronics", 1_435, 1_522), pytest.param("ml1m", 6_022, 3_043, marks=pytest.mark.soak)],
 )
 def test_interactions(data_folder, name, users, items):
     folder = data_folder / f"interactions_{name}"

@@ -113,8 +113,14 @@ def test_a_table_of_users(read):
     }  # fmt: skip
 
 
-def test_users_are_hashed_as_they_are_read(read):
-    plain, hashed = read(users=USERS), read(users=USERS, hash_users=True, hash_key="k")
+def test_users_are_hashed_as_they_are_read(read, monkeypatch):
+    secret = {"hash_users": True, "hash_key_variable": "SECRET_OF_USERS"}
+    with pytest.raises(CatalogError, match="SECRET_OF_USERS, which is not set in the environment"):
+        read(**secret)
+    unset = event_source("x", **secret)
+    monkeypatch.setenv("SECRET_OF_USERS", "k")
+    assert event_source("x", **secret).hash_check != unset.hash_check  # read anew
+    plain, hashed = read(users=USERS), read(users=USERS, **secret)
     users = hashed.events.users
     key = hashlib.blake2b(b"k").digest()
     of = {
@@ -131,8 +137,8 @@ def test_users_are_hashed_as_they_are_read(read):
             ("ann", "a", 100), ("ann", "a", 400), ("ann", "c", 300), ("bob", "b", 200),
         ]  # fmt: skip
     assert np.all(np.diff(hashed.events.user) >= 0)
-    with pytest.raises(CatalogError, match="hash_key is set while hash_users is false"):
-        read(hash_key="k")
+    with pytest.raises(CatalogError, match="hash_key_variable is set while hash_users is false"):
+        read(hash_key_variable="X")
 
 
 def test_hashes_need_the_key():

@@ -134,6 +134,23 @@ def test_unusual_names_are_refused_with_what_is_there_and_taken_when_said(tmp_pa
         event_source(path, columns={"who": "wer"})
 
 
+def test_users_or_sessions_that_are_mostly_missing_are_not_read(tmp_path):
+    names = ("user", "order", "item", "time")
+    rows = [("u", "", "a", 1), ("u", "", "b", 2), ("v", "7", "c", 3)]
+    records = read(tmp_path / "log.csv", table(names=names, rows=rows))
+    assert "order is mostly empty: not read" in records.understood["events"]
+    assert events_of(records).session.tolist() == [0, 0, 1]
+    with pytest.raises(CatalogError, match=r"2 no session.* say columns\.session=false"):
+        read(tmp_path / "log.csv", table(names=names, rows=rows), columns={"session": "order"})
+    rows = [("NA", "x", "a", 1), ("NA", "y", "b", 2), ("v", "y", "c", 9000)]
+    records = read(tmp_path / "log.csv", table(names=names, rows=rows))
+    events = events_of(records)
+    assert events.users["user"].to_list() == ["x", "y"]
+    assert events.session.tolist() == [0, 1, 1]  # named ones are not cut
+    cut = read(tmp_path / "log.csv", table(names=names, rows=rows), cut_given_sessions=True)
+    assert events_of(cut).session.tolist() == [0, 1, 2]
+
+
 def test_a_column_that_false_leaves_out(tmp_path):
     records = read(tmp_path / "log.csv", table(), columns={"kind": False, "time": False})
     events = events_of(records)
@@ -256,23 +273,36 @@ def test_references_that_are_no_items(tmp_path):
 
 @pytest.mark.parametrize("form", ["a|c|z", "a,c z", '["a", "c", "z"]'])
 def test_what_was_shown(tmp_path, form):
-    rows = [("u", "b", 2, ""), ("u", "a", 1, form)]
+    rows = [("u", "b", 2, "b|q"), ("u", "b", 3, ""), ("u", "a", 1, form)]
     objects = [dict(zip(("user", "item", "time", "impressions"), r, strict=True)) for r in rows]
+    if "|" not in form:
+        objects[0]["impressions"] = ["b", "q"]
     text = "\n".join(map(json.dumps, objects))
-    records = read(tmp_path / "log.jsonl", text, outside_items="keep")
-    assert records.items["item"].to_list() == ["a", "b", "c", "z"]
-    events = events_of(records)
-    assert events.shown is not None
-    assert events.shown_offsets is not None
-    assert events.shown_offsets.tolist() == [0, 3, 3]
-    assert events.shown.tolist() == [0, 2, 3]
-    records = read(tmp_path / "log.jsonl", text)
-    events = events_of(records)
-    assert events.shown is not None
-    assert events.shown_offsets is not None
-    assert events.shown_offsets.tolist() == [0, 1, 1]
-    assert events.shown.tolist() == [0]
-    assert records.account.notes == {"places of shown items without an event": 2}
+    for outside, items, offsets, shown in (
+        ("keep", "abcqz", [0, 3, 5, 5], "aczbq"),
+        ("drop", "ab", [0, 1, 2, 2], "ab"),
+    ):
+        records = read(tmp_path / "log.jsonl", text, outside_items=outside)
+        events = events_of(records)
+        assert records.items["item"].to_list() == [*items]
+        assert events.shown is not None
+        assert events.shown_offsets is not None
+        assert events.shown_offsets.tolist() == offsets
+        assert records.items["item"].gather(events.shown).to_list() == [*shown]
+        left_out = {"places of shown items without an event": 3} if outside == "drop" else {}
+        assert records.account.notes == left_out
+
+
+def test_sessions_of_users_may_share_their_names(tmp_path):
+    names = ("user", "session", "item", "time")
+    rows = [("u", 1, "a", 1), ("v", 1, "a", 2), ("u", 2, "b", 3), ("u", 1, "b", 4)]
+    records = read(tmp_path / "log.csv", table(names=names, rows=rows))
+    assert events_of(records).session.tolist() == [0, 1, 2, 3]
+    assert records.account.notes == {"sessions cut by another of their user": 1}
+    records = read(tmp_path / "log.csv", table(names=names, rows=rows), columns={"time": False})
+    assert events_of(records).session.tolist() == [0, 0, 1, 2]
+    assert records.items["item"].gather(events_of(records).item).to_list() == ["a", "b", "b", "a"]
+    assert not records.account.notes
 
 
 @pytest.mark.parametrize(("behind", "between"), [(" ", " "), ("\t", ","), (",", ",")])

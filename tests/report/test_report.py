@@ -93,25 +93,6 @@ def test_runs_that_are_no_better_than_chance_are_said(tmp_path):
                      for level, name in (("chance", "a"), ("popularity", "c"))]  # fmt: skip
 
 
-def test_failed_unfinished_and_damaged_runs_are_listed_with_their_reason(tmp_path):
-    write_run(tmp_path / "good", 0, metrics(0))
-    log = "10:00:00 INFO    begins\n10:00:01 ERROR   lr must be > 0, got -1\n"
-    write_run(tmp_path / "failed", 1, log=log)
-    write_run(tmp_path / "killed", 2, log="10:00:00 INFO    begins\n")
-    (write_run(tmp_path / "torn", 3) / "metrics.json").write_text('{"seed": 3, "te')
-    (write_run(tmp_path / "alien", 4) / "metrics.json").write_text('{"seed": 4}')
-    (write_run(tmp_path / "garbled", 5, metrics(5)) / ".hydra" / "config.yaml").write_text("a: [")
-    comparison = comparison_of(tmp_path)
-    reasons = {Path(p.name).name: p.reason for p in comparison.problems}
-    assert reasons["failed"] == "failed: lr must be > 0, got -1"
-    assert reasons["killed"].startswith("unfinished")
-    assert reasons["torn"].startswith("metrics.json is damaged")
-    assert "the hashes are missing" in reasons["alien"]
-    assert "garbled" in reasons
-    (table,) = comparison.tables
-    assert [entry.seeds for entry in table.experiments] == [[0]]
-
-
 @pytest.mark.parametrize("other", [{"split": "split-b"}, {"vocabulary": "others"}])
 def test_runs_on_other_data_have_a_table_and_are_never_averaged(tmp_path, other):
     write_run(tmp_path / "a", 0, metrics(0, 0.2))
@@ -119,9 +100,20 @@ def test_runs_on_other_data_have_a_table_and_are_never_averaged(tmp_path, other)
     write_run(tmp_path / "c", 2, metrics(2, 0.9, **other))
     comparison = comparison_of(tmp_path)
     first, second = comparison.tables
+    assert first.title != second.title
     assert first.experiments[0].values["ndcg@10/all"].mean == pytest.approx(0.25)
     assert second.experiments[0].values["ndcg@10/all"].mean == pytest.approx(0.9)
     assert comparison.problems == []  # another split, as of a cold-start run, is no failure
+
+
+def test_tables_of_equal_titles_say_what_differs(tmp_path):
+    for number, name in enumerate(("a", "b")):
+        folder = write_run(tmp_path / name, 0, metrics(0, split=name))
+        config = folder / ".hydra" / "config.yaml"
+        config.write_text(config.read_text().replace("by: pairs", f"by: pairs\n  seed: {number}"))
+    titles = [table.title for table in comparison_of(tmp_path).tables]
+    title = "meta_Toys, split by pairs: 100 items, 1,000 pairs"
+    assert titles == [f"{title} (split.seed=0)", f"{title} (split.seed=1)"]
 
 
 def test_missing_seeds_and_repeated_runs_are_listed(tmp_path):
@@ -248,21 +240,12 @@ def test_the_page_of_several_folders_is_in_the_folder_that_holds_them(
         (["runs/a", "runs/b"], "runs"),
         (["runs", "sweeps/c"], "."),
         (["runs/a"], "runs/a"),
+        (["runs/b", "runs/b"], "runs"),
     ):
         assert main([str(tmp_path / folder) for folder in folders]) == 0
         assert (tmp_path / place / "comparison" / "comparison.html").is_file()
         page = Path(capsys.readouterr().out.splitlines()[-1])
         assert page.resolve() == tmp_path / place / "comparison" / "comparison.html"
-
-
-def test_an_interrupted_run_is_listed_with_the_command_that_goes_on(tmp_path, capsys):
-    write_run(tmp_path / "done", 0, metrics(0))
-    stopped = write_run(tmp_path / "stopped", 1, log="10:00:01 ERROR   interrupted by SIGINT\n")
-    (stopped / "checkpoints").mkdir()
-    (stopped / "checkpoints" / "last.ckpt").touch()
-    page = (written_by_main(tmp_path, capsys) / "comparison.html").read_text(encoding="utf-8")
-    seen = re.sub(r"<[^>]*>", "", page)
-    assert f"interrupted: python train.py resume={stopped} goes on" in seen
 
 
 class Page(HTMLParser):

@@ -125,3 +125,18 @@ def test_item_vectors_have_a_row_where_they_were_measured():
     row = next(k for k, line in enumerate(lines) if line.startswith("│ vectors, cosine"))
     assert lines[row - 1].startswith("│ this model")
     assert "0.1234" in lines[row]
+
+
+def test_cut_offs_that_were_asked_for_are_columns():
+    values = {name: value for name, value in metrics().items() if "@50" not in name}
+    more = {f"{m}@{k}/all": 0.6 + k / 100 for k in (5, 20) for m in ("hr", "ndcg")}
+    values |= {
+        f"{prefix}/{m}": x for prefix in ("test", "baseline/popularity") for m, x in more.items()
+    }
+    lines = printed(values)
+    header = next(line for line in lines if "HR@5" in line)
+    assert header.index("HR@5") < header.index("HR@20") < header.index("NDCG@5")
+    row = next(line for line in lines if line.startswith("│ this model"))
+    assert row.count("0.6500") == row.count("0.8000") == 2
+    assert "in metrics.json: ndcg@10" in "\n".join(lines)
+    assert "ranked over the full catalogue" in "\n".join(lines)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recsys_lab.results.part_files import hidden_beside
+from recsys_lab.results.prepared_users import note_user
 from recsys_lab.results.pruning import LITTER, PREPARED, RUN, find_prunable, remove
 from recsys_lab.results.run_lock import alone_in
 from tests.run_folder_cases import metrics, write_run
@@ -58,6 +59,22 @@ def test_what_is_removed_is_what_was_named(outputs: Path) -> None:
     assert gone == {f for f in before if any(f == p or p in f.parents for p in places)}
     assert (outputs / "train" / "runs" / "finished" / "metrics.json").is_file()
     assert not find_prunable(outputs, 24.0)
+
+
+def test_data_that_a_run_elsewhere_uses_stays(
+    outputs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data = outputs / "prepared" / "catalogs" / OTHER
+    (unlisted,) = [one for one in find_prunable(outputs, 24.0) if one.path == data]
+    assert unlisted.reason == "a run in another folder may use it, which would prepare it again"
+    user = write_run(tmp_path_factory.mktemp("elsewhere") / "run", 0, metrics())
+    for _ in range(2):
+        note_user([data, outputs / "none"], user)
+    assert (data / "runs.txt").read_text() == f"{user.resolve()}\n"
+    assert (PREPARED, OTHER) not in names(outputs, hours=0)
+    (user / ".hydra" / "config.yaml").unlink()  # the run is gone
+    (found,) = [one for one in find_prunable(outputs, 0) if one.path == data]
+    assert found.reason == ""
 
 
 def test_what_changed_lately_stays(outputs: Path) -> None:

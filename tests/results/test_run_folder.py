@@ -1,6 +1,7 @@
 """Damaged and odd run folders: each has its problem in one sentence, and stops nothing else."""
 
 import logging
+import os
 import random
 import shutil
 import time
@@ -224,3 +225,30 @@ def test_the_latest_run_is_one_that_can_be_read(
     shutil.rmtree(sound)
     with pytest.raises(ValueError, match="there is no finished run in"):
         resolve_run(Path("latest"))
+
+
+def test_the_latest_run_may_be_a_job_of_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial of a search is none to go on with, and a sweep is no run."""
+    monkeypatch.setattr(latest_run, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(latest_run, "SWEEPS", tmp_path / "sweeps")
+    sweep = tmp_path / "sweeps" / "s"
+    folders = [write_run(tmp_path / "runs" / "a", values=metrics())]
+    folders += [write_run(sweep / f"{k}_b", values=metrics(k, 0.1 + k / 10)) for k in range(3)]
+    for age, folder in enumerate(reversed(folders)):
+        (folder / "checkpoints").mkdir()
+        (folder / "checkpoints" / "last.ckpt").touch()
+        for path in (folder / "metrics.json", folder / "checkpoints" / "last.ckpt"):
+            os.utime(path, (1e9 - age, 1e9 - age))
+    assert resolve_run(Path("latest")) == sweep / "2_b"
+    assert resolve_run(Path("latest"), "checkpoints/*.ckpt") == sweep / "2_b"
+    (sweep / "study.db").touch()
+    assert resolve_run(Path("latest")) == sweep / "2_b"
+    assert resolve_run(Path("latest"), "checkpoints/*.ckpt") == folders[0]
+    with pytest.raises(
+        ValueError, match="is the folder of 3 runs, as of a sweep: name one"
+    ) as told:
+        resolve_run(sweep)
+    value = 0.3
+    assert f"such as {sweep}/2_b (NDCG@10 {value:.4f}); it also has 1_b, 0_b" in str(told.value)

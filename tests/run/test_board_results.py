@@ -3,14 +3,19 @@
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.metadata import (
     EXPERIMENT_TAG,
     SESSION_START_INFO_TAG,
     parse_session_start_info_plugin_data,
 )
+from tensorboard.util.tensor_util import make_ndarray
 
-from recsys_lab.run.board_results import board_metrics, write_board
+from recsys_lab.evaluation.metrics import precision_recall
+from recsys_lab.results.precision_recall import write_precision_recall
+from recsys_lab.run.board_curves import test_curves as curves_of
+from recsys_lab.run.board_results import board_metrics, clear_board, write_board
 from recsys_lab.run.board_texts import escaped, nearest, neighbours_text
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.experiment import configure
@@ -85,7 +90,7 @@ def test_a_second_test_replaces_the_results_and_keeps_the_curve(tmp_path):
     logger.finalize("success")
     for value in (0.1, 0.2):
         found = metrics() | {"test/ndcg@10/all": value}
-        write_board(tmp_path, found, content(), {}, 4, {"val/auc/uniform/seen": 0.9})
+        write_board(tmp_path, found, content(), {}, 4, {"val/auc/uniform/seen": 0.9}, {})
     board = read(tmp_path)
     assert [(e.step, e.value) for e in board.Scalars("train/loss")] == [(1, 2.0)]
     assert [(e.step, round(e.value, 4)) for e in board.Scalars("test/ndcg@10/all")] == [(4, 0.2)]
@@ -123,12 +128,12 @@ def test_hyper_parameters_are_what_differs_from_the_chosen_groups(words, expecte
 
 def test_what_was_swept_is_a_hyper_parameter_at_its_default_too(tmp_path):
     (tmp_path / ".hydra").mkdir()
-    words = ["optimizer.lr=0.1", "experiment=mf_bias_pairs", "catalog=synthetic", "curve=x"]
+    words = ["optimizer.lr=0.1", "experiment=mf_bias_pairs", "catalog=synthetic", "debug=limit"]
     (tmp_path / ".hydra" / "overrides.yaml").write_text("\n".join(f"- {word}" for word in words))
     found = hyper_parameters(configure(*words[:-1]).configuration, tmp_path)
     assert found == {
         "seed": "0", "model": "mf_bias", "data": "pairs", "catalog": "synthetic",
-        "optimizer.lr": 0.1, "experiment": "mf_bias_pairs",
+        "optimizer.lr": 0.1, "experiment": "mf_bias_pairs", "debug": "limit",
     }  # fmt: skip
     assert hyper_parameters({}, tmp_path) == {}
 
@@ -164,3 +169,37 @@ def test_titles_have_no_meaning_as_markdown():
         r"a\|b &lt;b\>x&lt;/b\> \`c\` \*d\* \_e\_ " + "\ufffd"
     )
     assert len(escaped(100 * "a")) == 60
+
+
+def test_the_curve_of_the_test_has_the_counts_of_its_scores(tmp_path):
+    rng = np.random.default_rng(0)
+    positive, negative = rng.normal(1, 2, 300), rng.normal(-1, 2, 200)
+    curve = precision_recall(positive, negative)
+    write_precision_recall(tmp_path, {"all": (curve[0], curve[1][:-1], curve[2][:-1])})
+    found = {"count/test/all": 300}
+    [(name, counts)] = curves_of(tmp_path, found, ["uniform", "other"], torch.sigmoid).items()
+    assert name == "uniform"
+    for place, threshold in enumerate(np.linspace(0, 1, 127)):
+        taken = [(1 / (1 + np.exp(-x)) >= threshold).sum() for x in (positive, negative)]
+        assert counts[:4, place] == pytest.approx(
+            [*taken, 200 - taken[1], 300 - taken[0]], abs=0.02
+        )
+    write_board(tmp_path, found, content(), {}, 4, {}, {name: counts})
+    [event] = read(tmp_path).Tensors("test/precision_recall/uniform")
+    assert make_ndarray(event.tensor_proto) == pytest.approx(counts, rel=1e-5)
+    assert curves_of(tmp_path, {}, ["uniform"], torch.sigmoid) == {}  # not tested
+
+
+def test_a_run_that_is_not_tested_shows_no_table(tmp_path):
+    write_board(tmp_path, {"fit/seconds": 1.0}, content(), {}, 4, {"val/mrr": 0.5}, {})
+    board = read(tmp_path)
+    assert board.Tags()["scalars"] == ["val/best/mrr"]
+    assert "results/1_metrics/text_summary" not in board.Tags()["tensors"]
+    clear_board(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seen_pairs_are_not_listed_twice_where_they_are_all():
+    found = {"test/auc/uniform/all": 0.5, "test/auc/uniform/seen": 0.5, "count/test/all": 3}
+    assert board_metrics(found | {"count/test/seen": 3}) == {"test/auc/uniform/seen": 0.5}
+    assert len(board_metrics(found | {"count/test/seen": 2})) == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import recsys_lab
-from recsys_lab.run.fitting import Fitted
+from recsys_lab.run.fitted import Fitted
 from tests.run_cases import BRIEF
 
 NEVER_BETTER = "callbacks.early_stopping.min_delta=1"  # than the first epoch

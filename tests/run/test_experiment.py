@@ -95,7 +95,7 @@ def test_the_curve_is_the_same_in_the_file_and_on_the_dashboard(finished: Path) 
         assert [event.step for event in events] == steps
         for event, row in zip(events, curve, strict=True):
             assert event.value == pytest.approx(float(row[tag]), rel=1e-5)
-    assert {"val_figures/learning_curve", "val_figures/precision_recall"} <= set(
+    assert {"val_figures/1_learning_curve", "val_figures/3_precision_recall"} <= set(
         board.Tags()["images"]
     )
     assert any("precision_recall" in tag for tag in board.Tags()["tensors"])
@@ -180,3 +180,4 @@ def test_a_failed_run_leaves_the_one_that_was_in_its_folder_as_it_was(
     assert f"the results of the run that was in {folder} are replaced" in done.stdout
     assert read_run(folder).config["seed"] == 7
     assert not (folder / "embeddings").exists()
+    assert not [path for path in before if "tfevents" in path.name and path.exists()]

@@ -167,11 +167,13 @@ def test_metrics_and_baselines_of_ones_own_are_tested_and_compared(tmp_path, mon
     assert not [key for key in metrics if "impossible" in key]
 
 
-def test_a_run_without_the_usual_cut_offs_has_intervals_of_what_it_has(tmp_path):
+def test_ten_is_measured_beside_the_cut_offs_that_are_asked_for(tmp_path):
     test = FinalTest([3], max_scores=4e9, replicates=REPLICATES)
     metrics = test(ring_scorer(), RunData(split_by("pairs")), tmp_path, seed=3)
+    found = {key.split("/")[1] for key in metrics if key.startswith("test/") and "@" in key}
+    assert found == {"hr@3", "hr@10", "ndcg@3", "ndcg@10"}
+    assert "interval/test/hr@10/all/low" in metrics
     assert "interval/test/mrr/all/low" in metrics
-    assert not [key for key in metrics if key.startswith("interval/test/hr@")]
 
 
 def test_the_parts_of_a_run_share_the_known_pairs_and_the_graph():

@@ -113,7 +113,7 @@ def test_what_is_the_same_in_all_jobs_is_built_once(monkeypatch: pytest.MonkeyPa
     assert len(built) == 3
 
 
-@pytest.mark.parametrize("words", [["-m", "data.window=5,0"], ["ckpt_path=no.ckpt"]])
+@pytest.mark.parametrize("words", [["-m", "train=false,true"], ["train=false"]])
 def test_a_refused_command_leaves_no_folder(words: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "train.py"), *words],
@@ -124,8 +124,18 @@ def test_a_refused_command_leaves_no_folder(words: list[str], tmp_path: Path) ->
         timeout=120,
     )
     assert done.returncode == 1
-    place, told = done.stderr.splitlines()
+    place, told, end = done.stderr.splitlines()
     assert "folder" in place
-    assert "data.window must be" in told or "there is no file no.ckpt" in told
+    assert end == "no folder was made"
+    assert told.startswith("train=false evaluates a checkpoint")
     assert not done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_a_search_without_optuna_is_refused_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    register_resolvers()
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    jobs = compose_jobs(["hparams_search=optuna", "seed=1,2"], CONF)
+    assert jobs is not None
+    with pytest.raises(ConfigurationError, match=r"needs Optuna: pip install"):
+        job_checks.check_outlines(jobs)

@@ -81,12 +81,35 @@ def test_a_bar_names_its_work_and_leaves_nothing(monkeypatch):
     assert not text.split("\r")[-2].strip()  # it is wiped
 
 
+@pytest.mark.parametrize(
+    ("columns", "end"),
+    [
+        (60, ", val/ndcg@10=0.2055"),
+        (80, ", val/ndcg@10=0.2055, loss=1.318"),
+        (160, ", val/ndcg@10=0.2055, loss=1.318, items/s=522,101"),
+    ],
+)
+def test_a_narrow_terminal_shows_whole_texts_and_a_bar(monkeypatch, columns, end):
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    monkeypatch.setattr(module, "_QUIET", 0.0)
+    monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda _: (columns, 40))
+    progress = Progress("training", 100)
+    texts = {"val/ndcg@10": "0.2055", "loss": "1.318", "items/s": "522,101"}
+    progress.update(31, "epoch 10/30", **texts)
+    progress._bar.refresh()
+    shown = screen.getvalue().split("\r")[-1]
+    progress.close()
+    assert re.fullmatch(r"epoch 10/30  31% \|[^|]{5,}\| 00:00 < 00:0\d" + re.escape(end), shown)
+
+
 def test_training_has_one_bar_with_the_monitored_metric(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(sys, "stderr", screen := Terminal())
     monkeypatch.setattr(module, "_QUIET", 0.0)
-    first = {"train/loss": 2.5, "train/items_per_second": 1234.0, "val/mrr": None}
-    curve = SimpleNamespace(rows=[first | {"val/mrr": 0.25}, first | {"train/loss": 1.5}])
+    first = {"train/loss": 2.5, "train/items_per_second": 99.0, "val/mrr": None}
+    curve = SimpleNamespace(
+        rows=[first | {"val/mrr": 0.25}, first | {"train/loss": 1.5}], items_per_second=1234.0
+    )
     bar = TrainingBar(curve, "val/mrr")
     trainer = SimpleNamespace(
         is_global_zero=True, should_stop=False, num_training_batches=2, global_step=0,
@@ -98,13 +121,14 @@ def test_training_has_one_bar_with_the_monitored_metric(monkeypatch, caplog):
         bar.on_train_batch_end(trainer, task, None, None, 0)
         bar._progress._bar.refresh()
     bar.on_train_end(trainer, task)
+    bar.on_fit_end(trainer, task)
     bar.teardown(trainer, task, "fit")
     text = screen.getvalue()
     assert "epoch 2/2  75% |" in text
-    assert "loss=1.500, val/mrr=0.2500, items/s=1,234" in text
+    assert "val/mrr=0.2500, loss=1.500, items/s=1,234" in text
     assert "\n" not in text
     [line] = [record.message for record in caplog.records]
-    assert line == "trained 4 steps: loss=1.500, val/mrr=0.2500, items/s=1,234"
+    assert line == "trained 4 steps: val/mrr=0.2500, loss=1.500, items/s=1,234"
 
 
 def test_the_log_of_a_run_has_no_bar(tmp_path):
@@ -113,4 +137,4 @@ def test_the_log_of_a_run_has_no_bar(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "%" not in done.stderr
     assert "\r" not in done.stdout + done.stderr
-    assert re.search(r"trained \d+ steps: loss=[\d.]+, val/ndcg@10=0\.\d{4}, items/s=", done.stdout)
+    assert re.search(r"trained \d+ steps: val/ndcg@10=0\.\d{4}, loss=[\d.]+, items/s=", done.stdout)

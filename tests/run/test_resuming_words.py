@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from recsys_lab.config.overrides import as_value, compose_words, quoted
+from recsys_lab.config.command_words import as_value
+from recsys_lab.config.overrides import compose_words
+from recsys_lab.config.path_words import quoted
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_folder import how_to_resume
 from recsys_lab.run.command_line import CONF
@@ -172,6 +174,30 @@ def test_a_run_is_evaluated_by_its_best_checkpoint(run: Runs) -> None:
     config.vectors, config.ckpt_path = "vectors.txt", None
     OmegaConf.save(config, folder / ".hydra" / "config.yaml")
     assert words(f"evaluate={folder}")[-1] == f"evaluate='{folder}'"
+
+
+def test_a_run_keeps_its_model_and_has_one_value_of_each_key(run: Runs) -> None:
+    folder = run("a", "model=skipgram_side_info", "model.context_side_info=false", "data=pairs")
+    path = folder / ".hydra" / "hydra.yaml"
+    stored = OmegaConf.load(path)
+    choices = {"model": "skipgram_side_info", "data": "pairs"}
+    OmegaConf.update(stored, "hydra.runtime.choices", choices)
+    OmegaConf.save(stored, path)
+    told = "evaluate= takes the model that the run has trained, model=skipgram_side_info: leave"
+    with pytest.raises(ConfigurationError, match=f"{told} model=mf out"):
+        words("evaluate=outputs/train/runs/a", "model=mf")
+    with pytest.raises(
+        ConfigurationError, match="resume= takes the model that the run has trained"
+    ):
+        words("resume=outputs/train/runs/a", "model=mf")
+    found = words("resume=outputs/train/runs/a", "model=mf", "resume_with_changes=true")
+    assert "model.context_side_info=false" not in found  # which mf does not have
+    same = words("resume=outputs/train/runs/a", "model=skipgram_side_info")
+    assert "model.context_side_info=false" in same
+    with pytest.raises(ConfigurationError, match=r"for a list write 'evaluation.ks=.5,20.'"):
+        words("evaluate=outputs/train/runs/a", "evaluation.ks=5,20")
+    with pytest.raises(ConfigurationError, match=r"seed=1,2 gives several values, .* give one"):
+        words("resume=outputs/train/runs/a", "seed=1,2")
 
 
 def test_latest_is_the_newest_run_of_its_kind(run: Runs) -> None:

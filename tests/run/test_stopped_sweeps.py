@@ -48,7 +48,10 @@ def test_it_ends_with_all_its_processes(launcher: str, number: int, tmp_path: Pa
     process.send_signal(number)
     assert process.wait(10) == 128 + number
     wait_until(lambda: not processes(process.pid), 5)
-    assert "Traceback" not in (tmp_path / "out").read_text()
+    shown = (tmp_path / "out").read_text()
+    assert "Traceback" not in shown
+    assert f"sweep: 0 of {jobs} runs finished, {jobs} failed or stopped" in shown
+    assert "the same command goes on with hydra.sweep.dir=sweep" in shown
     assert len(list(tmp_path.glob("sweep/*/train.log"))) == jobs  # the others have not begun
     for last in begun():
         assert load_checkpoint(last)["global_step"] > 0

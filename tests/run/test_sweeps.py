@@ -6,6 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.results.search_results import read_search
 from recsys_lab.run.study import ask, open_study
 from recsys_lab.run.study_sweeper import _distribution
 from tests.run_cases import BRIEF, bare, results
@@ -92,7 +93,7 @@ def test_a_search_goes_on_repeats_and_tests_its_best_trial(tmp_path: Path) -> No
     (tested,) = tmp_path.glob("sweep/*/metrics.json")
     assert tested.parent.name.startswith(f"{best}_")
     assert f"the best of 2 trials is {best}, which is tested" in shown
-    assert "1 run tested, 1 trials that are not" in shown
+    assert "1 run tested, 1 trial not tested" in shown
 
     other = asked(tmp_path / "other")
     other.tell(0, trials[0][3])
@@ -132,6 +133,7 @@ def test_a_failed_trial_is_one_and_the_search_goes_on(tmp_path: Path) -> None:
     done = bare(tmp_path, *words, "catalog.path=ring.csv", "optimizer.lr=0.1,1")
     assert done.returncode == 1
     assert "holds a search of other options (catalog.path: " in done.stderr
+    assert "val/ndcg@10" not in done.stdout  # the leaderboard of the other search
 
 
 @pytest.mark.soak
@@ -146,3 +148,4 @@ def test_poor_trials_are_pruned(tmp_path: Path) -> None:
     assert all(len(one.intermediate_values) == 6 for one in trials if one not in pruned)
     assert ", pruned after " in done.stdout
     assert "importance for val/ndcg@10: optimizer.lr " in done.stdout
+    assert set(read_search(tmp_path / "sweep").importance) == {"optimizer.lr", "data.window"}

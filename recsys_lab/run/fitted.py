@@ -1,0 +1,148 @@
+"""A trained model with its data: its vectors, its test, and what it leaves in the run folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytorch_lightning.loggers import Logger
+
+from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.models.task import EmbeddingTask
+from recsys_lab.results.curve import Row
+from recsys_lab.run.board_curves import test_curves
+from recsys_lab.run.board_results import write_board
+from recsys_lab.run.boards import BoardLogger
+from recsys_lab.run.net_scorers import net_scorer
+from recsys_lab.run.parts import Experiment
+from recsys_lab.run.run_data import RunData
+from recsys_lab.run.run_embeddings import embeddings_content
+from recsys_lab.run.saving import save_all
+from recsys_lab.run.use_loggers import failing, log_results, start_for_test
+from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
+from recsys_lab.vectors.store import Content, write_embeddings
+
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model and its data.
+
+    Attributes:
+        prepared: catalogue and split.
+        experiment: the parts that it comes from.
+        task: the LightningModule; `task.net` is the model, with the weights of the best checkpoint.
+        folder: run folder.
+        data: training graph and evaluation pairs.
+        measured: seconds, speed, memory, versions and hashes, as in `metrics.json`.
+        curve: rows of the learning curve by column.
+        best: the monitored metric of the best checkpoint; None without training.
+        loggers: of the training; the test is logged, too.
+        step: batches that the model was trained for.
+    """
+
+    prepared: PreparedData
+    experiment: Experiment
+    task: EmbeddingTask
+    folder: Path
+    data: RunData
+    measured: Metrics
+    curve: Sequence[Row] = ()
+    best: float | None = None
+    loggers: Sequence[Logger] = ()
+    step: int = 0
+
+    @property
+    def scorer(self) -> VectorScorer:
+        """Scores of all items by item id; items that cannot be scored give NaN."""
+        return net_scorer(self.task, self.prepared.split.seen)
+
+    def vectors(self, raw_ids: Sequence[str] | None = None) -> np.ndarray:
+        """Item vectors (n, D) float32 of raw ids, or of all items in the order of the catalogue.
+
+        Raises:
+            CatalogError: a raw id is not in the catalogue.
+        """
+        every = self.scorer.queries.cpu().numpy()
+        return every[self._items(raw_ids)] if raw_ids is not None else every.copy()
+
+    def score(self, heads: Sequence[str], tails: Sequence[str]) -> np.ndarray:
+        """Scores (n,) of pairs of raw ids; NaN where the model cannot score an end.
+
+        Raises:
+            CatalogError: a raw id is not in the catalogue.
+        """
+        return self.scorer.score_pairs(self._items(heads), self._items(tails))
+
+    def test(self) -> Metrics:
+        """Test the model and the baselines, and save what was found: `measure` and `save`."""
+        metrics = self.measure()
+        self.save(metrics)
+        return metrics
+
+    def measure(self) -> Metrics:
+        """Test the model and the baselines; precision and recall go into the run folder."""
+        with failing(self.loggers):
+            options, seed = self.experiment, self.experiment.split.seed
+            shows = options.progress_bar
+            found = options.evaluation(
+                self.scorer, self.data, self.folder, seed, shows_progress=shows
+            )
+        return self.measured | found
+
+    def save(self, metrics: Metrics) -> None:
+        """Write `metrics.json`, the results for TensorBoard and `embeddings/`, unless switched off.
+
+        The test goes to the loggers, too.
+
+        Raises:
+            WriteError: one of them cannot be written; the others are.
+        """
+        options, content = self.experiment, lambda: self._embeddings(metrics)
+        best = {} if self.best is None else {options.monitor: self.best}
+        used = self.loggers or start_for_test(options, self.folder)
+
+        def show(content: Content) -> None:
+            if any(isinstance(logger, BoardLogger) for logger in used):
+                negatives = self.data.negatives("test")
+                curves = test_curves(self.folder, metrics, negatives, self.task.net.probability)
+                configuration, step = options.configuration, self.step
+                write_board(self.folder, metrics, content, configuration, step, best, curves)
+
+        try:
+            save_all(
+                self.folder,
+                metrics,
+                content,
+                show,
+                embeddings=options.embeddings,
+                projector=options.projector,
+                seed=options.split.seed,
+            )
+        finally:
+            log_results(used, metrics, self.step)
+
+    def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
+        """Write the folder `embeddings/`, which `Embeddings.load` reads; returns its path.
+
+        Args:
+            metrics: of the test; they are kept beside the vectors.
+        """
+        content = self._embeddings(self.measured if metrics is None else metrics)
+        write_embeddings(self.folder / EMBEDDINGS, content)
+        return self.folder / EMBEDDINGS
+
+    def _embeddings(self, metrics: Mapping[str, Any]) -> Content:
+        return embeddings_content(
+            self.prepared,
+            self.scorer,
+            self.task.net,  # type: ignore[arg-type]
+            self.experiment.configuration,
+            metrics,
+        )
+
+    def _items(self, raw_ids: Sequence[str]) -> np.ndarray:
+        return self.prepared.catalog.index(list(raw_ids))

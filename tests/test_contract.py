@@ -37,7 +37,7 @@ WORD2VEC = {"embedding_dim": 32, "score": "center_context", "popularity_weight":
 SKIPGRAM = {**WORD2VEC, "l2": 0.0, "kernel": "auto"}
 SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side_info": True}
 MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0, "kernel": "auto"}
-LIGHTGCN = {**SKIPGRAM, "layer_weights": [0.5, 0.5], "margin": 0.5}
+LIGHTGCN = {**SKIPGRAM, "layer_weights": [1.0, 0.5], "margin": 0.5}
 LIGHTGCN |= {"one_table": False, "loss": "logistic", "fields": []}
 PINSAGE = {
     "layers": 2,

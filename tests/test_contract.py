@@ -39,15 +39,9 @@ SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side
 MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0, "kernel": "auto"}
 LIGHTGCN = {**SKIPGRAM, "layer_weights": [1.0, 0.5], "margin": 0.5}
 LIGHTGCN |= {"one_table": False, "loss": "logistic", "fields": []}
-PINSAGE = {
-    "layers": 2,
-    "num_neighbours": 5,
-    "walks_per_item": 20,
-    "num_steps": 2,
-    "neighbour_weight": 0.5,
-}
-PINSAGE |= {**SIDE_INFO, "one_table": False, "loss": "logistic", "margin": 0.5}
-del PINSAGE["context_side_info"]
+PINSAGE = {"layers": 1, "num_neighbours": 5, "walks_per_item": 20, "num_steps": 2}
+PINSAGE |= {**LIGHTGCN, "neighbour_weight": 0.5}
+del PINSAGE["layer_weights"]
 GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75}
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "skipgram": partial(skipgram, **SKIPGRAM),

@@ -176,7 +176,7 @@ def test_a_cold_item_comes_near_those_it_shares_values_with() -> None:
 
 
 def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"pooling must be mean or attention, got .max."):
+    with pytest.raises(ValueError, match=r"pooling must be mean or attention or sum, got .max."):
         SideInfoEncoder(TRAINED, FIELDS, DIM, "max")
 
 

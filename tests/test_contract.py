@@ -20,7 +20,9 @@ from recsys_lab.evaluation.protocol import evaluate_auc
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.models.builders import (
     gensim_word2vec,
+    lightgcn,
     matrix_factorization,
+    pinsage,
     skipgram,
     skipgram_side_info,
     starspace,
@@ -36,6 +38,11 @@ WORD2VEC = {"embedding_dim": 32, "score": "center_context", "popularity_weight":
 SKIPGRAM = {**WORD2VEC, "l2": 0.0, "kernel": "auto"}
 SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side_info": True}
 MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0, "kernel": "auto"}
+LIGHTGCN = {**SKIPGRAM, "layer_weights": [1.0, 0.5], "margin": 0.5}
+LIGHTGCN |= {"one_table": False, "loss": "logistic", "fields": []}
+PINSAGE = {"layers": 1, "num_neighbours": 5, "walks_per_item": 20, "num_steps": 2}
+PINSAGE |= {**LIGHTGCN, "neighbour_weight": 0.5}
+del PINSAGE["layer_weights"]
 GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75}
 STARSPACE = {
     "embedding_dim": 32,
@@ -57,6 +64,9 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "mf": partial(matrix_factorization, biases=False, loss="logistic", **MF),
     "mf_weighted": partial(matrix_factorization, biases=False, loss="squared", **MF),
     "mf_bias": partial(matrix_factorization, biases=True, loss="logistic", **MF),
+    "lightgcn": partial(lightgcn, **LIGHTGCN),
+    "lightgcn_bpr": partial(lightgcn, **{**LIGHTGCN, "one_table": True, "loss": "bpr"}),
+    "pinsage": partial(pinsage, **PINSAGE),
     "starspace": partial(starspace, loss="margin", query="item", kernel="auto", **STARSPACE),
     "starspace_history": partial(
         starspace, loss="softmax", query="history", kernel="autograd", **STARSPACE

@@ -30,6 +30,7 @@ Share = Annotated[float, Interval(ge=0, le=1)]
 PartialShare = Annotated[float, Interval(gt=0, lt=1)]
 Positive = Annotated[float, Gt(0), Ge(1e-6), Le(1e6)]
 Penalty = Annotated[float, Ge(0), Le(1e3)]  # of regularisation, for each pair
+LayerWeight = Annotated[float, Interval(ge=-1e3, le=1e3)]  # of a sum over layers
 Exponent = Annotated[float, Interval(ge=-10, le=10)]  # of frequencies, which are >= 1e-10 or so
 Margin = Annotated[float, Interval(ge=0, le=1e3)]  # between scores
 Decay = Annotated[float, Interval(gt=0, le=1)]  # weight of an event over that of the next

@@ -77,9 +77,26 @@ class FieldCodes(NamedTuple):
     cardinality: int
 
 
+class Neighbours(NamedTuple):
+    """Weighted neighbours of every item; the weights are above 0."""
+
+    offsets: Tensor  # (N + 1,) int64; those of item i are items[offsets[i]:offsets[i + 1]]
+    items: Tensor  # (E,) int32
+    weights: Tensor  # (E,) float32
+
+
+class VisitedItems(NamedTuple):
+    """The T items that short walks from every item visit most: `graph.visits.most_visited`."""
+
+    neighbours: Tensor  # (N, T) int32
+    shares: Tensor  # (N, T) float32, of the visits; 0 where there is no neighbour
+
+
 class Items(NamedTuple):
     """What a model may know of the items before training."""
 
     degrees: Tensor  # (N,) int64 training pairs of each item; 0 where it is cold
     field: Callable[[str], FieldCodes]  # side information by name
     raw_ids: pl.Series  # (N,) as the catalogue was written
+    neighbours: Callable[[], Neighbours]  # in the training graph; a pair stands in both rows
+    visited: Callable[[int, int, int], VisitedItems]  # given T, walks of an item and their steps

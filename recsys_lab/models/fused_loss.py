@@ -26,7 +26,7 @@ def fused_loss(form: CompiledForm, batch: Batch) -> tuple[Tensor, Tensor]:
     """
     distinct, local = _distinct(batch)
     centers = form.centers(distinct)
-    contexts = centers if form.one_table else form.contexts(distinct)
+    contexts = centers if form.contexts == form.centers else form.contexts(distinct)
     loss, mass = _FusedLoss.apply(centers, contexts, _adding_up(form), local)
     return loss, mass
 

@@ -104,3 +104,23 @@ def softmax_loss(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     mass = positive.sum(-1, keepdim=True).clamp_min(1e-12)
     rest = torch.logsumexp(logits + (negative / mass).clamp_min(1e-30).log(), -1, keepdim=True)
     return (positive * F.softplus(rest - logits)).sum()
+
+
+def bpr_loss(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """-log sigmoid(positive - negative), the mean over the negatives of a positive's row.
+
+    Rendle et al., BPR (UAI 2009), with all negatives of a row instead of one that is drawn.
+
+    Args:
+        logits: (G, R, C).
+        positive: weight of a cell as a positive, (G, R, C).
+        negative: weight of a cell in the mean of its row, (G, R, C).
+
+    Returns:
+        The sum over the positives by their weights. A row without negatives counts for nothing.
+    """
+    group, row, column = torch.nonzero(positive, as_tuple=True)  # (M,)
+    leads = logits[group, row, column][:, None] - logits[group, row]  # (M, C)
+    shares = negative / negative.sum(-1, keepdim=True).clamp_min(1e-12)
+    mean = (shares[group, row] * F.softplus(-leads)).sum(-1)
+    return (positive[group, row, column] * mean).sum()

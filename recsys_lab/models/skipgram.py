@@ -1,17 +1,25 @@
 """Skip-gram with negative sampling over either batch contract."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Penalty
+from recsys_lab.compute.ranges import Margin, Penalty
 from recsys_lab.data.batch import Batch
-from recsys_lab.models.blocks import Kernel, score_block
+from recsys_lab.models.blocks import Kernel, ScoreBlock, score_block
 from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.encoders import Encoder, side_info_vectors
-from recsys_lab.models.losses import LOGISTIC, CellLoss, logistic_loss
+from recsys_lab.models.losses import (
+    LOGISTIC,
+    MARGIN,
+    CellLoss,
+    bpr_loss,
+    logistic_loss,
+    margin_loss,
+)
 from recsys_lab.models.scoring import (
     Score,
     ScoreVectors,
@@ -20,13 +28,15 @@ from recsys_lab.models.scoring import (
     score_vectors,
 )
 
+PairLoss = Literal["logistic", "bpr", "margin"]
+
 
 class SkipGram(nn.Module):
     """Skip-gram: a center predicts the contexts of its window (Mikolov et al., NIPS 2013).
 
     Args:
         centers: encoder of centers; its vectors are the item vectors.
-        contexts: encoder of contexts.
+        contexts: encoder of contexts; it may be that of the centers.
         score: how two items are compared after training (`score_vectors`).
         popularity: (N,) added to the score for both items.
         l2: times (|center|^2 + |context|^2), added to the loss of every pair and every negative; a
@@ -36,6 +46,9 @@ class SkipGram(nn.Module):
             compiled kernels where there are some. Of other encoders these compute the loss and its
             gradient, and autograd goes on from there.
         fields: names of the encoders' fields of side information.
+        loss: "logistic" takes a positive or a negative for itself; "bpr" and "margin" compare every
+            positive with the negatives of its center (`losses`).
+        margin: that a positive shall lead by, for the loss "margin".
     """
 
     popularity: Tensor
@@ -50,6 +63,8 @@ class SkipGram(nn.Module):
         l2: Penalty = 0.0,
         kernel: Kernel = "autograd",
         fields: Sequence[str] = (),
+        loss: PairLoss = "logistic",
+        margin: Margin = 0.1,
     ) -> None:
         super().__init__()
         self.centers = centers
@@ -58,6 +73,8 @@ class SkipGram(nn.Module):
         self.l2 = l2
         self.kernel = kernel
         self.fields = tuple(fields)
+        self.loss_name = loss
+        self.margin = margin
         self.register_buffer("popularity", popularity, persistent=False)
 
     @torch.no_grad()
@@ -82,27 +99,45 @@ class SkipGram(nn.Module):
         Divide one by the other for the loss of a positive and its negatives, in nats.
         """
         block = score_block(batch)
-        center, context = self.centers(block.centers), self.contexts(block.contexts)
+        center, context = self._encode(block)
         logits = torch.bmm(center, context.transpose(1, 2))  # (G, R, C)
-        total = logistic_loss(logits, block.positive, block.negative)
+        total = self._pair_loss(logits, block.positive, block.negative)
         if self.l2:
             total = total + self.l2 * block.penalty(
                 center.square().sum(-1), context.square().sum(-1)
             )
         return total, block.num_positives
 
+    def _encode(self, block: ScoreBlock) -> tuple[Tensor, Tensor]:
+        """Vectors of centers (G, R, D) and contexts (G, C, D)."""
+        if self.centers is not self.contexts:
+            return self.centers(block.centers), self.contexts(block.contexts)
+        both = self.centers(torch.cat([block.centers, block.contexts], dim=1))
+        center, context = both.split([block.centers.shape[1], block.contexts.shape[1]], dim=1)
+        return center, context
+
+    def _pair_loss(self, logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        if self.loss_name == "bpr":
+            return bpr_loss(logits, positive, negative)
+        if self.loss_name == "margin":
+            return margin_loss(logits, positive, negative, self.margin)
+        return logistic_loss(logits, positive, negative)
+
     def side_info_vectors(self) -> SideInfoVectors | None:
         """The parts of the item vectors; None for encoders without side information."""
         return side_info_vectors(self.centers, self.contexts, self.fields, self.score)
 
-    def compiled_form(self) -> CompiledForm:
+    def compiled_form(self) -> CompiledForm | None:
         """See `CompilableNet`."""
+        if self.loss_name == "bpr":
+            return None
+        is_margin = self.loss_name == "margin"
         return CompiledForm(
             self.centers,
             self.contexts,
             one_table=False,
             biases=None,
             global_bias=None,
-            loss=CellLoss(LOGISTIC),
+            loss=CellLoss(MARGIN, float(self.margin)) if is_margin else CellLoss(LOGISTIC),
             l2=self.l2,
         )

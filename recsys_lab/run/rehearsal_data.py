@@ -16,7 +16,7 @@ from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Events
 from recsys_lab.run.parts import Experiment
-from recsys_lab.run.run_data import RunData
+from recsys_lab.run.run_data import RunData, neighbours_in
 
 _ITEMS = 40
 _USERS, _EVENTS_OF_USER = 20, 6
@@ -80,4 +80,9 @@ def known_few_items(data: RunData) -> Items:
     )
     degrees = np.bincount(data.split.train.ids.ravel(), minlength=_ITEMS)
     assert data.catalog is not None  # noqa: S101 - narrows the type
-    return Items(torch.from_numpy(degrees), lambda name: codes, data.catalog.raw_ids)
+    return Items(
+        torch.from_numpy(degrees),
+        lambda name: codes,
+        data.catalog.raw_ids,
+        *neighbours_in(lambda: data.graph),
+    )

@@ -1,5 +1,6 @@
 """What a run's training and tests share of its data, each part made once."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Literal
 
@@ -13,7 +14,7 @@ from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.split import Split
-from recsys_lab.data.batch import FieldCodes, Items
+from recsys_lab.data.batch import FieldCodes, Items, Neighbours, VisitedItems
 from recsys_lab.evaluation.baselines import TrainingData
 from recsys_lab.evaluation.click_ranks import Clicks, clicks_before
 from recsys_lab.evaluation.histories import Histories, HistoryWeights
@@ -22,6 +23,7 @@ from recsys_lab.evaluation.query_baselines import QueryData
 from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs, Queries
 from recsys_lab.graph.graph import ItemGraph
+from recsys_lab.graph.visits import most_visited
 
 LABEL_FIELDS = ("brand", "category")
 
@@ -164,7 +166,27 @@ def known_items(prepared: PreparedData) -> Items:
         codes = torch.from_numpy(found.codes.astype(np.int64))
         return FieldCodes(torch.from_numpy(found.offsets), codes, found.cardinality)
 
-    return Items(torch.from_numpy(degrees), field, prepared.catalog.raw_ids)
+    def graph() -> ItemGraph:
+        return _graph(prepared.split.train)
+
+    neighbours, visited = neighbours_in(graph)
+    return Items(torch.from_numpy(degrees), field, prepared.catalog.raw_ids, neighbours, visited)
+
+
+def neighbours_in(
+    graph: Callable[[], ItemGraph],
+) -> tuple[Callable[[], Neighbours], Callable[[int, int, int], VisitedItems]]:
+    """The last two entries of `Items`; the graph is built when one is called."""
+
+    def neighbours() -> Neighbours:
+        rows = graph()
+        return Neighbours(*map(torch.from_numpy, (rows.indptr, rows.indices, rows.weights)))
+
+    def visited(num_neighbours: int, walks_per_item: int, num_steps: int) -> VisitedItems:
+        found = most_visited(graph(), num_neighbours, walks_per_item, num_steps, seed=0)
+        return VisitedItems(*map(torch.from_numpy, found))
+
+    return neighbours, visited
 
 
 def _graph(pairs: ItemPairs) -> ItemGraph:

@@ -8,7 +8,15 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from recsys_lab.data.batch import ChosenContexts, FieldCodes, Items, PairBatch, WindowBatch
+from recsys_lab.data.batch import (
+    ChosenContexts,
+    FieldCodes,
+    Items,
+    Neighbours,
+    PairBatch,
+    VisitedItems,
+    WindowBatch,
+)
 from recsys_lab.data.windows import distance_weights
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.blocks import window_weights
@@ -141,9 +149,25 @@ def field(values: list[list[int]], cardinality: int) -> FieldCodes:
     return FieldCodes(torch.tensor(lengths), torch.tensor(flat, dtype=torch.long), cardinality)
 
 
+def neighbours_of(weights: np.ndarray) -> Neighbours:
+    """Of a symmetric matrix of weights (N, N); 0 where two items are no pair."""
+    rows, columns = np.nonzero(weights)
+    offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(weights, axis=1))])
+    found = weights[rows, columns].astype(np.float32)
+    return Neighbours(*map(torch.from_numpy, (offsets, columns.astype(np.int32), found)))
+
+
 def items_with(fields: dict[str, FieldCodes], degrees: list[int]) -> Items:
+    """Items on a ring."""
     ids = pl.Series([f"i{k}" for k in range(len(degrees))])
-    return Items(torch.tensor(degrees), fields.__getitem__, ids)
+    steps = np.roll(np.eye(len(degrees)), 1, axis=1)
+    neighbours = neighbours_of(steps + steps.T)
+    ring = torch.arange(len(degrees))
+    both = torch.stack([ring.roll(1), ring.roll(-1)], dim=1).int()
+    visited = VisitedItems(both, torch.full(both.shape, 0.5))
+    return Items(
+        torch.tensor(degrees), fields.__getitem__, ids, lambda: neighbours, lambda *_: visited
+    )
 
 
 def softmax(values: list[float]) -> list[float]:

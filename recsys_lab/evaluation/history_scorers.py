@@ -44,6 +44,7 @@ class HistoryScorer:
             raise ValueError(
                 f"weights {weights.shape} and similarity {similarity.shape} must agree in the items"
             )
+        self.similarity = similarity
         self._history = weights.indptr, weights.indices, weights.data.astype(np.float32)
         self._has_history = np.diff(weights.indptr) > 0
         self._kernels: tuple[Any, Any]

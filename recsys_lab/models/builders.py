@@ -12,24 +12,31 @@ from torch import Tensor
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import (
     Count,
+    Decay,
     Dimension,
     Exponent,
+    FieldName,
     FieldNames,
+    Margin,
     Penalty,
     PopularityWeight,
+    Positive,
+    Share,
     Threads,
 )
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.blocks import Kernel
+from recsys_lab.models.cold_items import stand_ins
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.models.starspace import Query, RankingLoss, Similarity, StarSpace
 from recsys_lab.readers.vector_files import read_vectors
 
-_FIELDS = ("brand", "category", "price")
+_FIELDS = ("brand", "category", "price", "title")
 
 
 @checked
@@ -41,12 +48,18 @@ def skipgram(
     score: Score,
     popularity_weight: PopularityWeight,
     kernel: Kernel,
+    cold_field: FieldName | None,
 ) -> SkipGram:
-    """Skip-gram on item ids alone (word2vec)."""
+    """Skip-gram on item ids alone (word2vec).
+
+    With `cold_field`, a field of the catalogue, an item outside training has the mean vector of the
+    three most frequent items of its first value there.
+    """
     num_items = len(items.degrees)
+    others = None if cold_field is None else stand_ins(items.degrees, items.field(cold_field))
     return SkipGram(
-        centers=IdEncoder(num_items, embedding_dim),
-        contexts=IdEncoder(num_items, embedding_dim, init_scale=0.0),
+        centers=IdEncoder(num_items, embedding_dim, stand_ins=others),
+        contexts=IdEncoder(num_items, embedding_dim, init_scale=0.0, stand_ins=others),
         score=score,
         popularity=_popularity(items, popularity_weight),
         l2=l2,
@@ -99,6 +112,49 @@ def _refuse_empty(items: Items, fields: dict[str, FieldCodes]) -> None:
     raise ValueError(
         f"no item of the catalogue has a value of fields=[{','.join(fields)}], and it has {has}: "
         f"{instead} a model of item ids alone, such as model=skipgram"
+    )
+
+
+@checked
+def starspace(
+    items: Items,
+    *,
+    embedding_dim: Dimension,
+    fields: list[FieldName],
+    size_exponent: Share,
+    score: Similarity,
+    loss: RankingLoss,
+    margin: Margin,
+    temperature: Positive,
+    query: Query,
+    decay: Decay,
+    popularity_weight: PopularityWeight,
+    kernel: Literal["auto", "autograd"],
+) -> StarSpace:
+    """StarSpace on item ids and side information; `fields` may be empty.
+
+    `size_exponent` is the p of the scale size ** -p of a sum of so many features.
+    """
+    codes, trained = [items.field(name) for name in fields], items.degrees > 0
+    encoder = SideInfoEncoder(
+        trained,
+        codes,
+        embedding_dim,
+        "sum",
+        init_scale=embedding_dim**0.5,
+        size_exponent=size_exponent,
+    )
+    return StarSpace(
+        encoder,
+        score=score,
+        loss=loss,
+        margin=margin,
+        temperature=temperature,
+        query=query,
+        decay=decay,
+        popularity=_popularity(items, popularity_weight, impute_cold=True),
+        kernel=kernel,
+        fields=fields,
     )
 
 

@@ -9,16 +9,16 @@ from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Penalty
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel, score_block
-from recsys_lab.models.encoders import Encoder, SideInfoEncoder
-from recsys_lab.models.losses import logistic_loss
+from recsys_lab.models.compiled_form import CompiledForm
+from recsys_lab.models.encoders import Encoder, side_info_vectors
+from recsys_lab.models.losses import LOGISTIC, CellLoss, logistic_loss
 from recsys_lab.models.scoring import (
-    FieldVectors,
     Score,
     ScoreVectors,
     SideInfoVectors,
+    as_probability,
     score_vectors,
 )
-from recsys_lab.models.updates import CompiledForm
 
 
 class SkipGram(nn.Module):
@@ -74,9 +74,7 @@ class SkipGram(nn.Module):
 
     def probability(self, scores: Tensor) -> Tensor:
         """Scores (n,) brought into [0, 1]: (1 + s) / 2 of a cosine, else the logistic function."""
-        if self.score == "cosine":
-            return ((1 + scores) / 2).clamp(0, 1)
-        return torch.sigmoid(scores)
+        return as_probability(scores, self.score)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Weighted sum of the loss over positives and negatives, and the positives' weight.
@@ -93,24 +91,9 @@ class SkipGram(nn.Module):
             )
         return total, block.num_positives
 
-    @torch.no_grad()
     def side_info_vectors(self) -> SideInfoVectors | None:
         """The parts of the item vectors; None for encoders without side information."""
-        centers, contexts = self.centers, self.contexts
-        if not (isinstance(centers, SideInfoEncoder) and isinstance(contexts, SideInfoEncoder)):
-            return None
-        every = torch.arange(len(centers.present), device=centers.table.device)
-        weights = centers.part_weights(every), contexts.part_weights(every)
-        if self.score == "cosine":  # vectors of length one are scored
-            lengths = centers.item_vectors().norm(dim=1, keepdim=True)
-            weights = weights[0] / lengths.clamp_min(1e-12), weights[1]
-        used_in_contexts = contexts.value_vectors()
-        fields = []
-        for number, (trained, vectors) in enumerate(centers.value_vectors()):
-            other = used_in_contexts[number][1] if used_in_contexts else torch.zeros_like(vectors)
-            fields.append(FieldVectors(self.fields[number], trained, vectors, other))
-        missing = weights[0].shape[1] - weights[1].shape[1]  # contexts of item ids alone
-        return SideInfoVectors(fields, weights[0], nn.functional.pad(weights[1], (0, missing)))
+        return side_info_vectors(self.centers, self.contexts, self.fields, self.score)
 
     def compiled_form(self) -> CompiledForm:
         """See `CompilableNet`."""
@@ -120,6 +103,6 @@ class SkipGram(nn.Module):
             one_table=False,
             biases=None,
             global_bias=None,
-            logistic=True,
+            loss=CellLoss(LOGISTIC),
             l2=self.l2,
         )

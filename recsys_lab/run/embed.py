@@ -89,7 +89,7 @@ def stored_configuration(folder: Path) -> dict[str, Any]:
 def _completed(config: DictConfig | ListConfig) -> DictConfig:
     """A stored configuration with the options that came later."""
     stored = OmegaConf.merge(_SINCE, config)
-    for section in ("catalog", "data.source"):  # with their defaults
+    for section in ("catalog", "data", "data.source", "model"):  # with their defaults
         node = OmegaConf.select(stored, section)
         for path in sorted(CONF.joinpath(*section.split(".")).glob("*.yaml")):
             default = OmegaConf.to_container(OmegaConf.load(path))

@@ -147,6 +147,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
             fitted = load(prepared, experiment, folder, checkpoint)
         if trial is not None:
             trial.end(fitted.best)
+            fitted.show()
             return fitted.best
         metrics = fitted.measure() if configuration["test"] else fitted.measured
     try:

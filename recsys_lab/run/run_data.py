@@ -8,13 +8,14 @@ import torch
 from scipy import sparse
 
 from recsys_lab.catalog.catalog import ItemCatalog
-from recsys_lab.catalog.event_parts import TRAIN
+from recsys_lab.catalog.event_parts import TEST, TRAIN
 from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.split import Split
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.evaluation.baselines import TrainingData
+from recsys_lab.evaluation.click_ranks import Clicks, clicks_before
 from recsys_lab.evaluation.histories import Histories, HistoryWeights
 from recsys_lab.evaluation.pooled_scorer import pooled_scorer
 from recsys_lab.evaluation.query_baselines import QueryData
@@ -99,6 +100,19 @@ class RunData:
         whole = Histories(offsets, events.item, self.split.num_items, events.time, events.weight)
         return UserHistories(events.users["user"], whole, self._history)
 
+    def clicks(self) -> Clicks | None:
+        """The clicks before the test targets; None where the log does not say what was shown."""
+        if not isinstance(self.split, EventSplit) or self.split.events.shown_offsets is None:
+            return None
+        split, events = self.split, self.split.events
+        assert events.shown_offsets is not None  # noqa: S101 - narrows the type
+        assert events.shown is not None  # noqa: S101
+        places = np.flatnonzero(split.is_target & (split.part == TEST))
+        offsets, before = split.histories("test")
+        history = _take_rows(offsets, events.item[before], split.query[places])
+        shown = _take_rows(events.shown_offsets, events.shown, places)
+        return clicks_before(history, shown, events.item[places], split.seen)
+
     @cached_property
     def _known(self) -> sparse.csr_matrix:
         """(N, N) matrix whose stored entries are the pairs of all parts."""
@@ -118,6 +132,15 @@ class RunData:
     def _histories(self, part: Part) -> Histories:
         assert isinstance(self.split, EventSplit)  # noqa: S101 - narrows the type
         return _take(self.split, *self.split.histories(part))
+
+
+def _take_rows(
+    offsets: np.ndarray, values: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets and values of some rows."""
+    sizes = np.diff(offsets)[rows]
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    return ends, values[np.arange(ends[-1]) + np.repeat(offsets[rows] - ends[:-1], sizes)]
 
 
 def _take(split: EventSplit, offsets: np.ndarray, places: np.ndarray) -> Histories:

@@ -14,6 +14,7 @@ from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.external import ExternalVectors
 from recsys_lab.models.scoring import SideInfoVectors
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.models.starspace import StarSpace
 from recsys_lab.vectors.parquet_columns import as_column
 from recsys_lab.vectors.score_form import ScoreTables
 from recsys_lab.vectors.store import TEXT_COLUMNS, Content, SideInfo
@@ -57,7 +58,7 @@ def embeddings_content(
     tables = ScoreTables(
         _array(scorer.queries), _array(scorer.keys), _array(scorer.bias), scorer.both_ways
     )
-    side_info = net.side_info_vectors() if isinstance(net, SkipGram) else None
+    side_info = net.side_info_vectors() if isinstance(net, SkipGram | StarSpace) else None
     info: dict[str, Any] = {
         "score": "center_context" if scorer.both_ways else getattr(net, "score", "dot"),
         "model": configuration.get("model", {}),
@@ -73,6 +74,7 @@ def embeddings_content(
         info["filter_history"] = prepared.split.filter_history
     if side_info is not None:
         info["fields"] = [field.name for field in side_info.fields]
+        info["size_exponent"] = side_info.size_exponent
         info["price_edges"] = prepared.catalog.price_edges().tolist()
         info["cold_bias"] = float(tables.bias[num_pairs > 0].mean())
     stored = None if side_info is None else _stored(side_info, prepared)

@@ -40,6 +40,7 @@ class StoredInfo(msgspec.Struct):
     file: str | None = None
     fields: list[str] = []
     price_edges: list[Number] = []
+    size_exponent: Number | None = None
     cold_bias: Number = 0.0
     added: dict[str, int] = {}
     history: History | None = None

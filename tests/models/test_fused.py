@@ -6,7 +6,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from model_cases import BATCHES, NUM_ITEMS, field, window_batch
+from model_cases import BATCHES, NUM_ITEMS, field, neighbours_of, window_batch
 from torch import Tensor, nn
 
 from recsys_lab.compute.threads import choose_threads
@@ -14,6 +14,7 @@ from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch
 from recsys_lab.models import fused, kernels
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
+from recsys_lab.models.lightgcn import LightGCN
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
@@ -165,6 +166,28 @@ def test_a_ranking_loss_trains_as_by_autograd(batch: str, loss: str) -> None:
         assert update.kernel == chosen
         found.append([*update.update(in_float32(BATCHES[batch]), RATE)])
         found[-1].append(encoder.table.grad.to_dense())
+    for compiled, reference in zip(*found, strict=True):
+        torch.testing.assert_close(compiled, reference, rtol=1e-4, atol=1e-5, check_dtype=False)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "margin"])
+@pytest.mark.parametrize("num_tables", [1, 2])
+@pytest.mark.parametrize("batch", ["pairs", "windows, shared"])
+def test_vectors_of_neighbours_train_as_by_autograd(batch: str, num_tables: int, loss: str) -> None:
+    torch.manual_seed(0)
+    ring = np.roll(np.eye(NUM_ITEMS), 1, axis=1)
+    encoders = [
+        LightGCN(IdEncoder(NUM_ITEMS, 5, init_scale=6.0), neighbours_of(ring + ring.T), [1.0, 0.5])
+        for _ in range(num_tables)
+    ]
+    found = []
+    for kernel, chosen in (("auto", "fused_loss"), ("autograd", "autograd")):
+        popularity = torch.zeros(NUM_ITEMS)
+        net = SkipGram(encoders[0], encoders[-1], "dot", popularity, l2=0.02, loss=loss, margin=0.3)
+        update = updater(net, RowWiseAdagrad(net.parameters()), kernel)
+        assert update.kernel == chosen
+        found.append([*update.update(in_float32(BATCHES[batch]), RATE)])
+        found[-1] += [encoder.inputs.table.grad.to_dense() for encoder in encoders]
     for compiled, reference in zip(*found, strict=True):
         torch.testing.assert_close(compiled, reference, rtol=1e-4, atol=1e-5, check_dtype=False)
 

@@ -36,11 +36,13 @@ class QueryData:
         train: training events of every query.
         histories: what is known of each query when it asks; of the part that is tested.
         weights: what an event of a history weighs.
+        repeats: whether items of the history are candidates.
     """
 
     train: Histories
     histories: Histories
     weights: HistoryWeights = field(default_factory=HistoryWeights)
+    repeats: bool = False
 
     @cached_property
     def matrix(self) -> sparse.csr_matrix:
@@ -67,6 +69,14 @@ def _recency(data: QueryData) -> "Scorer | None":
     since = times.max() - _RECENT * (times.max() - times.min())
     recent = data.train.items[times >= since]
     return SameForAll(np.bincount(recent, minlength=data.train.num_items))
+
+
+def _repeated(data: QueryData) -> "Scorer | None":
+    """The items that a query had most often, unless these are no candidates."""
+    if not data.repeats:
+        return None
+    same = sparse.eye(data.train.num_items, dtype=np.float32, format="csr")
+    return HistoryScorer(HistoryWeights(decay=1)(data.histories), same)
 
 
 def _last_item(data: QueryData) -> "Scorer | None":
@@ -111,6 +121,7 @@ def _is_too_large(name: str, data: QueryData) -> bool:
 QUERY_BASELINES: dict[str, Baseline] = {
     "popularity": Baseline(_popularity),
     "recency": Baseline(_recency, "recent popularity"),
+    "repeated": Baseline(_repeated, "own most frequent", "seen"),
     "last_item": Baseline(_last_item, "last item's neighbours"),
     "item_knn": Baseline(_item_knn, "item-kNN", "seen"),
     "ease": Baseline(_ease, "EASE", "seen"),

@@ -120,7 +120,7 @@ def _auc(axis: Axes, rows: Rows) -> None:
                 linewidth=1.8,
                 marker=_marker(points),
             )
-    axis.set(xlabel="step (batches trained)", ylabel="AUC-ROC, validation pairs")
+    axis.set(xlabel="step (batches trained)", ylabel="AUC-ROC, validation")
     set_title(axis, "Learning curve")
     _mark_resets(axis, rows, "learning-rate reset")
     if axis.get_legend_handles_labels()[0]:  # there is none if no pair is scored

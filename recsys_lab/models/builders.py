@@ -57,8 +57,8 @@ def skipgram(
 ) -> SkipGram:
     """Skip-gram on item ids alone (word2vec).
 
-    With `cold_field`, a field of the catalogue, an item outside training has the mean vector of the
-    three most frequent items of its first value there.
+    With `cold_field`, a field of the catalogue, an item without training pairs has the mean vector
+    of the three most frequent items of its first value there.
     """
     num_items = len(items.degrees)
     others = None if cold_field is None else stand_ins(items.degrees, items.field(cold_field))

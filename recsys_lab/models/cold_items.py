@@ -1,4 +1,4 @@
-"""Trained items that stand in for an item outside training."""
+"""Trained items that stand in for an item without training pairs."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ NUM_STAND_INS = 3  # Grbovic and Cheng (KDD 2018), section 3.3
 
 
 def stand_ins(degrees: Tensor, field: FieldCodes) -> Tensor:
-    """For each item outside training the three most frequent items of its market, (N, 3) int64.
+    """The three most frequent items of the market of each item without pairs, (N, 3) int64.
 
     Grbovic and Cheng take the three geographically closest listings of the same type and price;
     here is no distance, so that the market, the first value of a field, decides alone.
@@ -19,7 +19,7 @@ def stand_ins(degrees: Tensor, field: FieldCodes) -> Tensor:
         field: side information; an item without a value gets no stand-ins.
 
     Returns:
-        -1 for items of training, and where a market has fewer.
+        -1 for items with pairs, and where a market has fewer.
     """
     has_value = field.offsets.diff() > 0
     market = torch.full_like(degrees, -1)

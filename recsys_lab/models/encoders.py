@@ -48,8 +48,8 @@ class IdEncoder(nn.Module):
         embedding_dim: D.
         init_scale: vectors start uniform in +- init_scale / D; 0 starts at zero, as word2vec does
             with its context vectors.
-        stand_ins: (N, n), trained items whose mean is the vector of an item outside training, -1
-            for none (`cold_items.stand_ins`). None: such an item has no vector.
+        stand_ins: (N, n), trained items whose mean is the vector of an item without training pairs,
+            -1 for none (`cold_items.stand_ins`). None: such an item has no vector.
     """
 
     sparse_tables = ("table",)  # names of the parameters whose gradient is sparse

@@ -34,7 +34,9 @@ def margin_slopes(
                 violates = start + scores[row, k] > 0
                 slopes[k] += share * negative[row, k] if violates else np.float32(0)
         for k in range(columns):
-            scores[row, k] = slopes[k] + np.float32(0) * scores[row, k]  # NaN stays
+            nothing = np.float32(0) * scores[row, k]  # NaN stays, in the loss as well
+            scores[row, k] = slopes[k] + nothing
+            loss += nothing
     return float(loss)
 
 
@@ -51,6 +53,7 @@ def softmax_slopes(
         mass, top = positive[row].sum(), scores[row].max()
         rest = np.float32(0)
         for k in range(columns):
+            loss += np.float32(0) * scores[row, k]
             powers[k] = negative[row, k] * np.exp((scores[row, k] - top) * inverse)
             rest += powers[k]
         if not mass > 0 or rest == 0:

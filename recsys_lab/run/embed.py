@@ -17,6 +17,7 @@ from recsys_lab.vectors.errors import VectorsError
 
 _SINCE = {  # keys that older runs do not have
     "embeddings": True,
+    "users": True,
     "vectors": None,
     "projector": 0,
     "resume_with_changes": False,

@@ -92,7 +92,8 @@ class FinalTest:
             shown also what `ClickTest` gives.
         """
         pairs = data.evaluation_pairs("test")
-        log.info("testing on %s", count_of(len(pairs.positives), "pair"))
+        what = "pair" if pairs.queries is None else "held-out item"
+        log.info("testing on %s", count_of(len(pairs.positives), what))
         CLOCK.begin("the test")
         known = data.for_baselines()
         table, baselines = baselines_for(known), baseline_scorers(known)

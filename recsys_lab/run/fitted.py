@@ -152,6 +152,7 @@ class Fitted:
             self.task.net,  # type: ignore[arg-type]
             self.experiment.configuration,
             metrics,
+            self.data.users() if self.experiment.users else None,
         )
 
     def _items(self, raw_ids: Sequence[str]) -> np.ndarray:

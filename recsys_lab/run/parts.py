@@ -49,6 +49,7 @@ class Experiment:
         history: what an event weighs in the history of a user or session, where events are split.
         configuration: plain values, kept in checkpoints.
         embeddings: whether the test leaves the folder `embeddings/`.
+        users: whether that folder holds users of an event log, with their histories.
         projector: items that the test leaves for TensorBoard's projector.
     """
 
@@ -68,6 +69,7 @@ class Experiment:
     progress_bar: bool
     configuration: Mapping[str, Any] = field(default_factory=dict)
     embeddings: bool = True
+    users: bool = True
     projector: int = 0
     checkpoint: Callable[..., BestCheckpoint] = BestCheckpoint
     loggers: Sequence[Callable[..., Logger]] = (tensorboard,)

@@ -24,6 +24,7 @@ from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs, Queries
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.visits import most_visited
+from recsys_lab.vectors.users import UserHistories
 
 LABEL_FIELDS = ("brand", "category")
 
@@ -75,7 +76,8 @@ class RunData:
     def for_baselines(self) -> TrainingData | QueryData:
         """What the baselines of the test may know: training pairs and labels, or events."""
         if isinstance(self.split, EventSplit):
-            return QueryData(self._train, self._histories("test"), self._history)
+            repeats = not self.split.filter_history
+            return QueryData(self._train, self._histories("test"), self._history, repeats)
         no_labels = sparse.csr_matrix((self.split.num_items, 0))
         labels = no_labels if self.catalog is None else _labels(self.catalog)
         return TrainingData(sparse.csr_matrix(self.graph.adjacency), labels)
@@ -90,6 +92,15 @@ class RunData:
         """The scorer of a part's queries, given that of items."""
         weights = self.history_weights(part)
         return scorer if weights is None else pooled_scorer(scorer, weights)
+
+    def users(self) -> UserHistories | None:
+        """All that each user did, in every part of a log; None where events are not split."""
+        if not isinstance(self.split, EventSplit):
+            return None
+        events = self.split.events
+        offsets = np.searchsorted(events.user, np.arange(events.users.height + 1))
+        whole = Histories(offsets, events.item, self.split.num_items, events.time, events.weight)
+        return UserHistories(events.users["user"], whole, self._history)
 
     def clicks(self) -> Clicks | None:
         """The clicks before the test targets; None where the log does not say what was shown."""

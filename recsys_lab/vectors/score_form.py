@@ -51,6 +51,11 @@ def fold(tables: ScoreTables, *, biased: bool) -> tuple[np.ndarray, np.ndarray]:
     return np.hstack(query, dtype=np.float32), np.hstack(key, dtype=np.float32)
 
 
+def without_constants(vectors: np.ndarray, *, biased: bool) -> np.ndarray:
+    """Folded vectors (n, E) without the dimensions that carry biases."""
+    return vectors[:, :-2] if biased else vectors
+
+
 def unfold(keys: np.ndarray, *, both_ways: bool, biased: bool) -> ScoreTables:
     """The parts of the scores, from folded keys (N, E); vectors are views.
 

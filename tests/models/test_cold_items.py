@@ -1,4 +1,4 @@
-"""Items outside training take the mean of three items of their market."""
+"""Items without training pairs take the mean of three items of their market."""
 
 import torch
 

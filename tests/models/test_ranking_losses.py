@@ -1,13 +1,16 @@
 """Margin ranking and softmax losses against loops over positives and their negatives."""
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from recsys_lab.models import ranking_kernels
 from recsys_lab.models.losses import margin_loss, softmax_loss
 
 
@@ -81,7 +84,7 @@ def test_without_positives_nothing_is_lost() -> None:
         margin_loss(scores, nothing, nothing + 1, 0.1),
         softmax_loss(scores, nothing, nothing + 1),
     ):
-        assert float(loss) == 0
+        assert loss.item() == 0
         loss.backward()
         assert torch.isfinite(scores.grad).all()
 
@@ -91,3 +94,11 @@ def test_gradcheck() -> None:
     scores = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda s: margin_loss(s, positive, negative, 0.4), (scores,))
     assert torch.autograd.gradcheck(lambda s: softmax_loss(s, positive, negative), (scores,))
+
+
+@pytest.mark.parametrize("slopes", [ranking_kernels.margin_slopes, ranking_kernels.softmax_slopes])
+def test_a_score_that_is_no_number_is_seen(slopes: Callable[..., float]) -> None:
+    scores = np.array([[0.5, np.nan, 0.25]], np.float32)
+    positive, negative = np.array([[[1, 0, 0]], [[0, 1, 1]]], np.float32)
+    assert math.isnan(slopes(scores, positive, negative, 0.5))
+    assert np.isnan(scores).any()

@@ -23,6 +23,7 @@ NEAREST = 100  # neighbours of an item in item-kNN
 NEXT_PENALTY = 20.0  # of SLIST, likewise
 SHARE = 0.5  # of the symmetric part in SLIST
 MAX_DENSE_ITEMS = 25_000  # their matrix has 2.5 GB, its inverse takes minutes
+_REPEATED_DECAY = 0.99  # of an event to the next; of groceries better than 1 and than 0.9
 _RECENT = 0.1  # share of the time of training that is recent
 _LONGEST_BEFORE = 20  # events before an event that count in SLIST
 _LONGEST = 1000  # latest events of a query that count in the similarity of items
@@ -76,7 +77,7 @@ def _repeated(data: QueryData) -> "Scorer | None":
     if not data.repeats:
         return None
     same = sparse.eye(data.train.num_items, dtype=np.float32, format="csr")
-    return HistoryScorer(HistoryWeights(decay=1)(data.histories), same)
+    return HistoryScorer(HistoryWeights(decay=_REPEATED_DECAY)(data.histories), same)
 
 
 def _last_item(data: QueryData) -> "Scorer | None":

@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys_lab.report.columns import QUALITY, Column, columns_of
 from recsys_lab.report.names import baseline_labels, experiment_labels, settings
-from recsys_lab.report.notes import coverage_notes, data_notes, data_titles
+from recsys_lab.report.notes import coverage_notes, data_notes, data_titles, published_notes
 from recsys_lab.report.published_logs import published_for
 from recsys_lab.report.searches import Search, find_searches, is_trial_of
 from recsys_lab.results.metric_names import ITEM_VECTORS, SLICES
@@ -265,17 +265,18 @@ def _table(
     baselines, labels = _baselines(runs, of_scorer)
     rated = [*experiments, *baselines]
     coverage = {e.label: e.values[COVERAGE].mean for e in rated if COVERAGE in e.values}
+    published = tuple(_published(runs[0]))
     table = Table(
         data=runs[0].data,
         title=title,
         experiments=tuple(experiments),
         item_vectors={entry.label: entry for entry in vectors if entry.values},
         baselines=tuple(baselines),
-        notes=(*data_notes(runs), *coverage_notes(coverage)),
+        notes=(*data_notes(runs), *coverage_notes(coverage), *published_notes(bool(published))),
         shares=_shares(runs[0].metrics),
         all_columns=columns,
         labels=labels,
-        published=tuple(_published(runs[0])),
+        published=published,
     )
     return table, problems
 

@@ -98,6 +98,13 @@ def data_notes(runs: Sequence[Run]) -> list[str]:
     return notes
 
 
+def published_notes(are_there: bool) -> list[str]:
+    """What the rows of published results are."""
+    if not are_there:
+        return []
+    return ["“Published” rows were measured by others on the same split, by the same ranking."]
+
+
 def coverage_notes(coverage: Mapping[str, float]) -> list[str]:
     """Which rows cannot score all pairs, given the share that each one scores."""
     unscored: dict[str, list[str]] = {}

@@ -76,8 +76,8 @@ class RunData:
     def for_baselines(self) -> TrainingData | QueryData:
         """What the baselines of the test may know: training pairs and labels, or events."""
         if isinstance(self.split, EventSplit):
-            repeats = not self.split.filter_history
-            return QueryData(self._train, self._histories("test"), self._history, repeats)
+            known = self._train, self._histories("test"), self._history
+            return QueryData(*known, repeats=not self.split.filter_history)
         no_labels = sparse.csr_matrix((self.split.num_items, 0))
         labels = no_labels if self.catalog is None else _labels(self.catalog)
         return TrainingData(sparse.csr_matrix(self.graph.adjacency), labels)

@@ -279,9 +279,6 @@ class Embeddings:
             k: length of the list.
             not_known: leave out items of the history; None: as the test of the run did.
             wishes: filters and diversity of `similar`, such as category="hats".
-
-        Raises:
-            VectorsError: there is no such user, or an option cannot be used.
         """
         from recsys_lab.vectors.for_histories import items_for_user
         from recsys_lab.vectors.similar import Wishes

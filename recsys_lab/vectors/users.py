@@ -204,7 +204,7 @@ def users_of(folder: Path, info: Mapping[str, Any]) -> Users:
     Raises:
         VectorsError: there are none.
     """
-    if not (folder / USERS).is_file():
+    if not info or not (folder / USERS).is_file():
         raise VectorsError(
             f"{folder} holds no users: they are left by a run on an event log that is split by its "
             "events (split=leave_one_out, time or given), unless users=false"

@@ -28,6 +28,8 @@ BRIEF = (
     "evaluation.replicates=0",
     "num_threads=1",
 )
+PRESET_FILES = sorted((ROOT / "conf" / "experiment").glob("*.yaml"))
+EVENT_PRESETS = [p.stem for p in PRESET_FILES if "/catalog: events" in p.read_text()]
 # Figures that depend on the clock and the machine, not on the computation.
 MEASURED = ("fit/", "versions/", "git_commit")
 

@@ -119,7 +119,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "uniform negatives": {"negative_exponent": 0.0},
     "one negative": {"num_negatives": 1},
     "autograd": {"net": partial(skipgram, l2=0.0, kernel="autograd", cold_field=None, **MODEL)},
-    "dot": {"net": partial(skipgram, l2=0.0, kernel="auto", **{**MODEL, "score": "dot"})},
+    "dot": {
+        "net": partial(
+            skipgram, l2=0.0, kernel="auto", cold_field=None, **{**MODEL, "score": "dot"}
+        )
+    },
     "sgd": {"optimizer": partial(torch.optim.SGD, lr=0.02), "epochs": 10},
     "subsampling": {"subsample_threshold": 0.001},
     "empty and single": {"sentences": [[], *corpus(), [3], []]},

@@ -16,6 +16,7 @@ from recsys_lab.results.metric_names import (
     ITEM_VECTORS,
     RANKING,
     SLICES,
+    USUAL_KS,
     is_cut_off,
     unlisted_metrics,
 )
@@ -141,9 +142,10 @@ def _place(name: str, bases: list[str]) -> tuple[int, int]:
 
 
 def _is_asked_for(name: str) -> bool:
-    """Whether a column is a cut-off of `evaluation.ks` that has none otherwise."""
+    """Whether a column is a cut-off of `evaluation.ks` that is not the usual one."""
     metric = name.removesuffix("/all")
-    return is_cut_off(metric) and metric not in {one.name for one in RANKING}
+    k = metric.partition("@")[2]
+    return is_cut_off(metric) and k not in ("", *USUAL_KS)
 
 
 def _column_width(title: str) -> int:

@@ -38,8 +38,8 @@ MAIN_METRICS = tuple(metric.name for metric in RANKING if metric.is_main)
 COMPARED_METRICS = tuple(metric.name for metric in RANKING if metric.is_compared)
 
 
+USUAL_KS = ("10", "50")  # of evaluation.ks; others are asked for
 CUT_OFF = 10  # of tables, curves and comparisons, so every test measures it
-_LISTED_CUT_OFFS = {metric.name.partition("@")[2] for metric in RANKING}
 
 
 def unlisted_metrics(keys: Iterable[str]) -> list[str]:
@@ -48,14 +48,15 @@ def unlisted_metrics(keys: Iterable[str]) -> list[str]:
     They are those of plugins, and further cut-offs of a listed metric, such as hr@5. What is
     measured beside the listed ones in any case, such as ndcg@50, is not among them.
     """
-    listed = {metric.name.partition("@")[0] for metric in RANKING} | {"coverage", "precision"}
+    listed = {metric.name for metric in RANKING}
+    bases = {name.partition("@")[0] for name in listed} | {"coverage", "precision"}
     paths = [key.split("/") for key in keys]
     names = [path[1] for path in paths if path[0] == "test" and path[2:] == ["all"]]
     parts = {name: name.partition("@") for name in dict.fromkeys(names)}
     return [
         name
         for name, (metric, _, k) in parts.items()
-        if metric not in listed or k not in _LISTED_CUT_OFFS | {""}
+        if metric not in bases or (k not in ("", *USUAL_KS) and name not in listed)
     ]
 
 

@@ -23,7 +23,7 @@ def test_train_takes_the_words_of_hydra(tmp_path: Path) -> None:
     done = recsys_lab(tmp_path, "train", "seed=3", "-c", "job", "model=mf", "-p", "seed")
     assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr
     done = recsys_lab(tmp_path, "train", "--help")
-    assert "experiment: cold_start" in done.stdout
+    assert "cold_start" in done.stdout
     done = recsys_lab(tmp_path, "train", "model=mff")
     assert done.returncode == 1
     assert "did you mean mf?" in done.stderr

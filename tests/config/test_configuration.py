@@ -15,7 +15,7 @@ from recsys_lab.config.configuration import (
     register_resolvers,
 )
 from recsys_lab.config.overrides import compose_jobs
-from tests.run_cases import ROOT
+from tests.run_cases import EVENT_PRESETS, ROOT
 
 CONF = ROOT / "conf"
 GROUPS = sorted(
@@ -45,9 +45,13 @@ def complaint_about(arguments: list[str], folder: Path) -> str | None:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes_and_binds(choice: str) -> None:
-    files = dict.fromkeys(("amazon", "edges", "events"), "catalog.path") | {"external": "vectors"}
-    files |= dict.fromkeys(("sequence_file", "stored_walks"), "data.source.path")
-    needed = [f"{files[name]}=somewhere.npy" for name in files if name == choice.split("=")[1]]
+    group, name = choice.split("=")
+    catalogs = {("catalog", name): "catalog.path" for name in ("amazon", "edges", "events")}
+    sources = dict.fromkeys(("sequence_file", "stored_walks"), "data.source.path")
+    files = catalogs | {("data/source", name): key for name, key in sources.items()}
+    files |= {("experiment", name): "catalog.path" for name in EVENT_PRESETS}
+    files |= {("model", "external"): "vectors"}
+    needed = [f"{files[group, name]}=somewhere.npy"] if (group, name) in files else []
     check_configuration(configuration(choice, *needed))
 
 

@@ -48,6 +48,8 @@ BASES = {  # what makes a configuration of each target
     "builders.skipgram": (),
     "builders.skipgram_side_info": ("model=skipgram_side_info",),
     "builders.starspace": ("model=starspace",),
+    "builders.lightgcn": ("model=lightgcn",),
+    "builders.pinsage": ("model=pinsage",),
     "builders.matrix_factorization": ("model=mf",),
     "builders.gensim_word2vec": ("model=gensim_word2vec",),
     "builders.external": ("model=external", "vectors=x"),

@@ -44,8 +44,13 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def own(target: str, *overrides: str) -> list[str]:
-    gone = ("embedding_dim", "l2", "score", "popularity_weight", "kernel")
-    return [f"model._target_={target}", *(f"~model.{name}" for name in gone), *overrides]
+    gone = ("embedding_dim", "biases", "loss", "l2", "popularity_weight", "kernel")
+    return [
+        "model=mf",
+        f"model._target_={target}",
+        *(f"~model.{name}" for name in gone),
+        *overrides,
+    ]
 
 
 @pytest.mark.parametrize("target", ["one_package.build", "one_package.Net", "one_package.Net.make"])

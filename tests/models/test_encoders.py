@@ -186,7 +186,7 @@ NO_VALUES = cases.field([[]] * 12, 0)
 def test_fields_without_any_value_are_refused() -> None:
     """The message names them, and what the catalogue has."""
     brands = cases.field([[0]] * 6 + [[1]] * 6, 2)
-    every = {"brand": NO_VALUES, "category": NO_VALUES, "price": NO_VALUES}
+    every = dict.fromkeys(("brand", "category", "price", "title"), NO_VALUES)
     options: dict[str, Any] = {
         "embedding_dim": 2, "l2": 0.0, "score": "cosine", "popularity_weight": 0.0,
         "pooling": "mean", "context_side_info": True, "kernel": "auto",

@@ -64,7 +64,7 @@ def by_loop(net: StarSpace, batch: PairBatch | WindowBatch, vectors: np.ndarray)
         rows = [[(int(c), int(t), float(w), 0.0), *((int(c), int(n), 0.0, float(w)) for n in ns)]
                 for c, t, ns, w in zip(*batch[:4], strict=True)]  # fmt: skip
     else:
-        count = batch.items[0].numel() + batch.negatives.shape[1]
+        count = score_block(batch).contexts.shape[1]
         every = every_cell(batch)
         rows = [every[k : k + count] for k in range(0, len(every), count)]
     total = 0.0

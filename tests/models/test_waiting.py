@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 import torch
 from model_cases import BATCHES, NUM_ITEMS, field
-from torch import Tensor, nn
+from pytorch_lightning.utilities import move_data_to_device
+from torch import nn
 
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.mf import MatrixFactorization
@@ -49,7 +50,7 @@ def factorization() -> MatrixFactorization:
 def test_a_step(build: type[nn.Module], name: str) -> None:
     net, batch = build().to("meta"), BATCHES[name]
     optimizer = RowWiseAdagrad(net.parameters())
-    on_device = type(batch)(*(x.to("meta") if isinstance(x, Tensor) else x for x in batch))
+    on_device = move_data_to_device(batch, torch.device("meta"))
     for _ in range(2):
         optimizer.zero_grad()
         total, weight = net.loss(on_device)

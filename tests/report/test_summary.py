@@ -22,10 +22,13 @@ def printed(values):
     return lines
 
 
+OF_ITEMS = [metric.name for metric in RANKING if metric.name.endswith(("@10", "@50", "mrr"))][:4]
+
+
 def everything(values):
     """All that a column is made of, with metrics of plugins, for baselines of long names."""
     metrics = [f"auc/{p}/{s}" for p in ("uniform", "degree_matched") for s in SLICES]
-    metrics += ["auc/given/all", *(f"{metric.name}/all" for metric in RANKING), "map/all"]
+    metrics += ["auc/given/all", *(f"{name}/all" for name in OF_ITEMS), "map/all"]
     metrics += ["a_long_name@10/all"]
     values = values | {f"{name}/coverage/all": 0.5 for name in NAMES}
     return values | {
@@ -44,7 +47,7 @@ def test_numbers_stay_whole_with_all_columns_and_long_names(is_cold):
     shown += ["auc/degree_matched/one_cold", "auc/given/all", "hr@10/all"]
     if not is_cold:
         shown = ["auc/uniform/seen", "auc/degree_matched/seen", "auc/given/all"]
-        shown += [f"{metric.name}/all" for metric in RANKING]
+        shown += [f"{name}/all" for name in OF_ITEMS]
     expected = [f"{values[f'test/{metric}']:.4f}" for metric in shown]
     assert re.findall(r"0\.\d{4}", row) == expected
     assert sum(line.count("Q") for line in lines) == 30

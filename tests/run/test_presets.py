@@ -14,13 +14,10 @@ from recsys_lab.report.__main__ import main
 from recsys_lab.report.summary import print_summary
 from recsys_lab.run.checkpoints import load_checkpoint
 from tests.forked import run_forked
-from tests.run_cases import ROOT
+from tests.run_cases import EVENT_PRESETS, PRESET_FILES, ROOT
 
-ALL_PRESETS = {
-    path.stem: path.read_text() for path in (ROOT / "conf" / "experiment").glob("*.yaml")
-}
-OF_EVENTS = sorted(name for name, text in ALL_PRESETS.items() if "/catalog: events" in text)
-PRESETS = sorted(ALL_PRESETS.keys() - set(OF_EVENTS))
+ALL_PRESETS = [path.stem for path in PRESET_FILES]
+PRESETS = sorted(set(ALL_PRESETS) - set(EVENT_PRESETS))
 
 
 def train(folder: Path, prepared: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +45,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sweep(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Path:
     """One multirun over every preset."""
     folder = tmp_path_factory.mktemp("sweep")
-    done = train(folder, prepared, "-m", f"experiment=glob(*,exclude=[{','.join(OF_EVENTS)}])")
+    done = train(folder, prepared, "-m", f"experiment=glob(*,exclude=[{','.join(EVENT_PRESETS)}])")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder
 
@@ -106,7 +103,7 @@ def event_log(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", OF_EVENTS)
+@pytest.mark.parametrize("name", EVENT_PRESETS)
 def test_a_preset_of_events_gives_what_every_run_gives(name: str, tmp_path: Path) -> None:
     experiment = recsys_lab.configure(
         f"experiment={name}", f"catalog.path={event_log(tmp_path / 'log.parquet')}",
@@ -127,7 +124,7 @@ def test_a_preset_of_events_gives_what_every_run_gives(name: str, tmp_path: Path
         assert (tmp_path / "run" / "figures" / "click_ranks.png").exists()
 
 
-@pytest.mark.parametrize("name", sorted(ALL_PRESETS))
+@pytest.mark.parametrize("name", ALL_PRESETS)
 def test_a_preset_is_a_short_claim(name: str) -> None:
     lines = (ROOT / "conf" / "experiment" / f"{name}.yaml").read_text().splitlines()
     assert lines[0] == "# @package _global_"

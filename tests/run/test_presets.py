@@ -72,7 +72,8 @@ def test_a_preset_gives_what_every_run_gives(name: str, runs: dict[str, Path]) -
         json.loads((runs[key] / "metrics.json").read_text()) for key in (name, "skipgram")
     )
     if name != "cold_start":  # whose slices, and so whose intervals, are others
-        assert set(ours) == set(theirs)
+        more = {key for key in theirs if "item_vectors" in key}  # no other score of starspace
+        assert set(ours) == set(theirs) - (more if name == "starspace" else set())
     assert (ours["hash/split"] == theirs["hash/split"]) == (name != "cold_start")
     assert 0 < ours["test/auc/uniform/all"] < 1
     with (runs[name] / "curve.csv").open() as file:

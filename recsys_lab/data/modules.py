@@ -19,7 +19,7 @@ from recsys_lab.graph.counter import permute_range, stream_key
 _SUBSAMPLE, _NEGATIVES, _ORDER, _TURN = 3, 4, 5, 6  # purposes of streams
 
 
-class _BatchDataModule(LightningDataModule):
+class BatchDataModule(LightningDataModule):
     """A data module whose batches are a pure function of (seed, epoch, batch number)."""
 
     num_batches: int
@@ -46,7 +46,7 @@ class _BatchDataModule(LightningDataModule):
         return BatchLoader(draw, self.num_batches, self.num_workers, epoch)
 
 
-class SequenceDataModule(_BatchDataModule):
+class SequenceDataModule(BatchDataModule):
     """Windows over sequences.
 
     Args:
@@ -153,7 +153,7 @@ class SequenceDataModule(_BatchDataModule):
         )
 
 
-class PairDataModule(_BatchDataModule):
+class PairDataModule(BatchDataModule):
     """The training pairs themselves, once each in an epoch, turned round at random.
 
     Args:

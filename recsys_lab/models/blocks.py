@@ -5,8 +5,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, WindowBatch
 
+HISTORIES_NEEDED = (
+    "data=histories and model=history go together: other models train on data=sequences or "
+    "data=pairs"
+)
 Kernel = Literal["auto", "fused", "autograd"]  # what trains a block: see `choose_updater`
 
 
@@ -34,6 +38,8 @@ def score_block(batch: Batch) -> ScoreBlock:
 
     A pair with its negatives is a block of one center; the walks of a group are another.
     """
+    if isinstance(batch, HistoryBatch):
+        raise ValueError(HISTORIES_NEEDED)
     return _pair_block(batch) if isinstance(batch, PairBatch) else _window_block(batch)
 
 

@@ -24,6 +24,7 @@ from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
+from recsys_lab.models.history import HistoryModel
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import SkipGram
@@ -123,6 +124,19 @@ def matrix_factorization(
         l2=l2,
         popularity=_popularity(items, popularity_weight),
         kernel=kernel,
+    )
+
+
+@checked
+def history(items: Items, *, embedding_dim: Dimension, l2: Penalty) -> HistoryModel:
+    """The next item of a history, of users or sessions; it trains on data=histories."""
+    num_items = len(items.degrees)
+    spread = 2.0 * embedding_dim**0.5  # +- 2 / sqrt(D)
+    return HistoryModel(
+        IdEncoder(num_items, embedding_dim, init_scale=spread),
+        IdEncoder(num_items, embedding_dim, init_scale=0.1 * spread),
+        IdEncoder(num_items, 1, init_scale=0.0),
+        l2=l2,
     )
 
 

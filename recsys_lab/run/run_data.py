@@ -1,5 +1,7 @@
 """What a run's training and tests share of its data, each part made once."""
 
+import logging
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
@@ -21,6 +23,8 @@ from recsys_lab.evaluation.query_baselines import QueryData
 from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs, Queries
 from recsys_lab.graph.graph import ItemGraph
+
+log = logging.getLogger(__name__)
 
 LABEL_FIELDS = ("brand", "category")
 
@@ -47,7 +51,7 @@ class RunData:
     ) -> None:
         self.split = split
         self.catalog = catalog
-        self._history = history or HistoryWeights()
+        self._history = _weights_for(split, history or HistoryWeights())
 
     @cached_property
     def graph(self) -> ItemGraph:
@@ -107,6 +111,14 @@ class RunData:
     def _histories(self, part: Part) -> Histories:
         assert isinstance(self.split, EventSplit)  # noqa: S101 - narrows the type
         return _take(self.split, *self.split.histories(part))
+
+
+def _weights_for(split: Split | EventSplit, weights: HistoryWeights) -> HistoryWeights:
+    """The weights of a history; without an order of its events, age says nothing."""
+    if not isinstance(split, EventSplit) or split.ordered or weights.decay == 1:
+        return weights
+    log.info("the events of the log have no order: those of a history all weigh the same")
+    return replace(weights, decay=1)
 
 
 def _take(split: EventSplit, offsets: np.ndarray, places: np.ndarray) -> Histories:

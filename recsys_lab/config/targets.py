@@ -32,6 +32,7 @@ _BUILDABLE = (
     "recsys_lab.data.modules.SequenceDataModule",
     "recsys_lab.run.final_test.FinalTest",
     "recsys_lab.evaluation.histories.HistoryWeights",
+    "recsys_lab.evaluation.query_baselines.BaselineOptions",
     "recsys_lab.data.event_sequences.event_sequences",
     "recsys_lab.data.sequences.Walks",
     "recsys_lab.data.sequences.sequence_file",

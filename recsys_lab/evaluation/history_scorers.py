@@ -44,6 +44,7 @@ class HistoryScorer:
             raise ValueError(
                 f"weights {weights.shape} and similarity {similarity.shape} must agree in the items"
             )
+        self.similarity = similarity
         self._history = weights.indptr, weights.indices, weights.data.astype(np.float32)
         self._has_history = np.diff(weights.indptr) > 0
         self._kernels: tuple[Any, Any]
@@ -54,6 +55,10 @@ class HistoryScorer:
         else:
             self._similarity = similarity.indptr, similarity.indices, similarity.data
             self._kernels = _sparse_pairs, _sparse_rows
+
+    def asked_with(self, weights: sparse.csr_matrix) -> "HistoryScorer":
+        """The same similarity for other histories (Q, N)."""
+        return HistoryScorer(weights, self.similarity)
 
     def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         """(P,) float64."""

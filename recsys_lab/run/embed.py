@@ -31,6 +31,15 @@ _SINCE = {  # keys that older runs do not have
         "decay": 0.7,
         "last": None,
     },
+    "baselines": {
+        "_target_": "recsys_lab.evaluation.query_baselines.BaselineOptions",
+        "nearest": 100,
+        "ease_penalty": 50.0,
+        "slist_penalty": 20.0,
+        "slist_share": 0.5,
+        "query_exponent": 0.0,
+    },
+    "evaluation": {"mixture": []},
     "checkpoint": {
         "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",
         "every_n_steps": None,

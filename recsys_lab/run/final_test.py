@@ -1,7 +1,7 @@
 """The test at the end of a run: model, item vectors and baselines, intervals and differences."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +37,7 @@ from recsys_lab.figures.one_run import draw_precision_recall
 from recsys_lab.results.metric_names import COMPARED_METRICS, CUT_OFF, ITEM_VECTORS, MAIN_METRICS
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
+from recsys_lab.run.mixing import MIXTURE, mix
 from recsys_lab.run.progress import Progress
 from recsys_lab.run.run_data import RunData
 
@@ -59,11 +60,13 @@ class FinalTest:
         ks: cut-offs of the ranking metrics; 10 is measured, too, for tables and comparisons.
         max_scores: beyond this many scores, a sample of the queries is ranked.
         replicates: of the bootstrap over items behind the intervals; 0 leaves them out.
+        mixture: baselines of queries; the model is also tested with the first that can be made.
     """
 
     ks: CutOffs
     max_scores: NumScores
     replicates: Literal[0] | Replicates
+    mixture: Sequence[str] = ()
 
     def __call__(
         self,
@@ -95,6 +98,12 @@ class FinalTest:
         known = data.for_baselines()
         table, baselines = baselines_for(known), baseline_scorers(known)
         del known  # it holds large matrices
+        facts: Metrics = {}
+        most = min(self.max_scores, _MAX_VALIDATION_SCORES)
+        if mixed := self.mixture and mix(scorer, baselines, table, self.mixture, data, most, seed):
+            baselines[f"baseline/{MIXTURE}"], facts = mixed
+            label = table[str(facts["mixture/with"])].label
+            table = table | {MIXTURE: Baseline(lambda data: None, f"model + {label}")}
         count = 1 + len(baselines) + has_another_cosine(scorer)
         with _Steps(pairs, self, count, shows_progress) as steps:
             judged = {"test": steps.judge("test", data.asked(scorer, "test"), seed)}
@@ -104,7 +113,7 @@ class FinalTest:
             if (cosine := cosine_scorer(scorer)) is not None:
                 judged[ITEM_VECTORS] = steps.judge(ITEM_VECTORS, data.asked(cosine, "test"), seed)
             del cosine
-            metrics = self._measure(data.asked(scorer, "val"), data, judged, table, seed)
+            metrics = facts | self._measure(data.asked(scorer, "val"), data, judged, table, seed)
             if self.replicates:
                 steps.say("intervals")
                 metrics |= intervals(judged, metrics, table, self.replicates, seed)

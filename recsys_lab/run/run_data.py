@@ -19,7 +19,7 @@ from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.evaluation.baselines import TrainingData
 from recsys_lab.evaluation.histories import Histories, HistoryWeights
 from recsys_lab.evaluation.pooled_scorer import pooled_scorer
-from recsys_lab.evaluation.query_baselines import QueryData
+from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions, QueryData
 from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs, Queries
 from recsys_lab.graph.graph import ItemGraph
@@ -41,6 +41,7 @@ class RunData:
         split: training pairs, and held-out pairs or events.
         catalog: gives the labels of the items; there are none without it.
         history: what an event of a query's history weighs.
+        baselines: options of the baselines of queries.
     """
 
     def __init__(
@@ -48,9 +49,11 @@ class RunData:
         split: Split | EventSplit,
         catalog: ItemCatalog | None = None,
         history: HistoryWeights | None = None,
+        baselines: BaselineOptions = OPTIONS,
     ) -> None:
         self.split = split
         self.catalog = catalog
+        self._baselines = baselines
         self._history = _weights_for(split, history or HistoryWeights())
 
     @cached_property
@@ -76,7 +79,9 @@ class RunData:
     def for_baselines(self) -> TrainingData | QueryData:
         """What the baselines of the test may know: training pairs and labels, or events."""
         if isinstance(self.split, EventSplit):
-            return QueryData(self._train, self._histories("test"), self._history)
+            validation = self._histories("val"), self.evaluation_pairs("val")
+            known = self._train, self._histories("test"), self._history
+            return QueryData(*known, self._baselines, validation)
         no_labels = sparse.csr_matrix((self.split.num_items, 0))
         labels = no_labels if self.catalog is None else _labels(self.catalog)
         return TrainingData(sparse.csr_matrix(self.graph.adjacency), labels)

@@ -37,7 +37,8 @@ class HistoryDataModule(BatchDataModule):
     Args:
         split: gives the training events.
         seed: of the order, of what is dropped and of the negatives.
-        batch_size: events that are predicted in a batch.
+        batch_size: events that are predicted in a batch; None takes a 64th part of the epoch, from
+            256 to 4,096.
         max_length: L, events of a history; the latest are taken.
         decay: an event of a history weighs this much of the next one's.
         dropout: share of the events of a history that are left out by chance; one always stays.
@@ -55,7 +56,7 @@ class HistoryDataModule(BatchDataModule):
         split: Split | EventSplit,
         seed: int,
         *,
-        batch_size: Count,
+        batch_size: Count | None,
         max_length: Count,
         decay: PartialShare | Literal[1],
         dropout: HalfOpenShare,
@@ -79,8 +80,9 @@ class HistoryDataModule(BatchDataModule):
         self._dropout = dropout
         self._num_negatives = num_negatives
         self._sampler = NegativeSampler(counts, negative_exponent)
-        self._batch_size = batch_size
-        self.num_batches = -(-len(self._events.targets) // batch_size)
+        count = len(self._events.targets)
+        self._batch_size = batch_size or int(np.clip(count // 64, 256, 4096))
+        self.num_batches = -(-count // self._batch_size)
         self.num_workers = num_workers
 
     def draw(self, epoch: int, number: int) -> HistoryBatch:

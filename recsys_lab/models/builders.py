@@ -30,6 +30,7 @@ from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import SkipGram
 from recsys_lab.readers.vector_files import read_vectors
 
+_MAX_DENSE_ITEMS = 50_000  # of tables whose gradients are dense
 _FIELDS = ("brand", "category", "price")
 
 
@@ -132,10 +133,11 @@ def history(items: Items, *, embedding_dim: Dimension, l2: Penalty) -> HistoryMo
     """The next item of a history, of users or sessions; it trains on data=histories."""
     num_items = len(items.degrees)
     spread = 2.0 * embedding_dim**0.5  # +- 2 / sqrt(D)
+    sparse = num_items > _MAX_DENSE_ITEMS
     return HistoryModel(
-        IdEncoder(num_items, embedding_dim, init_scale=spread),
-        IdEncoder(num_items, embedding_dim, init_scale=0.1 * spread),
-        IdEncoder(num_items, 1, init_scale=0.0),
+        IdEncoder(num_items, embedding_dim, init_scale=spread, sparse=sparse),
+        IdEncoder(num_items, embedding_dim, init_scale=0.1 * spread, sparse=sparse),
+        IdEncoder(num_items, 1, init_scale=0.0, sparse=sparse),
         l2=l2,
     )
 

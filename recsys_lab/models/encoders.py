@@ -39,25 +39,43 @@ def _uniform_table(num_rows: int, embedding_dim: int, init_scale: float) -> nn.P
 
 
 class IdEncoder(nn.Module):
-    """One free vector for each item, in a table whose gradient is sparse.
+    """One free vector for each item, in a table.
 
     Args:
         num_items: N.
         embedding_dim: D.
         init_scale: vectors start uniform in +- init_scale / D; 0 starts at zero, as word2vec does
             with its context vectors.
+        sparse: whether the gradient is; where a batch holds most items, a dense one is faster.
     """
 
-    sparse_tables = ("table",)  # names of the parameters whose gradient is sparse
-
     @checked
-    def __init__(self, num_items: int, embedding_dim: Dimension, init_scale: float = 0.5) -> None:
+    def __init__(
+        self,
+        num_items: int,
+        embedding_dim: Dimension,
+        init_scale: float = 0.5,
+        sparse: bool = True,
+    ) -> None:
         super().__init__()
+        self.sparse = sparse
         self.table = _uniform_table(num_items, embedding_dim, init_scale)
 
     def forward(self, items: Tensor) -> Tensor:
         """Vectors of items of any shape: (..., D)."""
-        return F.embedding(items, self.table, sparse=True)
+        return F.embedding(items, self.table, sparse=self.sparse)
+
+    @property
+    def sparse_tables(self) -> tuple[str, ...]:
+        """Names of the parameters whose gradient is sparse."""
+        return ("table",) if self.sparse else ()
+
+    def pool(self, items: Tensor, weights: Tensor) -> Tensor:
+        """Weighted sums (B, D) of the vectors of items (B, L); -1 is no item."""
+        rows = items.clamp_min(0)
+        return F.embedding_bag(
+            rows, self.table, mode="sum", per_sample_weights=weights, sparse=self.sparse
+        )
 
     def can_encode(self, seen: Tensor) -> Tensor:
         """Mask (N,) of the items with a trained vector, given those seen in training."""

@@ -47,8 +47,7 @@ class HistoryModel(nn.Module):
         """
         if not isinstance(batch, HistoryBatch):
             raise ValueError(HISTORIES_NEEDED)
-        vectors = self.queries(batch.histories.clamp_min(0))  # (B, L, D)
-        users = torch.einsum("bl,bld->bd", batch.weights, vectors)  # (B, D)
+        users = self.queries.pool(batch.histories, batch.weights)  # (B, D)
         target = self.keys(batch.targets)  # (B, D)
         positive = (users * target).sum(-1) + self.biases(batch.targets)[:, 0]  # (B,)
         others = users @ self.keys(batch.negatives).T  # (B, K)

@@ -90,8 +90,8 @@ class QueryData:
     @cached_property
     def counted(self) -> sparse.csr_matrix:
         """`matrix` with the weight that a query has by its number of items."""
-        sizes = np.maximum(np.diff(self.matrix.indptr), 1)
-        by_size = (sizes**-self.options.query_exponent).astype(np.float32)
+        sizes = np.diff(self.matrix.indptr)
+        by_size = (np.maximum(sizes, 1) ** -self.options.query_exponent).astype(np.float32)
         by_size /= np.sqrt((by_size**2 * sizes).sum() / sizes.sum())  # as many squares as before
         return sparse.csr_matrix(sparse.diags(by_size) @ self.matrix)
 

@@ -1,6 +1,5 @@
 """Runs of the model of histories: from a log to metrics, a checkpoint gone on from, its vectors."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 
 import recsys_lab
 from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.run.checkpoints import load_checkpoint
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.run_data import RunData
 from recsys_lab.vectors.adding import add_items
@@ -67,23 +67,18 @@ def test_it_learns_and_is_mixed_with_a_baseline(run) -> None:
 
 
 def test_a_run_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(
-    run, prepared: PreparedData, experiment: Experiment, tmp_path: Path
+    prepared: PreparedData, path: Path, tmp_path: Path
 ) -> None:
-    whole = {name: x.clone() for name, x in run[0].task.state_dict().items()}
-    half = recsys_lab.configure(
-        *OPTIONS, f"catalog.path={prepared.catalog_folder}", "trainer.max_epochs=2",
-        "+trainer.max_time=null" if False else "trainer.max_steps=-1",
-    )  # fmt: skip
-    short = replace(experiment, trainer=half.trainer, schedule=lambda progress, epoch: 1.0)
-    long = replace(experiment, schedule=lambda progress, epoch: 1.0)
-    recsys_lab.fit(prepared, short, tmp_path / "one")
-    resumed = recsys_lab.fit(
-        prepared, long, tmp_path / "one", resume=tmp_path / "one", with_changes=True
-    )
-    at_once = recsys_lab.fit(prepared, long, tmp_path / "two")
-    for name, weights in at_once.task.state_dict().items():
-        assert torch.equal(weights, resumed.task.state_dict()[name]), name
-    assert whole.keys() == resumed.task.state_dict().keys()
+    def trained(folder: str, epochs: int, resume: Path | None = None) -> dict[str, torch.Tensor]:
+        words = (f"catalog.path={path}", "schedule=constant", f"trainer.max_epochs={epochs}")
+        parts = recsys_lab.configure(*OPTIONS, *words)
+        found = recsys_lab.fit(prepared, parts, tmp_path / folder, resume=resume, with_changes=True)
+        return load_checkpoint(found.folder / "checkpoints" / "last.ckpt")["state_dict"]
+
+    trained("one", 1)
+    resumed, at_once = trained("one", 2, tmp_path / "one"), trained("two", 2)
+    for name, weights in at_once.items():
+        assert torch.equal(weights, resumed[name]), name
 
 
 def test_stored_vectors_give_the_directed_scores(run) -> None:
@@ -106,7 +101,7 @@ def test_the_order_of_sets_says_nothing(path: Path, tmp_path: Path, caplog) -> N
     caplog.set_level("INFO")
     words = [
         *OPTIONS, f"catalog.path={path}", f"catalog.test_path={path}", "split=given",
-        f"prepared_dir={tmp_path}", "split.filter_history=false",
+        f"prepared_dir={tmp_path}", "split.filter_history=false", "catalog.layout=baskets",
     ]  # fmt: skip
     sets = recsys_lab.configure(*words)
     prepared = recsys_lab.prepare(sets.source, sets.split, sets.prepared_dir)

@@ -47,7 +47,11 @@ def complaint_about(arguments: list[str], folder: Path) -> str | None:
 def test_every_choice_composes_and_binds(choice: str) -> None:
     files = dict.fromkeys(("amazon", "edges", "events"), "catalog.path") | {"external": "vectors"}
     files |= dict.fromkeys(("sequence_file", "stored_walks"), "data.source.path")
-    needed = [f"{files[name]}=somewhere.npy" for name in files if name == choice.split("=")[1]]
+    files["events_best"] = "catalog.path"
+    group, name = choice.split("=")
+    needed = [f"{files[name]}=somewhere.npy"] if name in files else []
+    if choice == "data/source=events":  # which stands beside the catalogue of that name
+        needed = []
     check_configuration(configuration(choice, *needed))
 
 

@@ -70,7 +70,7 @@ def side_information(prepared: PreparedData, dim: int, epochs: int) -> dict[str,
         return skipgram_side_info(known, **plain, **side)
 
     nets: dict[str, Callable[[], SkipGram]] = {
-        "ids alone": lambda: skipgram(items, **plain),
+        "ids alone": lambda: skipgram(items, **plain, cold_field=None),
         "side information": lambda: build(items),
         "items without metadata share a row": lambda: build(shared),
         "contexts take their center's metadata": lambda: mistakes.with_centers_metadata(
@@ -157,6 +157,7 @@ def schedulers(prepared: PreparedData, dim: int, epochs: int) -> dict[str, Row]:
             score="cosine",
             popularity_weight=0.0,
             kernel="autograd",
+            cold_field=None,
         )
         data, optimizer = walks(prepared), RowWiseAdagrad(net.parameters(), lr=0.05)
         rates: list[float] = []

@@ -119,7 +119,8 @@ Path("pairs.tsv").write_text(
 )
 experiment = recsys_lab.Experiment(
     source=recsys_lab.EdgeSource(
-        "pairs.tsv", val_path=None, test_path=None, max_bad_fraction=0.0, columns={},
+        "pairs.tsv", val_path=None, test_path=None, items_path=None, item_columns={},
+        outside_items="drop", max_bad_fraction=0.0, columns={},
         separator=None, comment=None, repeats="once", undirected=False,
         layout=None,
     ),

@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"results.metric_names"},
     "figures": set(),
     "report": {"results", "figures"},
-    "vectors": {"readers", "catalog", "graph"},
+    "vectors": {"readers", "catalog", "graph", "evaluation.histories"},  # one way of pooling
     "run": {
         "readers", "catalog", "graph", "data", "models", "evaluation", "results", "report",
         "figures", "config", "vectors",

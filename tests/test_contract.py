@@ -20,9 +20,12 @@ from recsys_lab.evaluation.protocol import evaluate_auc
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.models.builders import (
     gensim_word2vec,
+    lightgcn,
     matrix_factorization,
+    pinsage,
     skipgram,
     skipgram_side_info,
+    starspace,
 )
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.schedules import constant
@@ -35,15 +38,39 @@ WORD2VEC = {"embedding_dim": 32, "score": "center_context", "popularity_weight":
 SKIPGRAM = {**WORD2VEC, "l2": 0.0, "kernel": "auto"}
 SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side_info": True}
 MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0, "kernel": "auto"}
+LIGHTGCN = {**SKIPGRAM, "layer_weights": [1.0, 0.5], "margin": 0.5}
+LIGHTGCN |= {"one_table": False, "loss": "logistic", "fields": []}
+PINSAGE = {"layers": 1, "num_neighbours": 5, "walks_per_item": 20, "num_steps": 2}
+PINSAGE |= {**LIGHTGCN, "neighbour_weight": 0.5}
+del PINSAGE["layer_weights"]
 GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75}
+STARSPACE = {
+    "embedding_dim": 32,
+    "fields": ["brand", "category", "price", "title"],
+    "size_exponent": 0.5,
+    "score": "cosine",
+    "margin": 0.1,
+    "temperature": 0.1,
+    "decay": 0.7,
+    "popularity_weight": 0.0,
+}
 MODELS: dict[str, Callable[..., nn.Module]] = {
-    "skipgram": partial(skipgram, **SKIPGRAM),
-    "skipgram_autograd": partial(skipgram, **{**SKIPGRAM, "kernel": "autograd"}),
+    "skipgram": partial(skipgram, cold_field=None, **SKIPGRAM),
+    "skipgram_autograd": partial(
+        skipgram, cold_field="category_0", **{**SKIPGRAM, "kernel": "autograd"}
+    ),
     "skipgram_side_info": partial(skipgram_side_info, pooling="mean", **SIDE_INFO),
     "skipgram_side_info_attention": partial(skipgram_side_info, pooling="attention", **SIDE_INFO),
     "mf": partial(matrix_factorization, biases=False, loss="logistic", **MF),
     "mf_weighted": partial(matrix_factorization, biases=False, loss="squared", **MF),
     "mf_bias": partial(matrix_factorization, biases=True, loss="logistic", **MF),
+    "lightgcn": partial(lightgcn, **LIGHTGCN),
+    "lightgcn_bpr": partial(lightgcn, **{**LIGHTGCN, "one_table": True, "loss": "bpr"}),
+    "pinsage": partial(pinsage, **PINSAGE),
+    "starspace": partial(starspace, loss="margin", query="item", kernel="auto", **STARSPACE),
+    "starspace_history": partial(
+        starspace, loss="softmax", query="history", kernel="autograd", **STARSPACE
+    ),
     "gensim": partial(gensim_word2vec, sg=1, workers=1, **GENSIM, **WORD2VEC),
 }
 WINDOWS = {
@@ -56,6 +83,8 @@ WINDOWS = {
     "walks_per_batch": 128,
     "walks_per_group": 4,
     "num_workers": 1,
+    "market": None,
+    "num_market_negatives": 3,
 }
 
 
@@ -135,7 +164,7 @@ class Run:
         return whole
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=[name for name in MODELS if name != "starspace_history"])
 def model(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -166,6 +195,13 @@ def test_it_learns_and_repeats_itself(
     loaded.task.on_load_checkpoint(checkpoint)
     loaded.task.load_state_dict(checkpoint["state_dict"])
     assert loaded.auc() == auc
+
+
+def test_histories_are_learned(planted: PreparedData, tmp_path: Path) -> None:
+    run = Run(planted, "starspace_history", "in_batch", tmp_path)
+    run.epochs = 2
+    assert run.fit().auc()["auc/uniform/seen"] > 0.8
+    assert run.task.kernel == "autograd"
 
 
 def test_a_batch_of_one(planted: PreparedData, model: str) -> None:

@@ -37,13 +37,13 @@ MODEL = {"embedding_dim": 16, "score": "cosine", "popularity_weight": 0.0}
 DATA = {
     "window": 2, "shrink_windows": True, "subsample_threshold": 0.0, "negatives": "in_batch",
     "num_negatives": 5, "num_shared": 20, "negative_exponent": 0.75, "walks_per_batch": 60,
-    "walks_per_group": 6, "num_workers": 0,
+    "walks_per_group": 6, "num_workers": 0, "market": None, "num_market_negatives": 3,
 }  # fmt: skip
 GENSIM = {
     "window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75, "workers": 1
 }  # fmt: skip
 
-SKIPGRAM = partial(skipgram, l2=0.0, kernel="auto", **MODEL)
+SKIPGRAM = partial(skipgram, l2=0.0, kernel="auto", cold_field=None, **MODEL)
 ADAGRAD = partial(RowWiseAdagrad, lr=0.1)
 
 
@@ -118,7 +118,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "window of one": {"window": 1},
     "uniform negatives": {"negative_exponent": 0.0},
     "one negative": {"num_negatives": 1},
-    "autograd": {"net": partial(skipgram, l2=0.0, kernel="autograd", **MODEL)},
+    "autograd": {"net": partial(skipgram, l2=0.0, kernel="autograd", cold_field=None, **MODEL)},
     "dot": {"net": partial(skipgram, l2=0.0, kernel="auto", **{**MODEL, "score": "dot"})},
     "sgd": {"optimizer": partial(torch.optim.SGD, lr=0.02), "epochs": 10},
     "subsampling": {"subsample_threshold": 0.001},

@@ -6,9 +6,11 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
+from recsys_lab.catalog.title_terms import title_terms
 from recsys_lab.readers.account import CatalogError
 
 PRICE_BINS = 10
+MIN_TITLES = 2  # a term of fewer titles relates no two items
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ class ItemCatalog:
 
         Args:
             name: "brand"; "category", the labels of all levels and paths; "category_0",
-                "category_1", ... for one level, the broadest first; or "price".
+                "category_1", ... for one level, the broadest first; "price"; or "title", the words
+                and pairs of words of at least MIN_TITLES titles (`title_terms`).
             price_bins: number of price bins. Their edges are quantiles of the known prices, so
                 that bins hold about equally many items; equal edges fall together.
 
@@ -92,11 +95,13 @@ class ItemCatalog:
             return _encode(name, self.items["brand"], len(self))
         if name == "price":
             return self._price(price_bins)
+        if name == "title":
+            return self._title()
         if name == "category":
             return _encode(name, self._category_labels(None), len(self))
         if name in (levels := [f"category_{level}" for level in range(self.num_levels)]):
             return _encode(name, self._category_labels(levels.index(name)), len(self))
-        known = ", ".join(["brand", "category", *levels, "price"])
+        known = ", ".join(["brand", "category", *levels, "price", "title"])
         raise CatalogError(f"the catalogue has no field {name!r}; it has {known}")
 
     def price_edges(self, bins: int = PRICE_BINS) -> np.ndarray:
@@ -110,6 +115,10 @@ class ItemCatalog:
         labels = path.explode() if level is None else path.list.get(level, null_on_oob=True)
         labels = pl.col("categories").list.eval(labels).list.unique().list.drop_nulls()
         return self.items.select(labels).to_series()
+
+    def _title(self) -> Field:
+        terms = title_terms(self.titles).filter(pl.len().over("label") >= MIN_TITLES)
+        return _number("title", terms.select(row="owner", label="label"), len(self))
 
     def _price(self, bins: int) -> Field:
         price = self.items["price"].to_numpy()
@@ -132,16 +141,18 @@ def bin_prices(prices: np.ndarray, edges: np.ndarray) -> tuple[list[str], np.nda
 
 
 def _encode(name: str, values: pl.Series, num_items: int) -> Field:
-    """Number the labels of a column, of text or of lists of text, in their sorted order."""
-    table = pl.DataFrame({"row": np.arange(num_items, dtype=np.int32), "label": values})
+    """The labels of a column, of text or of lists of text."""
+    table = pl.DataFrame({"row": np.arange(num_items), "label": values})
     if values.dtype != pl.String:
         table = table.explode("label")
-    table = table.drop_nulls()
+    return _number(name, table.drop_nulls(), num_items)
+
+
+def _number(name: str, table: pl.DataFrame, num_items: int) -> Field:
+    """Number the labels of a table of rows and labels in their sorted order."""
     labels = table["label"].unique().sort()
     numbered = pl.DataFrame({"label": labels, "code": np.arange(len(labels), dtype=np.int32)})
-    table = table.join(numbered, on="label", maintain_order="left").select("row", "code")
-    if values.dtype != pl.String:
-        table = table.unique().sort("row", "code")
+    table = table.join(numbered, on="label").select("row", "code").unique().sort("row", "code")
     counts = np.bincount(table["row"].to_numpy(), minlength=num_items)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return Field(name, labels.to_list(), offsets, table["code"].to_numpy())

@@ -211,7 +211,7 @@ def _queries(events: Events, options: EventSplitOptions) -> tuple[np.ndarray, in
 def _assign_parts(
     events: Events, query: np.ndarray, options: EventSplitOptions, *, ordered: bool
 ) -> EventParts:
-    may_be_target = _may_be_targets(events, options)
+    may_be_target = of_kinds(events, options.targets, "targets")
     if options.by == "leave_one_out":
         return leave_one_out(query, may_be_target)
     if options.by == "time":
@@ -230,17 +230,21 @@ def _assign_parts(
     return parts
 
 
-def _may_be_targets(events: Events, options: EventSplitOptions) -> np.ndarray:
-    """Mask (E,) of the events of a kind that may be held out."""
-    if options.targets is None:
+def of_kinds(events: Events, names: Sequence[str] | None, argument: str) -> np.ndarray:
+    """Mask (E,) of the events of some kinds; None: of all.
+
+    Raises:
+        CatalogError: there is no such kind; the argument is named.
+    """
+    if names is None:
         return np.ones(len(events), bool)
-    for name in options.targets:
+    for name in names:
         if name not in events.kind_names:
             raise CatalogError(
-                f"targets names the kind {name!r}; the kinds of events are "
+                f"{argument} names the kind {name!r}; the kinds of events are "
                 f"{', '.join(map(repr, events.kind_names))}"
             )
-    chosen = np.array([name in options.targets for name in events.kind_names])
+    chosen = np.array([name in names for name in events.kind_names])
     return np.asarray(chosen[events.kind])
 
 

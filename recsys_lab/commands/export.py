@@ -27,6 +27,9 @@ def export(
             show_default=False,
         ),
     ] = None,
+    users: Annotated[
+        bool, typer.Option("--users", help="write the users of an event log, not its items")
+    ] = False,
 ) -> None:
     """Write the embeddings of a run for other programs."""
     from typing import Any
@@ -39,14 +42,14 @@ def export(
     from recsys_lab.vectors.embeddings import Embeddings
 
     embeddings = Embeddings.load(resolve_run(run))
-    chosen: dict[str, Any] = {"form": form, "which": which}
+    chosen: dict[str, Any] = {"form": form, "which": which, "users": users}
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("writing", total=room.num_rows(embeddings, **chosen))
         done = room.export(
             embeddings, out=out, advance=lambda rows: bar.advance(task, rows), **chosen
         )
-    exported = count_of(done.num_items, "item")
+    exported = count_of(done.num_items, "user" if users else "item")
     console.print(f"{exported}; {done.left_out:,} without a score are left out")
     if done.note:
         console.print(f"note: {done.note}")

@@ -47,9 +47,14 @@ def printable(text: str | None) -> str:
     return "".join(map(plain, text or ""))
 
 
+def console() -> Console:
+    """One that interprets nothing."""
+    return Console(highlight=False, markup=False, emoji=False)
+
+
 def print_answers(document: Mapping[str, Any]) -> None:
     """Print the lists of `vectors.answers.answer`, each below the item that it belongs to."""
-    out = Console(highlight=False, markup=False, emoji=False)
+    out = console()
     for one in document["answers"]:
         if one["error"]:
             out.file.flush()
@@ -57,12 +62,12 @@ def print_answers(document: Mapping[str, Any]) -> None:
         elif one["item"]:
             out.print(_header(one["item"], document), soft_wrap=True)
             if one["similar"]:
-                _print_table(out, _similar_columns(one["similar"]))
+                print_table(out, _similar_columns(one["similar"]))
             else:
                 out.print("no other item fits")
         else:
             out.print(_several(one), soft_wrap=True)
-            _print_table(out, _columns_of_items(one["choices"]))
+            print_table(out, columns_of_items(one["choices"]))
     if document["note"]:
         sys.stderr.write(f"{document['note']}\n")
 
@@ -73,11 +78,16 @@ def _header(item: Item, document: Mapping[str, Any]) -> str:
     lines = [f"Similar to {', '.join(filter(None, [printable(item['item']), *facts]))}"]
     if not item["seen"]:
         lines.append("cold: from its side information, no training pair holds it")
+    lines.append(measured_by(document))
+    return "\n".join(lines)
+
+
+def measured_by(document: Mapping[str, Any]) -> str:
+    """The score, how it was measured, and the run."""
     measured = document["ndcg@10"]
     told = "" if measured is None else f", NDCG@10 {measured:.3f} on the test pairs"
     score = document["score"] or "inner product"
-    lines.append(f"score: {score}{told}; {printable(document['run'])}")
-    return "\n".join(lines)
+    return f"score: {score}{told}; {printable(document['run'])}"
 
 
 def _several(one: Mapping[str, Any]) -> str:
@@ -89,25 +99,25 @@ def _several(one: Mapping[str, Any]) -> str:
 
 def _similar_columns(similar: Sequence[Item]) -> list[Column]:
     related = [relation_text(one["relation"]) if one["seen"] else "cold" for one in similar]
-    numbers = {"score": [one["score"] for one in similar]}
-    columns = _columns_of_items(similar)
+    values = {"score": [one["score"] for one in similar]}
+    columns = columns_of_items(similar)
     if "parts" in similar[0]:
         columns = [column for column in columns if column.kind in ("id", "cut")]
         parts = {name: [one["parts"][name] for one in similar] for name in similar[0]["parts"]}
-        numbers |= {name: values for name, values in parts.items() if any(values)}
+        values |= {name: some for name, some in parts.items() if any(some)}
     places = [str(place) for place in range(1, len(similar) + 1)]
     return [
         Column("", places, "number"),
         *columns,
         *(
             Column(name, cells, "number")
-            for name, cells in zip(numbers, _numbers(numbers), strict=True)
+            for name, cells in zip(values, numbers(values), strict=True)
         ),
         Column(_RELATED, related, "folded"),
     ]
 
 
-def _columns_of_items(items: Sequence[Item]) -> list[Column]:
+def columns_of_items(items: Sequence[Item]) -> list[Column]:
     """id, title, brand, category and price; without those that no item has."""
     columns = [
         Column("item", [printable(one["item"]) for one in items], "id"),
@@ -119,7 +129,7 @@ def _columns_of_items(items: Sequence[Item]) -> list[Column]:
     return [column for column in columns if any(column.cells)]
 
 
-def _print_table(out: Console, columns: Sequence[Column]) -> None:
+def print_table(out: Console, columns: Sequence[Column]) -> None:
     """Print a table as wide as the terminal; only texts are cut, and on a narrow one left out."""
     room = out.width - sum(_width(column) + _GAP for column in columns)  # for the title
     shown, wanted = list(columns), _MIN_TITLE if any(c.kind == "cut" for c in columns) else 0
@@ -172,7 +182,7 @@ def _price(item: Item) -> str:
     return "" if item["price"] is None else f"{item['price']:.2f}"
 
 
-def _numbers(columns: Mapping[str, Sequence[float]]) -> list[list[str]]:
+def numbers(columns: Mapping[str, Sequence[float]]) -> list[list[str]]:
     """Numbers with so many decimals that the largest of all columns has four digits."""
     largest = max((abs(x) for column in columns.values() for x in column), default=0) or 1.0
     decimals = min(max(_DIGITS - 1 - math.floor(math.log10(largest)), 0), 8)

@@ -31,7 +31,10 @@ PartialShare = Annotated[float, Interval(gt=0, lt=1)]
 HalfOpenShare = Annotated[float, Interval(ge=0, lt=1)]
 Positive = Annotated[float, Gt(0), Ge(1e-6), Le(1e6)]
 Penalty = Annotated[float, Ge(0), Le(1e3)]  # of regularisation, for each pair
+LayerWeight = Annotated[float, Interval(ge=-1e3, le=1e3)]  # of a sum over layers
 Exponent = Annotated[float, Interval(ge=-10, le=10)]  # of frequencies, which are >= 1e-10 or so
+Margin = Annotated[float, Interval(ge=0, le=1e3)]  # between scores
+Decay = Annotated[float, Interval(gt=0, le=1)]  # weight of an event over that of the next
 PopularityWeight = Annotated[float, Interval(ge=-100, le=100)]
 RelationWeight = Literal[0] | Annotated[float, Interval(ge=1e-30, le=1e30)]
 NumScores = Annotated[float, Ge(1), Le(1e15)]
@@ -46,6 +49,10 @@ Epsilon = Annotated[float, Gt(0), Ge(1e-30), Le(1)]  # keeps the root of a sum o
 
 NumpyFile = Annotated[str, Pattern(r"(?s).*\.npy", "a path that ends in .npy")]
 FieldName = Annotated[
-    str, Pattern(r"brand|price|category(_\d+)?", "brand, price, category or category_0 and so on")
+    str,
+    Pattern(
+        r"brand|price|title|category(_\d+)?",
+        "brand, price, title, category or category_0 and so on",
+    ),
 ]
 FieldNames = Annotated[list[FieldName], MinLen(1)]

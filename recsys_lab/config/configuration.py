@@ -34,6 +34,7 @@ _TOP_LEVEL: dict[str, Any] = {
     "plugins": Sequence[str],
     "test": bool,
     "embeddings": bool,
+    "users": bool,
     "vectors": str | None,
     "projector": CountOrZero,
 }

@@ -30,6 +30,7 @@ NO_RESULT = (  # keys that change no result of a run
     "evaluate",
     "prepared_dir",
     "embeddings",
+    "users",
     "projector",
     "trainer.enable_progress_bar",
     "checkpoint.every_n_steps",

@@ -92,15 +92,15 @@ def _check_limits(trainer: Mapping[str, Any], may_stop: bool) -> None:
             check_value(f"trainer.{name}", least, Count | None)
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
-        if isinstance(least, int) and isinstance(most, int) and 0 < most < least:
-            limit = f"trainer.{name.replace('min', 'max')}={most}"
-            raise ConfigurationError(
-                f"trainer.{name}={least} is more than {limit}: lower the one or raise the other"
-            )
         if least is not None and duration is None and not may_stop:
             raise ConfigurationError(
                 f"trainer.{name} has no effect without trainer.max_time or "
                 "callbacks=early_stopping: only these end a run early"
+            )
+        if isinstance(least, int) and isinstance(most, int) and 0 < most < least:
+            limit = f"trainer.{name.replace('min', 'max')}={most}"
+            raise ConfigurationError(
+                f"trainer.{name}={least} is more than {limit}: lower the one or raise the other"
             )
 
 

@@ -23,6 +23,17 @@ class PairBatch(NamedTuple):
     num_trained: int  # items of the sequences, or pairs, that the batch comes from
 
 
+class ChosenContexts(NamedTuple):
+    """Contexts that are chosen for some centers of a group, beside its places: X columns more.
+
+    Such as the item that a session ends in, or negatives from the market of a center.
+    """
+
+    items: Tensor  # (G, X) int64 item ids, -1 for none
+    positive: Tensor  # (G, C, X) float32, weight as a positive of each center
+    negative: Tensor  # (G, C, X) float32, weight as a negative over the weight of its positives
+
+
 class WindowBatch(NamedTuple):
     """A block of walks (or other sequences), in G groups that share their negatives.
 
@@ -37,6 +48,7 @@ class WindowBatch(NamedTuple):
     distance_weights: Tensor  # (L,) float32, weight of a positive by its distance; [0] is 0
     num_negatives: float  # weight of the negatives over that of the positives
     num_trained: int  # places that are not padding
+    chosen: ChosenContexts | None = None  # count by their own weights alone
 
 
 class HistoryBatch(NamedTuple):
@@ -53,8 +65,17 @@ class HistoryBatch(NamedTuple):
 Batch = PairBatch | WindowBatch | HistoryBatch
 
 
+def no_chosen(batch: WindowBatch) -> ChosenContexts:
+    """No chosen contexts at all, X = 0."""
+    groups, walks, length = batch.items.shape
+    none = batch.column_weights.new_empty(groups, walks * length, 0)
+    return ChosenContexts(batch.items.new_empty(groups, 0), none, none)
+
+
 def pinned(batch: Batch) -> Batch:
     """The batch in memory that a GPU copies from without waiting for what it has to do."""
+    if isinstance(batch, WindowBatch) and batch.chosen is not None:
+        batch = batch._replace(chosen=ChosenContexts(*(x.pin_memory() for x in batch.chosen)))
     tensors = {name: x for name, x in batch._asdict().items() if isinstance(x, Tensor)}
     return batch._replace(**{name: x.pin_memory() for name, x in tensors.items()})  # type: ignore[arg-type]
 
@@ -67,9 +88,26 @@ class FieldCodes(NamedTuple):
     cardinality: int
 
 
+class Neighbours(NamedTuple):
+    """Weighted neighbours of every item; the weights are above 0."""
+
+    offsets: Tensor  # (N + 1,) int64; those of item i are items[offsets[i]:offsets[i + 1]]
+    items: Tensor  # (E,) int32
+    weights: Tensor  # (E,) float32
+
+
+class VisitedItems(NamedTuple):
+    """The T items that short walks from every item visit most: `graph.visits.most_visited`."""
+
+    neighbours: Tensor  # (N, T) int32
+    shares: Tensor  # (N, T) float32, of the visits; 0 where there is no neighbour
+
+
 class Items(NamedTuple):
     """What a model may know of the items before training."""
 
     degrees: Tensor  # (N,) int64 training pairs of each item; 0 where it is cold
     field: Callable[[str], FieldCodes]  # side information by name
     raw_ids: pl.Series  # (N,) as the catalogue was written
+    neighbours: Callable[[], Neighbours]  # in the training graph; a pair stands in both rows
+    visited: Callable[[int, int, int], VisitedItems]  # given T, walks of an item and their steps

@@ -6,17 +6,24 @@ import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 
+from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, Exponent, Share, ThreadsOrZero
-from recsys_lab.data.batch import Batch, PairBatch, WindowBatch, pinned
+from recsys_lab.compute.ranges import Count, Exponent, FieldName, Share, ThreadsOrZero
+from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch, pinned
+from recsys_lab.data.chosen_contexts import (
+    MarketSampler,
+    chosen_contexts,
+    first_values,
+    goal_pairs,
+)
 from recsys_lab.data.loader import BatchLoader
 from recsys_lab.data.negative_sampler import NegativeSampler
 from recsys_lab.data.sequences import SequenceSource
 from recsys_lab.data.windows import distance_weights, keep_probability, subsample, window_pairs
 from recsys_lab.graph.counter import permute_range, stream_key
 
-_SUBSAMPLE, _NEGATIVES, _ORDER, _TURN = 3, 4, 5, 6  # purposes of streams
+_SUBSAMPLE, _NEGATIVES, _ORDER, _TURN, _MARKET = 3, 4, 5, 6, 7  # purposes of streams
 
 
 class BatchDataModule(LightningDataModule):
@@ -64,6 +71,11 @@ class SequenceDataModule(BatchDataModule):
             part of it, up to 4,800, so that what a step costs beside its training stays small.
         walks_per_group: sequences that share negatives.
         num_workers: threads that draw ahead.
+        market: field of the catalogue whose first value is an item's market; each sequence then
+            draws negatives from the markets of its items. None draws none.
+        num_market_negatives: negatives from the market for each sequence, and their weight over
+            that of the positives.
+        catalog: of the items, whose field is the market.
     """
 
     @checked
@@ -82,8 +94,16 @@ class SequenceDataModule(BatchDataModule):
         walks_per_batch: Count | None,
         walks_per_group: Count,
         num_workers: ThreadsOrZero,
+        market: FieldName | None,
+        num_market_negatives: Count,
+        catalog: ItemCatalog | None = None,
     ) -> None:
         super().__init__()
+        if market is not None and negatives == "per_pair":
+            raise ValueError(
+                f"market={market} does not go with negatives=per_pair: use negatives=in_batch or "
+                "shared"
+            )
         if negatives == "in_batch" and walks_per_group < 2:
             raise ValueError(
                 f"walks_per_group must be >= 2 with negatives=in_batch, got {walks_per_group}"
@@ -98,6 +118,11 @@ class SequenceDataModule(BatchDataModule):
         self._importance = np.divide(  # of an occurrence, as a sample of the negatives
             self._sampler.probabilities, kept, out=np.zeros_like(kept), where=kept > 0
         ).astype(np.float32)
+        self._markets = None
+        if market is not None and catalog is not None:
+            markets = first_values(catalog.field(market))
+            self._markets = MarketSampler(markets, self._sampler.probabilities)
+        self._num_market_negatives = num_market_negatives
         self._negatives = negatives
         self._num_negatives = num_negatives
         self._num_shared = num_shared if negatives == "shared" else 0
@@ -114,13 +139,32 @@ class SequenceDataModule(BatchDataModule):
         sequences = self.source.draw(epoch, first, min(size, self.source.count - first))
         if (self._keep < 1).any():
             subsample(sequences, self._keep, first, stream_key(self._seed, epoch, _SUBSAMPLE))
+        goals = self.source.goals(epoch, first, size)
         key = stream_key(self._seed, epoch, number, _NEGATIVES)
         if self._negatives == "per_pair":
-            return self._pair_batch(sequences, key)
-        return self._window_batch(sequences, key)
+            return self._pair_batch(sequences, goals, key)
+        batch = self._window_batch(sequences, key)
+        rng = np.random.default_rng([self._seed, epoch, number, _MARKET])
+        return batch._replace(chosen=self._chosen(batch.items.numpy(), goals, rng))
 
-    def _pair_batch(self, sequences: np.ndarray, key: np.uint64) -> PairBatch:
+    def _chosen(
+        self, items: np.ndarray, goals: np.ndarray | None, rng: np.random.Generator
+    ) -> ChosenContexts | None:
+        """The chosen contexts of groups (G, S, L); `goals` are of the sequences without padding."""
+        if goals is not None:
+            padded = np.full(items.shape[0] * items.shape[1], -1, np.int64)
+            padded[: len(goals)] = goals
+            goals = padded.reshape(items.shape[:2])
+        return chosen_contexts(items, goals, self._markets, self._num_market_negatives, rng)
+
+    def _pair_batch(
+        self, sequences: np.ndarray, goals: np.ndarray | None, key: np.uint64
+    ) -> PairBatch:
         centers, contexts, weights = window_pairs(sequences, self._by_distance)
+        if goals is not None:
+            found = goal_pairs(sequences, goals)
+            centers, contexts = np.concatenate([(centers, contexts), found], axis=1)
+            weights = np.concatenate([weights, np.ones(len(found[0]), np.float32)])
         drawn = self._sampler.draw(len(centers) * self._num_negatives, key)
         return PairBatch(
             torch.from_numpy(centers),

@@ -42,6 +42,10 @@ class SequenceSource(Protocol):
         """Sequences first .. first + count - 1 of an epoch, (count, L) int32, -1 for padding."""
         ...
 
+    def goals(self, epoch: int, first: int, count: int) -> np.ndarray | None:
+        """What each of these sequences ends in, (count,) int32, -1 for nothing; None: of no one."""
+        ...
+
 
 class Walks:
     """Random walks, fresh in every epoch and never stored; of second order unless p = q = 1."""
@@ -83,11 +87,21 @@ class Walks:
         """See `SequenceSource`."""
         return self._walk(epoch=epoch, first=first, count=count)
 
+    def goals(self, epoch: int, first: int, count: int) -> None:
+        """Walks end in nothing."""
+
 
 class StoredSequences:
-    """Sequences of an array (S, L), in a new order in every epoch."""
+    """Sequences of an array (S, L), in a new order in every epoch; each may have a goal (S,)."""
 
-    def __init__(self, sequences: np.ndarray, num_items: int, *, seed: int) -> None:
+    def __init__(
+        self,
+        sequences: np.ndarray,
+        num_items: int,
+        *,
+        seed: int,
+        goals: np.ndarray | None = None,
+    ) -> None:
         if sequences.ndim != 2 or not np.issubdtype(sequences.dtype, np.integer):
             raise ValueError(
                 "sequences must be a table of integers (S, L), got "
@@ -101,6 +115,7 @@ class StoredSequences:
                 f"catalogue has 0 .. {num_items - 1}, and -1 is padding"
             )
         self._sequences = sequences
+        self._goals = goals
         self._seed = seed
         self.count, self.length = sequences.shape
         counts = np.zeros(num_items)
@@ -111,9 +126,15 @@ class StoredSequences:
 
     def draw(self, epoch: int, first: int, count: int) -> np.ndarray:
         """See `SequenceSource`."""
+        return np.asarray(self._sequences[self._rows(epoch, first, count)], np.int32)
+
+    def goals(self, epoch: int, first: int, count: int) -> np.ndarray | None:
+        """See `SequenceSource`."""
+        return None if self._goals is None else self._goals[self._rows(epoch, first, count)]
+
+    def _rows(self, epoch: int, first: int, count: int) -> np.ndarray:
         key = stream_key(self._seed, epoch, _PURPOSE)
-        rows = permute_range(first, min(first + count, self.count), self.count, key)
-        return np.asarray(self._sequences[rows], np.int32)
+        return permute_range(first, min(first + count, self.count), self.count, key)
 
 
 @checked

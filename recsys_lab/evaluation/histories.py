@@ -56,6 +56,15 @@ class Histories:
         """(H,) number of later events of the query; 0 for the latest."""
         return np.repeat(self.offsets[1:], self.sizes) - np.arange(len(self.items)) - 1
 
+    def take(self, rows: slice) -> "Histories":
+        """Those of some queries that stand one behind the other."""
+        offsets = self.offsets[:-1][rows], self.offsets[1:][rows]
+        low, high = (int(offsets[0][0]), int(offsets[1][-1])) if len(offsets[0]) else (0, 0)
+        events = slice(low, high)
+        times, weights = (x if x is None else x[events] for x in (self.times, self.weights))
+        begins = np.append(offsets[0], high) - low
+        return Histories(begins, self.items[events], self.num_items, times, weights)
+
     def matrix(self, values: np.ndarray | None = None) -> sparse.csr_matrix:
         """(Q, N) float32 sums of the values (H,) of a query's events, sorted within rows.
 

@@ -8,7 +8,8 @@ from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.slices import EvaluationPairs
 
-WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the second score, both in standard units
+# Of the second score, both in standard units.
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 _METRIC = "ndcg@10"
 _SAMPLE = 256  # queries whose scores tell the standard units
 

@@ -27,6 +27,7 @@ _PENALTIES = (20.0, 50.0, 200.0, 1000.0)  # of EASE, to choose from
 _MAX_CHOICE_ITEMS = 4000  # the matrix of more takes seconds for each penalty
 _USUAL_PENALTY = 50.0
 _MAX_CHOICE_SCORES = 2e7  # of each penalty
+_REPEATED_DECAY = 0.99  # of an event to the next; of groceries better than 1 and than 0.9
 _RECENT = 0.1  # share of the time of training that is recent
 _LONGEST_BEFORE = 20  # events before an event that count in SLIST
 _LONGEST = 1000  # latest events of a query that count in the similarity of items
@@ -67,6 +68,7 @@ class QueryData:
         weights: what an event of a history weighs.
         options: of the baselines.
         validation: histories and pairs of validation, to choose by; None chooses nothing.
+        repeats: whether items of the history are candidates.
     """
 
     train: Histories
@@ -74,6 +76,7 @@ class QueryData:
     weights: HistoryWeights = field(default_factory=HistoryWeights)
     options: BaselineOptions = OPTIONS
     validation: tuple[Histories, EvaluationPairs] | None = None
+    repeats: bool = False
 
     @cached_property
     def matrix(self) -> sparse.csr_matrix:
@@ -108,6 +111,14 @@ def _recency(data: QueryData) -> "Scorer | None":
     since = times.max() - _RECENT * (times.max() - times.min())
     recent = data.train.items[times >= since]
     return SameForAll(np.bincount(recent, minlength=data.train.num_items))
+
+
+def _repeated(data: QueryData) -> "Scorer | None":
+    """The items that a query had most often, unless these are no candidates."""
+    if not data.repeats:
+        return None
+    same = sparse.eye(data.train.num_items, dtype=np.float32, format="csr")
+    return HistoryScorer(HistoryWeights(decay=_REPEATED_DECAY)(data.histories), same)
 
 
 def _last_item(data: QueryData) -> "Scorer | None":
@@ -172,6 +183,7 @@ def _is_too_large(name: str, data: QueryData) -> bool:
 QUERY_BASELINES: dict[str, Baseline] = {
     "popularity": Baseline(_popularity),
     "recency": Baseline(_recency, "recent popularity"),
+    "repeated": Baseline(_repeated, "own most frequent", "seen"),
     "last_item": Baseline(_last_item, "last item's neighbours"),
     "item_knn": Baseline(_item_knn, "item-kNN", "seen"),
     "ease": Baseline(_ease, "EASE", "seen"),

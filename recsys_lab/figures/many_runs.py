@@ -82,7 +82,7 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
         axis.set_visible(axis.has_data() or not any(other.has_data() for other in axes))
         if ends and max(ends) > _WIDE_CURVES * min(ends):
             set_log_x(axis)
-        axis.set(xlabel="items trained (millions)", ylabel="AUC-ROC, validation pairs")
+        axis.set(xlabel="items trained (millions)", ylabel="AUC-ROC, validation")
         set_title(axis, title)
     if any_reset:
         handles.append(Line2D([], [], color=GREY, ls=":", lw=1.2, label="learning-rate reset"))
@@ -155,7 +155,7 @@ def draw_time_against_quality(
         set_log_x(axis)
     else:
         axis.set_xlim(left=max(axis.get_xlim()[0], 0.0))  # a bar may reach below 0
-    axis.set(xlabel="seconds of training", ylabel=f"{quality}, test pairs")
+    axis.set(xlabel="seconds of training", ylabel=f"{quality}, test")
     set_title(axis, "Training time against quality")
     for level in references.values():
         axis.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.1, zorder=1)

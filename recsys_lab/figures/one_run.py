@@ -69,6 +69,23 @@ def draw_precision_recall(curves: Curves, path: Path, title: str) -> None:
     save_figure(figure, path)
 
 
+def draw_click_ranks(curves: Mapping[str, Mapping[int, float]], path: Path) -> None:
+    """Write a picture of the mean rank of the targets by the number of clicks before them.
+
+    Args:
+        curves: by scorer, the rank by the place of the click, 1 the latest.
+        path: of the picture.
+    """
+    figure, [axis] = new_figure(_WIDE[0] / 2, _WIDE[1], 1)
+    for name, ranks in curves.items():
+        axis.plot(list(ranks), list(ranks.values()), label=name, linewidth=1.6, marker=".")
+    axis.invert_xaxis()
+    axis.set(xlabel="clicks before the target", ylabel="mean rank among the items shown")
+    set_title(axis, "Rank of the target by similarity to a click")
+    axis.legend(frameon=False)
+    save_figure(figure, path)
+
+
 def precision_recall_panels(curves: Curves, title: str) -> dict[str, np.ndarray]:
     """The two halves of the picture, each as pixels that stay legible in a narrow column."""
     return {
@@ -103,7 +120,7 @@ def _auc(axis: Axes, rows: Rows) -> None:
                 linewidth=1.8,
                 marker=_marker(points),
             )
-    axis.set(xlabel="step (batches trained)", ylabel="AUC-ROC, validation pairs")
+    axis.set(xlabel="step (batches trained)", ylabel="AUC-ROC, validation")
     set_title(axis, "Learning curve")
     _mark_resets(axis, rows, "learning-rate reset")
     if axis.get_legend_handles_labels()[0]:  # there is none if no pair is scored

@@ -5,7 +5,14 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, WindowBatch
+from recsys_lab.data.batch import (
+    Batch,
+    ChosenContexts,
+    HistoryBatch,
+    PairBatch,
+    WindowBatch,
+    no_chosen,
+)
 
 HISTORIES_NEEDED = (
     "data=histories and model=history go together: other models train on data=sequences or "
@@ -56,11 +63,23 @@ def _pair_block(batch: PairBatch) -> ScoreBlock:
 def _window_block(batch: WindowBatch) -> ScoreBlock:
     groups, walks, length = batch.items.shape
     places = batch.items.clamp_min(0).view(groups, walks * length)  # (G, C)
+    chosen = batch.chosen or no_chosen(batch)
     band, negative = window_weights(batch)
     positive = torch.zeros_like(negative)
     blocks = positive[:, :, : walks * length].view(groups, walks, length, walks, length)
     blocks.diagonal(dim1=1, dim2=3).copy_(band.permute(0, 2, 3, 1))
-    return ScoreBlock(places, torch.cat([places, batch.negatives], dim=1), positive, negative)
+    mass = _center_weights(band, chosen)
+    return ScoreBlock(
+        places,
+        torch.cat([places, batch.negatives, chosen.items.clamp_min(0)], dim=1),
+        torch.cat([positive, chosen.positive], dim=2),
+        torch.cat([negative, mass * chosen.negative], dim=2),
+    )
+
+
+def _center_weights(band: Tensor, chosen: ChosenContexts) -> Tensor:
+    """Weight of the positives of each center, (G, C, 1)."""
+    return band.sum(-1).flatten(1)[..., None] + chosen.positive.sum(-1, keepdim=True)
 
 
 def window_weights(batch: WindowBatch) -> tuple[Tensor, Tensor]:
@@ -73,14 +92,14 @@ def window_weights(batch: WindowBatch) -> tuple[Tensor, Tensor]:
 
     Returns:
         positive weights (G, S, L, L) by walk, and negative weights (G, C, C + K), where S is the
-        number of walks of a group and C = S * L.
+        number of walks of a group and C = S * L; those of chosen contexts are left out.
     """
-    groups, walks, length = batch.items.shape
+    _, walks, length = batch.items.shape
     valid = batch.items >= 0  # (G, S, L)
     offsets = torch.arange(length, device=batch.items.device)
     band = batch.distance_weights[(offsets[:, None] - offsets).abs()]  # (L, L)
     positive = band * valid[..., :, None] * valid[..., None, :]  # (G, S, L, L)
-    mass = positive.sum(-1).view(groups, walks * length, 1) * batch.num_negatives  # (G, C, 1)
+    mass = _center_weights(positive, batch.chosen or no_chosen(batch)) * batch.num_negatives
     place = torch.arange(walks * length, device=batch.items.device) // length
     own = torch.zeros(walks * length, batch.column_weights.shape[1], device=place.device)
     own[:, : walks * length] = place[:, None] == place  # (C, C + K)

@@ -4,34 +4,46 @@
 item's training pairs is added to its scores. The other arguments are those of the network.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import MinLen
 from torch import Tensor
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import (
     Count,
+    Decay,
     Dimension,
     Exponent,
+    FieldName,
     FieldNames,
+    LayerWeight,
+    Margin,
     Penalty,
     PopularityWeight,
+    Positive,
+    Share,
     Threads,
 )
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.blocks import Kernel
+from recsys_lab.models.cold_items import stand_ins
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.history import HistoryModel
+from recsys_lab.models.lightgcn import LightGCN
 from recsys_lab.models.mf import Loss, MatrixFactorization
+from recsys_lab.models.pinsage import PinSage
 from recsys_lab.models.scoring import Score
-from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.models.skipgram import PairLoss, SkipGram
+from recsys_lab.models.starspace import Query, RankingLoss, Similarity, StarSpace
 from recsys_lab.readers.vector_files import read_vectors
 
 _MAX_DENSE_ITEMS = 50_000  # of tables whose gradients are dense
-_FIELDS = ("brand", "category", "price")
+_FIELDS = ("brand", "category", "price", "title")
 
 
 @checked
@@ -43,12 +55,18 @@ def skipgram(
     score: Score,
     popularity_weight: PopularityWeight,
     kernel: Kernel,
+    cold_field: FieldName | None,
 ) -> SkipGram:
-    """Skip-gram on item ids alone (word2vec)."""
+    """Skip-gram on item ids alone (word2vec).
+
+    With `cold_field`, a field of the catalogue, an item without training pairs has the mean vector
+    of the three most frequent items of its first value there.
+    """
     num_items = len(items.degrees)
+    others = None if cold_field is None else stand_ins(items.degrees, items.field(cold_field))
     return SkipGram(
-        centers=IdEncoder(num_items, embedding_dim),
-        contexts=IdEncoder(num_items, embedding_dim, init_scale=0.0),
+        centers=IdEncoder(num_items, embedding_dim, stand_ins=others),
+        contexts=IdEncoder(num_items, embedding_dim, init_scale=0.0, stand_ins=others),
         score=score,
         popularity=_popularity(items, popularity_weight),
         l2=l2,
@@ -77,8 +95,7 @@ def skipgram_side_info(
     `fields` are fields of the catalogue, not all of them empty. Without `context_side_info`
     contexts are ids alone, and the score "center_context" cannot score cold items.
     """
-    codes, trained = [items.field(name) for name in fields], items.degrees > 0
-    _refuse_empty(items, dict(zip(fields, codes, strict=True)))
+    codes, trained = _codes(items, fields), items.degrees > 0
     context_codes = codes if context_side_info else []
     return SkipGram(
         centers=SideInfoEncoder(trained, codes, embedding_dim, pooling),
@@ -91,16 +108,60 @@ def skipgram_side_info(
     )
 
 
-def _refuse_empty(items: Items, fields: dict[str, FieldCodes]) -> None:
-    """A model whose fields are all empty is one of ids alone."""
-    if not fields or any(len(field.codes) for field in fields.values()):
-        return
+def _codes(items: Items, fields: Sequence[str]) -> list[FieldCodes]:
+    """The fields by name; a model whose fields are all empty is one of ids alone, and refused."""
+    codes = [items.field(name) for name in fields]
+    if not fields or any(len(field.codes) for field in codes):
+        return codes
     others = [name for name in _FIELDS if name not in fields and len(items.field(name).codes)]
     has = ", ".join(others) or "no side information"
     instead = f"take fields=[{','.join(others)}], or" if others else "take"
     raise ValueError(
         f"no item of the catalogue has a value of fields=[{','.join(fields)}], and it has {has}: "
         f"{instead} a model of item ids alone, such as model=skipgram"
+    )
+
+
+@checked
+def starspace(
+    items: Items,
+    *,
+    embedding_dim: Dimension,
+    fields: list[FieldName],
+    size_exponent: Share,
+    score: Similarity,
+    loss: RankingLoss,
+    margin: Margin,
+    temperature: Positive,
+    query: Query,
+    decay: Decay,
+    popularity_weight: PopularityWeight,
+    kernel: Literal["auto", "autograd"],
+) -> StarSpace:
+    """StarSpace on item ids and side information; `fields` may be empty.
+
+    `size_exponent` is the p of the scale size ** -p of a sum of so many features.
+    """
+    codes, trained = [items.field(name) for name in fields], items.degrees > 0
+    encoder = SideInfoEncoder(
+        trained,
+        codes,
+        embedding_dim,
+        "sum",
+        init_scale=embedding_dim**0.5,
+        size_exponent=size_exponent,
+    )
+    return StarSpace(
+        encoder,
+        score=score,
+        loss=loss,
+        margin=margin,
+        temperature=temperature,
+        query=query,
+        decay=decay,
+        popularity=_popularity(items, popularity_weight, impute_cold=True),
+        kernel=kernel,
+        fields=fields,
     )
 
 
@@ -117,9 +178,8 @@ def matrix_factorization(
 ) -> MatrixFactorization:
     """Matrix factorisation of the pairs, or of windows; `biases` are of items, and a global one."""
     num_items = len(items.degrees)
-    spread = 0.5 * embedding_dim**0.5  # +- 0.5 / sqrt(D): first scores of about 1 / (12 sqrt(D))
     return MatrixFactorization(
-        IdEncoder(num_items, embedding_dim, init_scale=spread),
+        IdEncoder(num_items, embedding_dim, _init_scale(embedding_dim, one_table=True)),
         IdEncoder(num_items, 1, init_scale=0.0) if biases else None,
         loss=loss,
         l2=l2,
@@ -140,6 +200,104 @@ def history(items: Items, *, embedding_dim: Dimension, l2: Penalty) -> HistoryMo
         IdEncoder(num_items, 1, init_scale=0.0, sparse=sparse),
         l2=l2,
     )
+
+
+@checked
+def lightgcn(
+    items: Items,
+    *,
+    embedding_dim: Dimension,
+    layer_weights: Annotated[list[LayerWeight], MinLen(1)],
+    one_table: bool,
+    loss: PairLoss,
+    margin: Margin,
+    l2: Penalty,
+    score: Score,
+    popularity_weight: PopularityWeight,
+    fields: list[FieldName],
+    kernel: Literal["auto", "autograd"],
+) -> SkipGram:
+    """Skip-gram of vectors that are smoothed over the training graph (LightGCN).
+
+    `layer_weights` are those of the own vectors, of one hop, of two. `fields` of side information
+    are pooled with the own vectors. With `one_table` an item has the same vector as a center and as
+    a context.
+    """
+    codes, trained = _codes(items, fields), items.degrees > 0
+
+    def encoder(init_scale: float) -> LightGCN:
+        inputs = _inputs(trained, codes, embedding_dim, init_scale)
+        return LightGCN(inputs, items.neighbours(), layer_weights)
+
+    centers = encoder(_init_scale(embedding_dim, one_table))
+    return SkipGram(
+        centers=centers,
+        contexts=centers if one_table else encoder(0.0),
+        score=score,
+        popularity=_popularity(items, popularity_weight, impute_cold=bool(fields)),
+        l2=l2,
+        kernel=kernel,
+        loss=loss,
+        margin=margin,
+    )
+
+
+@checked
+def pinsage(
+    items: Items,
+    *,
+    embedding_dim: Dimension,
+    layers: Count,
+    num_neighbours: Count,
+    walks_per_item: Count,
+    num_steps: Count,
+    neighbour_weight: LayerWeight,
+    one_table: bool,
+    loss: PairLoss,
+    margin: Margin,
+    l2: Penalty,
+    score: Score,
+    popularity_weight: PopularityWeight,
+    fields: list[FieldName],
+    kernel: Literal["auto", "autograd"],
+) -> SkipGram:
+    """Skip-gram of vectors that are computed from the items that short walks visit (PinSage).
+
+    `walks_per_item` walks of `num_steps` steps choose the `num_neighbours` of an item, once for a
+    training. The other arguments are those of `lightgcn`.
+    """
+    codes, trained = _codes(items, fields), items.degrees > 0
+    visited = items.visited(num_neighbours, walks_per_item, num_steps)
+
+    def encoder(init_scale: float) -> PinSage:
+        inputs = _inputs(trained, codes, embedding_dim, init_scale)
+        return PinSage(inputs, visited, embedding_dim, layers, neighbour_weight)
+
+    centers = encoder(_init_scale(embedding_dim, one_table))
+    return SkipGram(
+        centers=centers,
+        contexts=centers if one_table else encoder(0.0),
+        score=score,
+        popularity=_popularity(items, popularity_weight, impute_cold=bool(fields)),
+        l2=l2,
+        kernel=kernel,
+        loss=loss,
+        margin=margin,
+    )
+
+
+def _init_scale(embedding_dim: int, one_table: bool) -> float:
+    """Where vectors start: of one table at +- 0.5 / sqrt(D), first scores of 1 / (12 sqrt(D))."""
+    return 0.5 * embedding_dim**0.5 if one_table else 0.5
+
+
+def _inputs(
+    trained: Tensor, codes: Sequence[FieldCodes], embedding_dim: int, init_scale: float
+) -> IdEncoder | SideInfoEncoder:
+    """The items' own vectors, pooled with those of their side information if there is any."""
+    if not codes:
+        return IdEncoder(len(trained), embedding_dim, init_scale)
+    return SideInfoEncoder(trained, codes, embedding_dim, "mean", init_scale)
 
 
 @checked

@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Dimension
+from recsys_lab.compute.ranges import Dimension, Share
 from recsys_lab.data.batch import FieldCodes
 from recsys_lab.models.distinct import find_distinct, list_entries
+from recsys_lab.models.scoring import FieldVectors, Score, SideInfoVectors
 
 Pooling = Literal["mean", "attention"]
+Bag = Literal["sum"]
 
 
 class Encoder(Protocol):
@@ -46,8 +48,12 @@ class IdEncoder(nn.Module):
         embedding_dim: D.
         init_scale: vectors start uniform in +- init_scale / D; 0 starts at zero, as word2vec does
             with its context vectors.
+        stand_ins: (N, n), trained items whose mean is the vector of an item without training pairs,
+            -1 for none (`cold_items.stand_ins`). None: such an item has no vector.
         sparse: whether the gradient is; where a batch holds most items, a dense one is faster.
     """
+
+    stand_ins: Tensor | None
 
     @checked
     def __init__(
@@ -55,11 +61,13 @@ class IdEncoder(nn.Module):
         num_items: int,
         embedding_dim: Dimension,
         init_scale: float = 0.5,
+        stand_ins: Tensor | None = None,
         sparse: bool = True,
     ) -> None:
         super().__init__()
         self.sparse = sparse
         self.table = _uniform_table(num_items, embedding_dim, init_scale)
+        self.register_buffer("stand_ins", stand_ins, persistent=False)
 
     def forward(self, items: Tensor) -> Tensor:
         """Vectors of items of any shape: (..., D)."""
@@ -79,12 +87,23 @@ class IdEncoder(nn.Module):
 
     def can_encode(self, seen: Tensor) -> Tensor:
         """Mask (N,) of the items with a trained vector, given those seen in training."""
-        return seen
+        return seen if self.stand_ins is None else seen | (self.stand_ins >= 0).any(1)
 
     @torch.no_grad()
     def item_vectors(self, items: Tensor | None = None) -> Tensor:
-        """The vectors of items (n,), (n, D); of all if left out, and then not a copy."""
-        return self.table.detach() if items is None else self(items)
+        """The vectors of items (n,), (n, D); of all if left out, and then not a copy.
+
+        With stand-ins they are always copies.
+        """
+        if self.stand_ins is None:
+            return self.table.detach() if items is None else self(items)
+        others = self.stand_ins if items is None else self.stand_ins[items]
+        vectors = self.table.detach().clone() if items is None else self(items)
+        cold = (others >= 0).any(1)
+        others = others[cold]
+        counts = (others >= 0).to(vectors.dtype)[..., None]  # (c, n, 1)
+        vectors[cold] = (self.table[others.clamp_min(0)] * counts).sum(1) / counts.sum(1)
+        return vectors
 
 
 class SideInfoEncoder(nn.Module):
@@ -103,8 +122,11 @@ class SideInfoEncoder(nn.Module):
         embedding_dim: D.
         pooling: "mean" gives equal weights to the parts (GES, equation 5); "attention" the softmax
             of weights learned for each item, which start equal (EGES, equation 6). Those of a cold
-            item are never learned.
+            item are never learned. "sum" gives equal weights to all features instead, the own
+            vector and every value: their sum times size ** -size_exponent, where size is their
+            number (StarSpace, Wu et al., AAAI 2018, with p = .5).
         init_scale: see `IdEncoder`.
+        size_exponent: of "sum".
     """
 
     sparse_tables = ("table", "attention")
@@ -114,6 +136,7 @@ class SideInfoEncoder(nn.Module):
     parts: Tensor
     shares: Tensor
     present: Tensor
+    sum_weights: Tensor | None
     field_rows: Tensor  # (F + 1,) first row of the values of each field, and the end
 
     @checked
@@ -122,8 +145,9 @@ class SideInfoEncoder(nn.Module):
         trained: Tensor,
         fields: Sequence[FieldCodes],
         embedding_dim: Dimension,
-        pooling: Pooling,
+        pooling: Pooling | Bag,
         init_scale: float = 0.5,
+        size_exponent: Share = 0.5,
     ) -> None:
         super().__init__()
         num_items = len(trained)
@@ -137,13 +161,19 @@ class SideInfoEncoder(nn.Module):
         )
         owners, rows, parts, shares = _list_parts(trained, fields)
         order = torch.argsort(owners, stable=True)
-        present = torch.zeros(num_items, 1 + len(fields), dtype=torch.bool)
-        present[owners, parts] = True
-        counts = torch.bincount(owners, minlength=num_items)
+        num_parts = 1 + len(fields)
+        in_parts = torch.bincount(owners * num_parts + parts, minlength=num_items * num_parts)
+        in_parts = in_parts.view(num_items, num_parts)  # values of each item in each part
+        counts = in_parts.sum(-1)
+        self.size_exponent = float(size_exponent) if pooling == "sum" else None
+        sum_weights = None
+        if pooling == "sum":
+            sum_weights = in_parts * counts.clamp_min(1)[:, None].float() ** -size_exponent
         starts = _sums(counts)
         self._most_values = _sums(counts.sort(descending=True).values)  # of so many items; on CPU
         tensors = {"starts": starts, "rows": rows[order], "parts": parts[order]}
-        tensors |= {"shares": shares[order], "present": present, "field_rows": sizes.cumsum(0)}
+        tensors |= {"shares": shares[order], "present": in_parts > 0, "field_rows": sizes.cumsum(0)}
+        self.register_buffer("sum_weights", sum_weights, persistent=False)
         for name, tensor in tensors.items():  # facts of the catalogue, not weights of the model
             self.register_buffer(name, tensor, persistent=False)
 
@@ -172,10 +202,13 @@ class SideInfoEncoder(nn.Module):
         return F.embedding(place, vectors)
 
     def part_weights(self, items: Tensor) -> Tensor:
-        """Weights (n, 1 + F) of the own vector and of each field; they sum to one over the parts.
+        """Weights (n, 1 + F) of the own vector and of the mean vector of each field.
 
-        All are 0 where an item has no part.
+        All are 0 where an item has no part; else they sum to one, or to a power of the number of
+        features where these are summed.
         """
+        if self.sum_weights is not None:
+            return self.sum_weights[items].to(self.table.dtype)
         present = self.present[items]
         if self.attention is None:
             weights = present.to(self.table.dtype)
@@ -205,6 +238,35 @@ class SideInfoEncoder(nn.Module):
         if items is None:
             items = torch.arange(len(self.present), device=self.table.device)
         return self(items)
+
+
+@torch.no_grad()
+def side_info_vectors(
+    centers: Encoder, contexts: Encoder, names: Sequence[str], score: Score
+) -> SideInfoVectors | None:
+    """The parts of the item vectors; None for encoders without side information.
+
+    Args:
+        centers: encoder of centers.
+        contexts: encoder of contexts, which may be the same.
+        names: of the encoders' fields.
+        score: how vectors are compared.
+    """
+    if not (isinstance(centers, SideInfoEncoder) and isinstance(contexts, SideInfoEncoder)):
+        return None
+    every = torch.arange(len(centers.present), device=centers.table.device)
+    weights = centers.part_weights(every), contexts.part_weights(every)
+    if score == "cosine":  # vectors of length one are scored
+        lengths = centers.item_vectors().norm(dim=1, keepdim=True)
+        weights = weights[0] / lengths.clamp_min(1e-12), weights[1]
+    used_in_contexts = contexts.value_vectors()
+    fields = []
+    for number, (trained, vectors) in enumerate(centers.value_vectors()):
+        other = used_in_contexts[number][1] if used_in_contexts else torch.zeros_like(vectors)
+        fields.append(FieldVectors(names[number], trained, vectors, other))
+    missing = weights[0].shape[1] - weights[1].shape[1]  # contexts of item ids alone
+    padded = F.pad(weights[1], (0, missing))
+    return SideInfoVectors(fields, weights[0], padded, centers.size_exponent)
 
 
 def _sums(counts: Tensor) -> Tensor:

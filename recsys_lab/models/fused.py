@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recsys_lab.data.batch import Batch, PairBatch
-from recsys_lab.models import kernels
+from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, no_chosen
+from recsys_lab.models import kernels, ranking_kernels
+from recsys_lab.models.blocks import HISTORIES_NEEDED
 from recsys_lab.models.kernels import fast_jit, fast_piece
+from recsys_lab.models.losses import LOGISTIC, MARGIN, SQUARED
 
 
 class Table(NamedTuple):
@@ -47,7 +49,8 @@ class Settings(NamedTuple):
     """What a step needs to know beside the batch."""
 
     one_table: bool
-    logistic: bool  # else the squared loss
+    loss: int  # `losses.CellLoss`
+    setting: float
     l2: float
     rate: float
     eps: float
@@ -124,6 +127,21 @@ def _update_biases(tables: Tables, settings: Settings, block: _Block, weights: n
 
 
 @fast_piece
+def _slopes(settings: Settings, block: _Block) -> float:
+    """Replace the scores by their slopes; returns the loss."""
+    scores, positive, negative = block.scores, block.positive, block.negative
+    if settings.loss == LOGISTIC:
+        loss = kernels.logistic_slopes(scores.ravel(), positive.ravel(), negative.ravel())
+    elif settings.loss == SQUARED:
+        loss = kernels.squared_slopes(scores.ravel(), positive.ravel(), negative.ravel())
+    elif settings.loss == MARGIN:
+        loss = ranking_kernels.margin_slopes(scores, positive, negative, settings.setting)
+    else:
+        loss = ranking_kernels.softmax_slopes(scores, positive, negative, settings.setting)
+    return loss
+
+
+@fast_piece
 def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, float]:
     """Train on a block whose items and weights are filled in; returns loss and positives' mass."""
     rows = len(block.centers)
@@ -135,15 +153,7 @@ def _step(tables: Tables, settings: Settings, block: _Block) -> tuple[float, flo
     np.dot(block.centers, block.contexts.T, block.scores)
     if len(tables.biases.values):
         _add_biases(tables, block)
-    scores, positive, negative = (
-        block.scores.ravel(),
-        block.positive.ravel(),
-        block.negative.ravel(),
-    )
-    if settings.logistic:
-        loss = kernels.logistic_slopes(scores, positive, negative)
-    else:
-        loss = kernels.squared_slopes(scores, positive, negative)
+    loss = _slopes(settings, block)
     np.dot(block.scores, block.contexts, block.grad[:rows])
     np.dot(block.scores.T, block.centers, block.grad[rows:])
     weights = np.empty(0, np.float32)
@@ -169,28 +179,36 @@ def _train_windows(
     items: np.ndarray,
     negatives: np.ndarray,
     column_weights: np.ndarray,
+    chosen: np.ndarray,
+    chosen_positive: np.ndarray,
+    chosen_negative: np.ndarray,
     distance_weights: np.ndarray,
     num_negatives: float,
 ) -> tuple[float, float]:
     """Train on the groups of a window batch, one after the other."""
     groups, walks, length = items.shape
-    places, drawn = walks * length, negatives.shape[1]
-    block = _new_block(places, places + drawn, tables.centers.values.shape[1])
+    places, end = walks * length, 2 * walks * length + negatives.shape[1]
+    columns = end - places + chosen.shape[1]
+    block = _new_block(places, columns, tables.centers.values.shape[1])
     loss, mass = 0.0, 0.0
     for group in range(groups):
         flat = items[group].ravel()
         block.items[:places] = flat
         block.items[places : 2 * places] = flat
-        block.items[2 * places :] = negatives[group]
+        block.items[2 * places : end] = negatives[group]
+        block.items[end:] = chosen[group]
         if group + 1 < groups:  # these rows arrive while this group is worked on
             kernels.prefetch_rows(tables.centers.values, items[group + 1].ravel())
             kernels.prefetch_rows(tables.contexts.values, items[group + 1].ravel())
             kernels.prefetch_rows(tables.contexts.values, negatives[group + 1])
+            kernels.prefetch_rows(tables.contexts.values, chosen[group + 1])
         kernels.weigh_windows(
             items[group],
             column_weights[group],
             distance_weights,
             num_negatives,
+            chosen_positive[group],
+            chosen_negative[group],
             block.positive,
             block.negative,
         )
@@ -236,12 +254,15 @@ def train_parts(
     Parts that train together share their tables, which are float32. Returns loss and weight of the
     positives, each of before its step.
     """
+    if isinstance(batch, HistoryBatch):
+        raise ValueError(HISTORIES_NEEDED)
     run: Callable[..., tuple[float, float]]
     shared: tuple[Any, ...] = ()
     if isinstance(batch, PairBatch):
         run, arrays = _train_pairs, [part.numpy() for part in batch[:4]]
     else:
-        run, arrays = _train_windows, [part.numpy() for part in batch[:3]]
+        chosen = batch.chosen or no_chosen(batch)
+        run, arrays = _train_windows, [part.numpy() for part in (*batch[:3], *chosen)]
         shared = batch.distance_weights.numpy(), batch.num_negatives
     bounds = np.linspace(0, len(arrays[0]), len(tables) + 1).astype(int)
     jobs = [

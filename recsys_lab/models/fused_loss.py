@@ -12,36 +12,53 @@ import torch
 from torch import Tensor
 
 from recsys_lab.compute.threads import num_threads
-from recsys_lab.data.batch import Batch, PairBatch
-from recsys_lab.models.encoders import Encoder
+from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, WindowBatch
+from recsys_lab.models.blocks import HISTORIES_NEEDED
+from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_parts
 
 _MAX_THREADS = 4  # each holds gradients of its own
-# The target of each table is an array of gradients: a step of SGD at the rate -1 adds to it.
-_ADD_UP = Settings(one_table=False, logistic=True, l2=0.0, rate=-1.0, eps=0.0)
 
 
-def fused_loss(
-    centers: Encoder, contexts: Encoder, l2: float, batch: Batch
-) -> tuple[Tensor, Tensor]:
-    """What `SkipGram.loss` computes, with every distinct item encoded once.
+def fused_loss(form: CompiledForm, batch: Batch) -> tuple[Tensor, Tensor]:
+    """What the net's `loss` computes, with every distinct item encoded once.
 
     Encoders and batch are on the CPU in float32. Returns loss and weight of the positives.
     """
     distinct, local = _distinct(batch)
-    loss, mass = _FusedLoss.apply(centers(distinct), contexts(distinct), l2, local)
+    centers = form.centers(distinct)
+    contexts = centers if form.contexts == form.centers else form.contexts(distinct)
+    loss, mass = _FusedLoss.apply(centers, contexts, _adding_up(form), local)
     return loss, mass
+
+
+def _adding_up(form: CompiledForm) -> Settings:
+    """The target of each table is an array of gradients: a step of SGD at rate -1 adds to it."""
+    return Settings(form.one_table, *form.loss, l2=float(form.l2), rate=-1.0, eps=0.0)
 
 
 def _distinct(batch: Batch) -> tuple[Tensor, Batch]:
     """The distinct items (u,) of a batch, and the batch with their places as item ids."""
-    ids = batch[:3] if isinstance(batch, PairBatch) else batch[:2]
-    flat = torch.cat([part.reshape(-1) for part in ids])
+    ids = _ids_of(batch)
+    flat = torch.cat([part.reshape(-1) for part in ids.values()])
     distinct, place = torch.unique(flat.clamp_min(0), return_inverse=True)
     place[flat < 0] = -1
-    places = place.split([part.numel() for part in ids])
-    local = [part.view_as(whole) for part, whole in zip(places, ids, strict=True)]
-    return distinct, type(batch)(*local, *batch[len(ids) :])
+    places = place.split([part.numel() for part in ids.values()])
+    local = {n: part.view_as(ids[n]) for n, part in zip(ids, places, strict=True)}
+    if isinstance(batch, WindowBatch) and batch.chosen is not None:
+        chosen = batch.chosen._replace(items=local.pop("chosen"))
+        batch = batch._replace(chosen=chosen)
+    return distinct, batch._replace(**local)
+
+
+def _ids_of(batch: Batch) -> dict[str, Tensor]:
+    """The item ids of a batch by name."""
+    if isinstance(batch, PairBatch):
+        return {n: getattr(batch, n) for n in ("centers", "contexts", "negatives")}
+    if isinstance(batch, HistoryBatch):
+        raise ValueError(HISTORIES_NEEDED)
+    ids = {n: getattr(batch, n) for n in ("items", "negatives")}
+    return ids if batch.chosen is None else ids | {"chosen": batch.chosen.items}
 
 
 class _FusedLoss(torch.autograd.Function):
@@ -49,9 +66,10 @@ class _FusedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, centers: Tensor, contexts: Tensor, l2: float, batch: Batch
+        ctx: Any, centers: Tensor, contexts: Tensor, settings: Settings, batch: Batch
     ) -> tuple[Tensor, Tensor]:
         vectors = [part.detach().numpy() for part in (centers, contexts)]
+        assert not isinstance(batch, HistoryBatch)  # noqa: S101 - `_ids_of` has refused it
         groups = len(batch.centers if isinstance(batch, PairBatch) else batch.items)
         threads = max(1, min(num_threads(), _MAX_THREADS, groups))
         grads = [[np.zeros_like(part) for part in vectors] for _ in range(threads)]
@@ -62,7 +80,7 @@ class _FusedLoss(torch.autograd.Function):
             )
             tables.append(Tables(center, context, NO_TABLE, NO_TABLE))
         with ThreadPoolExecutor(threads) as pool:
-            loss, mass = train_parts(tables, _ADD_UP._replace(l2=float(l2)), batch, pool)
+            loss, mass = train_parts(tables, settings, batch, pool)
         for parts in grads[1:]:
             for total, part in zip(grads[0], parts, strict=True):
                 total += part

@@ -21,6 +21,11 @@ def batch_sequences(batch: Batch) -> list[list[int]]:
         return torch.stack([batch.centers, batch.contexts], dim=1).tolist()
     if isinstance(batch, HistoryBatch):
         raise ValueError(HISTORIES_NEEDED)
+    if batch.chosen is not None:
+        raise ValueError(
+            "gensim draws windows and negatives of its own, without goal_kinds and market: leave "
+            "these out, or use model=skipgram"
+        )
     rows = batch.items.flatten(0, 1)
     return [row[:end] for row, end in zip(rows.tolist(), (rows >= 0).sum(1).tolist(), strict=True)]
 

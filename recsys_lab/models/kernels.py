@@ -93,15 +93,19 @@ def weigh_windows(
     column_weights: np.ndarray,
     distance_weights: np.ndarray,
     num_negatives: float,
+    chosen_positive: np.ndarray,
+    chosen_negative: np.ndarray,
     positive: np.ndarray,
     negative: np.ndarray,
 ) -> None:
-    """Fill the weights of one group's cells, (C, C + K) each, as `blocks.window_weights` has them.
+    """Fill the weights of one group's cells, (C, C + K + X) each, as `blocks.score_block` has them.
 
-    `items` are (S, L), -1 for padding, and C = S * L. The weights are of columns (C + K,) and of
-    distances (L,); `num_negatives` is the weight of a center's negatives over its positives.
+    `items` are (S, L), -1 for padding, and C = S * L. The weights are of columns (C + K,), of
+    distances (L,), and of chosen contexts (C, X) each; `num_negatives` is the weight of a center's
+    negatives over its positives.
     """
     walks, length = items.shape
+    first = len(column_weights)
     for walk in range(walks):
         low, high = walk * length, (walk + 1) * length
         rest = column_weights[:low].sum() + column_weights[high:].sum()  # no difference of sums
@@ -114,9 +118,14 @@ def weigh_windows(
                     weight = distance_weights[abs(place - other)]
                     positive[row, low + other] = weight
                     mass += weight
-            for column in range(len(column_weights)):
+            for column in range(chosen_positive.shape[1]):
+                positive[row, first + column] = chosen_positive[row, column]
+                mass += chosen_positive[row, column]
+            for column in range(first):
                 negative[row, column] = mass * scale * column_weights[column]
             negative[row, low:high] = 0
+            for column in range(chosen_negative.shape[1]):
+                negative[row, first + column] = mass * chosen_negative[row, column]
 
 
 @fast_piece

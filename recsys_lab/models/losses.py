@@ -1,8 +1,19 @@
 """Losses: pure functions of scores (logits) and their weights."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+LOGISTIC, SQUARED, MARGIN, SOFTMAX = range(4)
+
+
+class CellLoss(NamedTuple):
+    """A loss over the cells of a block, as the compiled kernels know it."""
+
+    kind: int  # LOGISTIC, SQUARED, MARGIN or SOFTMAX
+    setting: float = 0.0  # the margin, or what divides the scores of a softmax
 
 
 class _WeightedLogistic(torch.autograd.Function):
@@ -52,3 +63,64 @@ def squared_loss(scores: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         The sum.
     """
     return ((positive > 0) * (scores - positive).square() + negative * scores.square()).sum()
+
+
+def margin_loss(scores: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+    """Margin ranking loss of every positive and the negatives of its row that violate the margin.
+
+    Wu et al. (StarSpace, AAAI 2018), equation 1. A negative violates if it scores more than the
+    positive less the margin. As in the authors' code, the loss of a positive is the mean over its
+    violators, so that one of them moves it as far as many.
+
+    Args:
+        scores: (G, R, C).
+        positive: weight of a cell as a positive, (G, R, C).
+        negative: weight of a cell in the mean over the violators of its row, (G, R, C).
+        margin: of scores.
+
+    Returns:
+        The sum over the positives by their weights.
+    """
+    group, row, column = torch.nonzero(positive, as_tuple=True)  # (M,)
+    own = scores[group, row, column][:, None]
+    excess = (margin - own + scores[group, row]).clamp_min(0)  # (M, C)
+    counted = negative[group, row] * (excess > 0)
+    mean = (counted * excess).sum(-1) / counted.sum(-1).clamp_min(1e-12)
+    return (positive[group, row, column] * mean).sum()
+
+
+def softmax_loss(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """Negative log-likelihood of every positive against the negatives of its row.
+
+    Args:
+        logits: (G, R, C).
+        positive: weight of a cell as a positive, (G, R, C).
+        negative: weight of a cell as a negative, (G, R, C); over the weight of the row's positives
+            it is how often the negative stands in the sum.
+
+    Returns:
+        The sum over the positives by their weights.
+    """
+    mass = positive.sum(-1, keepdim=True).clamp_min(1e-12)
+    rest = torch.logsumexp(logits + (negative / mass).clamp_min(1e-30).log(), -1, keepdim=True)
+    return (positive * F.softplus(rest - logits)).sum()
+
+
+def bpr_loss(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """-log sigmoid(positive - negative), the mean over the negatives of a positive's row.
+
+    Rendle et al., BPR (UAI 2009), with all negatives of a row instead of one that is drawn.
+
+    Args:
+        logits: (G, R, C).
+        positive: weight of a cell as a positive, (G, R, C).
+        negative: weight of a cell in the mean of its row, (G, R, C).
+
+    Returns:
+        The sum over the positives by their weights. A row without negatives counts for nothing.
+    """
+    group, row, column = torch.nonzero(positive, as_tuple=True)  # (M,)
+    leads = logits[group, row, column][:, None] - logits[group, row]  # (M, C)
+    shares = negative / negative.sum(-1, keepdim=True).clamp_min(1e-12)
+    mean = (shares[group, row] * F.softplus(-leads)).sum(-1)
+    return (positive[group, row, column] * mean).sum()

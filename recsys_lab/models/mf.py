@@ -9,10 +9,10 @@ from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Penalty
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel, score_block
+from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.encoders import IdEncoder
-from recsys_lab.models.losses import logistic_loss, squared_loss
+from recsys_lab.models.losses import LOGISTIC, SQUARED, CellLoss, logistic_loss, squared_loss
 from recsys_lab.models.scoring import ScoreVectors
-from recsys_lab.models.updates import CompiledForm
 
 Loss = Literal["logistic", "squared"]
 _LOSSES = {"logistic": logistic_loss, "squared": squared_loss}
@@ -85,7 +85,7 @@ class MatrixFactorization(nn.Module):
             one_table=True,
             biases=self.biases,
             global_bias=self.global_bias,
-            logistic=self.loss_name == "logistic",
+            loss=CellLoss(LOGISTIC if self.loss_name == "logistic" else SQUARED),
             l2=self.l2,
         )
 

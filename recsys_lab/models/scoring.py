@@ -2,6 +2,7 @@
 
 from typing import Literal, NamedTuple, get_args
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -37,6 +38,7 @@ class SideInfoVectors(NamedTuple):
     fields: list[FieldVectors]
     center_weights: Tensor  # (N, 1 + F), of the own vector and of each field
     context_weights: Tensor  # (N, 1 + F)
+    size_exponent: float | None  # p where features are summed and scaled by size ** -p, else None
 
 
 def score_vectors(centers: Tensor, contexts: Tensor, bias: Tensor, score: Score) -> ScoreVectors:
@@ -54,3 +56,10 @@ def score_vectors(centers: Tensor, contexts: Tensor, bias: Tensor, score: Score)
     if score == "center_context":
         return ScoreVectors(centers, contexts, bias, both_ways=True)
     raise ValueError(f"score must be one of {', '.join(get_args(Score))}, got {score}")
+
+
+def as_probability(scores: Tensor, score: Score) -> Tensor:
+    """Scores (n,) brought into [0, 1]: (1 + s) / 2 of a cosine, else the logistic function."""
+    if score == "cosine":
+        return ((1 + scores) / 2).clamp(0, 1)
+    return torch.sigmoid(scores)

@@ -1,24 +1,34 @@
 """Skip-gram with negative sampling over either batch contract."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Penalty
+from recsys_lab.compute.ranges import Margin, Penalty
 from recsys_lab.data.batch import Batch
-from recsys_lab.models.blocks import Kernel, score_block
-from recsys_lab.models.encoders import Encoder, SideInfoEncoder
-from recsys_lab.models.losses import logistic_loss
+from recsys_lab.models.blocks import Kernel, ScoreBlock, score_block
+from recsys_lab.models.compiled_form import CompiledForm
+from recsys_lab.models.encoders import Encoder, side_info_vectors
+from recsys_lab.models.losses import (
+    LOGISTIC,
+    MARGIN,
+    CellLoss,
+    bpr_loss,
+    logistic_loss,
+    margin_loss,
+)
 from recsys_lab.models.scoring import (
-    FieldVectors,
     Score,
     ScoreVectors,
     SideInfoVectors,
+    as_probability,
     score_vectors,
 )
-from recsys_lab.models.updates import CompiledForm
+
+PairLoss = Literal["logistic", "bpr", "margin"]
 
 
 class SkipGram(nn.Module):
@@ -26,7 +36,7 @@ class SkipGram(nn.Module):
 
     Args:
         centers: encoder of centers; its vectors are the item vectors.
-        contexts: encoder of contexts.
+        contexts: encoder of contexts; it may be that of the centers.
         score: how two items are compared after training (`score_vectors`).
         popularity: (N,) added to the score for both items.
         l2: times (|center|^2 + |context|^2), added to the loss of every pair and every negative; a
@@ -36,6 +46,9 @@ class SkipGram(nn.Module):
             compiled kernels where there are some. Of other encoders these compute the loss and its
             gradient, and autograd goes on from there.
         fields: names of the encoders' fields of side information.
+        loss: "logistic" takes a positive or a negative for itself; "bpr" and "margin" compare every
+            positive with the negatives of its center (`losses`).
+        margin: that a positive shall lead by, for the loss "margin".
     """
 
     popularity: Tensor
@@ -50,6 +63,8 @@ class SkipGram(nn.Module):
         l2: Penalty = 0.0,
         kernel: Kernel = "autograd",
         fields: Sequence[str] = (),
+        loss: PairLoss = "logistic",
+        margin: Margin = 0.1,
     ) -> None:
         super().__init__()
         self.centers = centers
@@ -58,6 +73,8 @@ class SkipGram(nn.Module):
         self.l2 = l2
         self.kernel = kernel
         self.fields = tuple(fields)
+        self.loss_name = loss
+        self.margin = margin
         self.register_buffer("popularity", popularity, persistent=False)
 
     @torch.no_grad()
@@ -74,9 +91,7 @@ class SkipGram(nn.Module):
 
     def probability(self, scores: Tensor) -> Tensor:
         """Scores (n,) brought into [0, 1]: (1 + s) / 2 of a cosine, else the logistic function."""
-        if self.score == "cosine":
-            return ((1 + scores) / 2).clamp(0, 1)
-        return torch.sigmoid(scores)
+        return as_probability(scores, self.score)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Weighted sum of the loss over positives and negatives, and the positives' weight.
@@ -84,42 +99,45 @@ class SkipGram(nn.Module):
         Divide one by the other for the loss of a positive and its negatives, in nats.
         """
         block = score_block(batch)
-        center, context = self.centers(block.centers), self.contexts(block.contexts)
+        center, context = self._encode(block)
         logits = torch.bmm(center, context.transpose(1, 2))  # (G, R, C)
-        total = logistic_loss(logits, block.positive, block.negative)
+        total = self._pair_loss(logits, block.positive, block.negative)
         if self.l2:
             total = total + self.l2 * block.penalty(
                 center.square().sum(-1), context.square().sum(-1)
             )
         return total, block.num_positives
 
-    @torch.no_grad()
+    def _encode(self, block: ScoreBlock) -> tuple[Tensor, Tensor]:
+        """Vectors of centers (G, R, D) and contexts (G, C, D)."""
+        if self.centers is not self.contexts:
+            return self.centers(block.centers), self.contexts(block.contexts)
+        both = self.centers(torch.cat([block.centers, block.contexts], dim=1))
+        center, context = both.split([block.centers.shape[1], block.contexts.shape[1]], dim=1)
+        return center, context
+
+    def _pair_loss(self, logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        if self.loss_name == "bpr":
+            return bpr_loss(logits, positive, negative)
+        if self.loss_name == "margin":
+            return margin_loss(logits, positive, negative, self.margin)
+        return logistic_loss(logits, positive, negative)
+
     def side_info_vectors(self) -> SideInfoVectors | None:
         """The parts of the item vectors; None for encoders without side information."""
-        centers, contexts = self.centers, self.contexts
-        if not (isinstance(centers, SideInfoEncoder) and isinstance(contexts, SideInfoEncoder)):
-            return None
-        every = torch.arange(len(centers.present), device=centers.table.device)
-        weights = centers.part_weights(every), contexts.part_weights(every)
-        if self.score == "cosine":  # vectors of length one are scored
-            lengths = centers.item_vectors().norm(dim=1, keepdim=True)
-            weights = weights[0] / lengths.clamp_min(1e-12), weights[1]
-        used_in_contexts = contexts.value_vectors()
-        fields = []
-        for number, (trained, vectors) in enumerate(centers.value_vectors()):
-            other = used_in_contexts[number][1] if used_in_contexts else torch.zeros_like(vectors)
-            fields.append(FieldVectors(self.fields[number], trained, vectors, other))
-        missing = weights[0].shape[1] - weights[1].shape[1]  # contexts of item ids alone
-        return SideInfoVectors(fields, weights[0], nn.functional.pad(weights[1], (0, missing)))
+        return side_info_vectors(self.centers, self.contexts, self.fields, self.score)
 
-    def compiled_form(self) -> CompiledForm:
+    def compiled_form(self) -> CompiledForm | None:
         """See `CompilableNet`."""
+        if self.loss_name == "bpr":
+            return None
+        is_margin = self.loss_name == "margin"
         return CompiledForm(
             self.centers,
             self.contexts,
             one_table=False,
             biases=None,
             global_bias=None,
-            logistic=True,
+            loss=CellLoss(MARGIN, float(self.margin)) if is_margin else CellLoss(LOGISTIC),
             l2=self.l2,
         )

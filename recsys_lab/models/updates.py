@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from recsys_lab.compute.threads import num_threads
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel
-from recsys_lab.models.encoders import Encoder, IdEncoder
+from recsys_lab.models.compiled_form import CompiledForm
+from recsys_lab.models.encoders import IdEncoder
 from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_parts
 from recsys_lab.models.fused_loss import fused_loss
 from recsys_lab.models.optimizers import RowWiseAdagrad
@@ -32,28 +33,13 @@ WORDS = {  # for the log
 }
 
 
-class CompiledForm(NamedTuple):
-    """What the compiled kernels need to know of a net.
-
-    Its scores are center . context, with biases of both items if there are any.
-    """
-
-    centers: Encoder
-    contexts: Encoder
-    one_table: bool  # centers and contexts are one encoder, and an item with itself is left out
-    biases: IdEncoder | None  # vectors of one entry
-    global_bias: nn.Parameter | None  # (1,)
-    logistic: bool  # else the squared loss
-    l2: float
-
-
 class CompilableNet(Protocol):
     """A net whose blocks the compiled kernels can compute, if `kernel` lets them."""
 
     kernel: Kernel
 
-    def compiled_form(self) -> CompiledForm:
-        """What the kernels need to know."""
+    def compiled_form(self) -> CompiledForm | None:
+        """What the kernels need to know; None: they cannot compute the loss."""
         ...
 
 
@@ -118,11 +104,11 @@ def choose_updater(
 
     def by_fused_loss(batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
         assert form is not None  # noqa: S101 - narrows the type
-        loss, weight = fused_loss(form.centers, form.contexts, form.l2, batch)
+        loss, weight = fused_loss(form, batch)
         set_gradients(loss)
         return loss.detach(), weight
 
-    if form and plain and form.logistic and form.biases is None and not form.one_table:
+    if form and plain and form.biases is None:
         return Updater("fused_loss", by_fused_loss)
     return Updater("autograd", by_autograd)
 
@@ -187,7 +173,7 @@ class FusedTables:
         """Train on a batch; returns what the net's `loss` does, of before each step."""
         form = self._form
         eps = float(self._optimizer.param_groups[0].get("eps", 0.0))
-        settings = Settings(form.one_table, form.logistic, float(form.l2), float(rate), eps)
+        settings = Settings(form.one_table, *form.loss, float(form.l2), float(rate), eps)
         loss, mass = train_parts([self._tables()] * self._threads, settings, batch, self._pool)
         return torch.tensor(loss), torch.tensor(mass)
 

@@ -4,6 +4,7 @@
   one object that holds a record for each id.
 - CSV with a header, between commas, tabs, semicolons or bars; a cell that is a list or an object
   as text is read as such.
+- Parquet and Arrow, with lists in columns or as text.
 - `amazon-meta.txt` of SNAP: `ASIN:`, `title:`, `similar:` and paths of categories.
 """
 
@@ -14,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import orjson
+import polars as pl
 
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.readers import opening
 from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.columnar_tables import read_slices
 from recsys_lab.readers.lines import begin, read_blocks, read_chunks
 from recsys_lab.readers.literals import parse_line
 
@@ -40,6 +43,8 @@ def read_records(path: str) -> Iterator[bytes | None]:
     Raises:
         CatalogError: the file cannot be read, or holds reviews or edges.
     """
+    if (tables := read_slices(path, _BLOCK)) is not None:
+        return _lines_of(_rows(tables))
     first, blocks = begin(path)
     first = first.removeprefix(_BOM)
     chunks = _without_mark(read_chunks(path, blocks))
@@ -105,12 +110,19 @@ def _whole_lines(chunks: Iterator[bytes]) -> Iterator[str]:
 def _lines_of(records: Iterator[dict[str, Any]]) -> Iterator[bytes]:
     lines: list[bytes] = []
     for record in records:
-        lines.append(orjson.dumps(record))
+        lines.append(orjson.dumps(record, default=str))
         if len(lines) == _BLOCK:
             yield b"\n".join(lines) + b"\n"
             lines.clear()
     if lines:
         yield b"\n".join(lines) + b"\n"
+
+
+def _rows(tables: Iterator[pl.DataFrame]) -> Iterator[dict[str, Any]]:
+    """The rows of tables without their missing values."""
+    for table in tables:
+        for row in table.iter_rows(named=True):
+            yield {name: value for name, value in row.items() if value is not None}
 
 
 # -- JSON ----------------------------------------------------------------------------------------

@@ -142,3 +142,24 @@ def read_whole(path: str) -> pl.DataFrame | None:
         return pl.concat([read(file) for file in files])
     except (OSError, pl.exceptions.PolarsError) as error:
         raise CatalogError(f"{path} cannot be read as {kind} ({error}); write it anew") from error
+
+
+def read_slices(path: str, num_rows: int) -> Iterator[pl.DataFrame] | None:
+    """The rows of `read_whole`, so many at a time."""
+    files = find_files(path)
+    kind = kind_of(files[0])
+    return _slices(files, kind, num_rows) if kind else None
+
+
+def _slices(files: Sequence[str], kind: str, num_rows: int) -> Iterator[pl.DataFrame]:
+    scan = pl.scan_parquet if kind == "Parquet" else pl.scan_ipc
+    for file in files:
+        try:
+            table = scan(file)
+            for start in range(0, table.select(pl.len()).collect().item(), num_rows):
+                yield table.slice(start, num_rows).collect()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            reason = str(error).splitlines()[0]
+            raise CatalogError(
+                f"{file} cannot be read as {kind} ({reason}); write it anew"
+            ) from error

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,9 @@ import polars as pl
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount, join_accounts
+from recsys_lab.readers.edge_order import EdgeRows, sorted_rows
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
+from recsys_lab.readers.item_tables import ItemTable, check_fields, note_table
 from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
@@ -76,12 +78,16 @@ class EdgeSource:
 
     Lines of one pair are summed, whichever item is first; `repeats` says what becomes of a line
     that repeats another. The evaluation files carry a label in the third column (1 or true, else
-    0, -1 or false), and their items join the vocabulary. No item has side information.
+    0, -1 or false), and their items join the vocabulary. Items are described by a table of theirs.
 
     Attributes:
         path: the training edges: a file, a folder of parts, or a pattern.
         val_path: labelled pairs for validation, given together with test_path or not at all.
         test_path: labelled pairs for the test.
+        items_path: a table that describes items, as that of `EventSource`.
+        item_columns: names of its columns title, brand, category and price; of categories one, or
+            several from broad to narrow.
+        outside_items: "keep" or "drop" items that are described only.
         max_bad_fraction: largest tolerated fraction of the non-blank lines of each file that
             cannot be understood.
         columns: name or place (from 1) of the columns source, target, weight and type.
@@ -96,6 +102,9 @@ class EdgeSource:
     path: str
     val_path: str | None
     test_path: str | None
+    items_path: str | None
+    item_columns: Mapping[str, str | Sequence[str] | None]
+    outside_items: Literal["keep", "drop"]
     max_bad_fraction: Share
     columns: Mapping[str, str | Count | None]
     separator: str | None
@@ -107,6 +116,7 @@ class EdgeSource:
     def __post_init__(self) -> None:
         """Check the options that go together."""
         self._form_options  # noqa: B018 - checks itself
+        check_fields(self.item_columns)
         if (self.val_path is None) != (self.test_path is None):
             missing = "val_path" if self.val_path is None else "test_path"
             raise CatalogError(
@@ -116,7 +126,12 @@ class EdgeSource:
 
     @property
     def files(self) -> dict[str, str]:
-        """The edge list and, where given, the evaluation pairs."""
+        """The edge list and, where given, the evaluation pairs and the table of items."""
+        beside = {} if self.items_path is None else {"items": self.items_path}
+        return self._edge_files | beside
+
+    @property
+    def _edge_files(self) -> dict[str, str]:
         paths = {"edges": self.path, "val": self.val_path, "test": self.test_path}
         return {role: path for role, path in paths.items() if path is not None}
 
@@ -126,7 +141,7 @@ class EdgeSource:
         Raises:
             CatalogError: as of `read`, where the first lines show it.
         """
-        for path in self.files.values():
+        for path in self._edge_files.values():
             if all(Path(file).is_file() for file in find_files(path)):
                 next(TableReader(path, self._form_options).batches(), None)
 
@@ -141,7 +156,7 @@ class EdgeSource:
         tables: dict[str, pl.DataFrame] = {}
         understood: dict[str, str] = {}
         users_items = None
-        for role, path in self.files.items():
+        for role, path in self._edge_files.items():
             accounts[role] = account = ReadAccount()
             reader = TableReader(path, self._form_options)
             edges = read_edges(reader, codes, account, labelled=role != "edges")
@@ -162,26 +177,42 @@ class EdgeSource:
             for warning in () if reader.form is None else reader.form.warnings:
                 log.warning("%s: %s", path, warning)
             tables[role] = edges.table()
-        ranks = rank_ids(codes, np.ones(len(codes), bool))
-        for warning in odd_ids(ranks.ids):
-            log.warning("%s: %s", self.path, warning)
+        beside = ReadAccount()
+        items, ranks = self._items(codes, beside, understood)
         given = {
             role: self._labelled(role, tables.pop(role), ranks, accounts[role])
             for role in list(tables)
             if role != "edges"
         }
         rows, names = self._rows(tables.pop("edges"), ranks, accounts["edges"], users_items)
+        account = join_accounts(accounts, "edges")
+        note_table(account, "items", beside)
         return Records(
-            items=complete_items(ranks.ids),
+            items=complete_items(ranks.ids, items.metadata(ranks.of_code, account)),
             sources=rows.sources,
             targets=rows.targets,
             weights=rows.values.astype(np.float32),
-            account=join_accounts(accounts, "edges"),
+            account=account,
             given=given,
             relations=rows.types if names else None,
             relation_names=names,
             understood=understood,
         )
+
+    def _items(
+        self, codes: IdCodes, beside: ReadAccount, understood: dict[str, str]
+    ) -> tuple[ItemTable, Ranks]:
+        """What describes items, and the vocabulary, given the codes of the edges."""
+        in_edges, items = len(codes), ItemTable(codes)
+        if self.items_path is not None:
+            understood["items"] = items.read(
+                self.items_path, None, self.item_columns, beside, self.max_bad_fraction
+            )
+        stays = np.arange(len(codes)) < in_edges
+        ranks = rank_ids(codes, stays | (self.outside_items == "keep"))
+        for warning in odd_ids(ranks.ids):
+            log.warning("%s: %s", self.path, warning)
+        return items, ranks
 
     @property
     def _form_options(self) -> FormOptions:
@@ -194,7 +225,7 @@ class EdgeSource:
         ranks: Ranks,
         account: ReadAccount,
         users_items: tuple[str, str] | None,
-    ) -> tuple["_Rows", tuple[str, ...]]:
+    ) -> tuple[EdgeRows, tuple[str, ...]]:
         """The training edges, and the names of their relations."""
         names = tuple(table["type"].drop_nulls().unique().sort())
         if len(names) > _MAX_RELATIONS:
@@ -203,7 +234,7 @@ class EdgeSource:
                 self.path, len(names), _MAX_RELATIONS,
             )  # fmt: skip
             names = ()
-        rows = _sorted_rows(table, ranks, names)
+        rows = sorted_rows(table, ranks, names)
         _check_kinds(self.path, rows, users_items)
         repeated = rows.repeats(undirected=self.undirected)
         count = int(repeated.sum())
@@ -221,7 +252,7 @@ class EdgeSource:
     def _labelled(
         self, role: str, table: pl.DataFrame, ranks: Ranks, account: ReadAccount
     ) -> LabelledPairs:
-        rows = _sorted_rows(table, ranks, ())
+        rows = sorted_rows(table, ranks, ())
         repeated = rows.repeats(undirected=False)
         account.note("repeated lines", int(repeated.sum()))
         rows = rows.take(~repeated)
@@ -233,54 +264,7 @@ class EdgeSource:
         return LabelledPairs(rows.sources, rows.targets, rows.values > 0)
 
 
-class _Rows(NamedTuple):
-    """Edges in ascending order, as arrays (E,)."""
-
-    sources: np.ndarray  # int32
-    targets: np.ndarray  # int32
-    values: np.ndarray  # float64
-    types: np.ndarray  # int8, -1 for none
-
-    def take(self, chosen: np.ndarray) -> "_Rows":
-        return _Rows(*(column[chosen] for column in self))
-
-    def repeats(self, *, undirected: bool) -> np.ndarray:
-        """Mask (E,) of the edges that repeat an earlier one."""
-        columns = self
-        if undirected:
-            low, high = np.minimum(*self[:2]), np.maximum(*self[:2])
-            order = np.lexsort((self.types, self.values, high, low))
-            columns = _Rows(low, high, self.values, self.types).take(order)
-        repeated = np.zeros(len(self.sources), bool)
-        repeated[1:] = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
-        if undirected:
-            repeated[order] = repeated.copy()
-        return repeated
-
-
-def _sorted_rows(table: pl.DataFrame, ranks: Ranks, names: Sequence[str]) -> _Rows:
-    """Rows of the vocabulary, and values, sorted.
-
-    Both ends are packed into one number to sort by; hashing the lines takes four times the memory.
-    """
-    key = ranks.of_code[table["source"].to_numpy()].astype(np.int64)
-    key <<= 31
-    key |= ranks.of_code[table["target"].to_numpy()]
-    values = table["value"].to_numpy()
-    types = np.full(len(key), -1, np.int8)
-    for number, name in enumerate(names):
-        types[(table["type"] == name).fill_null(False).to_numpy()] = number
-    order = np.lexsort((types, values, key)) if names else np.lexsort((values, key))
-    key = key[order]
-    return _Rows(
-        (key >> 31).astype(np.int32),
-        (key & (2**31 - 1)).astype(np.int32),
-        values[order],
-        types[order],
-    )
-
-
-def _check_kinds(path: str, rows: _Rows, names: tuple[str, str] | None) -> None:
+def _check_kinds(path: str, rows: EdgeRows, names: tuple[str, str] | None) -> None:
     """Warn of a bipartite graph; refuse users and items whose ids are the same.
 
     Args:

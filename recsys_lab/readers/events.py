@@ -18,7 +18,14 @@ from recsys_lab.readers.event_assembly import EventAssembly, EventOptions, rank_
 from recsys_lab.readers.event_columns import ROLES_OF_EVENTS, event_roles, kinds_against
 from recsys_lab.readers.event_lists import BAD_LISTS, is_of_lists, read_lists
 from recsys_lab.readers.event_log import BAD_EVENTS, NOT_AN_ITEM, EventBatches, EventLog
-from recsys_lab.readers.item_tables import FIELDS, ItemTable, columns_of, places_of
+from recsys_lab.readers.item_tables import (
+    FIELDS,
+    ItemTable,
+    check_fields,
+    columns_of,
+    note_table,
+    places_of,
+)
 from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.named_columns import Choose, NamedColumns
 from recsys_lab.readers.odd_ids import odd_ids
@@ -99,15 +106,13 @@ class EventSource:
     def __post_init__(self) -> None:
         """Check the options that go together."""
         PairOptions.of(self.pairs)
-        for place, said, known in (
-            ("columns", self.columns, ROLES_OF_EVENTS),
-            ("item_columns", self.item_columns, FIELDS),
-        ):
-            for role in said:
-                if role not in known:
-                    raise CatalogError(
-                        f"{place}.{role} is no column that is read; these are {', '.join(known)}"
-                    )
+        for role in self.columns:
+            if role not in ROLES_OF_EVENTS:
+                raise CatalogError(
+                    f"columns.{role} is no column that is read; these are "
+                    f"{', '.join(ROLES_OF_EVENTS)}"
+                )
+        check_fields(self.item_columns)
         if self.val_path is not None and self.test_path is None:
             raise CatalogError("val_path is set while test_path is not; give test_path, too")
         if self.hash_key_variable is not None and not self.hash_users:
@@ -163,7 +168,7 @@ class EventSource:
         for rows in events.described:
             items.add(rows)
         records = self._records(events, items, account, understood)
-        _note(account, "items", beside)
+        note_table(account, "items", beside)
         return records
 
     def _records(
@@ -177,7 +182,7 @@ class EventSource:
             users, understood["users"] = read_users(
                 self.users_path, name, beside, self.max_bad_fraction
             )
-            _note(account, "users", beside)
+            note_table(account, "users", beside)
         assembly = EventAssembly(events, self._options, account)
         account.refuse_empty(self.path, _remedies(account))
         groups = [assembly.items]
@@ -294,13 +299,6 @@ class EventSource:
                 "with kinds.KIND=0",
                 self.path, *found,
             )  # fmt: skip
-
-
-def _note(account: ReadAccount, role: str, beside: ReadAccount) -> None:
-    """Note in the account of the events what was dropped of a table beside them."""
-    for reason, count in (beside.dropped + beside.notes).items():
-        if reason not in ("header", "blank"):
-            account.note(f"{role}: {reason}", count)
 
 
 def _remedies(account: ReadAccount) -> dict[str, str]:

@@ -37,6 +37,26 @@ _WITHIN = " > "  # between those of one path
 Said = Mapping[str, str | Sequence[str] | None]
 
 
+def check_fields(said: Said) -> None:
+    """Refuse names of columns for anything but FIELDS.
+
+    Raises:
+        CatalogError: naming what can be described.
+    """
+    for field in said:
+        if field not in FIELDS:
+            raise CatalogError(
+                f"item_columns.{field} is no column that is read; these are {', '.join(FIELDS)}"
+            )
+
+
+def note_table(account: ReadAccount, role: str, beside: ReadAccount) -> None:
+    """Note in the account of the data what was dropped of a table beside it."""
+    for reason, count in (beside.dropped + beside.notes).items():
+        if reason not in ("header", "blank"):
+            account.note(f"{role}: {reason}", count)
+
+
 class ItemTable:
     """What describes items, of some rows of one or several tables.
 

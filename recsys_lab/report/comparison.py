@@ -10,14 +10,15 @@ import numpy as np
 
 from recsys_lab.report.columns import QUALITY, Column, columns_of
 from recsys_lab.report.names import baseline_labels, experiment_labels, settings
-from recsys_lab.report.notes import coverage_notes, data_notes, data_titles
+from recsys_lab.report.notes import coverage_notes, data_notes, data_titles, published_notes
+from recsys_lab.report.published_logs import published_for
 from recsys_lab.report.searches import Search, find_searches, is_trial_of
 from recsys_lab.results.metric_names import ITEM_VECTORS, SLICES
 from recsys_lab.results.run_folder import Run
 
 Rows = Sequence[Mapping[str, Any]]  # metrics of runs
 Data = tuple[str, str]  # hashes of split and vocabulary
-Kind = Literal["experiment", "item vectors", "baseline"]
+Kind = Literal["experiment", "item vectors", "baseline", "published"]
 _MIN_SHARE = 0.01  # of the test pairs in a slice that gets a column
 COVERAGE = "coverage/all"  # kept beside the columns: share of the test pairs that are scored
 
@@ -53,13 +54,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row: an experiment, its plain item vectors by their cosine, or a baseline.
+    """A row: an experiment, its plain item vectors by their cosine, a baseline, a published result.
 
     Attributes:
-        label: of the experiment or baseline.
-        runs: of the experiment, one for each seed; a baseline has none.
+        label: of the experiment, the baseline or the method.
+        runs: of the experiment, one for each seed; others have none.
         values: by the column's key, and COVERAGE.
-        kind: which of the three.
+        kind: which of the four.
     """
 
     label: str
@@ -70,6 +71,8 @@ class Entry:
     @property
     def title(self) -> str:
         """Its name where the row of the experiment stands above it."""
+        if self.kind == "published":
+            return f"{self.label} (published)"
         return "item vectors, cosine" if self.kind == "item vectors" else self.label
 
     @property
@@ -109,6 +112,7 @@ class Table:
         shares: of the test pairs, by slice.
         all_columns: of the comparison.
         labels: of the baselines, by name.
+        published: results of others on the same data, by the same protocol.
     """
 
     data: Data
@@ -120,13 +124,14 @@ class Table:
     shares: Mapping[str, float]
     all_columns: tuple[Column, ...]
     labels: Mapping[str, str]
+    published: tuple[Entry, ...] = ()
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """All rows: the experiments, each above its item vectors, then the baselines."""
+        """All rows: experiments, each above its item vectors, then baselines and published."""
         vectors = self.item_vectors
         rows = ([e, vectors[e.label]] if e.label in vectors else [e] for e in self.experiments)
-        return (*chain.from_iterable(rows), *self.baselines)
+        return (*chain.from_iterable(rows), *self.baselines, *self.published)
 
     @cached_property
     def columns(self) -> list[Column]:
@@ -260,16 +265,18 @@ def _table(
     baselines, labels = _baselines(runs, of_scorer)
     rated = [*experiments, *baselines]
     coverage = {e.label: e.values[COVERAGE].mean for e in rated if COVERAGE in e.values}
+    published = tuple(_published(runs[0]))
     table = Table(
         data=runs[0].data,
         title=title,
         experiments=tuple(experiments),
         item_vectors={entry.label: entry for entry in vectors if entry.values},
         baselines=tuple(baselines),
-        notes=(*data_notes(runs), *coverage_notes(coverage)),
+        notes=(*data_notes(runs), *coverage_notes(coverage), *published_notes(bool(published))),
         shares=_shares(runs[0].metrics),
         all_columns=columns,
         labels=labels,
+        published=published,
     )
     return table, problems
 
@@ -286,6 +293,16 @@ def _baselines(
                 labels[name] = label
                 found.append(_entry(label, [run], f"baseline/{name}", columns))
     return found, labels
+
+
+def _published(run: Run) -> list[Entry]:
+    """The results of others that those of a run can be held against."""
+    return [
+        Entry(
+            label, (), {f"{name}/all": Estimate(x, None) for name, x in values.items()}, "published"
+        )
+        for label, values in published_for(run).items()
+    ]
 
 
 def _shares(metrics: Mapping[str, Any]) -> dict[str, float]:

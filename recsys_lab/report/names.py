@@ -12,8 +12,11 @@ _NOT_SETTINGS = (
     "catalog.path",
     "catalog.val_path",
     "catalog.test_path",
+    "catalog.items_path",
+    "catalog.users_path",
     "vectors",  # model.path says it
     "embeddings",  # what a run leaves and shows changes no result
+    "users",
     "projector",
     "trainer.enable_progress_bar",
     "resume_with_changes",
@@ -41,6 +44,8 @@ _AS_BEFORE = {  # older runs do not say so
     "history._target_": "recsys_lab.evaluation.histories.HistoryWeights",
     "history.decay": 0.7,
     "history.last": None,
+    **{f"catalog.item_columns.{field}": None for field in ("title", "brand", "category", "price")},
+    "catalog.outside_items": "drop",
 }
 _MAX_DIFFERENCES = 4
 

@@ -49,9 +49,22 @@ def _data_title(run: Run) -> str:
         name = Path(str(path)).name.removesuffix(".gz").rpartition(".")[0] or str(path)
     split = run.config.get("split")
     by = split.get("by", "pairs") if isinstance(split, Mapping) else "pairs"
-    items, pairs = (run.metrics.get(f"data/num_{what}") for what in ("items", "pairs"))
-    size = f": {items:,} items, {pairs:,} pairs" if items is not None and pairs is not None else ""
-    return f"{name}, split by {by}{size}"
+    shown = ("items", "users", "events") if "data/num_users" in run.metrics else ("items", "pairs")
+    sizes = {what: run.metrics.get(f"data/num_{what}") for what in shown}
+    texts = [f"{number:,} {what}" for what, number in sizes.items() if number is not None]
+    return f"{name}, split by {by}{': ' if texts else ''}{', '.join(texts)}"
+
+
+def tested_things(metrics: Mapping[str, object]) -> str:
+    """What the test consists of: pairs of items, or items that users or sessions are to get."""
+    query = metrics.get("data/query")
+    return f"items of {query}s" if query else "pairs"
+
+
+def queries_of(metrics: Mapping[str, object]) -> str:
+    """What lists are made for."""
+    query = metrics.get("data/query")
+    return f"{query}s" if query else "query items"
 
 
 def data_notes(runs: Sequence[Run]) -> list[str]:
@@ -65,10 +78,10 @@ def data_notes(runs: Sequence[Run]) -> list[str]:
     ]
     notes = [f"Split {split_hash[:12]}, vocabulary {vocabulary_hash[:12]}."]
     if counts:
-        notes.append(f"Test pairs: {', '.join(counts)}.")
+        notes.append(f"Test {tested_things(first)}: {', '.join(counts)}.")
     ranked, total = (first.get(f"count/test/query_items/{what}") for what in ("ranked", "total"))
     if ranked != total:
-        notes.append(f"Ranking from a sample: {ranked:,} of {total:,} query items.")
+        notes.append(f"Ranking from a sample: {ranked:,} of {total:,} {queries_of(first)}.")
     for level in ("chance", "popularity"):
         poor = [r.folder.name for r in runs if r.metrics.get("validation/no_better_than") == level]
         if poor:
@@ -83,6 +96,13 @@ def data_notes(runs: Sequence[Run]) -> list[str]:
                 f"{runs[0].folder.name}: the two were tested with different settings."
             )
     return notes
+
+
+def published_notes(are_there: bool) -> list[str]:
+    """What the rows of published results are."""
+    if not are_there:
+        return []
+    return ["“Published” rows were measured by others on the same split, by the same ranking."]
 
 
 def coverage_notes(coverage: Mapping[str, float]) -> list[str]:

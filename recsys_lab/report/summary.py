@@ -156,8 +156,11 @@ def _is_cold(metrics: Metrics) -> bool:
 
 def _title(metrics: Metrics) -> str:
     counts = {part: metrics.get(f"count/test/{part}", 0) for part in SLICES}
-    text = count_of(counts["all"], "test pair")
-    text += f", {counts['seen']:,} with both ends seen in training"
+    query = metrics.get("data/query")
+    text = count_of(counts["all"], "test item" if query else "test pair")
+    if query:
+        text += f" of {query}s"
+    text += f", {counts['seen']:,} {'' if query else 'with both ends '}seen in training"
     if _is_cold(metrics):
         text += f",\n{counts['one_cold']:,} with one cold end, {counts['both_cold']:,} with two"
     if metrics.get(f"test/{_COVERAGE}") == 0.0:

@@ -18,7 +18,7 @@ _SUFFIX = ".results"  # of the file, which a later test replaces
 def write_board(
     folder: Path,
     metrics: Mapping[str, Any],
-    content: Content,
+    content: Content | None,
     configuration: Mapping[str, Any],
     step: int,
     best: Mapping[str, float],
@@ -31,8 +31,8 @@ def write_board(
 
     Args:
         folder: run folder.
-        metrics: of the test.
-        content: items and vectors.
+        metrics: of the test; empty where a run is not tested.
+        content: items and vectors; None where they are not asked for.
         configuration: of the run; empty where there is none.
         step: batches trained.
         best: the monitored metric of the best checkpoint, by its name; empty without training.
@@ -47,7 +47,8 @@ def write_board(
             board.add_pr_curve_raw(name, *counts, global_step=step, num_thresholds=num)
         if metrics.get("count/test/all"):
             board.add_text("results/1_metrics", results_text(metrics), step)
-        board.add_text("results/2_neighbours", neighbours_text(content), step)
+        if content is not None:
+            board.add_text("results/2_neighbours", neighbours_text(content), step)
         if configuration:  # which only Hydra gives
             from recsys_lab.run.hyper_parameters import hyper_parameters
 

@@ -15,8 +15,9 @@ from recsys_lab.run.fitting import load
 from recsys_lab.run.resuming import best_of
 from recsys_lab.vectors.errors import VectorsError
 
-_SINCE = {  # keys that older runs do not have
+_SINCE: dict[str, Any] = {  # keys that older runs do not have
     "embeddings": True,
+    "users": True,
     "vectors": None,
     "projector": 0,
     "resume_with_changes": False,
@@ -97,7 +98,7 @@ def stored_configuration(folder: Path) -> dict[str, Any]:
 def _completed(config: DictConfig | ListConfig) -> DictConfig:
     """A stored configuration with the options that came later."""
     stored = OmegaConf.merge(_SINCE, config)
-    for section in ("catalog", "data.source"):  # with their defaults
+    for section in ("catalog", "data", "data.source", "model"):  # with their defaults
         node = OmegaConf.select(stored, section)
         for path in sorted(CONF.joinpath(*section.split(".")).glob("*.yaml")):
             default = OmegaConf.to_container(OmegaConf.load(path))

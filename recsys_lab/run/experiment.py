@@ -46,6 +46,7 @@ from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, st
 from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
 from recsys_lab.run.trial import current_trial
 from recsys_lab.run.use_loggers import check_usable
+from recsys_lab.vectors.store import FOLDER, USERS
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +147,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
             fitted = load(prepared, experiment, folder, checkpoint)
         if trial is not None:
             trial.end(fitted.best)
+            fitted.show()
             return fitted.best
         metrics = fitted.measure() if configuration["test"] else fitted.measured
     try:
@@ -158,6 +160,8 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     log.info("run folder: %s", folder)
     if experiment.embeddings:
         log.info("similar items: python -m recsys_lab similar %s ITEM", quote(str(folder)))
+        if (folder / FOLDER / USERS).is_file():
+            log.info("of a user: python -m recsys_lab similar %s --user=ID", quote(str(folder)))
     return fitted.best
 
 
@@ -263,6 +267,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         progress_bar=trainer["enable_progress_bar"],
         configuration=configuration,
         embeddings=configuration["embeddings"],
+        users=configuration["users"],
         projector=configuration["projector"],
         loggers=_factories(configuration, "logger"),
         callbacks=_factories(configuration, "callbacks"),

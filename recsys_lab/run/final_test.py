@@ -37,6 +37,7 @@ from recsys_lab.figures.one_run import draw_precision_recall
 from recsys_lab.results.metric_names import COMPARED_METRICS, CUT_OFF, ITEM_VECTORS, MAIN_METRICS
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
+from recsys_lab.run.click_test import ClickTest
 from recsys_lab.run.mixing import MIXTURE, mix
 from recsys_lab.run.progress import Progress
 from recsys_lab.run.run_data import RunData
@@ -90,10 +91,12 @@ class FinalTest:
             `test/<metric>`, `item_vectors/<metric>` of the plain vectors by their cosine where that
             is another score, `baseline/<name>/<metric>`, `count/test/...`, `label/<name>` of
             baselines that have one, `chance/<metric>` of a random order, `validation/...` as
-            `compare_with_chance` has it, and what `intervals` gives.
+            `compare_with_chance` has it, and what `intervals` gives; of logs that say what was
+            shown also what `ClickTest` gives.
         """
         pairs = data.evaluation_pairs("test")
-        log.info("testing on %s", count_of(len(pairs.positives), "pair"))
+        what = "pair" if pairs.queries is None else "held-out item"
+        log.info("testing on %s", count_of(len(pairs.positives), what))
         CLOCK.begin("the test")
         known = data.for_baselines()
         table, baselines = baselines_for(known), baseline_scorers(known)
@@ -104,16 +107,21 @@ class FinalTest:
             baselines[f"baseline/{MIXTURE}"], facts = mixed
             label = table[str(facts["mixture/with"])].label
             table = table | {MIXTURE: Baseline(lambda data: None, f"model + {label}")}
+        clicks = ClickTest(data.clicks(), self.replicates, seed)
         count = 1 + len(baselines) + has_another_cosine(scorer)
         with _Steps(pairs, self, count, shows_progress) as steps:
             judged = {"test": steps.judge("test", data.asked(scorer, "test"), seed)}
+            clicks.add("test", scorer)
             for name in list(baselines):
+                clicks.add(name, baselines[name])
                 judged[name] = steps.judge(name, baselines.pop(name), seed)
             # a copy of all vectors, made when the baselines are gone
             if (cosine := cosine_scorer(scorer)) is not None:
                 judged[ITEM_VECTORS] = steps.judge(ITEM_VECTORS, data.asked(cosine, "test"), seed)
+            clicks.add(ITEM_VECTORS, cosine)
             del cosine
             metrics = facts | self._measure(data.asked(scorer, "val"), data, judged, table, seed)
+            metrics |= clicks.end(table, folder)
             if self.replicates:
                 steps.say("intervals")
                 metrics |= intervals(judged, metrics, table, self.replicates, seed)

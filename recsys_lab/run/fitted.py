@@ -12,6 +12,7 @@ from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.results.curve import Row
+from recsys_lab.results.write_errors import may_fail
 from recsys_lab.run.board_curves import test_curves
 from recsys_lab.run.board_results import write_board
 from recsys_lab.run.boards import BoardLogger
@@ -125,6 +126,15 @@ class Fitted:
         finally:
             log_results(used, metrics, self.step)
 
+    def show(self) -> None:
+        """Give TensorBoard the settings and the best validation metric of a run without a test."""
+        if any(isinstance(logger, BoardLogger) for logger in self.loggers):
+            best = {} if self.best is None else {self.experiment.monitor: self.best}
+            with may_fail("the results for TensorBoard"):
+                write_board(
+                    self.folder, {}, None, self.experiment.configuration, self.step, best, {}
+                )
+
     def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
         """Write the folder `embeddings/`, which `Embeddings.load` reads; returns its path.
 
@@ -142,6 +152,7 @@ class Fitted:
             self.task.net,  # type: ignore[arg-type]
             self.experiment.configuration,
             metrics,
+            self.data.users() if self.experiment.users else None,
         )
 
     def _items(self, raw_ids: Sequence[str]) -> np.ndarray:

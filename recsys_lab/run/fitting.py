@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, LightningDataModule, seed_everything
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.threads import choose_threads
@@ -210,10 +211,22 @@ def call_with(function: Callable[..., Any], pieces: Mapping[str, Any]) -> Any:
     return function(**{n: piece for n, piece in pieces.items() if takes_all or n in parameters})
 
 
+def _of_events(prepared: PreparedData, experiment: Experiment) -> Metrics:
+    """Size of an event log that is split by its events, and what asks: a user or a session."""
+    if not isinstance(prepared.split, EventSplit):
+        return {}
+    events = prepared.split.events
+    query = getattr(experiment.split, "query", "user")
+    return {
+        "data/num_users": events.users.height, "data/num_events": len(events), "data/query": query
+    }  # fmt: skip
+
+
 def _identity(prepared: PreparedData, experiment: Experiment) -> Metrics:
     return {
         "data/num_items": len(prepared.catalog),
         "data/num_pairs": prepared.num_pairs,
+        **_of_events(prepared, experiment),
         **{f"data/read_as/{role}": said for role, said in prepared.understood.items()},
         "seed": experiment.seed,
         "hash/split": prepared.split_hash,

@@ -16,7 +16,7 @@ from recsys_lab.readers.vector_files import find_vectors
 
 _READ = {  # target -> its arguments that name files to be read
     "recsys_lab.readers.amazon.AmazonSource": ("path",),
-    "recsys_lab.readers.edges.EdgeSource": ("path", "val_path", "test_path"),
+    "recsys_lab.readers.edges.EdgeSource": ("path", "val_path", "test_path", "items_path"),
     "recsys_lab.readers.events.EventSource": (
         "path",
         "val_path",

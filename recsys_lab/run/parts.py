@@ -51,6 +51,7 @@ class Experiment:
         baselines: options of the baselines of users and sessions.
         configuration: plain values, kept in checkpoints.
         embeddings: whether the test leaves the folder `embeddings/`.
+        users: whether that folder holds users of an event log, with their histories.
         projector: items that the test leaves for TensorBoard's projector.
     """
 
@@ -70,6 +71,7 @@ class Experiment:
     progress_bar: bool
     configuration: Mapping[str, Any] = field(default_factory=dict)
     embeddings: bool = True
+    users: bool = True
     projector: int = 0
     checkpoint: Callable[..., BestCheckpoint] = BestCheckpoint
     loggers: Sequence[Callable[..., Logger]] = (tensorboard,)

@@ -6,30 +6,38 @@ import numpy as np
 import polars as pl
 import torch
 
-from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.catalog import Field, ItemCatalog
 from recsys_lab.catalog.event_split import EventSplit, EventSplitOptions, split_events
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.split import HeldOut, Split
+from recsys_lab.config.configuration import section_of
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Events
 from recsys_lab.run.parts import Experiment
-from recsys_lab.run.run_data import RunData
+from recsys_lab.run.run_data import RunData, neighbours_in
 
 _ITEMS = 40
 _USERS, _EVENTS_OF_USER = 20, 6
 
 
+class _FewItems(ItemCatalog):
+    def field(self, name: str, *, price_bins: int = 1) -> Field:
+        """One value for each item, whatever the field."""
+        return Field(name, ["any"], np.arange(_ITEMS + 1), np.zeros(_ITEMS, np.int32))
+
+
 def few_items() -> ItemCatalog:
-    """Items without side information."""
-    return ItemCatalog(complete_items(pl.Series("item", [f"{n:02d}" for n in range(_ITEMS)])))
+    """Items whose fields have one value."""
+    return _FewItems(complete_items(pl.Series("item", [f"{n:02d}" for n in range(_ITEMS)])))
 
 
 def few_items_split(experiment: Experiment) -> Split | EventSplit:
     """A ring of items with chords, of which some are held out; or a split of events."""
     if isinstance(experiment.split, EventSplitOptions):
-        return _few_events_split(experiment.split)
+        source = section_of(experiment.configuration, "data.source") or {}
+        return _few_events_split(experiment.split, tuple(source.get("goal_kinds") or ("event",)))
     low = np.repeat(np.arange(_ITEMS), 4)
     high = (low + np.tile([1, 2, 5, 9], _ITEMS)) % _ITEMS
     ends = np.unique(np.sort(np.stack([low, high], 1), axis=1), axis=0).astype(np.int32)
@@ -44,8 +52,8 @@ def few_items_split(experiment: Experiment) -> Split | EventSplit:
     return Split(train, HeldOut(val, negatives), HeldOut(test, negatives))
 
 
-def _few_events_split(options: EventSplitOptions) -> EventSplit:
-    """Users who each step from item to item, the last steps held out."""
+def _few_events_split(options: EventSplitOptions, kinds: tuple[str, ...]) -> EventSplit:
+    """Users who each step from item to item, the last steps held out; all of the first kind."""
     user = np.repeat(np.arange(_USERS), _EVENTS_OF_USER)
     step = np.tile(np.arange(_EVENTS_OF_USER), _USERS)
     events = Events(
@@ -55,7 +63,7 @@ def _few_events_split(options: EventSplitOptions) -> EventSplit:
         session=user.astype(np.int32),
         time=step.astype(np.float64),
         kind=np.zeros(len(user), np.uint8),
-        kind_names=("event",),
+        kind_names=kinds,
         weight=np.ones(len(user), np.float32),
     )
     plain = replace(
@@ -72,4 +80,9 @@ def known_few_items(data: RunData) -> Items:
     )
     degrees = np.bincount(data.split.train.ids.ravel(), minlength=_ITEMS)
     assert data.catalog is not None  # noqa: S101 - narrows the type
-    return Items(torch.from_numpy(degrees), lambda name: codes, data.catalog.raw_ids)
+    return Items(
+        torch.from_numpy(degrees),
+        lambda name: codes,
+        data.catalog.raw_ids,
+        *neighbours_in(lambda: data.graph),
+    )

@@ -1,6 +1,7 @@
 """What a run's training and tests share of its data, each part made once."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import Literal
@@ -10,19 +11,22 @@ import torch
 from scipy import sparse
 
 from recsys_lab.catalog.catalog import ItemCatalog
-from recsys_lab.catalog.event_parts import TRAIN
+from recsys_lab.catalog.event_parts import TEST, TRAIN
 from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.split import Split
-from recsys_lab.data.batch import FieldCodes, Items
+from recsys_lab.data.batch import FieldCodes, Items, Neighbours, VisitedItems
 from recsys_lab.evaluation.baselines import TrainingData
+from recsys_lab.evaluation.click_ranks import Clicks, clicks_before
 from recsys_lab.evaluation.histories import Histories, HistoryWeights
 from recsys_lab.evaluation.pooled_scorer import pooled_scorer
 from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions, QueryData
 from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs, Queries
 from recsys_lab.graph.graph import ItemGraph
+from recsys_lab.graph.visits import most_visited
+from recsys_lab.vectors.users import UserHistories
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +85,8 @@ class RunData:
         if isinstance(self.split, EventSplit):
             validation = self._histories("val"), self.evaluation_pairs("val")
             known = self._train, self._histories("test"), self._history
-            return QueryData(*known, self._baselines, validation)
+            repeats = not self.split.filter_history
+            return QueryData(*known, self._baselines, validation, repeats)
         no_labels = sparse.csr_matrix((self.split.num_items, 0))
         labels = no_labels if self.catalog is None else _labels(self.catalog)
         return TrainingData(sparse.csr_matrix(self.graph.adjacency), labels)
@@ -96,6 +101,28 @@ class RunData:
         """The scorer of a part's queries, given that of items."""
         weights = self.history_weights(part)
         return scorer if weights is None else pooled_scorer(scorer, weights)
+
+    def users(self) -> UserHistories | None:
+        """All that each user did, in every part of a log; None where events are not split."""
+        if not isinstance(self.split, EventSplit):
+            return None
+        events = self.split.events
+        offsets = np.searchsorted(events.user, np.arange(events.users.height + 1))
+        whole = Histories(offsets, events.item, self.split.num_items, events.time, events.weight)
+        return UserHistories(events.users["user"], whole, self._history)
+
+    def clicks(self) -> Clicks | None:
+        """The clicks before the test targets; None where the log does not say what was shown."""
+        if not isinstance(self.split, EventSplit) or self.split.events.shown_offsets is None:
+            return None
+        split, events = self.split, self.split.events
+        assert events.shown_offsets is not None  # noqa: S101 - narrows the type
+        assert events.shown is not None  # noqa: S101
+        places = np.flatnonzero(split.is_target & (split.part == TEST))
+        offsets, before = split.histories("test")
+        history = _take_rows(offsets, events.item[before], split.query[places])
+        shown = _take_rows(events.shown_offsets, events.shown, places)
+        return clicks_before(history, shown, events.item[places], split.seen)
 
     @cached_property
     def _known(self) -> sparse.csr_matrix:
@@ -124,6 +151,15 @@ def _weights_for(split: Split | EventSplit, weights: HistoryWeights) -> HistoryW
         return weights
     log.info("the events of the log have no order: those of a history all weigh the same")
     return replace(weights, decay=1)
+
+
+def _take_rows(
+    offsets: np.ndarray, values: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets and values of some rows."""
+    sizes = np.diff(offsets)[rows]
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    return ends, values[np.arange(ends[-1]) + np.repeat(offsets[rows] - ends[:-1], sizes)]
 
 
 def _take(split: EventSplit, offsets: np.ndarray, places: np.ndarray) -> Histories:
@@ -158,7 +194,27 @@ def known_items(prepared: PreparedData) -> Items:
         codes = torch.from_numpy(found.codes.astype(np.int64))
         return FieldCodes(torch.from_numpy(found.offsets), codes, found.cardinality)
 
-    return Items(torch.from_numpy(degrees), field, prepared.catalog.raw_ids)
+    def graph() -> ItemGraph:
+        return _graph(prepared.split.train)
+
+    neighbours, visited = neighbours_in(graph)
+    return Items(torch.from_numpy(degrees), field, prepared.catalog.raw_ids, neighbours, visited)
+
+
+def neighbours_in(
+    graph: Callable[[], ItemGraph],
+) -> tuple[Callable[[], Neighbours], Callable[[int, int, int], VisitedItems]]:
+    """The last two entries of `Items`; the graph is built when one is called."""
+
+    def neighbours() -> Neighbours:
+        rows = graph()
+        return Neighbours(*map(torch.from_numpy, (rows.indptr, rows.indices, rows.weights)))
+
+    def visited(num_neighbours: int, walks_per_item: int, num_steps: int) -> VisitedItems:
+        found = most_visited(graph(), num_neighbours, walks_per_item, num_steps, seed=0)
+        return VisitedItems(*map(torch.from_numpy, found))
+
+    return neighbours, visited
 
 
 def _graph(pairs: ItemPairs) -> ItemGraph:

@@ -1,5 +1,6 @@
 """The embeddings of a fitted model, as the folder `embeddings/` keeps them."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,13 +8,17 @@ import numpy as np
 import polars as pl
 from torch import Tensor, nn
 
+from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.external import ExternalVectors
 from recsys_lab.models.scoring import SideInfoVectors
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.models.starspace import StarSpace
+from recsys_lab.vectors.parquet_columns import as_column
 from recsys_lab.vectors.score_form import ScoreTables
-from recsys_lab.vectors.store import TEXT_COLUMNS, Content, SideInfo, as_column
+from recsys_lab.vectors.store import TEXT_COLUMNS, Content, SideInfo
+from recsys_lab.vectors.users import UserHistories
 
 _FACTS = ("seed", "hash/", "versions/", "git_commit")
 _MEASURED = ("test/", "count/test/")
@@ -25,6 +30,7 @@ def embeddings_content(
     net: nn.Module,
     configuration: Mapping[str, Any],
     metrics: Mapping[str, Any],
+    users: UserHistories | None = None,
 ) -> Content:
     """What `vectors.store.write_embeddings` writes of a model.
 
@@ -34,6 +40,7 @@ def embeddings_content(
         net: its side information is kept, if it has any.
         configuration: of the run; empty where there is none.
         metrics: of the run; seed, hashes, versions and test metrics are kept.
+        users: of an event log, to be kept beside the items; None: no user is.
     """
     train = prepared.split.train
     num_pairs = np.bincount(train.ids.ravel(), minlength=len(prepared.catalog))
@@ -55,7 +62,7 @@ def embeddings_content(
         scorer.both_ways,
         scorer.directed,
     )
-    side_info = net.side_info_vectors() if isinstance(net, SkipGram) else None
+    side_info = net.side_info_vectors() if isinstance(net, SkipGram | StarSpace) else None
     info: dict[str, Any] = {
         "score": "center_context" if scorer.both_ways else getattr(net, "score", "dot"),
         "model": configuration.get("model", {}),
@@ -65,12 +72,17 @@ def embeddings_content(
         "parent": None,
         "file": net.path if isinstance(net, ExternalVectors) else None,
     }
+    if users is not None:
+        info["history"] = dataclasses.asdict(users.weigh)
+    if isinstance(prepared.split, EventSplit):
+        info["filter_history"] = prepared.split.filter_history
     if side_info is not None:
         info["fields"] = [field.name for field in side_info.fields]
+        info["size_exponent"] = side_info.size_exponent
         info["price_edges"] = prepared.catalog.price_edges().tolist()
         info["cold_bias"] = float(tables.bias[num_pairs > 0].mean())
     stored = None if side_info is None else _stored(side_info, prepared)
-    return Content(items, _array(scorer.scorable), tables, pairs, info, stored)
+    return Content(items, _array(scorer.scorable), tables, pairs, info, stored, users)
 
 
 def _stored(found: SideInfoVectors, prepared: PreparedData) -> SideInfo:

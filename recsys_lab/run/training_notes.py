@@ -18,11 +18,11 @@ _LONG = 1.0  # seconds of compiling that are worth a line
 
 def tell_fields(net: EmbeddingNet) -> None:
     """Name the fields of side information of a model, with their share of the items."""
-    centers: Any = getattr(net, "centers", None)
-    if not isinstance(centers, SideInfoEncoder):
-        return
+    encoder: Any = getattr(net, "centers", getattr(net, "encoder", None))
     names: Any = getattr(net, "fields", ())
-    shares = centers.present[:, 1:].float().mean(0).tolist()
+    if not (isinstance(encoder, SideInfoEncoder) and names):
+        return
+    shares = encoder.present[:, 1:].float().mean(0).tolist()
     found = dict(zip(names, shares, strict=True))
     told = ", ".join(f"{name} of {share:.0%}" for name, share in found.items())
     log.info("side information: %s of the items", told)

@@ -43,17 +43,22 @@ def answer(
         row = _resolve(embeddings, answers[-1])
         if row is not None:
             found = similar_items(embeddings, np.array([row]), k, wishes).drop("query_item")
-            answers[-1]["similar"] = _plain(found)
+            answers[-1]["similar"] = plain(found)
             if explain:
                 note = _explain(embeddings, row, answers[-1]["similar"])
     return {
-        "run": str(embeddings.folder.parent if embeddings.folder.name == FOLDER else
-                   embeddings.path),
+        "run": place_of(embeddings),
         "score": embeddings.info.get("score"),
         "ndcg@10": embeddings.info.get("metrics", {}).get(MEASURE),
         "note": note,
         "answers": answers,
     }  # fmt: skip
+
+
+def place_of(embeddings: "Embeddings") -> str:
+    """The run folder, or the file that is of none."""
+    is_run = embeddings.folder.name == FOLDER
+    return str(embeddings.folder.parent if is_run else embeddings.path)
 
 
 def _empty(text: str) -> Plain:
@@ -69,7 +74,7 @@ def _resolve(embeddings: "Embeddings", one: Plain) -> int | None:
     except VectorsError as error:
         one["error"] = str(error)
         return None
-    items = _plain(embeddings.items.select(*TEXT_COLUMNS, "seen")[rows[:MOST_CHOICES]])
+    items = plain(embeddings.items.select(*TEXT_COLUMNS, "seen")[rows[:MOST_CHOICES]])
     if not items:
         one["error"] = not_found(embeddings.items, one["asked"])
     elif len(items) > 1:
@@ -95,7 +100,7 @@ def _explain(embeddings: "Embeddings", row: int, similar: list[Plain]) -> str | 
     return None
 
 
-def _plain(items: pl.DataFrame) -> list[Plain]:
+def plain(items: pl.DataFrame) -> list[Plain]:
     """Rows as plain values; a number that JSON cannot hold is null."""
     return [
         {

@@ -1,6 +1,5 @@
 """The embeddings of a run, as a user works with them."""
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,31 +11,28 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.lookup import find_rows
+from recsys_lab.vectors.locating import locate_embeddings
+from recsys_lab.vectors.lookup import did_you_mean, find_rows
+from recsys_lab.vectors.parquet_columns import read_column, reading
 from recsys_lab.vectors.score_form import ScoreTables, unfold
 from recsys_lab.vectors.score_parts import score_parts
 from recsys_lab.vectors.store import (
-    ADDED_COLUMN,
-    FOLDER,
-    INFO,
-    ITEMS,
     PAIR_SCHEMA,
-    TEXT_COLUMNS,
     VALUES,
     VECTOR_COLUMNS,
     WEIGHT_COLUMNS,
     check_columns,
-    check_rows,
-    read_column,
-    read_info,
+    complete_rows,
     read_pairs,
-    reading,
 )
+from recsys_lab.vectors.unscored import why_not
 
 if TYPE_CHECKING:
+    from recsys_lab.evaluation.histories import HistoryWeights
     from recsys_lab.vectors.encode import EncodedItem
     from recsys_lab.vectors.known_pairs import KnownPairs
     from recsys_lab.vectors.screen import KeyScreen
+    from recsys_lab.vectors.users import Users
 
 
 @dataclass(frozen=True)
@@ -64,17 +60,7 @@ class Embeddings:
         Raises:
             VectorsError: there are none, or they cannot be read.
         """
-        path = Path(path)
-        if path.is_dir():
-            folder = next((x for x in (path / FOLDER, path) if (x / ITEMS).is_file()), None)
-            if folder is None:
-                raise VectorsError(_absent(path))
-            found = cls(folder / ITEMS, read_info(folder))
-        elif not path.is_file():
-            raise VectorsError(f"there is no run folder and no file {path}")
-        else:
-            described = path.name == ITEMS and (path.parent / INFO).is_file()
-            found = cls(path, read_info(path.parent) if described else {})
+        found = cls(*locate_embeddings(Path(path)))
         check_columns(found.path, found._columns, found.info)
         return found
 
@@ -95,13 +81,7 @@ class Embeddings:
         wanted = [c for c in self._columns if c not in (*VECTOR_COLUMNS, *WEIGHT_COLUMNS)]
         with reading(self.path):
             items = pl.read_parquet(self.path, columns=wanted).rechunk()  # rows are taken quicker
-        absent = [name for name in TEXT_COLUMNS if name not in items.columns]
-        items = items.with_columns(pl.lit(None).alias(name) for name in absent)
-        for name in ("seen", "scored"):
-            if name not in items.columns:
-                items = items.with_columns(pl.lit(True).alias(name))
-        check_rows(self.path, items, self.info)
-        return items
+        return complete_rows(self.path, items, self.info)
 
     @property
     def ids(self) -> pl.Series:
@@ -166,19 +146,7 @@ class Embeddings:
 
     def why_not(self, row: int) -> str:
         """Why the model cannot score an item, in half a sentence."""
-        if self.info.get("fields") and self.info.get("model", {}).get("context_side_info") is False:
-            return (
-                "no training pair holds it, and the contexts of the model are item ids alone "
-                "(model.context_side_info=true scores such items)"
-            )
-        if ADDED_COLUMN in self.items.columns and self.items[ADDED_COLUMN][int(row)]:
-            known = " and no side information that training met" if self.info.get("fields") else ""
-            return f"it was added with no pair with an item that has a vector{known}"
-        if path := self.info.get("file"):
-            return f"{path} has no vector for it"
-        if self.info.get("fields"):
-            return "no training pair holds it, nor any of its side information"
-        return "no training pair holds it, and the model has no side information"
+        return why_not(self.items, self.info, row)
 
     # -- training pairs ------------------------------------------------------------------------
 
@@ -247,8 +215,7 @@ class Embeddings:
         that are not `seen` are cold: they have their score from side information alone.
 
         Filters choose items before the search, so k are found where there are k. In a large
-        catalogue `screen` is built with the second list: two seconds for 400,000 items, and the
-        same lists in a tenth of the time from then on.
+        catalogue `screen` is built with the second list, and the same lists take less time then.
 
         Args:
             item: its id.
@@ -291,6 +258,51 @@ class Embeddings:
 
         wishes = Wishes(not_known=not_known, diversity=diversity)
         return similar_items(self, self.index(items), k, wishes)
+
+    # -- users ---------------------------------------------------------------------------------
+
+    @cached_property
+    def users(self) -> "Users":
+        """The users of an event log: ids, vectors, histories, and `like`, the users like one."""
+        from recsys_lab.vectors.users import users_of  # late: numba takes half a second
+
+        return users_of(self.folder, self.info)
+
+    def for_user(
+        self, user: str, k: int = 10, *, not_known: bool | None = None, **wishes: Any
+    ) -> pl.DataFrame:
+        """The k items with the highest scores for a user's whole history, the best first.
+
+        Columns: item, title, brand, categories, price, score, in_history and seen.
+
+        Args:
+            user: the id, or its hash where ids were hashed as they were read.
+            k: length of the list.
+            not_known: leave out items of the history; None: as the test of the run did.
+            wishes: filters and diversity of `similar`, such as category="hats".
+        """
+        from recsys_lab.vectors.for_histories import items_for_user
+        from recsys_lab.vectors.similar import Wishes
+
+        return items_for_user(self, user, k, Wishes(**wishes), not_known)
+
+    def for_history(
+        self,
+        items: Sequence[str],
+        k: int = 10,
+        *,
+        not_known: bool | None = None,
+        weigh: "HistoryWeights | None" = None,
+        **wishes: Any,
+    ) -> pl.DataFrame:
+        """The list of a history that is given, the latest item last; otherwise as `for_user`.
+
+        `weigh` says what an item of the history weighs; None: as in the run, else .7 ** age.
+        """
+        from recsys_lab.vectors.for_histories import items_for_history
+        from recsys_lab.vectors.similar import Wishes
+
+        return items_for_history(self, items, k, Wishes(**wishes), not_known, weigh)
 
     def encode(
         self,
@@ -382,17 +394,5 @@ class Embeddings:
         return self.items.select("item").with_row_index("row")
 
     def _unknown(self, item: str) -> str:
-        near = difflib.get_close_matches(item, self.ids.head(100_000).to_list(), n=3, cutoff=0.8)
-        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-        return f"no item {json.dumps(item)} among the {len(self):,} items of {self.folder}{hint}"
-
-
-def _absent(path: Path) -> str:
-    if any((path / name).is_dir() for name in ("checkpoints", ".hydra")):
-        if not (path / "metrics.json").is_file():
-            return (
-                f"{path} has no embeddings, since its run did not finish: repeat its command with "
-                f"ckpt_path={path / 'checkpoints' / 'last.ckpt'}, or name another run"
-            )
-        return f"{path} has no embeddings: write them with python -m recsys_lab embed {path}"
-    return f"{path} is not the folder of a run: name a folder such as outputs/train/runs/..."
+        there = f"among the {len(self):,} items of {self.folder}"
+        return f"no item {json.dumps(item)} {there}{did_you_mean(self.items, item)}"

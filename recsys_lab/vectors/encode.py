@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 import polars as pl
 
+from recsys_lab.catalog.title_terms import IS_BUCKET
 from recsys_lab.readers.fields import read_brand, read_categories, read_price, read_title
 from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.vectors.errors import VectorsError
@@ -50,7 +51,8 @@ class EncodedItems(NamedTuple):
         has_vector: (n,) bool.
         scored: (n,) bool, the items that the model can score.
         weights: (n, 1 + F) of center and context vectors, see `store.SideInfo`.
-        unknown: field, label and owner (place of the item) of the values that training never met.
+        unknown: field, label and owner (place of the item) of the values that training never met,
+            without pairs of words.
     """
 
     tables: ScoreTables
@@ -96,6 +98,7 @@ def encode_items(embeddings: "Embeddings", items: pl.DataFrame) -> EncodedItems:
 
     The mean over the fields that have a known value, within a field over its known values: the
     weights of attention are never learned for a cold item, so they are equal for both poolings.
+    Where the run sums features, it is the sum over all known values by size ** -size_exponent.
 
     Args:
         embeddings: of a run whose model has side information.
@@ -114,9 +117,10 @@ def encode_items(embeddings: "Embeddings", items: pl.DataFrame) -> EncodedItems:
         values.select("field", "label", "value"), on=["field", "label"], how="left",
         maintain_order="left",
     )  # fmt: skip
-    parts = known.drop_nulls("value").with_columns(
-        share=1.0 / (pl.len().over("owner", "field") * pl.col("field").n_unique().over("owner"))
-    )
+    share = 1.0 / (pl.len().over("owner", "field") * pl.col("field").n_unique().over("owner"))
+    if (exponent := info.get("size_exponent")) is not None:
+        share = pl.len().over("owner").cast(pl.Float64) ** -exponent
+    parts = known.drop_nulls("value").with_columns(share=share)
     weights = np.zeros((len(items), 1 + len(fields)), np.float32)
     owner = parts["owner"].to_numpy()
     part = parts["field"].replace_strict(fields, range(1, 1 + len(fields)), return_dtype=pl.Int64)
@@ -127,9 +131,8 @@ def encode_items(embeddings: "Embeddings", items: pl.DataFrame) -> EncodedItems:
         sums.append(np.zeros((len(items), int(info["dimension"])), np.float32))
         np.add.at(sums[-1], owner, vectors * parts["share"].to_numpy()[:, None])
     contexts_too = bool(embeddings.part_weights[1][:, 1:].any())
-    return _arrange(
-        embeddings, sums, weights, contexts_too, known.filter(pl.col("value").is_null())
-    )
+    unknown = known.filter(pl.col("value").is_null() & ~((pl.col("field") == "title") & IS_BUCKET))
+    return _arrange(embeddings, sums, weights, contexts_too, unknown)
 
 
 def _arrange(

@@ -8,8 +8,9 @@ By default a format holds what the score of the run needs, if it has room for it
     faiss        a flat inner-product index of the keys, NAME.query.npy and NAME.ids.json
     word2vec     text, or binary: the plain vector, since it has room for one
 
-Items that the model cannot score are left out. Rows are read and written in pieces, so memory holds
-the ids and a piece of the vectors; only an index of faiss is made in memory.
+Users of an event log have one table, `query`, and no keys. What the model cannot score is left out.
+Rows are read and written in pieces, so memory holds the ids and a piece of the vectors; only an
+index of faiss is made in memory.
 """
 
 import json
@@ -27,7 +28,8 @@ from recsys_lab.readers.vector_files import ids_beside
 from recsys_lab.results.files import atomic_path
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.store import VECTOR_COLUMNS, reading
+from recsys_lab.vectors.parquet_columns import reading
+from recsys_lab.vectors.store import VECTOR_COLUMNS
 
 Format = Literal["word2vec", "word2vec-binary", "npy", "safetensors", "faiss"]
 Table = Literal["vector", "query", "key"]
@@ -45,8 +47,8 @@ class Exported(NamedTuple):
 
     Attributes:
         files: their paths.
-        num_items: items in them.
-        left_out: items without a score, which are not.
+        num_items: items, or users, in them.
+        left_out: those without a score, which are not.
         note: a sentence where rankings by the files are not those of the run, or an empty text.
     """
 
@@ -62,6 +64,8 @@ def export(
     out: str | Path,
     which: Table | None = None,
     advance: Advance = lambda rows: None,
+    *,
+    users: bool = False,
 ) -> Exported:
     """Write embeddings in a format of other programs; files are complete or absent.
 
@@ -72,6 +76,7 @@ def export(
         which: the one table to write; None writes what the score needs, or the plain vector where
             there is room for one.
         advance: is told how many rows have been written, of `num_rows`.
+        users: write the users of the run in place of its items.
 
     Raises:
         VectorsError: an argument is wrong, the format cannot hold an id, or a library is missing.
@@ -80,12 +85,13 @@ def export(
         raise VectorsError(f"format must be one of {', '.join(get_args(Format))}, got {form}")
     if which is not None and which not in VECTOR_COLUMNS:
         raise VectorsError(f"which must be one of {', '.join(VECTOR_COLUMNS)}, got {which}")
-    source, out = _Source(embeddings.path), Path(out)
+    which = _of_users(which) if users else which
+    source, out = _source(embeddings, users), Path(out)
     if out.is_dir():
         raise VectorsError(f"{out} is a folder: name the file to write")
     if not source.count:
         raise VectorsError(
-            f"no item of {embeddings.folder} has a score: there is nothing to export"
+            f"no {source.id_column} of {embeddings.folder} has a score: there is nothing to export"
         )
     if form in _CANNOT_HOLD:
         _check_ids(source.ids, form)
@@ -94,15 +100,32 @@ def export(
         for path, write in files.items():
             write(stack.enter_context(atomic_path(path)), advance)
     is_plain = which == "vector" or (which is None and form in _CANNOT_HOLD)
-    note = _note(embeddings.info, form) if is_plain else ""
+    note = _note(embeddings.info, form) if is_plain and not users else ""
     return Exported([*files], source.count, source.num_rows - source.count, note)
 
 
-def num_rows(embeddings: Embeddings, form: Format, which: Table | None = None) -> int:
+def num_rows(
+    embeddings: Embeddings, form: Format, which: Table | None = None, *, users: bool = False
+) -> int:
     """How many rows `export` writes, over all its tables."""
-    source = _Source(embeddings.path)
-    tables = 1 if which or form in _CANNOT_HOLD else 3 if form == "safetensors" else 2
+    source = _source(embeddings, users)
+    tables = 1 if which or users or form in _CANNOT_HOLD else 3 if form == "safetensors" else 2
     return source.count * tables
+
+
+def _source(embeddings: Embeddings, users: bool) -> "_Source":
+    return _Source(embeddings.users.path, "user") if users else _Source(embeddings.path)
+
+
+def _of_users(which: Table | None) -> Table:
+    """The one table of users.
+
+    Raises:
+        VectorsError: another one is asked for.
+    """
+    if which not in (None, "query"):
+        raise VectorsError(f"users have the table query alone, got which={which}")
+    return "query"
 
 
 def _note(info: dict[str, Any] | Any, form: Format) -> str:
@@ -130,15 +153,16 @@ class _Source:
     """The rows of a Parquet file of embeddings that have a score, read in pieces."""
 
     path: Path
+    id_column: str = "item"
 
     def __post_init__(self) -> None:
         with reading(self.path):
             self.schema = pl.read_parquet_schema(self.path)
-            known: list[str] = [name for name in ("item", "scored") if name in self.schema]
+            known: list[str] = [name for name in (self.id_column, "scored") if name in self.schema]
             frame = pl.read_parquet(self.path, columns=known)
         self.num_rows = frame.height
         self.scored = "scored" in frame.columns and not frame["scored"].all()
-        self.ids = frame.filter("scored")["item"] if self.scored else frame["item"]
+        self.ids = (frame.filter("scored") if self.scored else frame)[self.id_column]
         self.count = len(self.ids)
 
     def column(self, table: str) -> str:
@@ -158,14 +182,14 @@ class _Source:
     def pieces(self, table: str) -> Iterator[tuple[pl.Series, np.ndarray]]:
         """Raw ids and vectors (rows, D) little-endian float32, piece by piece."""
         column, dim = self.column(table), self.dimension(table)
-        wanted = ["item", column, *(["scored"] if self.scored else [])]
+        wanted = [self.id_column, column, *(["scored"] if self.scored else [])]
         scan = pl.scan_parquet(self.path).select(wanted)
         for start in range(0, self.num_rows, _ROWS):
             with reading(self.path):
                 frame = scan.slice(start, _ROWS).collect()
             frame = frame.filter("scored") if self.scored else frame
             vectors = frame[column].rechunk().to_numpy().reshape(frame.height, dim)
-            yield frame["item"], np.ascontiguousarray(vectors, "<f4")
+            yield frame[self.id_column].alias("item"), np.ascontiguousarray(vectors, "<f4")
 
 
 def _check_ids(ids: pl.Series, form: Format) -> None:

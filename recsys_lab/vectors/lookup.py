@@ -38,7 +38,7 @@ def find_rows(items: pl.DataFrame, text: str) -> np.ndarray:
         raise VectorsError(f"name an item by its id or by words of its title, got {text!r}")
     if not has_titles(items):
         raise VectorsError(
-            f"there is no item {text!r}{_hint(items, text)}, and the items have no titles: "
+            f"there is no item {text!r}{did_you_mean(items, text)}, and the items have no titles: "
             "name an item by its id"
         )
     found = _by_kind(items, words)
@@ -86,7 +86,7 @@ def fold_titles(titles: pl.Series) -> pl.Series:
 
 def not_found(items: pl.DataFrame, text: str) -> str:
     """A sentence about a text that names no item, with near ids or near words of titles."""
-    hint = _hint(items, text)
+    hint = did_you_mean(items, text)
     if not hint and has_titles(items):
         unknown = [w for w in split_words(text) if not len(_titles_with(items["title"], [w]))]
         near = filter(None, (" or ".join(_near_words(items["title"], w)) for w in unknown))
@@ -94,7 +94,8 @@ def not_found(items: pl.DataFrame, text: str) -> str:
     return f"no item has the id {text!r} or a title with these words{hint}"
 
 
-def _hint(items: pl.DataFrame, text: str) -> str:
+def did_you_mean(items: pl.DataFrame, text: str) -> str:
+    """A question in brackets that names near ids; an empty text without any."""
     found = near_ids(items, text)
     return f" (did you mean {' or '.join(found)}?)" if found else ""
 

@@ -31,8 +31,8 @@ class ScoreTables(NamedTuple):
 
     def take(self, rows: slice | np.ndarray) -> "ScoreTables":
         """The tables of some items."""
-        parts = (table[rows] for table in (self.queries, self.keys, self.bias))
-        return ScoreTables(*parts, self.both_ways, self.directed)
+        queries, keys, bias = (table[rows] for table in (self.queries, self.keys, self.bias))
+        return ScoreTables(queries, keys, bias, self.both_ways, self.directed)
 
 
 def folded_dimension(dim: int, *, both_ways: bool, biased: bool) -> int:
@@ -51,6 +51,11 @@ def fold(tables: ScoreTables, *, biased: bool) -> tuple[np.ndarray, np.ndarray]:
         query += [bias, ones]
         key += [ones, bias]
     return np.hstack(query, dtype=np.float32), np.hstack(key, dtype=np.float32)
+
+
+def without_constants(vectors: np.ndarray, *, biased: bool) -> np.ndarray:
+    """Folded vectors (n, E) without the dimensions that carry biases."""
+    return vectors[:, :-2] if biased else vectors
 
 
 def unfold(

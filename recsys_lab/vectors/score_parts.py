@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.catalog.catalog import ItemCatalog, bin_prices
+from recsys_lab.catalog.title_terms import title_terms
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.store import TEXT_COLUMNS
 
@@ -81,6 +82,8 @@ def item_labels(items: pl.DataFrame, field: str, price_edges: np.ndarray) -> pl.
         owner = np.flatnonzero(np.isfinite(price)) if len(price_edges) else np.empty(0, np.int64)
         names, place = bin_prices(price[owner], price_edges) if len(owner) else ([], owner)
         return _labels(owner, [names[p] for p in place])
+    if field == "title":
+        return title_terms(items["title"])
     catalog = ItemCatalog(items)
     level = field.removeprefix("category_")
     if level.isdecimal() and int(level) >= catalog.num_levels:

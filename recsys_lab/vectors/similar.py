@@ -63,6 +63,30 @@ def similar_items(
     return _frame(embeddings, rows, lists)
 
 
+def list_of_one(
+    embeddings: "Embeddings", query: np.ndarray, k: int, wishes: Wishes, excluded: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The items with the best scores for a query that is no item.
+
+    Args:
+        embeddings: of a run.
+        query: (E,) folded.
+        k: length of the list.
+        wishes: of the items; `not_known` has no meaning here.
+        excluded: (n,) rows that are left out.
+
+    Returns:
+        rows and scores, both (at most k,).
+    """
+    if k < 1:
+        raise VectorsError(f"k must be >= 1, got {k}")
+    allowed = allowed_rows(embeddings, wishes)
+    allowed[excluded] = False
+    size = max(1, min(_size(k, wishes), int(allowed.sum())))
+    rows, scores = _list_of_one(embeddings, query, size, allowed)
+    return _finish(embeddings, rows[0], scores[0], k, wishes)
+
+
 def allowed_rows(embeddings: "Embeddings", wishes: Wishes) -> np.ndarray:
     """Mask (N,) of the items that can be scored and are of the brand, category and price wished.
 
@@ -112,8 +136,7 @@ def _lists(
     embeddings: "Embeddings", rows: np.ndarray, k: int, wishes: Wishes, allowed: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Similar items and scores of each item, both (at most k,)."""
-    size = k if not wishes.diversity else max(_POOL * k, _MIN_POOL)
-    size = max(1, min(size, int(allowed.sum())))
+    size = max(1, min(_size(k, wishes), int(allowed.sum())))
     queries = _queries(embeddings, rows)
     if wishes.not_known or len(rows) == 1:  # a mask for each item
         parts: Iterator[tuple[np.ndarray, np.ndarray]] = (
@@ -124,11 +147,23 @@ def _lists(
         parts = iter([top_k(queries, embeddings.keys, size, allowed, rows)])
     for some, values in parts:
         for found, scores in zip(some, values, strict=True):
-            found, scores = found[found != NO_ROW], scores[found != NO_ROW]
-            if wishes.diversity:
-                chosen = diversify(scores, embeddings.vectors[found], k, wishes.diversity)
-                found, scores = found[chosen], scores[chosen]
-            yield found, scores
+            yield _finish(embeddings, found, scores, k, wishes)
+
+
+def _size(k: int, wishes: Wishes) -> int:
+    """Candidates of a list of k items."""
+    return k if not wishes.diversity else max(_POOL * k, _MIN_POOL)
+
+
+def _finish(
+    embeddings: "Embeddings", found: np.ndarray, scores: np.ndarray, k: int, wishes: Wishes
+) -> tuple[np.ndarray, np.ndarray]:
+    """Without the places that are not filled; of candidates of a diverse list, the chosen."""
+    found, scores = found[found != NO_ROW], scores[found != NO_ROW]
+    if wishes.diversity:
+        chosen = diversify(scores, embeddings.vectors[found], k, wishes.diversity)
+        found, scores = found[chosen], scores[chosen]
+    return found, scores
 
 
 def _mask(embeddings: "Embeddings", wishes: Wishes, row: int, allowed: np.ndarray) -> np.ndarray:

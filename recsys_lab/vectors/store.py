@@ -3,29 +3,33 @@
 - `items.parquet`: a row for each item, with its vectors.
 - `pairs.parquet`: the training pairs, by row number, with the relations they were listed under.
 - `values.parquet`: vectors of brands, categories and price bins, for models of side information.
+- `users.parquet`: users of an event log with their vectors and histories (`vectors.users`).
 - `embeddings.json`: what the vectors are and how they were measured.
 """
 
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.results.files import atomic_folder
 from recsys_lab.vectors.errors import VectorsError
+from recsys_lab.vectors.parquet_columns import PARQUET, ROWS, as_column, reading, sink
 from recsys_lab.vectors.score_form import ScoreTables, fold, folded_dimension
 from recsys_lab.vectors.stored_info import find_fault
+
+if TYPE_CHECKING:
+    from recsys_lab.vectors.users import UserHistories
 
 FOLDER = "embeddings"
 FORMAT = 1  # raise it when the files change so that earlier code cannot read them
 ITEMS, PAIRS, VALUES, INFO = "items.parquet", "pairs.parquet", "values.parquet", "embeddings.json"
+USERS = "users.parquet"
 TEXT_COLUMNS = ("item", "title", "brand", "categories", "price")
 VECTOR_COLUMNS = ("vector", "query", "key")
 WEIGHT_COLUMNS = ("center_weights", "context_weights")
@@ -33,14 +37,6 @@ ADDED_COLUMN = "added"  # what the vector of an added item is made from; null fo
 
 PAIR_SCHEMA = {"head": pl.Int32, "tail": pl.Int32, "weight": pl.Float32, "relations": pl.UInt8}
 _KINDS: dict[str, pl.DataType] = {"seen": pl.Boolean(), "scored": pl.Boolean()}
-_ROWS = 8192  # of a row group: one row is read without the others
-_PARQUET: dict[str, Any] = {
-    "compression": "zstd",
-    "compression_level": 1,
-    "row_group_size": _ROWS,
-    "statistics": False,
-    "maintain_order": True,
-}
 
 
 class SideInfo(NamedTuple):
@@ -70,6 +66,7 @@ class Content(NamedTuple):
         pairs: head, tail, weight and relations of the training pairs, in ascending order.
         info: goes into `embeddings.json` beside format, number of items and dimensions.
         side_info: None for models without it.
+        users: None where there are none, or none are to be kept.
     """
 
     items: pl.DataFrame
@@ -78,6 +75,7 @@ class Content(NamedTuple):
     pairs: pl.DataFrame
     info: Mapping[str, Any]
     side_info: SideInfo | None = None
+    users: "UserHistories | None" = None
 
 
 def write_embeddings(folder: Path, content: Content) -> None:
@@ -93,10 +91,15 @@ def write_embeddings(folder: Path, content: Content) -> None:
         "biased": tables.biased,
     }
     with atomic_folder(folder) as part:
-        _sink(_item_frames(content, tables.biased), part / ITEMS)
+        sink(_item_frames(content, tables.biased), part / ITEMS)
         content.pairs.write_parquet(part / PAIRS, compression="zstd", compression_level=1)
         if content.side_info is not None:
             content.side_info.values.write_parquet(part / VALUES)
+        if content.users is not None:
+            from recsys_lab.vectors.users import write_users  # late: imports of half a second
+
+            biased = tables.biased
+            write_users(part / USERS, content.users, tables, content.scored, biased=biased)
         text = json.dumps(info, indent=2, sort_keys=True, allow_nan=False)
         (part / INFO).write_text(text, encoding="utf-8")
 
@@ -137,24 +140,6 @@ def read_pairs(folder: Path, num_items: int) -> pl.DataFrame:
     if pairs.select(~is_there.fill_null(False).all()).item() or any(pairs.null_count().row(0)):
         raise VectorsError(f"{path} is damaged: it names items that are not there; write it again")
     return pairs
-
-
-def as_column(name: str, vectors: np.ndarray) -> pl.Series:
-    """Vectors (n, D) as a column of fixed-size lists of float32."""
-    vectors = np.ascontiguousarray(vectors, np.float32)
-    return pl.Series(name, vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Reads of a Parquet file; one that is absent or damaged is a `VectorsError`."""
-    try:
-        yield
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        reason = str(error).partition("\n")[0]
-        raise VectorsError(
-            f"{path} is not a Parquet file that can be read ({reason}): write it again"
-        ) from error
 
 
 def _check_ids(path: Path, ids: pl.Series) -> None:
@@ -210,8 +195,10 @@ def _check_described(
             )
 
 
-def check_rows(path: Path, items: pl.DataFrame, info: Mapping[str, Any]) -> None:
-    """Refuse a table of items that lacks rows or values, or, from elsewhere, repeats an id.
+def complete_rows(path: Path, items: pl.DataFrame, info: Mapping[str, Any]) -> pl.DataFrame:
+    """A table of items with all columns that `Embeddings.items` has.
+
+    One that lacks rows or values, or, from elsewhere, repeats an id, is refused.
 
     Args:
         path: of the table.
@@ -221,15 +208,20 @@ def check_rows(path: Path, items: pl.DataFrame, info: Mapping[str, Any]) -> None
     Raises:
         VectorsError: naming how many there are.
     """
+    absent = [name for name in TEXT_COLUMNS if name not in items.columns]
+    items = items.with_columns(pl.lit(None).alias(name) for name in absent)
+    absent = [name for name in ("seen", "scored") if name not in items.columns]
+    items = items.with_columns(pl.lit(True).alias(name) for name in absent)
     if not info:
         _check_ids(path, items["item"])
-        return
+        return items
     whole = [name for name in ("item", "seen", "scored") if items[name].null_count()]
     if whole or items.height != info["num_items"]:
         raise VectorsError(
             f"{path} is damaged: it has {items.height:,} of {info['num_items']:,} items"
             f"{f' and gaps in {whole[0]}' if whole else ''}; write the embeddings again"
         )
+    return items
 
 
 def _is_usable(name: str, kind: pl.DataType) -> bool:
@@ -241,14 +233,6 @@ def _is_usable(name: str, kind: pl.DataType) -> bool:
     if name not in TEXT_COLUMNS or kind == ITEM_SCHEMA[name]:
         return True
     return (name != "item" and kind == pl.Null) or (name == "price" and kind.is_numeric())
-
-
-def read_column(path: Path, name: str) -> np.ndarray:
-    """A column of fixed-size lists as an array (N, D)."""
-    with reading(path):
-        column = pl.read_parquet(path, columns=[name])[name]
-    shape = (len(column), column.dtype.shape[0])  # type: ignore[attr-defined]
-    return np.ascontiguousarray(column.rechunk().to_numpy(), np.float32).reshape(shape)
 
 
 def _item_frames(
@@ -266,8 +250,8 @@ def _item_frames(
             schema[name] = pl.Array(pl.Float32, side.center_weights.shape[1])
 
     def frames() -> Iterator[pl.DataFrame]:
-        for start in range(0, content.items.height, _ROWS):
-            rows = slice(start, start + _ROWS)
+        for start in range(0, content.items.height, ROWS):
+            rows = slice(start, start + ROWS)
             scored = content.scored[rows]
             some = tables.take(rows)
             query, key = fold(some, biased=biased)
@@ -277,25 +261,9 @@ def _item_frames(
             if side is not None:
                 columns.append(as_column(WEIGHT_COLUMNS[0], side.center_weights[rows]))
                 columns.append(as_column(WEIGHT_COLUMNS[1], side.context_weights[rows]))
-            yield content.items.slice(start, _ROWS).with_columns(columns)
+            yield content.items.slice(start, ROWS).with_columns(columns)
 
     return pl.Schema(schema), frames
-
-
-def _sink(table: tuple[pl.Schema, Callable[[], Iterator[pl.DataFrame]]], path: Path) -> None:
-    """Write frames to Parquet one after the other."""
-    schema, frames = table
-
-    def source(
-        with_columns: list[str] | None,
-        predicate: pl.Expr | None,
-        n_rows: int | None,
-        batch_size: int | None,
-    ) -> Iterator[pl.DataFrame]:
-        for frame in frames():
-            yield frame if with_columns is None else frame.select(with_columns)
-
-    register_io_source(source, schema=schema).sink_parquet(path, **_PARQUET)
 
 
 def extend_embeddings(folder: Path, parent: Path, content: Content) -> None:
@@ -309,12 +277,13 @@ def extend_embeddings(folder: Path, parent: Path, content: Content) -> None:
     with atomic_folder(folder) as part:
         # with the dimensions of the parent, also where all biases of the new items are zero
         biased = bool(content.info.get("biased"))
-        _sink(_item_frames(content, biased), part / "new")
+        sink(_item_frames(content, biased), part / "new")
         both = [pl.scan_parquet(parent / ITEMS), pl.scan_parquet(part / "new")]
-        pl.concat(both, how="diagonal_relaxed").sink_parquet(part / ITEMS, **_PARQUET)
+        pl.concat(both, how="diagonal_relaxed").sink_parquet(part / ITEMS, **PARQUET)
         (part / "new").unlink()
         content.pairs.write_parquet(part / PAIRS, compression="zstd", compression_level=1)
-        if (parent / VALUES).is_file():
-            shutil.copyfile(parent / VALUES, part / VALUES)
+        for name in (VALUES, USERS):
+            if (parent / name).is_file():
+                shutil.copy(parent / name, part / name)  # with its permissions
         text = json.dumps(dict(content.info), indent=2, sort_keys=True, allow_nan=False)
         (part / INFO).write_text(text, encoding="utf-8")

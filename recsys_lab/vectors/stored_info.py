@@ -15,6 +15,13 @@ class Parent(msgspec.Struct):
     metrics: dict[str, Any] = {}
 
 
+class History(msgspec.Struct):
+    """What an event of a history weighs, see `evaluation.histories.HistoryWeights`."""
+
+    decay: Number
+    last: int | None = None
+
+
 class StoredInfo(msgspec.Struct):
     """The file of a run's embeddings; what it holds beside this is not looked at."""
 
@@ -34,8 +41,11 @@ class StoredInfo(msgspec.Struct):
     file: str | None = None
     fields: list[str] = []
     price_edges: list[Number] = []
+    size_exponent: Number | None = None
     cold_bias: Number = 0.0
     added: dict[str, int] = {}
+    history: History | None = None
+    filter_history: bool | None = None
 
 
 def find_fault(info: dict[str, Any]) -> str:

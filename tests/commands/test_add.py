@@ -68,7 +68,7 @@ def test_the_items_of_a_file_are_added(
     assert printed.out.strip() == str(folder)
     assert "3 lines read, 3 kept" in printed.err
     assert "2 new items: 2 from pairs" in printed.err
-    assert "2 items were there before, their vectors stay; 3 new pairs" in printed.err
+    assert "2 items there before, whose vectors stay; 3 new pairs" in printed.err
     found = Embeddings.load(folder)
     assert found.ids.to_list()[5:] == ["n1", "n2"]  # without the outside item
     assert found.items["title"][5] == "New & shoe"

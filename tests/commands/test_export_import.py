@@ -41,7 +41,7 @@ def test_an_export_is_imported_and_compared(
     assert made.returncode == 0, made.stdout + made.stderr
     assert f"vectors of {kept} of {len(found)} items of the catalogue" in made.stdout
     folder = tmp_path / "runs" / "vectors"
-    trained = ("fit/", "versions/", "git_commit")
+    trained = ("fit/", "best/", "versions/", "git_commit")
     expected = {k: v for k, v in metrics(finished).items() if not k.startswith(trained)}
     got = {k: v for k, v in metrics(folder).items() if not k.startswith(trained)}
     assert got == expected

@@ -86,7 +86,7 @@ def test_mistakes_are_answered_by_a_sentence(tmp_path: Path, runs: list[Path]) -
         f"VectorsError: {without} has no embeddings: write them with "
         f"python -m recsys_lab embed {without}"
     )
-    assert "is not the folder of a run" in refusal(tmp_path)
+    assert f"{tmp_path} is the folder of 1 run" in refusal(tmp_path)
     assert refusal(runs[0], "--host", "not:an:address").startswith(
         "VectorsError: cannot serve at --host not:an:address: "
     )

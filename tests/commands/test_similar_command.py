@@ -218,7 +218,7 @@ def test_the_newest_run_and_sentences_with_exit_status_one(
 ) -> None:
     done = command("latest", "0007", folder=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith(b"there is no finished run in outputs/train/runs: train one")
+    assert done.stderr.startswith(b"there is no finished run in outputs/train/runs or ")
     for number, name in enumerate(("z_first", "a_second", "b_unfinished")):
         folder = store(tmp_path / "outputs" / "train" / "runs" / name)
         if name != "b_unfinished":

@@ -49,6 +49,7 @@ BASES = {  # what makes a configuration of each target
     "sequences.stored_walks": ("data/source=stored_walks", "data.source.path=x.npy"),
     "builders.skipgram": (),
     "builders.skipgram_side_info": ("model=skipgram_side_info",),
+    "builders.starspace": ("model=starspace",),
     "builders.matrix_factorization": ("model=mf",),
     "builders.gensim_word2vec": ("model=gensim_word2vec",),
     "builders.history": ("model=history",),

@@ -30,6 +30,8 @@ SEQUENCES = {
     "walks_per_batch": 64,
     "walks_per_group": 4,
     "num_workers": 0,
+    "market": None,
+    "num_market_negatives": 3,
 }
 PAIRS = {
     "batch_size": 256,

@@ -202,11 +202,13 @@ def test_baselines_by_hand(monkeypatch):
     monkeypatch.setattr(query_baselines, "_RECENT", 0.5)
     rows = [[0, 1], [0, 1, 2], [2, 0]]
     train = histories_of(rows, times=np.array([0, 6, 1, 2, 3, 9, 10], float))
-    data = QueryData(train, histories_of([[1], [0, 2], []]), HistoryWeights(0.5))
+    data = QueryData(train, histories_of([[1], [0, 2], []]), HistoryWeights(0.5), repeats=True)
     built = {name: entry.build(data) for name, entry in baselines_for(data).items()}
     found = {name: scorer.score_rows(np.arange(3))[:, :4] for name, scorer in built.items()}
     assert found["popularity"].tolist() == [[3, 2, 2, 0]] * 3
     assert found["recency"].tolist() == [[1, 1, 1, 0]] * 3  # at 6, 9 and 10
+    expected = [[0, 1, 0, 0], [0.99, 0, 1, 0], [np.nan] * 4]
+    np.testing.assert_allclose(found["repeated"], expected, rtol=1e-6)
     near = {(0, 1): 2 / 6**0.5, (0, 2): 2 / 6**0.5, (1, 2): 0.5}
     near |= {pair[::-1]: value for pair, value in near.items()}
     expected = [
@@ -262,6 +264,7 @@ def test_a_baseline_that_the_data_do_not_allow_is_said(monkeypatch, caplog):
     assert "EASE is left out: its dense matrix of 15 items is too large, the most is 14" in (
         caplog.text
     )
+    assert QUERY_BASELINES["repeated"].build(data) is None
     assert QUERY_BASELINES["recency"].build(data) is None
     assert "events have no time" in caplog.text
 

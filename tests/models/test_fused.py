@@ -6,17 +6,19 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from model_cases import BATCHES, NUM_ITEMS, field, window_batch
+from model_cases import BATCHES, NUM_ITEMS, field, neighbours_of, window_batch
 from torch import Tensor, nn
 
 from recsys_lab.compute.threads import choose_threads
-from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch
 from recsys_lab.models import fused, kernels
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
+from recsys_lab.models.lightgcn import LightGCN
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.skipgram import SkipGram
+from recsys_lab.models.starspace import RankingLoss, StarSpace
 from recsys_lab.models.updates import Updater, choose_updater
 
 RATE = 0.3
@@ -78,15 +80,22 @@ def blocks_of(batch: Batch) -> list[Batch]:
             PairBatch(*(part[k : k + 1] for part in batch[:4]), 1) for k in range(len(batch[0]))
         ]
     return [
-        WindowBatch(*(part[g : g + 1] for part in batch[:3]), *batch[3:])
+        WindowBatch(
+            *(part[g : g + 1] for part in batch[:3]),
+            *batch[3:6],
+            batch.chosen and ChosenContexts(*(part[g : g + 1] for part in batch.chosen)),
+        )
         for g in range(len(batch.items))
     ]
 
 
 def in_float32(batch: Batch) -> Batch:
-    return type(batch)(
-        *(p.float() if isinstance(p, Tensor) and p.is_floating_point() else p for p in batch)
-    )
+    def single(part: object) -> object:
+        if isinstance(part, ChosenContexts):
+            return ChosenContexts(*map(single, part))
+        return part.float() if isinstance(part, Tensor) and part.is_floating_point() else part
+
+    return type(batch)(*map(single, batch))
 
 
 @pytest.mark.parametrize("dim", DIMS)
@@ -136,6 +145,49 @@ def test_gradients_of_side_information(pooling: Pooling, batch: str, threads: in
         loss, mass = update.update(in_float32(BATCHES[batch]), RATE)
         grads = [p.grad.to_dense() for p in net.parameters() if p.grad is not None]
         found.append([loss, mass, *grads])
+    for compiled, reference in zip(*found, strict=True):
+        torch.testing.assert_close(compiled, reference, rtol=1e-4, atol=1e-5, check_dtype=False)
+
+
+@pytest.mark.parametrize("loss", get_args(RankingLoss))
+@pytest.mark.parametrize("batch", BATCHES)
+def test_a_ranking_loss_trains_as_by_autograd(batch: str, loss: str) -> None:
+    torch.manual_seed(0)
+    labels = [[k % 4] for k in range(NUM_ITEMS)]
+    trained = torch.ones(NUM_ITEMS, dtype=torch.bool)
+    encoder = SideInfoEncoder(trained, [field(labels, 4)], 5, "sum", init_scale=6.0)
+    found = []
+    for kernel, chosen in (("auto", "fused_loss"), ("autograd", "autograd")):
+        net = StarSpace(
+            encoder, score="cosine", loss=loss, margin=0.3, temperature=0.2, query="item",
+            decay=1.0, popularity=torch.zeros(NUM_ITEMS),
+        )  # fmt: skip
+        update = updater(net, RowWiseAdagrad(net.parameters()), kernel)
+        assert update.kernel == chosen
+        found.append([*update.update(in_float32(BATCHES[batch]), RATE)])
+        found[-1].append(encoder.table.grad.to_dense())
+    for compiled, reference in zip(*found, strict=True):
+        torch.testing.assert_close(compiled, reference, rtol=1e-4, atol=1e-5, check_dtype=False)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "margin"])
+@pytest.mark.parametrize("num_tables", [1, 2])
+@pytest.mark.parametrize("batch", ["pairs", "windows, shared"])
+def test_vectors_of_neighbours_train_as_by_autograd(batch: str, num_tables: int, loss: str) -> None:
+    torch.manual_seed(0)
+    ring = np.roll(np.eye(NUM_ITEMS), 1, axis=1)
+    encoders = [
+        LightGCN(IdEncoder(NUM_ITEMS, 5, init_scale=6.0), neighbours_of(ring + ring.T), [1.0, 0.5])
+        for _ in range(num_tables)
+    ]
+    found = []
+    for kernel, chosen in (("auto", "fused_loss"), ("autograd", "autograd")):
+        popularity = torch.zeros(NUM_ITEMS)
+        net = SkipGram(encoders[0], encoders[-1], "dot", popularity, l2=0.02, loss=loss, margin=0.3)
+        update = updater(net, RowWiseAdagrad(net.parameters()), kernel)
+        assert update.kernel == chosen
+        found.append([*update.update(in_float32(BATCHES[batch]), RATE)])
+        found[-1] += [encoder.inputs.table.grad.to_dense() for encoder in encoders]
     for compiled, reference in zip(*found, strict=True):
         torch.testing.assert_close(compiled, reference, rtol=1e-4, atol=1e-5, check_dtype=False)
 
@@ -206,7 +258,7 @@ def choices() -> dict[str, tuple[nn.Module, torch.optim.Optimizer, str | None]]:
         "side information": (mixed, adagrad(mixed), "fused_loss"),
         "float64": (double, adagrad(double), "autograd"),
         "factorization": (mf, adagrad(mf), "fused"),
-        "factorization, SparseAdam": (mf, sparse_adam, "autograd"),
+        "factorization, SparseAdam": (mf, sparse_adam, "fused_loss"),
         "factorization with biases": (biased, adagrad(biased), "fused"),
         "factorization with biases, SparseAdam": (biased, sparse_adam, "autograd"),
         "without compiled_form": (nn.Linear(1, 1), sparse_adam, "autograd"),

@@ -95,3 +95,10 @@ def test_targets_are_counted_in_expectation(shrink: bool) -> None:
 def test_impossible_settings_are_refused(key: str) -> None:
     with pytest.raises(ValueError, match=rf"{key} must be >= 1, got 0"):
         network(**{key: 0})
+
+
+def test_chosen_contexts_are_refused() -> None:
+    net = network()
+    net.begin(np.full(12, 1 / 12))
+    with pytest.raises(ValueError, match="without goal_kinds and market: leave these out"):
+        net.update(cases.BATCHES["windows, chosen contexts"], 0.05)

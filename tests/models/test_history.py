@@ -20,7 +20,7 @@ N, D = 9, 4
 def model(l2: float = 0.0, *, sparse: bool = False) -> HistoryModel:
     torch.manual_seed(1)
     sizes = (D, 8.0), (D, 8.0), (1, 2.0)
-    return HistoryModel(*(IdEncoder(N, dim, scale, sparse) for dim, scale in sizes), l2=l2)
+    return HistoryModel(*(IdEncoder(N, dim, scale, sparse=sparse) for dim, scale in sizes), l2=l2)
 
 
 def batch() -> HistoryBatch:

@@ -43,6 +43,7 @@ def test_weights_of_a_walk_that_outweighs_the_others(outweighs: float) -> None:
     batch.column_weights[0, 3] = outweighs
     items, weights = batch.items.clamp_min(0).numpy()[0], batch.column_weights.numpy()[0]
     positive, negative = np.zeros((2, 20, 20), np.float32)
-    kernels.weigh_windows(items, weights, batch.distance_weights.numpy(), 5.0, positive, negative)
+    distances, none = batch.distance_weights.numpy(), np.zeros((20, 0), np.float32)
+    kernels.weigh_windows(items, weights, distances, 5.0, none, none, positive, negative)
     expected = window_weights(batch._replace(items=torch.from_numpy(items[None])))[1][0]
     np.testing.assert_allclose(negative, expected, rtol=1e-5)

@@ -9,6 +9,9 @@ def edge_source(
     path: str, val_path: str | None = None, test_path: str | None = None, **options: Any
 ) -> EdgeSource:
     defaults = {
+        "items_path": None,
+        "item_columns": {},
+        "outside_items": "drop",
         "max_bad_fraction": 0.0,
         "columns": {},
         "separator": None,

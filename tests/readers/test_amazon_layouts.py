@@ -5,8 +5,10 @@ import io
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from recsys_lab.readers.account import CatalogError
 from tests.readers.amazon_cases import fields, listings, source
 
 RECORDS = [
@@ -89,10 +91,20 @@ def test_names_of_lists(tmp_path: Path, relation: str, name: str) -> None:
     }
     for form, content in files.items():
         (tmp_path / form).write_text(content)
+    table = pl.DataFrame([record | {"brand": str(record["brand"])} for record in records])
+    table.write_parquet(tmp_path / "parquet")
+    table.write_ipc(tmp_path / "arrow")
+    for form in (*files, "parquet", "arrow"):
         weights = {one: 2.0 if one == relation else 0.0 for one in NAMES}
         found = source(tmp_path / form, relation_weights=weights).read()
         assert listings(found) == [("b", "a", 2.0), ("b", "c", 2.0), ("c", "b", 2.0)], form
         assert fields(found, "b")["categories"] == [["Beauty", "Hair"]], form
+
+
+def test_a_damaged_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "meta.parquet").write_bytes(b"PAR1" + bytes(30))
+    with pytest.raises(CatalogError, match=r"meta.parquet cannot be read as Parquet \("):
+        source(tmp_path / "meta.parquet").read()
 
 
 def test_a_broken_end_is_one_bad_line(tmp_path: Path) -> None:

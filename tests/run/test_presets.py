@@ -3,12 +3,15 @@ import json
 import subprocess
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 
 import recsys_lab
 from recsys_lab.evaluation.chance import compare_with_chance
 from recsys_lab.report.__main__ import main
+from recsys_lab.report.summary import print_summary
 from recsys_lab.run.checkpoints import load_checkpoint
 from tests.forked import run_forked
 from tests.run_cases import ROOT
@@ -30,7 +33,7 @@ def train(folder: Path, prepared: Path, *overrides: str) -> subprocess.Completed
         "curve.ranking_queries=50",
         "num_threads=1",
         f"prepared_dir={prepared}",
-        f"hydra.sweep.dir={folder}",
+        *([f"hydra.sweep.dir={folder}"] if "-m" in overrides else []),
         "hydra.callbacks.sweep_end.page=false",
     ]
     return run_forked(command, ROOT, timeout=300)
@@ -82,6 +85,46 @@ def test_a_preset_gives_what_every_run_gives(name: str, runs: dict[str, Path]) -
     assert steps == sorted(steps)
     assert steps[-1] <= 8  # batches, whatever the number of optimisers
     assert (runs[name] / "checkpoints" / "last.ckpt").exists()
+
+
+def event_log(path: Path) -> Path:
+    """Sessions of hotels in four cities, most of which end in a click-out beside three others."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for session in range(120):
+        city, time = int(rng.integers(4)), 1000 * session
+        for step in range(int(rng.integers(2, 8))):
+            hotel, shown = (10 * city + rng.integers(10, size=n) for n in (None, 3))
+            rows.append((session, hotel, time + step, "interaction item image", city, ""))
+        for hotel in 10 * city + rng.integers(10, size=2 * (session % 5 > 0)):
+            cards = "|".join(map(str, {int(hotel), *shown.tolist()}))
+            rows.append((session, hotel, time + 10, "clickout item", city, cards))
+            time += 1
+    names = ["session_id", "reference", "timestamp", "action_type", "city", "impressions"]
+    frame = pl.DataFrame([(*row[:4], f"C{row[4]}", row[5]) for row in rows], names, orient="row")
+    frame.with_columns(user_id=pl.col("session_id") // 2).write_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("name", OF_EVENTS)
+def test_a_preset_of_events_gives_what_every_run_gives(name: str, tmp_path: Path) -> None:
+    experiment = recsys_lab.configure(
+        f"experiment={name}", f"catalog.path={event_log(tmp_path / 'log.parquet')}",
+        f"prepared_dir={tmp_path}", "trainer=smoke", "curve.ranking_queries=50", "num_threads=1",
+        "trainer.max_epochs=2",
+    )  # fmt: skip
+    prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
+    fitted = recsys_lab.fit(prepared, experiment, tmp_path / "run")
+    metrics = fitted.measure()
+    fitted.save(metrics)
+    print_summary(metrics)
+    for key in ("test/ndcg@10/all", "baseline/ease/ndcg@10/all"):
+        assert 0 <= metrics[key] <= 1, key
+    if name == "airbnb":
+        for scorer in ("test", "baseline/item_knn", "baseline/popularity"):
+            assert 1 <= metrics[f"{scorer}/click_rank/all"] <= 4
+        assert metrics["interval/test/click_rank/all/low"] <= metrics["test/click_rank/all"]
+        assert (tmp_path / "run" / "figures" / "click_ranks.png").exists()
 
 
 @pytest.mark.parametrize("name", sorted(ALL_PRESETS))

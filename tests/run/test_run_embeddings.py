@@ -18,6 +18,7 @@ CASES = {
     "skip-gram": ["model=skipgram"],
     "cosine": ["model=skipgram", "model.score=cosine", "model.popularity_weight=0"],
     "dot": ["model=skipgram", "model.score=dot"],
+    "means of cold items": ["model=skipgram", "model.cold_field=brand"],
     "mf": ["model=mf", "data=pairs", "data.batch_size=512"],
     "mf with biases": ["model=mf_bias", "data=pairs", "data.batch_size=512"],
     "gensim": ["experiment=gensim_word2vec"],

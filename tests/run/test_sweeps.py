@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG
 
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.search_results import read_search
@@ -94,6 +96,10 @@ def test_a_search_goes_on_repeats_and_tests_its_best_trial(tmp_path: Path) -> No
     assert tested.parent.name.startswith(f"{best}_")
     assert f"the best of 2 trials is {best}, which is tested" in shown
     assert "1 run tested, 1 trial not tested" in shown
+    for folder in tmp_path.glob("sweep/*_window*"):  # TensorBoard compares trials, too
+        board = EventAccumulator(str(folder)).Reload()
+        assert "val/best/ndcg@10" in board.Tags()["scalars"]
+        assert board.SummaryMetadata(SESSION_START_INFO_TAG)
 
     other = asked(tmp_path / "other")
     other.tell(0, trials[0][3])

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from recsys_lab.vectors.parquet_columns import as_column
 from recsys_lab.vectors.score_form import ScoreTables
-from recsys_lab.vectors.store import Content, SideInfo, as_column, write_embeddings
+from recsys_lab.vectors.store import Content, SideInfo, write_embeddings
 from tests.vectors.stored import small_content
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.readers.records import ITEM_SCHEMA
+from recsys_lab.vectors.parquet_columns import as_column
 from recsys_lab.vectors.score_form import ScoreTables
 from recsys_lab.vectors.store import (
     TEXT_COLUMNS,
     Content,
     SideInfo,
-    as_column,
     write_embeddings,
 )
 

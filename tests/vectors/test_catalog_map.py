@@ -6,7 +6,7 @@ from recsys_lab.vectors import catalog_map
 from recsys_lab.vectors.catalog_map import MapOptions, prepare_map
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.store import as_column
+from recsys_lab.vectors.parquet_columns import as_column
 from tests.vectors.stored import store
 
 

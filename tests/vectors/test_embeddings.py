@@ -13,7 +13,8 @@ import recsys_lab
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.export import export
-from recsys_lab.vectors.store import as_column, write_embeddings
+from recsys_lab.vectors.parquet_columns import as_column
+from recsys_lab.vectors.store import write_embeddings
 from tests.vectors.stored import IDS, small_content, store
 
 

@@ -10,8 +10,9 @@ import torch
 
 from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import SplitOptions
+from recsys_lab.catalog.title_terms import bucket_label
 from recsys_lab.evaluation.scorers import VectorScorer
-from recsys_lab.models.builders import skipgram_side_info
+from recsys_lab.models.builders import skipgram_side_info, starspace
 from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.readers.synthetic import SyntheticSource
 from recsys_lab.run.run_data import known_items
@@ -20,12 +21,12 @@ from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.encode import encode_items
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.search import top_k
-from recsys_lab.vectors.store import TEXT_COLUMNS, write_embeddings
+from recsys_lab.vectors.store import TEXT_COLUMNS, as_column, write_embeddings
 from tests.conftest import RELATION_WEIGHTS
 from tests.vectors.side_info import store_side_info
 from tests.vectors.stored import store
 
-FIELDS = ["price", "category", "brand", "category_1"]
+FIELDS = ["price", "category", "title", "brand", "category_1"]
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,14 @@ def hidden(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 def a_model(data: PreparedData, score: str, pooling: str, context_side_info: bool):
     """A model whose parts all differ, as after training."""
     torch.manual_seed(1)
+    if pooling == "sum":
+        net = starspace(
+            known_items(data), embedding_dim=6, fields=FIELDS, size_exponent=0.7, score=score,
+            loss="margin", margin=0.1, temperature=1.0, query="item", decay=0.7,
+            popularity_weight=0.5, kernel="autograd",
+        )  # fmt: skip
+        torch.nn.init.normal_(net.encoder.table)
+        return net
     net = skipgram_side_info(
         known_items(data), embedding_dim=6, l2=0.0, score=score, popularity_weight=0.5,
         fields=FIELDS, pooling=pooling, context_side_info=context_side_info, kernel="autograd",
@@ -52,10 +61,17 @@ def a_model(data: PreparedData, score: str, pooling: str, context_side_info: boo
     return net
 
 
-@pytest.mark.parametrize("pooling", ["mean", "attention"])
 @pytest.mark.parametrize(
-    ("score", "context_side_info"),
-    [("center_context", True), ("center_context", False), ("cosine", True), ("dot", False)],
+    ("score", "context_side_info", "pooling"),
+    [
+        ("center_context", True, "mean"),
+        ("center_context", True, "attention"),
+        ("center_context", False, "mean"),
+        ("cosine", True, "attention"),
+        ("dot", False, "mean"),
+        ("cosine", True, "sum"),
+        ("dot", True, "sum"),
+    ],
 )
 def test_a_cold_item_is_encoded_as_the_model_does(
     hidden: PreparedData, tmp_path: Path, score: str, context_side_info: bool, pooling: str
@@ -64,7 +80,8 @@ def test_a_cold_item_is_encoded_as_the_model_does(
     scorer = VectorScorer(*net.score_vectors(), scorable=net.can_score(torch.from_numpy(seen)))
     write_embeddings(tmp_path, embeddings_content(hidden, scorer, net, {}, {}))
     found = Embeddings.load(tmp_path)
-    has_vector = net.centers.can_encode(torch.from_numpy(seen)).numpy() & ~seen
+    encoder = net.encoder if pooling == "sum" else net.centers
+    has_vector = encoder.can_encode(torch.from_numpy(seen)).numpy() & ~seen
     cold = np.flatnonzero(has_vector)
     assert len(cold) > 10
     rows = hidden.catalog.items[cold].select(TEXT_COLUMNS)
@@ -76,7 +93,8 @@ def test_a_cold_item_is_encoded_as_the_model_does(
     for side in range(2):
         np.testing.assert_allclose(encoded.weights[side], found.part_weights[side][cold], atol=1e-6)
     for row, values in zip(cold[:3], rows.to_dicts(), strict=False):
-        one = found.encode(**{n: values[n] for n in ("brand", "categories", "price") if values[n]})
+        given = {n: values[n] for n in ("brand", "categories", "price", "title") if values[n]}
+        one = found.encode(**given)
         np.testing.assert_allclose(one.vector, scorer.queries[row], atol=1e-6)
         assert one.scored == found.scored[row]
         if one.scored:
@@ -126,6 +144,26 @@ def test_unknown_values_are_left_out_and_named(
     assert "brand: training never met 'C', left out" in caplog.text
     with pytest.raises(VectorsError, match=r"training met none of these values .*brand 'C'"):
         shop.encode(brand="C")
+
+
+def test_a_title_is_encoded_by_the_words_that_training_met(
+    shop: Embeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = pl.DataFrame(
+        {"field": "title", "label": ["red", "shoe", bucket_label("red shoe")]}
+    ).with_columns(
+        as_column("center", np.array([[1, 0], [0, 1], [5, 5]])),
+        as_column("context", np.zeros((3, 2))),
+    )
+    found = Embeddings.load(shop.folder)
+    monkeypatch.setitem(found.__dict__, "values", values)
+    found.info["fields"] = ["title"]
+    one = found.encode(title="A RED shoe")
+    np.testing.assert_allclose(one.vector, [2, 2])
+    assert one.unknown == {"title": ["a"]}
+    np.testing.assert_allclose(found.encode(title="shoe, red").vector, [0.5, 0.5])
+    found.info["size_exponent"] = 0.5
+    np.testing.assert_allclose(found.encode(title="red shoe").vector, np.array([6, 6]) / 3**0.5)
 
 
 def test_what_cannot_be_encoded_is_a_sentence(shop: Embeddings, tmp_path: Path) -> None:

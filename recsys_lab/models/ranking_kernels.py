@@ -1,0 +1,76 @@
+"""Compiled slopes of the ranking losses, row by row of a block."""
+
+import numpy as np
+
+from recsys_lab.models.kernels import fast_piece
+
+
+@fast_piece
+def margin_slopes(
+    scores: np.ndarray, positive: np.ndarray, negative: np.ndarray, margin: float
+) -> float:
+    """Replace scores (R, C) by the slopes of `losses.margin_loss`; returns the loss."""
+    rows, columns = scores.shape
+    slopes = np.empty(columns, np.float32)
+    loss = np.float32(0)
+    for row in range(rows):
+        slopes[:] = 0
+        for own in range(columns):
+            weight = positive[row, own]
+            if weight <= 0:
+                continue
+            start = np.float32(margin) - scores[row, own]
+            mass, total = np.float32(0), np.float32(0)
+            for k in range(columns):
+                excess = max(start + scores[row, k], np.float32(0))
+                mass += negative[row, k] if excess > 0 else np.float32(0)
+                total += negative[row, k] * excess
+            if mass <= 0:
+                continue
+            loss += weight * total / mass
+            slopes[own] -= weight
+            share = weight / mass
+            for k in range(columns):
+                violates = start + scores[row, k] > 0
+                slopes[k] += share * negative[row, k] if violates else np.float32(0)
+        for k in range(columns):
+            nothing = np.float32(0) * scores[row, k]  # NaN stays, in the loss as well
+            scores[row, k] = slopes[k] + nothing
+            loss += nothing
+    return float(loss)
+
+
+@fast_piece
+def softmax_slopes(
+    scores: np.ndarray, positive: np.ndarray, negative: np.ndarray, temperature: float
+) -> float:
+    """The same for `losses.softmax_loss` of the scores over the temperature."""
+    rows, columns = scores.shape
+    inverse = np.float32(1 / temperature)
+    powers = np.empty(columns, np.float32)
+    loss = np.float32(0)
+    for row in range(rows):
+        mass, top = positive[row].sum(), scores[row].max()
+        rest = np.float32(0)
+        for k in range(columns):
+            loss += np.float32(0) * scores[row, k]
+            powers[k] = negative[row, k] * np.exp((scores[row, k] - top) * inverse)
+            rest += powers[k]
+        if not mass > 0 or rest == 0:
+            scores[row] = np.float32(0) * scores[row]  # NaN stays
+            continue
+        logarithm = np.log(rest / mass)
+        all_missed = np.float32(0)
+        for k in range(columns):
+            if positive[row, k] > 0:
+                x = logarithm - (scores[row, k] - top) * inverse
+                e = np.exp(-abs(x))
+                loss += positive[row, k] * (max(x, np.float32(0)) + np.log(np.float32(1) + e))
+                missed = (np.float32(1) if x > 0 else e) / (np.float32(1) + e)
+                scores[row, k] = -positive[row, k] * missed * inverse
+                all_missed += positive[row, k] * missed
+            else:
+                scores[row, k] *= np.float32(0)
+        for k in range(columns):
+            scores[row, k] += all_missed * inverse * powers[k] / rest
+    return float(loss)

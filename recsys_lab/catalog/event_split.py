@@ -109,6 +109,7 @@ class EventSplit:
         train: co-occurrence of the training events.
         negatives: by part and protocol, (M, 2) int32, (query, item), as many as targets.
         filter_history: whether items of the history are no candidates.
+        ordered: whether the order of a query's events says anything; not of baskets and sets.
         account: what was held out and what was left out, for the user.
     """
 
@@ -121,6 +122,7 @@ class EventSplit:
     train: ItemPairs
     negatives: dict[Part, Negatives]
     filter_history: bool
+    ordered: bool
     account: str
 
     @property
@@ -191,7 +193,7 @@ def split_events(
     train = _train_pairs(events, num_items, pair_options, parts.part == TRAIN)
     split = EventSplit(
         events, query, num_queries, parts.part, kept, in_history, train, {"val": {}, "test": {}},
-        options.filter_history, "",
+        options.filter_history, ordered, "",
     )  # fmt: skip
     targets = {name: split.targets(name) for name in PARTS}
     account = _account(split, targets, left_out, options)

@@ -63,7 +63,7 @@ log = logging.getLogger(__name__)
 
 # Raise it when the same files and options give other items, pairs, splits or negatives, or when
 # these are stored in another way: prepared data of an earlier format is then built again.
-FORMAT = 6
+FORMAT = 7
 
 
 AnySplit = TypeVar("AnySplit", Split, EventSplit)

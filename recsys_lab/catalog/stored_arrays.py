@@ -15,6 +15,7 @@ from recsys_lab.readers.records import Events, LabelledPairs
 Arrays = dict[str, np.ndarray]
 _PAIR_FIELDS = ("heads", "tails", "weights")
 _HELD: tuple[Part, Part] = ("val", "test")
+_FACTS = ("num_queries", "filter_history", "ordered", "account")  # of a split of events
 _NO_ARRAYS = ("users", "kind_names")  # fields of events that are stored in another way
 
 
@@ -80,7 +81,7 @@ def read_split(arrays: Arrays, num_items: int) -> Split:
 
 def event_split_facts(split: EventSplit) -> dict[str, Any]:
     """What of a split of events is no array, as JSON values."""
-    return {name: getattr(split, name) for name in ("num_queries", "filter_history", "account")}
+    return {name: getattr(split, name) for name in _FACTS}
 
 
 def read_event_split(
@@ -95,9 +96,7 @@ def read_event_split(
         in_history={name: arrays[f"{name}/in_history"] for name in _HELD},
         train=read_pairs(arrays, "train", num_items),
         negatives={name: _negatives(arrays, name) for name in _HELD},
-        num_queries=facts["num_queries"],
-        filter_history=facts["filter_history"],
-        account=facts["account"],
+        **{name: facts[name] for name in _FACTS},
     )
 
 

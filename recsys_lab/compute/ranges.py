@@ -28,6 +28,7 @@ Replicates = Annotated[int, Ge(2), Le(100_000)]  # of a bootstrap
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 PartialShare = Annotated[float, Interval(gt=0, lt=1)]
+HalfOpenShare = Annotated[float, Interval(ge=0, lt=1)]
 Positive = Annotated[float, Gt(0), Ge(1e-6), Le(1e6)]
 Penalty = Annotated[float, Ge(0), Le(1e3)]  # of regularisation, for each pair
 LayerWeight = Annotated[float, Interval(ge=-1e3, le=1e3)]  # of a sum over layers

@@ -52,6 +52,7 @@ SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passe
     "checkpoint": frozenset({"folder", "monitor", "resumed"}),
     "evaluation": frozenset(),
     "history": frozenset(),
+    "baselines": frozenset(),
 }
 _PRESETS = ("experiment", "debug", "hparams_search")  # groups without a section
 _GROUPS: dict[str, frozenset[str]] = {  # group of any number of named parts -> passed arguments

@@ -1,6 +1,6 @@
-"""The contracts between data and models: two kinds of batches, and what is known of the items.
+"""The contracts between data and models: kinds of batches, and what is known of the items.
 
-Every model takes both kinds of batches.
+Every model of items takes pairs and windows; models of histories take histories.
 
 NamedTuples of tensors, so that Lightning moves them between devices.
 Labels are not part of a batch: positives are 1 and negatives 0 inside the loss that needs them.
@@ -51,7 +51,18 @@ class WindowBatch(NamedTuple):
     chosen: ChosenContexts | None = None  # count by their own weights alone
 
 
-Batch = PairBatch | WindowBatch
+class HistoryBatch(NamedTuple):
+    """Histories, each with the item that came next; the negatives are shared."""
+
+    histories: Tensor  # (B, L) int64 item ids, -1 where a history is shorter than L
+    weights: Tensor  # (B, L) float32 of the items of a history; they sum to one
+    targets: Tensor  # (B,) int64, what came next
+    negatives: Tensor  # (K,) int64, distinct
+    chances: Tensor  # (K,) float32, of each to be among the negatives
+    num_trained: int
+
+
+Batch = PairBatch | WindowBatch | HistoryBatch
 
 
 def no_chosen(batch: WindowBatch) -> ChosenContexts:

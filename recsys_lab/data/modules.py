@@ -26,7 +26,7 @@ from recsys_lab.graph.counter import permute_range, stream_key
 _SUBSAMPLE, _NEGATIVES, _ORDER, _TURN, _MARKET = 3, 4, 5, 6, 7  # purposes of streams
 
 
-class _BatchDataModule(LightningDataModule):
+class BatchDataModule(LightningDataModule):
     """A data module whose batches are a pure function of (seed, epoch, batch number)."""
 
     num_batches: int
@@ -53,7 +53,7 @@ class _BatchDataModule(LightningDataModule):
         return BatchLoader(draw, self.num_batches, self.num_workers, epoch)
 
 
-class SequenceDataModule(_BatchDataModule):
+class SequenceDataModule(BatchDataModule):
     """Windows over sequences.
 
     Args:
@@ -197,7 +197,7 @@ class SequenceDataModule(_BatchDataModule):
         )
 
 
-class PairDataModule(_BatchDataModule):
+class PairDataModule(BatchDataModule):
     """The training pairs themselves, once each in an epoch, turned round at random.
 
     Args:

@@ -56,6 +56,10 @@ class HistoryScorer:
             self._similarity = similarity.indptr, similarity.indices, similarity.data
             self._kernels = _sparse_pairs, _sparse_rows
 
+    def asked_with(self, weights: sparse.csr_matrix) -> "HistoryScorer":
+        """The same similarity for other histories (Q, N)."""
+        return HistoryScorer(weights, self.similarity)
+
     def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         """(P,) float64."""
         heads, tails = np.asarray(heads), np.asarray(tails)

@@ -8,25 +8,54 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import Count, PartialShare, Positive, Share
 from recsys_lab.evaluation.baselines import BASELINES, Baseline, TrainingData
 from recsys_lab.evaluation.histories import Histories, HistoryWeights, before_each
 from recsys_lab.evaluation.history_scorers import HistoryScorer, SameForAll
 from recsys_lab.evaluation.item_similarities import ease_weights, nearest_items, next_item_weights
+from recsys_lab.evaluation.ranking import evaluate_ranking
+from recsys_lab.evaluation.slices import EvaluationPairs
 
 if TYPE_CHECKING:  # it stands beside the scorer of vectors
     from recsys_lab.evaluation.scorers import Scorer
 
 log = logging.getLogger(__name__)
 
-PENALTY = 50.0  # of EASE, for each squared weight
-NEAREST = 100  # neighbours of an item in item-kNN
-NEXT_PENALTY = 20.0  # of SLIST, likewise
-SHARE = 0.5  # of the symmetric part in SLIST
 MAX_DENSE_ITEMS = 25_000  # their matrix has 2.5 GB, its inverse takes minutes
+_PENALTIES = (20.0, 50.0, 200.0, 1000.0)  # of EASE, to choose from
+_MAX_CHOICE_ITEMS = 4000  # the matrix of more takes seconds for each penalty
+_USUAL_PENALTY = 50.0
+_MAX_CHOICE_SCORES = 2e7  # of each penalty
 _REPEATED_DECAY = 0.99  # of an event to the next; of groceries better than 1 and than 0.9
 _RECENT = 0.1  # share of the time of training that is recent
 _LONGEST_BEFORE = 20  # events before an event that count in SLIST
 _LONGEST = 1000  # latest events of a query that count in the similarity of items
+
+
+@checked
+@dataclass(frozen=True)
+class BaselineOptions:
+    """What the baselines of queries are made with.
+
+    Attributes:
+        nearest: neighbours of an item in item-kNN.
+        ease_penalty: on squared weights of EASE; None chooses by NDCG@10 on validation where there
+            are few items, and takes 50 where there are many.
+        slist_penalty: likewise of SLIST.
+        slist_share: of the symmetric part in SLIST.
+        query_exponent: a query of n items counts n ** -exponent in EASE and SLIST; at 0 it counts
+            by its items, at 0.5 all queries count alike in the squared matrix.
+    """
+
+    nearest: Count
+    ease_penalty: Positive | None
+    slist_penalty: Positive
+    slist_share: PartialShare
+    query_exponent: Share
+
+
+OPTIONS = BaselineOptions(100, None, 20.0, 0.5, 0.0)
 
 
 @dataclass(frozen=True)
@@ -37,12 +66,16 @@ class QueryData:
         train: training events of every query.
         histories: what is known of each query when it asks; of the part that is tested.
         weights: what an event of a history weighs.
+        options: of the baselines.
+        validation: histories and pairs of validation, to choose by; None chooses nothing.
         repeats: whether items of the history are candidates.
     """
 
     train: Histories
     histories: Histories
     weights: HistoryWeights = field(default_factory=HistoryWeights)
+    options: BaselineOptions = OPTIONS
+    validation: tuple[Histories, EvaluationPairs] | None = None
     repeats: bool = False
 
     @cached_property
@@ -55,7 +88,15 @@ class QueryData:
     @cached_property
     def nearest(self) -> sparse.csr_matrix:
         """(N, N) cosines of the nearest items: `nearest_items`."""
-        return nearest_items(self.matrix, NEAREST)
+        return nearest_items(self.matrix, self.options.nearest)
+
+    @cached_property
+    def counted(self) -> sparse.csr_matrix:
+        """`matrix` with the weight that a query has by its number of items."""
+        sizes = np.diff(self.matrix.indptr)
+        by_size = (np.maximum(sizes, 1) ** -self.options.query_exponent).astype(np.float32)
+        by_size /= np.sqrt((by_size**2 * sizes).sum() / sizes.sum())  # as many squares as before
+        return sparse.csr_matrix(sparse.diags(by_size) @ self.matrix)
 
 
 def _popularity(data: QueryData) -> "Scorer | None":
@@ -91,7 +132,26 @@ def _item_knn(data: QueryData) -> "Scorer | None":
 def _ease(data: QueryData) -> "Scorer | None":
     if _is_too_large("EASE", data):
         return None
-    return HistoryScorer(data.weights(data.histories), ease_weights(data.matrix, PENALTY))
+    penalty = data.options.ease_penalty or _choose_penalty(data)
+    return HistoryScorer(data.weights(data.histories), ease_weights(data.counted, penalty))
+
+
+def _choose_penalty(data: QueryData) -> float:
+    """The penalty of EASE that ranks validation best, where that is quick."""
+    if data.validation is None or data.train.num_items > _MAX_CHOICE_ITEMS:
+        return _USUAL_PENALTY
+    histories, pairs = data.validation
+    weights, values = data.weights(histories), {}
+    for penalty in _PENALTIES:
+        scorer = HistoryScorer(weights, ease_weights(data.counted, penalty))
+        values[penalty] = evaluate_ranking(scorer, pairs, (10,), _MAX_CHOICE_SCORES).mean("ndcg@10")
+    best = max(values, key=lambda penalty: values[penalty])
+    log.info(
+        "EASE: penalty %g of %s has the best NDCG@10 on validation",
+        best,
+        ", ".join(f"{p:g} ({values[p]:.4f})" for p in _PENALTIES),
+    )
+    return best
 
 
 def _next_item(data: QueryData) -> "Scorer | None":
@@ -101,7 +161,8 @@ def _next_item(data: QueryData) -> "Scorer | None":
         log.info("the baseline SLIST is left out: the order of a history does not count")
         return None
     before = before_each(data.train, data.weights.decay, _LONGEST_BEFORE)
-    similarity = next_item_weights(data.matrix, *before, penalty=NEXT_PENALTY, share=SHARE)
+    penalty, share = data.options.slist_penalty, data.options.slist_share
+    similarity = next_item_weights(data.counted, *before, penalty=penalty, share=share)
     return HistoryScorer(data.weights(data.histories), similarity)
 
 

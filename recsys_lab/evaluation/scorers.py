@@ -115,7 +115,8 @@ class QueryScorer:
 class VectorScorer(QueryScorer):
     """score(i, j) = <query_i, key_j> + bias_i + bias_j, of two items.
 
-    Scores have to be symmetric: queries and keys are the same vectors, or `both_ways` is set.
+    Scores are symmetric where queries and keys are the same vectors or `both_ways` is set. Else
+    they have a direction: j comes after i.
 
     Args:
         queries: (N, D) vectors; they stay on their device, in float32.
@@ -138,6 +139,7 @@ class VectorScorer(QueryScorer):
     ) -> None:
         super().__init__(queries, keys, bias, scorable)
         self.both_ways = both_ways
+        self.directed = not both_ways and self.queries.data_ptr() != self.keys.data_ptr()
         self._query_offset = self._offset
 
     def _products(self, head: Tensor, tail: Tensor) -> Tensor:
@@ -164,7 +166,7 @@ def has_another_cosine(scorer: Scorer) -> TypeGuard[VectorScorer]:
         return False
     lengths = scorer.queries.norm(dim=1)  # (N,)
     is_unit = bool(((lengths - 1.0).abs() <= _UNIT_ERROR)[scorer.scorable].all())
-    is_plain = scorer.queries.data_ptr() == scorer.keys.data_ptr() and not scorer.both_ways
+    is_plain = not (scorer.directed or scorer.both_ways)
     return not (is_plain and is_unit and not scorer.bias.any())
 
 

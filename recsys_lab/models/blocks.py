@@ -5,8 +5,19 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch, no_chosen
+from recsys_lab.data.batch import (
+    Batch,
+    ChosenContexts,
+    HistoryBatch,
+    PairBatch,
+    WindowBatch,
+    no_chosen,
+)
 
+HISTORIES_NEEDED = (
+    "data=histories and model=history go together: other models train on data=sequences or "
+    "data=pairs"
+)
 Kernel = Literal["auto", "fused", "autograd"]  # what trains a block: see `choose_updater`
 
 
@@ -34,6 +45,8 @@ def score_block(batch: Batch) -> ScoreBlock:
 
     A pair with its negatives is a block of one center; the walks of a group are another.
     """
+    if isinstance(batch, HistoryBatch):
+        raise ValueError(HISTORIES_NEEDED)
     return _pair_block(batch) if isinstance(batch, PairBatch) else _window_block(batch)
 
 

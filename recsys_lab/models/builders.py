@@ -33,6 +33,7 @@ from recsys_lab.models.cold_items import stand_ins
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
+from recsys_lab.models.history import HistoryModel
 from recsys_lab.models.lightgcn import LightGCN
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.pinsage import PinSage
@@ -41,6 +42,7 @@ from recsys_lab.models.skipgram import PairLoss, SkipGram
 from recsys_lab.models.starspace import Query, RankingLoss, Similarity, StarSpace
 from recsys_lab.readers.vector_files import read_vectors
 
+_MAX_DENSE_ITEMS = 50_000  # of tables whose gradients are dense
 _FIELDS = ("brand", "category", "price", "title")
 
 
@@ -183,6 +185,20 @@ def matrix_factorization(
         l2=l2,
         popularity=_popularity(items, popularity_weight),
         kernel=kernel,
+    )
+
+
+@checked
+def history(items: Items, *, embedding_dim: Dimension, l2: Penalty) -> HistoryModel:
+    """The next item of a history, of users or sessions; it trains on data=histories."""
+    num_items = len(items.degrees)
+    spread = 2.0 * embedding_dim**0.5  # +- 2 / sqrt(D)
+    sparse = num_items > _MAX_DENSE_ITEMS
+    return HistoryModel(
+        IdEncoder(num_items, embedding_dim, init_scale=spread, sparse=sparse),
+        IdEncoder(num_items, embedding_dim, init_scale=0.1 * spread, sparse=sparse),
+        IdEncoder(num_items, 1, init_scale=0.0, sparse=sparse),
+        l2=l2,
     )
 
 

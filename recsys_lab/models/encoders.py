@@ -41,7 +41,7 @@ def _uniform_table(num_rows: int, embedding_dim: int, init_scale: float) -> nn.P
 
 
 class IdEncoder(nn.Module):
-    """One free vector for each item, in a table whose gradient is sparse.
+    """One free vector for each item, in a table.
 
     Args:
         num_items: N.
@@ -50,9 +50,8 @@ class IdEncoder(nn.Module):
             with its context vectors.
         stand_ins: (N, n), trained items whose mean is the vector of an item without training pairs,
             -1 for none (`cold_items.stand_ins`). None: such an item has no vector.
+        sparse: whether the gradient is; where a batch holds most items, a dense one is faster.
     """
-
-    sparse_tables = ("table",)  # names of the parameters whose gradient is sparse
 
     stand_ins: Tensor | None
 
@@ -63,14 +62,28 @@ class IdEncoder(nn.Module):
         embedding_dim: Dimension,
         init_scale: float = 0.5,
         stand_ins: Tensor | None = None,
+        sparse: bool = True,
     ) -> None:
         super().__init__()
+        self.sparse = sparse
         self.table = _uniform_table(num_items, embedding_dim, init_scale)
         self.register_buffer("stand_ins", stand_ins, persistent=False)
 
     def forward(self, items: Tensor) -> Tensor:
         """Vectors of items of any shape: (..., D)."""
-        return F.embedding(items, self.table, sparse=True)
+        return F.embedding(items, self.table, sparse=self.sparse)
+
+    @property
+    def sparse_tables(self) -> tuple[str, ...]:
+        """Names of the parameters whose gradient is sparse."""
+        return ("table",) if self.sparse else ()
+
+    def pool(self, items: Tensor, weights: Tensor) -> Tensor:
+        """Weighted sums (B, D) of the vectors of items (B, L); -1 is no item."""
+        rows = items.clamp_min(0)
+        return F.embedding_bag(
+            rows, self.table, mode="sum", per_sample_weights=weights, sparse=self.sparse
+        )
 
     def can_encode(self, seen: Tensor) -> Tensor:
         """Mask (N,) of the items with a trained vector, given those seen in training."""

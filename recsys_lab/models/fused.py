@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recsys_lab.data.batch import Batch, PairBatch, no_chosen
+from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, no_chosen
 from recsys_lab.models import kernels, ranking_kernels
+from recsys_lab.models.blocks import HISTORIES_NEEDED
 from recsys_lab.models.kernels import fast_jit, fast_piece
 from recsys_lab.models.losses import LOGISTIC, MARGIN, SQUARED
 
@@ -253,6 +254,8 @@ def train_parts(
     Parts that train together share their tables, which are float32. Returns loss and weight of the
     positives, each of before its step.
     """
+    if isinstance(batch, HistoryBatch):
+        raise ValueError(HISTORIES_NEEDED)
     run: Callable[..., tuple[float, float]]
     shared: tuple[Any, ...] = ()
     if isinstance(batch, PairBatch):

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from recsys_lab.compute.threads import num_threads
-from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, WindowBatch
+from recsys_lab.models.blocks import HISTORIES_NEEDED
 from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_parts
 
@@ -54,6 +55,8 @@ def _ids_of(batch: Batch) -> dict[str, Tensor]:
     """The item ids of a batch by name."""
     if isinstance(batch, PairBatch):
         return {n: getattr(batch, n) for n in ("centers", "contexts", "negatives")}
+    if isinstance(batch, HistoryBatch):
+        raise ValueError(HISTORIES_NEEDED)
     ids = {n: getattr(batch, n) for n in ("items", "negatives")}
     return ids if batch.chosen is None else ids | {"chosen": batch.chosen.items}
 
@@ -66,6 +69,7 @@ class _FusedLoss(torch.autograd.Function):
         ctx: Any, centers: Tensor, contexts: Tensor, settings: Settings, batch: Batch
     ) -> tuple[Tensor, Tensor]:
         vectors = [part.detach().numpy() for part in (centers, contexts)]
+        assert not isinstance(batch, HistoryBatch)  # noqa: S101 - `_ids_of` has refused it
         groups = len(batch.centers if isinstance(batch, PairBatch) else batch.items)
         threads = max(1, min(num_threads(), _MAX_THREADS, groups))
         grads = [[np.zeros_like(part) for part in vectors] for _ in range(threads)]

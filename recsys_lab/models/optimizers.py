@@ -140,4 +140,5 @@ def build_optimizers(build: Build, net: nn.Module) -> list[torch.optim.Optimizer
     if not dense or not isinstance(optimizer, torch.optim.SparseAdam):
         return [optimizer]
     settings = {name: optimizer.defaults[name] for name in ("lr", "betas", "eps")}
-    return [build(sparse), torch.optim.Adam(dense, **settings)]
+    adam = torch.optim.Adam(dense, **settings)
+    return [build(sparse), adam] if sparse else [adam]

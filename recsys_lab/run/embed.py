@@ -15,7 +15,7 @@ from recsys_lab.run.fitting import load
 from recsys_lab.run.resuming import best_of
 from recsys_lab.vectors.errors import VectorsError
 
-_SINCE = {  # keys that older runs do not have
+_SINCE: dict[str, Any] = {  # keys that older runs do not have
     "embeddings": True,
     "users": True,
     "vectors": None,
@@ -32,6 +32,15 @@ _SINCE = {  # keys that older runs do not have
         "decay": 0.7,
         "last": None,
     },
+    "baselines": {
+        "_target_": "recsys_lab.evaluation.query_baselines.BaselineOptions",
+        "nearest": 100,
+        "ease_penalty": 50.0,
+        "slist_penalty": 20.0,
+        "slist_share": 0.5,
+        "query_exponent": 0.0,
+    },
+    "evaluation": {"mixture": []},
     "checkpoint": {
         "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",
         "every_n_steps": None,

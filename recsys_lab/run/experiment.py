@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 _BUILT = (
     "catalog", "split", "model", "optimizer", "schedule", "curve", "checkpoint", "evaluation",
-    "history",
+    "history", "baselines",
 )  # fmt: skip
 _USED_IN_FIT = ("model", "data", "data.source", "optimizer", "curve", "checkpoint", "evaluation")
 
@@ -272,6 +272,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         loggers=_factories(configuration, "logger"),
         callbacks=_factories(configuration, "callbacks"),
         history=build["history"](),
+        baselines=build["baselines"](),
     )
 
 

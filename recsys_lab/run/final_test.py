@@ -1,7 +1,7 @@
 """The test at the end of a run: model, item vectors and baselines, intervals and differences."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +38,7 @@ from recsys_lab.results.metric_names import COMPARED_METRICS, CUT_OFF, ITEM_VECT
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
 from recsys_lab.run.click_test import ClickTest
+from recsys_lab.run.mixing import MIXTURE, mix
 from recsys_lab.run.progress import Progress
 from recsys_lab.run.run_data import RunData
 
@@ -60,11 +61,13 @@ class FinalTest:
         ks: cut-offs of the ranking metrics; 10 is measured, too, for tables and comparisons.
         max_scores: beyond this many scores, a sample of the queries is ranked.
         replicates: of the bootstrap over items behind the intervals; 0 leaves them out.
+        mixture: baselines of queries; the model is also tested with the first that can be made.
     """
 
     ks: CutOffs
     max_scores: NumScores
     replicates: Literal[0] | Replicates
+    mixture: Sequence[str] = ()
 
     def __call__(
         self,
@@ -98,6 +101,12 @@ class FinalTest:
         known = data.for_baselines()
         table, baselines = baselines_for(known), baseline_scorers(known)
         del known  # it holds large matrices
+        facts: Metrics = {}
+        most = min(self.max_scores, _MAX_VALIDATION_SCORES)
+        if mixed := self.mixture and mix(scorer, baselines, table, self.mixture, data, most, seed):
+            baselines[f"baseline/{MIXTURE}"], facts = mixed
+            label = table[str(facts["mixture/with"])].label
+            table = table | {MIXTURE: Baseline(lambda data: None, f"model + {label}")}
         clicks = ClickTest(data.clicks(), self.replicates, seed)
         count = 1 + len(baselines) + has_another_cosine(scorer)
         with _Steps(pairs, self, count, shows_progress) as steps:
@@ -111,7 +120,7 @@ class FinalTest:
                 judged[ITEM_VECTORS] = steps.judge(ITEM_VECTORS, data.asked(cosine, "test"), seed)
             clicks.add(ITEM_VECTORS, cosine)
             del cosine
-            metrics = self._measure(data.asked(scorer, "val"), data, judged, table, seed)
+            metrics = facts | self._measure(data.asked(scorer, "val"), data, judged, table, seed)
             metrics |= clicks.end(table, folder)
             if self.replicates:
                 steps.say("intervals")

@@ -93,7 +93,7 @@ def _fit(
 ) -> "Fitted":
     choose_threads(experiment.num_threads)
     measured = _identity(prepared, experiment)
-    data = RunData(prepared.split, prepared.catalog, experiment.history)
+    data = RunData(prepared.split, prepared.catalog, experiment.history, experiment.baselines)
     with isolate_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
         warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
@@ -156,7 +156,7 @@ def load(
         step = int(stored.get("global_step", 0))
         if Path(checkpoint).name.startswith("best"):
             measured |= best_metrics(stored)
-    data = RunData(prepared.split, prepared.catalog, experiment.history)
+    data = RunData(prepared.split, prepared.catalog, experiment.history, experiment.baselines)
     return Fitted(prepared, experiment, task, Path(folder), data, measured, step=step)
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from recsys_lab.catalog.event_split import EventSplitOptions
 from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.evaluation.histories import HistoryWeights
+from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions
 from recsys_lab.models.optimizers import Build
 from recsys_lab.models.schedules import Schedule
 from recsys_lab.readers.records import CatalogSource
@@ -47,6 +48,7 @@ class Experiment:
         loggers: folder -> each of Lightning's loggers that the curve goes to.
         callbacks: monitor -> each callback of training beside those of every run.
         history: what an event weighs in the history of a user or session, where events are split.
+        baselines: options of the baselines of users and sessions.
         configuration: plain values, kept in checkpoints.
         embeddings: whether the test leaves the folder `embeddings/`.
         users: whether that folder holds users of an event log, with their histories.
@@ -75,3 +77,4 @@ class Experiment:
     loggers: Sequence[Callable[..., Logger]] = (tensorboard,)
     callbacks: Sequence[Callable[..., Callback]] = ()
     history: HistoryWeights = field(default_factory=HistoryWeights)
+    baselines: BaselineOptions = OPTIONS

@@ -1,6 +1,8 @@
 """What a run's training and tests share of its data, each part made once."""
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
@@ -19,12 +21,14 @@ from recsys_lab.evaluation.baselines import TrainingData
 from recsys_lab.evaluation.click_ranks import Clicks, clicks_before
 from recsys_lab.evaluation.histories import Histories, HistoryWeights
 from recsys_lab.evaluation.pooled_scorer import pooled_scorer
-from recsys_lab.evaluation.query_baselines import QueryData
+from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions, QueryData
 from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs, Queries
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.visits import most_visited
 from recsys_lab.vectors.users import UserHistories
+
+log = logging.getLogger(__name__)
 
 LABEL_FIELDS = ("brand", "category")
 
@@ -41,6 +45,7 @@ class RunData:
         split: training pairs, and held-out pairs or events.
         catalog: gives the labels of the items; there are none without it.
         history: what an event of a query's history weighs.
+        baselines: options of the baselines of queries.
     """
 
     def __init__(
@@ -48,10 +53,12 @@ class RunData:
         split: Split | EventSplit,
         catalog: ItemCatalog | None = None,
         history: HistoryWeights | None = None,
+        baselines: BaselineOptions = OPTIONS,
     ) -> None:
         self.split = split
         self.catalog = catalog
-        self._history = history or HistoryWeights()
+        self._baselines = baselines
+        self._history = _weights_for(split, history or HistoryWeights())
 
     @cached_property
     def graph(self) -> ItemGraph:
@@ -76,8 +83,10 @@ class RunData:
     def for_baselines(self) -> TrainingData | QueryData:
         """What the baselines of the test may know: training pairs and labels, or events."""
         if isinstance(self.split, EventSplit):
+            validation = self._histories("val"), self.evaluation_pairs("val")
             known = self._train, self._histories("test"), self._history
-            return QueryData(*known, repeats=not self.split.filter_history)
+            repeats = not self.split.filter_history
+            return QueryData(*known, self._baselines, validation, repeats)
         no_labels = sparse.csr_matrix((self.split.num_items, 0))
         labels = no_labels if self.catalog is None else _labels(self.catalog)
         return TrainingData(sparse.csr_matrix(self.graph.adjacency), labels)
@@ -134,6 +143,14 @@ class RunData:
     def _histories(self, part: Part) -> Histories:
         assert isinstance(self.split, EventSplit)  # noqa: S101 - narrows the type
         return _take(self.split, *self.split.histories(part))
+
+
+def _weights_for(split: Split | EventSplit, weights: HistoryWeights) -> HistoryWeights:
+    """The weights of a history; without an order of its events, age says nothing."""
+    if not isinstance(split, EventSplit) or split.ordered or weights.decay == 1:
+        return weights
+    log.info("the events of the log have no order: those of a history all weigh the same")
+    return replace(weights, decay=1)
 
 
 def _take_rows(

@@ -56,7 +56,11 @@ def embeddings_content(
         }
     )
     tables = ScoreTables(
-        _array(scorer.queries), _array(scorer.keys), _array(scorer.bias), scorer.both_ways
+        _array(scorer.queries),
+        _array(scorer.keys),
+        _array(scorer.bias),
+        scorer.both_ways,
+        scorer.directed,
     )
     side_info = net.side_info_vectors() if isinstance(net, SkipGram | StarSpace) else None
     info: dict[str, Any] = {

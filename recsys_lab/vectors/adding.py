@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from recsys_lab.vectors.encode import encode_items
+from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.folding import (
     Negatives,
     Objective,
@@ -72,6 +73,11 @@ def add_items(
         passes: how it is minimised.
         progress: called with the steps done, and all steps.
     """
+    if embeddings.info.get("directed"):
+        raise VectorsError(
+            "items cannot be added to a model of histories, whose scores have a direction: train "
+            "again with their events"
+        )
     objective, passes = objective or Objective(), passes or Passes()
     prior, has_vector, weights = _prior(embeddings, new)
     every, num_known = _ends(new), len(embeddings)

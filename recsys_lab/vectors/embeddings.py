@@ -112,7 +112,8 @@ class Embeddings:
     def score_tables(self) -> ScoreTables:
         """The parts of the scores, with the dimensions that the model has."""
         both_ways, biased = (bool(self.info.get(x, False)) for x in ("both_ways", "biased"))
-        return unfold(self.keys, both_ways=both_ways, biased=biased)
+        queries = self.queries if self.info.get("directed") else None
+        return unfold(self.keys, both_ways=both_ways, biased=biased, queries=queries)
 
     def index(self, ids: Sequence[str]) -> np.ndarray:
         """Row numbers (n,) int64 of raw ids.

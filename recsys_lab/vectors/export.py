@@ -135,7 +135,7 @@ def _note(info: dict[str, Any] | Any, form: Format) -> str:
         return ""
     if info.get("biased"):
         extra.append("popularity or biases of the items")
-    if info.get("both_ways"):
+    if info.get("both_ways") or info.get("directed"):
         extra.append("a second vector of every item")
     if not extra and score == "cosine":
         return ""

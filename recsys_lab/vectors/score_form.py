@@ -4,7 +4,7 @@ A library of nearest neighbours knows inner products only. The scores of the mod
 <query_i, key_j> + bias_i + bias_j, the product perhaps averaged over both directions
 (`evaluation.scorers.VectorScorer`), so biases and the second direction go into added dimensions:
 
-    one direction    [q, b, 1] . [k, 1, b]
+    one direction    [q, b, 1] . [k, 1, b]     q and k are the same, or the score is directed
     both directions  [q/2, k/2, b, 1] . [k, q, 1, b]
 """
 
@@ -22,6 +22,7 @@ class ScoreTables(NamedTuple):
     keys: np.ndarray  # (N, D)
     bias: np.ndarray  # (N,)
     both_ways: bool
+    directed: bool = False  # the key of what comes after: queries and keys are not the same
 
     @property
     def biased(self) -> bool:
@@ -30,7 +31,8 @@ class ScoreTables(NamedTuple):
 
     def take(self, rows: slice | np.ndarray) -> "ScoreTables":
         """The tables of some items."""
-        return ScoreTables(self.queries[rows], self.keys[rows], self.bias[rows], self.both_ways)
+        queries, keys, bias = (table[rows] for table in (self.queries, self.keys, self.bias))
+        return ScoreTables(queries, keys, bias, self.both_ways, self.directed)
 
 
 def folded_dimension(dim: int, *, both_ways: bool, biased: bool) -> int:
@@ -56,18 +58,21 @@ def without_constants(vectors: np.ndarray, *, biased: bool) -> np.ndarray:
     return vectors[:, :-2] if biased else vectors
 
 
-def unfold(keys: np.ndarray, *, both_ways: bool, biased: bool) -> ScoreTables:
+def unfold(
+    keys: np.ndarray, *, both_ways: bool, biased: bool, queries: np.ndarray | None = None
+) -> ScoreTables:
     """The parts of the scores, from folded keys (N, E); vectors are views.
 
-    In one direction without a table of queries of their own, queries are the keys, which holds for
-    every model of this project.
+    A directed score needs the folded queries (N, E), too.
     """
     dim = keys.shape[1] - 2 * biased
     bias = keys[:, -1] if biased else np.zeros(len(keys), np.float32)
     if both_ways:
         half = dim // 2
         return ScoreTables(keys[:, half:dim], keys[:, :half], bias, both_ways)
-    return ScoreTables(keys[:, :dim], keys[:, :dim], bias, both_ways)
+    directed = queries is not None
+    heads = keys if queries is None else queries
+    return ScoreTables(heads[:, :dim], keys[:, :dim], bias, both_ways, directed)
 
 
 def recognise(queries: np.ndarray, keys: np.ndarray) -> ScoreTables | None:

@@ -87,6 +87,7 @@ def write_embeddings(folder: Path, content: Content) -> None:
         "num_scored": int(content.scored.sum()),
         "dimension": tables.queries.shape[1],
         "both_ways": tables.both_ways,
+        "directed": tables.directed,
         "biased": tables.biased,
     }
     with atomic_folder(folder) as part:

@@ -31,6 +31,7 @@ class StoredInfo(msgspec.Struct):
     dimension: int
     both_ways: bool
     biased: bool
+    directed: bool = False
     score: str | None = None
     model: dict[str, Any] = {}
     relations: list[str] = []

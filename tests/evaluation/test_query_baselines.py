@@ -1,6 +1,7 @@
 """Histories, the scorers that sum over them, and the baselines, against dense computations."""
 
 import logging
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -25,7 +26,9 @@ from recsys_lab.evaluation.item_similarities import (
     next_item_weights,
 )
 from recsys_lab.evaluation.query_baselines import QUERY_BASELINES, QueryData, baselines_for
+from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.scorers import QueryScorer, cosine_scorer
+from recsys_lab.evaluation.slices import EvaluationPairs, Queries
 
 N = 15
 
@@ -216,8 +219,41 @@ def test_baselines_by_hand(monkeypatch):
     np.testing.assert_allclose(found["last_item"], expected, rtol=1e-6)
     row = [near[2, 0], near[2, 1] + 0.5 * near[0, 1], 0.5 * near[0, 2], 0]
     np.testing.assert_allclose(found["item_knn"][1], row, rtol=1e-6)
-    ease = ease_weights(sparse.csr_matrix(binary(rows)), query_baselines.PENALTY)
+    ease = ease_weights(sparse.csr_matrix(binary(rows)), 50.0)
     np.testing.assert_allclose(found["ease"][1], (ease[2] + 0.5 * ease[0])[:4], rtol=1e-5)
+
+
+def test_the_penalty_is_chosen_on_validation(monkeypatch):
+    """By what the scorers of all penalties have there, and not where a matrix is large."""
+    rows = random_histories(5)
+    train, histories = histories_of(rows), histories_of([row[:2] for row in rows])
+    known = sparse.csr_matrix(binary(rows))
+    positives = np.stack(known.nonzero(), 1).astype(np.int32)
+    met = Queries(np.ones(len(rows), bool), np.ones(N))
+    pairs = EvaluationPairs(N, positives, {}, known, np.ones(N, bool), met)
+    data = QueryData(train, histories, validation=(histories, pairs))
+    values = {}
+    for penalty in query_baselines._PENALTIES:
+        scorer = HistoryScorer(data.weights(histories), ease_weights(data.matrix, penalty))
+        values[penalty] = evaluate_ranking(scorer, pairs).mean("ndcg@10")
+    assert len(set(values.values())) > 1
+    best = max(values, key=values.get)
+    expected = HistoryScorer(data.weights(histories), ease_weights(data.matrix, best))
+    found = QUERY_BASELINES["ease"].build(data)
+    np.testing.assert_allclose(found.similarity, expected.similarity, rtol=1e-4, atol=1e-6)
+    monkeypatch.setattr(query_baselines, "_MAX_CHOICE_ITEMS", N - 1)
+    usual = QUERY_BASELINES["ease"].build(data).similarity
+    np.testing.assert_allclose(usual, ease_weights(data.matrix, 50.0), rtol=1e-4, atol=1e-6)
+
+
+def test_queries_of_many_items_count_less_for_each():
+    rows = [[0, 1, 2, 3], [4], []]
+    options = replace(query_baselines.OPTIONS, query_exponent=0.5)
+    counted = QueryData(histories_of(rows), histories_of(rows), options=options).counted.toarray()
+    np.testing.assert_allclose(counted[0, :4], counted[1, 4] / 2, rtol=1e-6)
+    assert (counted**2).sum() == pytest.approx(5, rel=1e-6)
+    plain = QueryData(histories_of(rows), histories_of(rows)).counted
+    np.testing.assert_allclose(plain.toarray(), binary(rows), rtol=1e-6)
 
 
 def test_a_baseline_that_the_data_do_not_allow_is_said(monkeypatch, caplog):

@@ -31,7 +31,7 @@ def test_products_are_the_scores_of_the_scorer(both_ways: bool, biased: bool) ->
     assert query.dtype == key.dtype == np.float32
     long = folded_dimension(7, both_ways=both_ways, biased=biased)
     assert query.shape == key.shape == (40, long)
-    scores = VectorScorer(*given).score_rows(np.arange(40))
+    scores = VectorScorer(*given[:4]).score_rows(np.arange(40))
     np.testing.assert_allclose(query @ key.T, scores, rtol=0, atol=1e-5)
 
 
@@ -41,6 +41,20 @@ def test_unfolding_gives_the_parts_back(both_ways: bool, biased: bool) -> None:
     found = unfold(fold(given, biased=biased)[1], both_ways=both_ways, biased=biased)
     for part, expected in zip(found, given, strict=True):
         np.testing.assert_array_equal(part, expected)
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_directed_score_needs_the_queries_to_unfold(biased: bool) -> None:
+    both = tables(both_ways=True, biased=biased)
+    given = both._replace(both_ways=False, directed=True)
+    query, key = fold(given, biased=biased)
+    scores = VectorScorer(*given[:4]).score_rows(np.arange(40))
+    np.testing.assert_allclose(query @ key.T, scores, rtol=0, atol=1e-5)
+    assert np.abs(scores - scores.T).max() > 1
+    found = unfold(key, both_ways=False, biased=biased, queries=query)
+    for part, expected in zip(found, given, strict=True):
+        np.testing.assert_array_equal(part, expected)
+    assert given.take(slice(3)).directed
 
 
 @pytest.mark.parametrize(("both_ways", "biased"), CASES)

@@ -1,0 +1,65 @@
+"""The model with one of the baselines: a row of the test beside both."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from recsys_lab.evaluation.baselines import Baseline
+from recsys_lab.evaluation.history_scorers import HistoryScorer
+from recsys_lab.evaluation.mixtures import Mixture, best_weight
+from recsys_lab.evaluation.scorers import Scorer, VectorScorer
+from recsys_lab.run.run_data import RunData
+
+log = logging.getLogger(__name__)
+
+MIXTURE = "mixture"  # the name of its row
+
+
+def mix(
+    scorer: VectorScorer,
+    baselines: Mapping[str, Scorer],
+    table: Mapping[str, Baseline],
+    names: Sequence[str],
+    data: RunData,
+    max_scores: float,
+    seed: int,
+) -> tuple[Scorer, dict[str, float | str]] | None:
+    """The sum of a model's scores and those of a baseline; its weight is chosen on validation.
+
+    Args:
+        scorer: the model's, of items.
+        baselines: scorers of the test by their prefix in `metrics.json`.
+        table: their entries.
+        names: of baselines; the first that could be built is taken.
+        data: its queries have histories.
+        max_scores: of validation, for each weight.
+        seed: of the sample of queries.
+
+    Returns:
+        the scorer of the test, and what it is made of; None where it cannot be made.
+
+    Raises:
+        ValueError: a name is none of a baseline that knows histories.
+    """
+    weights = data.history_weights("val")
+    if weights is None:
+        log.info("evaluation.mixture has no effect: the queries are items, which have no history")
+        return None
+    for name in names:
+        if name not in table:
+            raise ValueError(f"mixture names {name!r}; the baselines are {', '.join(table)}")
+    found = next((name for name in names if f"baseline/{name}" in baselines), None)
+    if found is None:
+        log.warning("no mixture is tested: none of %s can be made here", ", ".join(names))
+        return None
+    other = baselines[f"baseline/{found}"]
+    if not isinstance(other, HistoryScorer):
+        raise ValueError(f"mixture names {found!r}, which knows nothing of histories: use ease")
+    weight, value = best_weight(
+        data.asked(scorer, "val"), other.asked_with(weights), data.evaluation_pairs("val"),
+        max_scores, seed,
+    )  # fmt: skip
+    log.info("mixture: the model + %.3g x %s has NDCG@10 %.4f on validation", weight, found, value)
+    facts: dict[str, float | str] = {
+        "mixture/with": found, "mixture/weight": weight, "mixture/validation/ndcg@10": value,
+    }  # fmt: skip
+    return Mixture(data.asked(scorer, "test"), other, weight), facts

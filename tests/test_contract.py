@@ -169,11 +169,20 @@ def model(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(params=DATA)
-def data(request: pytest.FixtureRequest) -> str:
-    return request.param
+BRIEFLY = ("lightgcn", "lightgcn_bpr", "pinsage", "starspace", "gensim", "mf_weighted")
+CASES = [  # some models meet all data modules under `make soak` alone
+    pytest.param(
+        model,
+        data,
+        marks=[pytest.mark.soak] if model in BRIEFLY and data in ("shared", "per_pair") else [],
+    )
+    for model in MODELS
+    if model != "starspace_history"
+    for data in DATA
+]
 
 
+@pytest.mark.parametrize(("model", "data"), CASES)
 def test_it_learns_and_repeats_itself(
     planted: PreparedData, model: str, data: str, tmp_path: Path
 ) -> None:

@@ -61,7 +61,7 @@ def stage(tmp_path: Path) -> Path:
     for name, step in (("val.csv", 4), ("test.csv", 7)):
         pairs = [f"i{a:03d},i{a + step:03d},1\ni{a:03d},i{a + 60:03d},0" for a in range(100)]
         (tmp_path / name).write_text("\n".join(pairs))
-    events = [(user, f"i{user + k:03d}", 3600 * k) for user in range(150) for k in range(5)]
+    events = [(user, f"i{user + k:03d}", 600 * k) for user in range(150) for k in range(5)]
     log = "".join(f"{user},{item},{time},view\n" for user, item, time in events)
     (tmp_path / "log.csv").write_text(f"user,item,time,event\n{log}")
     products = "".join(f"i{item:03d},{'ABC'[item % 3]},{item % 10}\n" for item in range(155))
@@ -203,6 +203,8 @@ def test_commands_run(stage: Path) -> None:
 
     def is_chosen(command: Command) -> bool:
         needed = ("hydra.sweep.dir", "--config-dir", "hydra.run.dir=outputs/shop")
+        if "compile" in command.words:  # `make soak` runs it
+            return False
         is_needed = any(word.startswith(needed) for word in command.words)
         return command.program != "train.py" or command.place.startswith("README") or is_needed
 

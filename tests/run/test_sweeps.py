@@ -63,6 +63,7 @@ def test_run_again_it_skips_goes_on_and_keeps(tmp_path: Path) -> None:
     assert state(sweep / "0") == before
 
 
+@pytest.mark.soak
 def test_a_sweep_without_a_sound_job_tells_the_reasons(tmp_path: Path) -> None:
     (tmp_path / "selves.csv").write_text("a,a\nb,b\n")
     words = ["-m", "seed=0,1", "catalog=edges", "catalog.path=selves.csv", *BRIEF]

@@ -31,6 +31,7 @@ def test_a_run_after_it_compiles_nothing(tmp_path: Path) -> None:
     assert "compiling" not in first.stderr + first.stdout
 
 
+@pytest.mark.soak
 def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run(tmp_path, "compile", cache=tmp_path / "file")

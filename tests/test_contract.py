@@ -169,7 +169,10 @@ def model(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-BRIEFLY = ("lightgcn", "lightgcn_bpr", "pinsage", "starspace", "gensim", "mf_weighted")
+BRIEFLY = (
+    "lightgcn", "lightgcn_bpr", "pinsage", "starspace", "gensim", "mf_weighted", "mf_bias",
+    "skipgram_side_info_attention",
+)  # fmt: skip
 CASES = [  # some models meet all data modules under `make soak` alone
     pytest.param(
         model,

@@ -4,7 +4,7 @@
 item's training pairs is added to its scores. The other arguments are those of the network.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -30,7 +30,7 @@ from recsys_lab.compute.ranges import (
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.cold_items import stand_ins
-from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
+from recsys_lab.models.encoders import Encoder, IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.history import HistoryModel
@@ -179,7 +179,7 @@ def matrix_factorization(
     """Matrix factorisation of the pairs, or of windows; `biases` are of items, and a global one."""
     num_items = len(items.degrees)
     return MatrixFactorization(
-        IdEncoder(num_items, embedding_dim, _init_scale(embedding_dim, one_table=True)),
+        IdEncoder(num_items, embedding_dim, _scale_of_one_table(embedding_dim)),
         IdEncoder(num_items, 1, init_scale=0.0) if biases else None,
         loss=loss,
         l2=l2,
@@ -223,23 +223,18 @@ def lightgcn(
     are pooled with the own vectors. With `one_table` an item has the same vector as a center and as
     a context.
     """
-    codes, trained = _codes(items, fields), items.degrees > 0
-
-    def encoder(init_scale: float) -> LightGCN:
-        inputs = _inputs(trained, codes, embedding_dim, init_scale)
-        return LightGCN(inputs, items.neighbours(), layer_weights)
-
-    centers = encoder(_init_scale(embedding_dim, one_table))
     return SkipGram(
-        centers=centers,
-        contexts=centers if one_table else encoder(0.0),
+        *_over_inputs(
+            lambda inputs: LightGCN(inputs, items.neighbours(), layer_weights),
+            items, fields, embedding_dim, one_table,
+        ),
         score=score,
         popularity=_popularity(items, popularity_weight, impute_cold=bool(fields)),
         l2=l2,
         kernel=kernel,
         loss=loss,
         margin=margin,
-    )
+    )  # fmt: skip
 
 
 @checked
@@ -266,38 +261,48 @@ def pinsage(
     `walks_per_item` walks of `num_steps` steps choose the `num_neighbours` of an item, once for a
     training. The other arguments are those of `lightgcn`.
     """
-    codes, trained = _codes(items, fields), items.degrees > 0
     visited = items.visited(num_neighbours, walks_per_item, num_steps)
-
-    def encoder(init_scale: float) -> PinSage:
-        inputs = _inputs(trained, codes, embedding_dim, init_scale)
-        return PinSage(inputs, visited, embedding_dim, layers, neighbour_weight)
-
-    centers = encoder(_init_scale(embedding_dim, one_table))
     return SkipGram(
-        centers=centers,
-        contexts=centers if one_table else encoder(0.0),
+        *_over_inputs(
+            lambda inputs: PinSage(inputs, visited, embedding_dim, layers, neighbour_weight),
+            items, fields, embedding_dim, one_table,
+        ),
         score=score,
         popularity=_popularity(items, popularity_weight, impute_cold=bool(fields)),
         l2=l2,
         kernel=kernel,
         loss=loss,
         margin=margin,
-    )
+    )  # fmt: skip
 
 
-def _init_scale(embedding_dim: int, one_table: bool) -> float:
-    """Where vectors start: of one table at +- 0.5 / sqrt(D), first scores of 1 / (12 sqrt(D))."""
-    return 0.5 * embedding_dim**0.5 if one_table else 0.5
+def _over_inputs(
+    build: Callable[[IdEncoder | SideInfoEncoder], Encoder],
+    items: Items,
+    fields: Sequence[str],
+    embedding_dim: int,
+    one_table: bool,
+) -> tuple[Encoder, Encoder]:
+    """Encoders of centers and contexts over the items' own vectors, or one encoder for both.
+
+    The own vectors are pooled with those of `fields`.
+    """
+    codes, trained = _codes(items, fields), items.degrees > 0
+
+    def encoder(init_scale: float) -> Encoder:
+        if codes:
+            return build(SideInfoEncoder(trained, codes, embedding_dim, "mean", init_scale))
+        return build(IdEncoder(len(trained), embedding_dim, init_scale))
+
+    if one_table:
+        both = encoder(_scale_of_one_table(embedding_dim))
+        return both, both
+    return encoder(0.5), encoder(0.0)
 
 
-def _inputs(
-    trained: Tensor, codes: Sequence[FieldCodes], embedding_dim: int, init_scale: float
-) -> IdEncoder | SideInfoEncoder:
-    """The items' own vectors, pooled with those of their side information if there is any."""
-    if not codes:
-        return IdEncoder(len(trained), embedding_dim, init_scale)
-    return SideInfoEncoder(trained, codes, embedding_dim, "mean", init_scale)
+def _scale_of_one_table(embedding_dim: int) -> float:
+    """Vectors start at +- 0.5 / sqrt(D), so that first scores are about 1 / (12 sqrt(D))."""
+    return 0.5 * embedding_dim**0.5
 
 
 @checked

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -40,6 +41,7 @@ from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
+from recsys_lab.run.kept_settings import keep_settings, read_settings
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
@@ -134,6 +136,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     note_user((prepared.catalog_folder, prepared.split_folder), folder)
     if stored is not None:
         check_data(stored, prepared)
+    former = read_settings(folder)
     if has_results:
         store_configuration(cfg, folder)
     trial = current_trial(experiment.monitor)
@@ -143,6 +146,9 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         if train:
             # Its options have been compared, before any data was read.
             fitted = fit(prepared, experiment, folder, resume=checkpoint, with_changes=True)
+            if has_results and not fitted.has_trained:
+                kept = check_configuration(keep_settings(former, cfg, folder))
+                fitted = replace(fitted, experiment=replace(experiment, configuration=kept))
         else:
             fitted = load(prepared, experiment, folder, checkpoint)
         if trial is not None:

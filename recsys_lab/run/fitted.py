@@ -43,6 +43,7 @@ class Fitted:
         best: the monitored metric of the best checkpoint; None without training.
         loggers: of the training; the test is logged, too.
         step: batches that the model was trained for.
+        has_trained: whether this run has trained it; not if a resumed one had come to its end.
     """
 
     prepared: PreparedData
@@ -55,6 +56,7 @@ class Fitted:
     best: float | None = None
     loggers: Sequence[Logger] = ()
     step: int = 0
+    has_trained: bool = False
 
     @property
     def scorer(self) -> VectorScorer:

@@ -25,6 +25,7 @@ from recsys_lab.run.checkpoints import (
     load_checkpoint,
     newest_checkpoint,
 )
+from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitted import Fitted
 from recsys_lab.run.learning_curve import LearningCurve
 from recsys_lab.run.parts import Experiment
@@ -93,7 +94,7 @@ def _fit(
 ) -> "Fitted":
     choose_threads(experiment.num_threads)
     measured = _identity(prepared, experiment)
-    data = RunData(prepared.split, prepared.catalog, experiment.history, experiment.baselines)
+    data = run_data(prepared.split, prepared.catalog, experiment.history, experiment.baselines)
     with isolate_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
         warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
@@ -128,6 +129,7 @@ def _fit(
         kept.get(f"best/{experiment.monitor}"),
         loggers,
         int(curve.rows[-1]["step"] or 0) if curve.rows else 0,
+        curve.has_trained,
     )
 
 
@@ -156,7 +158,7 @@ def load(
         step = int(stored.get("global_step", 0))
         if Path(checkpoint).name.startswith("best"):
             measured |= best_metrics(stored)
-    data = RunData(prepared.split, prepared.catalog, experiment.history, experiment.baselines)
+    data = run_data(prepared.split, prepared.catalog, experiment.history, experiment.baselines)
     return Fitted(prepared, experiment, task, Path(folder), data, measured, step=step)
 
 

@@ -12,6 +12,7 @@ from recsys_lab.config.configuration import section_of
 from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.updates import FLOAT32, check_precision
+from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitting import build_data, check_monitor
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal_data import few_items, few_items_split, known_few_items
@@ -39,7 +40,7 @@ def rehearse(experiment: Experiment, configuration: Mapping[str, Any]) -> None:
         known = all(name.startswith((_OWN, "torch.", "pytorch_lightning.")) for name in targets)
         key = f"{part.__name__} {json.dumps(nodes)}"
         if known and key not in _passed:
-            data = data or RunData(few_items_split(experiment), few_items(), experiment.history)
+            data = data or run_data(few_items_split(experiment), few_items(), experiment.history)
             part(experiment, data)
             _passed.add(key)
 

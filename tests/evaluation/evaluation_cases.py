@@ -7,7 +7,7 @@ from recsys_lab.evaluation.slices import EvaluationPairs
 
 
 class TableScorer:
-    """Scores looked up in a symmetric (N, N) table, NaN where there is none."""
+    """Scores looked up in a symmetric (N, N) table, or one of queries (Q, N); NaN for none."""
 
     def __init__(self, table):
         self.table = np.asarray(table, np.float32)

@@ -1,22 +1,10 @@
 """Small logs with every awkward case: several targets, cold items, queries without a seen item."""
 
 import numpy as np
+from evaluation_cases import TableScorer
 from scipy import sparse
 
 from recsys_lab.evaluation.slices import EvaluationPairs, Queries
-
-
-class RowScorer:
-    """Scores looked up in a (Q, N) table, NaN where there is none."""
-
-    def __init__(self, table):
-        self.table = np.asarray(table, np.float32)
-
-    def score_pairs(self, heads, tails):
-        return self.table[heads, tails]
-
-    def score_rows(self, queries):
-        return self.table[queries]
 
 
 def random_log(num_queries, num_items, seed, most_targets=4, filters_history=True):
@@ -55,4 +43,4 @@ def random_scores(num_queries, num_items, seed, levels=6, unscored=()):
     table[:, list(unscored)] = np.nan
     if unscored:
         table[2] = np.nan
-    return RowScorer(table)
+    return TableScorer(table)

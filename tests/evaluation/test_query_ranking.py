@@ -5,7 +5,8 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from query_cases import RowScorer, random_log, random_scores
+from evaluation_cases import TableScorer
+from query_cases import random_log, random_scores
 from scipy import sparse
 from sklearn.metrics import ndcg_score
 
@@ -114,7 +115,7 @@ def test_a_list_by_hand():
         seen=np.array([True, True, True, True, False]),
         queries=Queries(np.array([True]), np.array([4, 2, 1, 1, 0])),
     )
-    result = evaluate_ranking(RowScorer([[9, 7, 8, 2, 1]]), pairs, ks=(2,))
+    result = evaluate_ranking(TableScorer([[9, 7, 8, 2, 1]]), pairs, ks=(2,))
     assert result.rank.tolist() == [2, 4]
     metrics = result.metrics()
     gain = 1 / np.log2(3)
@@ -130,7 +131,7 @@ def test_a_list_by_hand():
 def test_ndcg_is_that_of_scikit_learn():
     pairs, history = random_log(Q, N, 3, most_targets=7)
     table = np.random.default_rng(0).permuted(np.tile(np.arange(N), (Q, 1)), axis=1)  # no ties
-    found = evaluate_ranking(RowScorer(table), pairs, ks=(1, 4, 20)).metrics()
+    found = evaluate_ranking(TableScorer(table), pairs, ks=(1, 4, 20)).metrics()
     labels = np.zeros((Q, N))
     labels[tuple(pairs.positives.T)] = 1
     scores = np.where(history & (labels == 0), -1, table)
@@ -181,7 +182,7 @@ def test_a_random_order_is_the_mean_over_all_orders(targets):
         queries=Queries(np.ones(2, bool), np.ones(6, int)),
     )
     results = [
-        evaluate_ranking(RowScorer(np.tile(order, (2, 1))), pairs, ks=(1, 3, 10))
+        evaluate_ranking(TableScorer(np.tile(order, (2, 1))), pairs, ks=(1, 3, 10))
         for order in permutations(range(6))
     ]
     rows = [result.metrics() for result in results]
@@ -253,7 +254,7 @@ def test_a_sample_keeps_scores_and_known_pairs():
     assert whole.pairs.queries.seen.tolist() == pairs.queries.seen[whole.queries].tolist()
     few = sample_pairs(pairs, 5, seed=0)
     assert len(few.pairs.positives) == 5
-    small = RowScorer(scorer.table[few.queries][:, few.items])
+    small = TableScorer(scorer.table[few.queries][:, few.items])
     scores = score_evaluation_pairs(small, few.pairs)
     ends = few.queries[few.pairs.positives[:, 0]], few.items[few.pairs.positives[:, 1]]
     assert set(zip(*map(np.ndarray.tolist, ends), strict=True)) <= set(
@@ -280,7 +281,7 @@ def test_a_model_is_held_against_chance():
     noise = rng.random((300, 60))
     good = noise + 0.8 * pairs.known.toarray()
     for table, verdict in ((noise, "chance"), (good, None)):
-        row = compare_with_chance(RowScorer(table), pairs, 1e8, seed=0)
+        row = compare_with_chance(TableScorer(table), pairs, 1e8, seed=0)
         assert row["no_better_than"] == verdict
         assert row["ndcg@10/all/low"] <= row["ndcg@10/all/value"] <= row["ndcg@10/all/high"]
 

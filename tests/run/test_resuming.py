@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from recsys_lab.results.part_files import hidden_beside
@@ -44,6 +45,20 @@ def test_a_finished_run_has_nothing_left_to_train(finished: Path, tmp_path: Path
     assert results(folder) == results(finished)
     assert rows(folder) == rows(finished)
     assert files(folder) == files(finished)
+
+
+def test_options_of_training_change_no_finished_run(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "again"
+    shutil.copytree(finished, folder)
+    before = (folder / ".hydra" / "config.yaml").read_text()
+    words = ["optimizer.lr=0.7", "evaluation.ks=[3]"]
+    done = train(folder, "resume=auto", f"prepared_dir={finished.parent / 'prepared'}", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "without effect, since nothing was trained: optimizer.lr=0.7" in done.stdout
+    after = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    assert after.optimizer == OmegaConf.create(before).optimizer
+    assert after.evaluation.ks == [3]  # what the test is told counts
+    assert results(folder)["test/hr@3/all"] > 0
 
 
 def files(folder: Path) -> set[str]:

@@ -9,8 +9,8 @@ import torch
 import recsys_lab
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.run.checkpoints import load_checkpoint
+from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.parts import Experiment
-from recsys_lab.run.run_data import RunData
 from recsys_lab.vectors.adding import add_items
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
@@ -105,6 +105,6 @@ def test_the_order_of_sets_says_nothing(path: Path, tmp_path: Path, caplog) -> N
     ]  # fmt: skip
     sets = recsys_lab.configure(*words)
     prepared = recsys_lab.prepare(sets.source, sets.split, sets.prepared_dir)
-    data = RunData(prepared.split, prepared.catalog, sets.history)
+    data = run_data(prepared.split, prepared.catalog, sets.history)
     assert "have no order" in caplog.text
     assert set(data.history_weights("val").data) == {1.0}

@@ -1,4 +1,4 @@
-"""Scores of queries that are asked by the items of their history."""
+"""Scores of items for queries, such as users, by the items of their history."""
 
 import numpy as np
 import torch

@@ -36,7 +36,7 @@ def run_data(
 
 
 class EventRunData(RunData):
-    """Queries with histories, which ask for items.
+    """Queries are users or sessions, which have a history of items.
 
     Args:
         split: of an event log.

@@ -294,7 +294,7 @@ class EventSource:
     def _options(self) -> EventOptions:
         return EventOptions(
             self.kinds, self.use_quantity, bool(self.columns.get("kind")),
-            self.session_gap_minutes, self.cut_given_sessions,
+            bool(self.columns.get("session")), self.session_gap_minutes, self.cut_given_sessions,
             self.min_events_per_item, self.min_events_per_user, self.hash_users, self._hash_key,
         )  # fmt: skip
 

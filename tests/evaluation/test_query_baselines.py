@@ -157,8 +157,13 @@ def test_what_was_before_each_event():
     assert twice.toarray()[1, 3] == 1.5
 
 
-def test_next_item_weights_are_the_best_with_a_diagonal_of_zero():
+@pytest.mark.parametrize(("rows_at_a_time", "sparse_below"), [(4, 0.0), (4, 2.0), (1024, 0.1)])
+def test_next_item_weights_are_the_best_with_a_diagonal_of_zero(
+    rows_at_a_time, sparse_below, monkeypatch
+):
     """The loss of each column falls at no other column of weights, by the normal equations."""
+    monkeypatch.setattr(item_similarities, "_ROWS", rows_at_a_time)
+    monkeypatch.setattr(item_similarities, "_SPARSE", sparse_below)
     rows, penalty, share = random_histories(4), 2.0, 0.3
     matrix = binary(rows)
     past, following = before_each(histories_of(rows), 0.6, longest=3)

@@ -85,7 +85,9 @@ def _product(rows: sparse.csr_matrix, matrix: np.ndarray) -> np.ndarray:
     """(R, N) float32 product, in the way that is faster for so many entries."""
     if rows.nnz < _SPARSE * rows.shape[0] * rows.shape[1]:
         return weighted_rows(rows, matrix)
-    return np.asarray(torch.from_numpy(rows.astype(np.float32).toarray()) @ torch.from_numpy(matrix))
+    return np.asarray(
+        torch.from_numpy(rows.astype(np.float32).toarray()) @ torch.from_numpy(matrix)
+    )
 
 
 def _transpose(matrix: np.ndarray) -> None:

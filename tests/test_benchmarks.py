@@ -31,7 +31,7 @@ COMMANDS = {
 }  # fmt: skip
 
 
-_SLOW = ("train", "end_to_end", "add", "neighbours", "read")  # run by commands of their own
+_SLOW = ("train", "end_to_end", "add", "neighbours", "read", "evaluate")  # run by commands of their own
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,11 @@ class Nodes:
         raise CatalogError(f"no {name} has a vector in this run, which has {has}: {_remedy(name)}")
 
     @property
+    def labels(self) -> tuple[Group, ...]:
+        """The groups that are the values of a field."""
+        return tuple(group for group in self.groups if group.of_events is None)
+
+    @property
     def hash(self) -> str:
         """What decides the nodes beside the items; empty where there are none."""
         if not self.groups:

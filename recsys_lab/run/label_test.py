@@ -1,0 +1,92 @@
+"""The part of the final test that ranks the labels of held-out items, where labels are nodes."""
+
+import logging
+
+import numpy as np
+from scipy import sparse
+
+from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.compute.counts import count_of
+from recsys_lab.evaluation.label_ranks import (
+    LabelTargets,
+    by_frequency,
+    by_titles,
+    by_vectors,
+    means_with_intervals,
+)
+from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.results.metric_names import LABELS
+from recsys_lab.run.run_data import Part, RunData, values_of
+
+log = logging.getLogger(__name__)
+
+MODEL = "model"
+
+
+def label_targets(data: RunData, part: Part) -> list[LabelTargets]:
+    """The held-out items of a part with their labels, for each field whose values are nodes.
+
+    Held-out items occur in the part and in no training pair, and those of the test in no validation
+    pair, either. A field that none of them has a value in is left out.
+    """
+    if data.catalog is None or not data.nodes.labels:
+        return []
+    seen, found = data.nodes.seen, []
+    held = np.setdiff1d(data.held_items(part), np.flatnonzero(seen))
+    if part == "test":
+        held = np.setdiff1d(held, data.held_items("val"))
+    for group in data.nodes.labels:
+        has = values_of(data.catalog.field(group.name))
+        items = held[np.diff(has.indptr)[held] > 0]
+        if len(items) == 0:
+            log.info(
+                "no held-out item has a label of %s, so none is ranked: split=items holds out items",
+                group.name,
+            )
+            continue
+        trained = sparse.csr_matrix(sparse.diags(seen.astype(np.float64)) @ has)
+        trained.eliminate_zeros()
+        found.append(LabelTargets(group.name, items, has[items], trained, group.rows))
+    return found
+
+
+def label_test(
+    scorer: VectorScorer, data: RunData, replicates: int, max_scores: float, seed: int
+) -> dict[str, float]:
+    """Metrics of the model and of two baselines, `labels/<field>/<scorer>/<metric>`.
+
+    Beside them stand intervals and differences (`means_with_intervals`), and counts.
+
+    Args:
+        scorer: of all nodes.
+        data: of the run.
+        replicates: of the bootstrap over items; 0 leaves intervals out.
+        max_scores: a sample of the items is tested if more scores are needed.
+        seed: of the sample and of the bootstrap.
+    """
+    metrics: dict[str, float] = {}
+    for whole in label_targets(data, "test"):
+        num_items = data.nodes.num_items
+        targets = whole.sample(max_scores * whole.num_labels / num_items, seed)
+        log.info(
+            "ranking %s of %s for %s",
+            count_of(targets.num_labels, "label"), targets.field,
+            count_of(len(targets), "held-out item"),
+        )  # fmt: skip
+        scorers = {
+            MODEL: by_vectors(scorer, targets),
+            "most_frequent": by_frequency(targets),
+        }
+        if (titles := _titles(data.catalog)) is not None:
+            scorers["nearest_titles"] = by_titles(targets, titles)
+        values = {name: targets.values(scores) for name, scores in scorers.items()}
+        found = means_with_intervals(values, MODEL, replicates, seed)
+        counts = {"count/items": len(targets), "count/labels": targets.num_labels}
+        metrics |= {f"{LABELS}/{targets.field}/{k}": x for k, x in (found | counts).items()}
+    return metrics
+
+
+def _titles(catalog: ItemCatalog | None) -> sparse.csr_matrix | None:
+    """(N, V) CSR of the terms of titles; None without a title."""
+    field = None if catalog is None else catalog.field("title")
+    return values_of(field) if field is not None and len(field.codes) else None

@@ -21,6 +21,7 @@ class PairBatch(NamedTuple):
     negatives: Tensor  # (B, K) int64, wrong contexts for the center
     weights: Tensor  # (B,) float32, weight of the positive; its negatives share it
     num_trained: int  # items of the sequences, or pairs, that the batch comes from
+    low_rank: Tensor | None = None  # (B,) int64, a positive of lower weight of the center, -1 none
 
 
 class ChosenContexts(NamedTuple):

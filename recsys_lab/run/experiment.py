@@ -24,6 +24,7 @@ from recsys_lab.config.configuration import (
     register_resolvers,
     section_of,
 )
+from recsys_lab.config.label_fields import check_label_fields
 from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
 from recsys_lab.models.optimizers import check_optimizer
@@ -246,6 +247,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         ConfigurationError: an argument cannot be used.
     """
     check_vectors(configuration)
+    check_label_fields(configuration)
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):

@@ -1,6 +1,7 @@
 """The part of the final test that ranks the labels of held-out items, where labels are nodes."""
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 from scipy import sparse
@@ -8,6 +9,7 @@ from scipy import sparse
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.compute.counts import count_of
 from recsys_lab.evaluation.label_ranks import (
+    MRR,
     LabelTargets,
     by_frequency,
     by_titles,
@@ -21,6 +23,7 @@ from recsys_lab.run.run_data import Part, RunData, values_of
 log = logging.getLogger(__name__)
 
 MODEL = "model"
+_MAX_CURVE_SCORES = 1e7
 
 
 def label_targets(data: RunData, part: Part) -> list[LabelTargets]:
@@ -40,7 +43,9 @@ def label_targets(data: RunData, part: Part) -> list[LabelTargets]:
         items = held[np.diff(has.indptr)[held] > 0]
         if len(items) == 0:
             log.info(
-                "no held-out item has a label of %s, so none is ranked: split=items holds out items",
+                "no held-out item of the %s part has a label of %s, so none is ranked: split=items "
+                "holds out items",
+                "test" if part == "test" else "validation",
                 group.name,
             )
             continue
@@ -48,6 +53,24 @@ def label_targets(data: RunData, part: Part) -> list[LabelTargets]:
         trained.eliminate_zeros()
         found.append(LabelTargets(group.name, items, has[items], trained, group.rows))
     return found
+
+
+def label_curves(data: RunData) -> dict[str, Callable[[VectorScorer], float]]:
+    """The mean reciprocal rank of labels of validation items, by its column of the curve."""
+    found: dict[str, Callable[[VectorScorer], float]] = {}
+    for whole in label_targets(data, "val"):
+        targets = whole.sample(_MAX_CURVE_SCORES, seed=0)
+
+        def measure(scorer: VectorScorer, targets: LabelTargets = targets) -> float:
+            return float(targets.values(by_vectors(scorer, targets))[MRR].mean())
+
+        found[column_of(whole.field)] = measure
+    return found
+
+
+def column_of(field: str) -> str:
+    """The column of the curve for the labels of a field."""
+    return f"val/label_mrr/{field}"
 
 
 def label_test(

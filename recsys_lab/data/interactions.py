@@ -1,7 +1,7 @@
 """The training events of a log as pairs: users with their items, items with their labels."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from annotated_types import MinLen
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.interaction_pairs import interaction_pairs
+from recsys_lab.catalog.nodes import USER, Nodes
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, Exponent, ThreadsOrZero
@@ -59,7 +60,7 @@ class InteractionDataModule(PairEpochs):
     def __init__(
         self,
         split: Split | EventSplit,
-        nodes: Any,
+        nodes: Nodes,
         catalog: ItemCatalog,
         seed: int,
         *,
@@ -115,7 +116,7 @@ class _GroupSamplers:
         exponent: see `NegativeSampler`.
     """
 
-    def __init__(self, counts: np.ndarray, nodes: Any, exponent: float) -> None:
+    def __init__(self, counts: np.ndarray, nodes: Nodes, exponent: float) -> None:
         self._first = np.array([0, *(group.first for group in nodes.groups)])
         parts = np.split(counts, self._first[1:])
         self._samplers = [NegativeSampler(part, exponent) if part.any() else None for part in parts]
@@ -132,14 +133,8 @@ class _GroupSamplers:
         return drawn
 
 
-def _user_items(split: EventSplit, nodes: Any, *, use_weights: bool) -> _Pairs:
-    users = next((group for group in nodes.groups if group.name == "user"), None)
-    if users is None:
-        raise CatalogError(
-            "pairs=[user_item] needs users among the nodes: set nodes.users=true, or "
-            "nodes.labels=[category] with pairs=[item_label]"
-        )
-    pairs = interaction_pairs(split, users.of_events, len(nodes))
+def _user_items(split: EventSplit, nodes: Nodes, *, use_weights: bool) -> _Pairs:
+    pairs = interaction_pairs(split, nodes.group(USER), len(nodes))
     order = np.lexsort((pairs.heads, pairs.weights, pairs.tails))
     centers, contexts, weights = pairs.tails[order], pairs.heads[order], pairs.weights[order]
     first, num_lower = _lower_places(centers, weights)
@@ -156,7 +151,7 @@ def _lower_places(centers: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray,
     return first, equal - first
 
 
-def _item_labels(seen: np.ndarray, nodes: Any, catalog: ItemCatalog) -> _Pairs:
+def _item_labels(seen: np.ndarray, nodes: Nodes, catalog: ItemCatalog) -> _Pairs:
     """Items that are seen (N,) with their values in the fields whose values are nodes."""
     groups = [group for group in nodes.groups if group.of_events is None]
     if not groups:

@@ -1,15 +1,15 @@
 """Batches of users with their items and of items with their labels, against loops over events."""
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 
 from recsys_lab.catalog.catalog import Field
 from recsys_lab.catalog.event_split import EventSplit, EventSplitOptions, split_events
+from recsys_lab.catalog.nodes import NodeOptions, find_nodes, item_nodes
 from recsys_lab.data.interactions import InteractionDataModule
 from recsys_lab.readers.account import CatalogError
 from tests.event_cases import log_of, pairs_by, random_rows
@@ -22,23 +22,6 @@ OPTIONS = {
 LABELS = Field(
     "category", ["a", "b", "c"], np.arange(0, 2 * N + 1, 2), np.tile([0, 1, 1, 2], N // 2)
 )
-
-
-@dataclass(frozen=True)
-class _Group:
-    name: str
-    names: pl.Series
-    first: int
-    of_events: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class _Nodes:
-    num_items: int
-    groups: tuple[_Group, ...] = field(default=())
-
-    def __len__(self) -> int:
-        return self.num_items + sum(len(group.names) for group in self.groups)
 
 
 class _Catalog:
@@ -58,13 +41,7 @@ def split_of(seed: int = 0) -> EventSplit:
 
 SPLIT = split_of()
 USERS = SPLIT.events.users["user"]
-NODES = _Nodes(
-    N,
-    (
-        _Group("user", USERS, N, (N + SPLIT.events.user).astype(np.int32)),
-        _Group("category", pl.Series(LABELS.labels), N + len(USERS)),
-    ),
-)
+NODES = find_nodes(SPLIT, _Catalog(), NodeOptions(users=True, labels=["category"]))  # type: ignore[arg-type]
 
 
 def module(seed: int = 0, **changes: object) -> InteractionDataModule:
@@ -169,7 +146,7 @@ def test_low_rank_positives_are_items_that_the_user_has_less_often() -> None:
 
 
 def test_missing_nodes_are_named() -> None:
-    items = _Nodes(N)
+    items = item_nodes(SPLIT)
     with pytest.raises(CatalogError, match=r"nodes\.users=true"):
         InteractionDataModule(SPLIT, items, _Catalog(), 0, **OPTIONS)
     with pytest.raises(CatalogError, match=r"nodes\.labels=\[category\]"):

@@ -280,8 +280,8 @@ class LearningCurve(Callback):
             scorer = pooled_scorer(nodes, self._histories, num_items)
         budget = min(self._queries * self._pairs.num_items, self._max_scores)
         ranking = evaluate_ranking(scorer, self._pairs, max_scores=budget, seed=self._seed)
-        of_labels = {name: measure(nodes) for name, measure in self._labels.items()}
-        return {f"val/{name}": ranking.mean(name) for name in MAIN_METRICS} | of_labels
+        row: Row = {f"val/{name}": ranking.mean(name) for name in MAIN_METRICS}
+        return row | {name: measure(nodes) for name, measure in self._labels.items()}
 
     def _log_precision_recall(self, trainer: Trainer, task: EmbeddingTask) -> None:
         protocol = next(iter(self._sample.negatives))

@@ -42,6 +42,7 @@ BASES = {  # what makes a configuration of each target
     "interactions.InteractionDataModule": ("data=interactions", "nodes.users=true"),
     "modules.PairDataModule": ("data=pairs",),
     "modules.SequenceDataModule": (),
+    "nodes.NodeOptions": (),
     "histories.HistoryWeights": (),
     "query_baselines.BaselineOptions": (),
     "event_sequences.event_sequences": ("data/source=events",),

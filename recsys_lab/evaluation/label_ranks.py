@@ -15,7 +15,7 @@ from recsys_lab.evaluation.content import ContentSimilarity
 from recsys_lab.evaluation.intervals import LEVEL
 from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer
 
-NEAREST = 20  # titles that vote for labels
+NEAREST = 20  # items that vote for labels
 MRR = "mrr"
 KS = (1, 10)
 METRICS = (*(f"hr@{k}" for k in KS), MRR)
@@ -121,16 +121,16 @@ def by_frequency(targets: LabelTargets) -> LabelScores:
     return lambda places: np.tile(counts, (len(places), 1))
 
 
-def by_titles(targets: LabelTargets, titles: sparse.csr_matrix) -> LabelScores:
-    """Labels of the NEAREST training items by the tf-idf cosine of titles, weighed by it.
+def by_neighbours(targets: LabelTargets, terms: sparse.csr_matrix) -> LabelScores:
+    """Labels of the NEAREST training items by the tf-idf cosine of terms, weighed by it.
 
     Labels with equal sums, such as none, are in the order of their frequency.
 
     Args:
         targets: the held-out items.
-        titles: (N, V) CSR of the terms of the titles.
+        terms: (N, V) CSR of the terms of the items, such as words of titles.
     """
-    similarity = ContentSimilarity(titles)
+    similarity = ContentSimilarity(terms)
     is_trained = np.diff(targets.trained.indptr) > 0  # (N,)
     nearest = min(NEAREST, int(is_trained.sum()))
     shares = targets.counts / max(targets.counts.sum(), 1) * _TIE

@@ -12,12 +12,14 @@ from recsys_lab.results.metric_names import LABELS
 _COLUMNS = {"HR@1": "hr@1", "HR@10": "hr@10", "MRR": "mrr"}
 _ROWS = {
     "model": "this model",
-    "most_frequent": "most frequent labels",
-    "nearest_titles": "nearest titles (tf-idf)",
+    "most_frequent": "most frequent",
+    "nearest_titles": "nearest titles",
+    "nearest_items": "nearest items",
 }
 _CAPTION = (
-    "each label is ranked before those that are not true of the item; in brackets the 95 % "
-    "interval\nof MRR; less: MRR of this model less that of the row"
+    "a label is ranked before those that are not true of its item\n"
+    "in brackets 95 % intervals of MRR, and of MRR of this model less that of the row\n"
+    "nearest: labels of training items by tf-idf of titles, of all but the labels"
 )
 
 
@@ -35,7 +37,7 @@ def _table(metrics: Mapping[str, Any], field: str) -> Table:
     table.title_justify = table.caption_justify = "left"
     table.title_style = table.caption_style = ""
     table.add_column("", overflow="fold")
-    for column in (*_COLUMNS, "95 %", "less"):
+    for column in (*_COLUMNS, "MRR, 95 %", "less, 95 %"):
         table.add_column(column, justify="right", no_wrap=True)
     rows = [name for name in _ROWS if f"{prefix}/{name}/mrr" in metrics]
     best = {m: max(metrics[f"{prefix}/{name}/{m}"] for name in rows) for m in _COLUMNS.values()}

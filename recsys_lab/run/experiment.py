@@ -24,7 +24,6 @@ from recsys_lab.config.configuration import (
     register_resolvers,
     section_of,
 )
-from recsys_lab.config.label_fields import check_label_fields
 from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
 from recsys_lab.models.optimizers import check_optimizer
@@ -43,6 +42,7 @@ from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
 from recsys_lab.run.kept_settings import keep_settings, read_settings
+from recsys_lab.run.label_options import check_labels
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
@@ -247,7 +247,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         ConfigurationError: an argument cannot be used.
     """
     check_vectors(configuration)
-    check_label_fields(configuration)
+    check_labels(configuration)
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):

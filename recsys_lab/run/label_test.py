@@ -6,19 +6,19 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
-from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.nodes import tells
 from recsys_lab.compute.counts import count_of
 from recsys_lab.evaluation.label_ranks import (
     MRR,
     LabelTargets,
     by_frequency,
-    by_titles,
+    by_neighbours,
     by_vectors,
     means_with_intervals,
 )
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.results.metric_names import LABELS
-from recsys_lab.run.run_data import Part, RunData, values_of
+from recsys_lab.run.run_data import LABEL_FIELDS, Part, RunData, values_of
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def column_of(field: str) -> str:
 def label_test(
     scorer: VectorScorer, data: RunData, replicates: int, max_scores: float, seed: int
 ) -> dict[str, float]:
-    """Metrics of the model and of two baselines, `labels/<field>/<scorer>/<metric>`.
+    """Metrics of the model and of baselines, `labels/<field>/<scorer>/<metric>`.
 
     Beside them stand intervals and differences (`means_with_intervals`), and counts.
 
@@ -96,12 +96,9 @@ def label_test(
             count_of(targets.num_labels, "label"), targets.field,
             count_of(len(targets), "held-out item"),
         )  # fmt: skip
-        scorers = {
-            MODEL: by_vectors(scorer, targets),
-            "most_frequent": by_frequency(targets),
-        }
-        if (titles := _titles(data.catalog)) is not None:
-            scorers["nearest_titles"] = by_titles(targets, titles)
+        scorers = {MODEL: by_vectors(scorer, targets), "most_frequent": by_frequency(targets)}
+        for name, terms in _terms(data, targets.field).items():
+            scorers[name] = by_neighbours(targets, terms)
         values = {name: targets.values(scores) for name, scores in scorers.items()}
         found = means_with_intervals(values, MODEL, replicates, seed)
         counts = {"count/items": len(targets), "count/labels": targets.num_labels}
@@ -109,7 +106,16 @@ def label_test(
     return metrics
 
 
-def _titles(catalog: ItemCatalog | None) -> sparse.csr_matrix | None:
-    """(N, V) CSR of the terms of titles; None without a title."""
-    field = None if catalog is None else catalog.field("title")
-    return values_of(field) if field is not None and len(field.codes) else None
+def _terms(data: RunData, label: str) -> dict[str, sparse.csr_matrix]:
+    """(N, V) CSR of the terms of items by the name of a baseline: of titles, and of all fields.
+
+    The fields that tell a label are left out, and so is a baseline without terms.
+    """
+    assert data.catalog is not None  # noqa: S101 - narrows the type
+    names = [name for name in ("title", *LABEL_FIELDS, "price") if not tells(name, label)]
+    found = {name: values_of(data.catalog.field(name)) for name in names}
+    found = {name: terms for name, terms in found.items() if terms.nnz}
+    terms = {"nearest_titles": found["title"]} if "title" in found else {}
+    if set(found) - {"title"}:
+        terms["nearest_items"] = sparse.hstack(list(found.values()), format="csr")
+    return terms

@@ -112,3 +112,4 @@ class Items(NamedTuple):
     raw_ids: pl.Series  # (N,) as the catalogue was written
     neighbours: Callable[[], Neighbours]  # in the training graph; a pair stands in both rows
     visited: Callable[[int, int, int], VisitedItems]  # given T, walks of an item and their steps
+    group_firsts: tuple[int, ...] = ()  # id of the first node of each group beside the items

@@ -1,0 +1,180 @@
+"""Labels as nodes: trained on seen items alone, ranked for held-out ones, shown at the end."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import recsys_lab
+from recsys_lab.catalog.catalog import Field, ItemCatalog
+from recsys_lab.catalog.nodes import NodeOptions, find_nodes
+from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.data.interactions import InteractionDataModule
+from recsys_lab.report.summary import print_summary
+from recsys_lab.run.fitted import Fitted
+from recsys_lab.run.label_test import label_targets
+from recsys_lab.run.parts import Experiment
+from recsys_lab.run.run_data import RunData
+
+pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory")
+WORDS = (
+    "experiment=labels", "nodes.labels=[brand]", "model.fields=[category,title]",
+    "catalog.num_items=1500", "model.embedding_dim=16", "trainer.max_epochs=4",
+    "data.batch_size=256", "data.num_negatives=20", "evaluation.replicates=20",
+    "trainer.enable_progress_bar=false", "num_threads=1", "logger=csv",
+)  # fmt: skip
+
+
+class _OtherBrands(ItemCatalog):
+    """The catalogue with other brands of some items."""
+
+    def __init__(self, catalog: ItemCatalog, changed: np.ndarray) -> None:
+        super().__init__(catalog.items)
+        self._changed = changed
+
+    def field(self, name: str, **options: Any) -> Field:
+        found = super().field(name, **options)
+        if name != "brand":
+            return found
+        owner = np.repeat(np.arange(len(self)), np.diff(found.offsets))
+        changed = np.isin(owner, self._changed)
+        codes = np.where(changed, (found.codes + 1) % found.cardinality, found.codes)
+        return Field(name, found.labels, found.offsets, codes.astype(np.int32))
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    folder = tmp_path_factory.mktemp("prepared")
+    return recsys_lab.configure(*WORDS, f"prepared_dir={folder}")
+
+
+@pytest.fixture(scope="module")
+def prepared(experiment: Experiment) -> PreparedData:
+    return recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
+
+
+@pytest.fixture(scope="module")
+def fitted(
+    experiment: Experiment, prepared: PreparedData, tmp_path_factory: pytest.TempPathFactory
+) -> Fitted:
+    return recsys_lab.fit(prepared, experiment, tmp_path_factory.mktemp("run"))
+
+
+def test_held_out_items_are_those_of_one_part_alone(fitted: Fitted) -> None:
+    seen = fitted.prepared.split.seen
+    (val,), (test,) = (label_targets(fitted.data, part) for part in ("val", "test"))
+    assert not seen[val.items].any()
+    assert not seen[test.items].any()
+    assert not set(val.items) & set(test.items)
+    brands = fitted.prepared.catalog.items["brand"].to_list()
+    labels = fitted.prepared.catalog.field("brand").labels
+    for item, row in zip(test.items, test.truth, strict=True):
+        assert [labels[code] for code in row.indices] == [brands[item]]
+    np.testing.assert_array_equal(
+        np.diff(test.trained.indptr) > 0, seen & np.array([x is not None for x in brands])
+    )
+
+
+def test_labels_of_held_out_items_change_nothing_in_training(
+    fitted: Fitted, experiment: Experiment, tmp_path: Path
+) -> None:
+    """The leak that would make the test of labels worthless."""
+    held = np.flatnonzero(~fitted.prepared.split.seen)
+    other = _OtherBrands(fitted.prepared.catalog, held)
+    changed = PreparedData(**{**vars(fitted.prepared), "catalog": other})
+    again = recsys_lab.fit(changed, experiment, tmp_path)
+    for name, tensor in again.task.state_dict().items():
+        assert torch.equal(tensor, fitted.task.state_dict()[name]), name
+    seen = np.flatnonzero(fitted.prepared.split.seen)
+    changed = PreparedData(
+        **{**vars(fitted.prepared), "catalog": _OtherBrands(fitted.prepared.catalog, seen[:5])}
+    )
+    assert batches(changed) != batches(fitted.prepared)
+
+
+def batches(prepared: PreparedData) -> list[tuple[int, int]]:
+    """All pairs of an epoch, as items with their labels."""
+    nodes = find_nodes(prepared.split, prepared.catalog, NodeOptions(labels=["brand"]))
+    module = InteractionDataModule(
+        prepared.split, nodes, prepared.catalog, seed=0, pairs=["item_label"], batch_size=300,
+        num_negatives=2, negative_exponent=0.0, use_weights=True, num_workers=0,
+    )  # fmt: skip
+    drawn = [module.draw(0, number) for number in range(module.num_batches)]
+    for batch in drawn:  # negatives are labels
+        assert (batch.negatives >= nodes.num_items).all()
+    return [pair for b in drawn for pair in zip(b.centers.tolist(), b.contexts.tolist())]
+
+
+def test_pairs_of_items_stand_beside_those_of_labels(prepared: PreparedData) -> None:
+    nodes = find_nodes(prepared.split, prepared.catalog, NodeOptions(labels=["brand"]))
+    module = InteractionDataModule(
+        prepared.split, nodes, prepared.catalog, seed=0, pairs=["item_label", "item_item"],
+        batch_size=300, num_negatives=2, negative_exponent=0.0, use_weights=True, num_workers=0,
+    )  # fmt: skip
+    items, turned = set(), 0
+    for number in range(module.num_batches):
+        batch = module.draw(0, number)
+        is_item = batch.contexts < nodes.num_items
+        assert ((batch.negatives < nodes.num_items) == is_item[:, None]).all()
+        for head, tail in zip(batch.centers[is_item].tolist(), batch.contexts[is_item].tolist()):
+            items.add((min(head, tail), max(head, tail)))
+            turned += head > tail
+    assert items == set(map(tuple, prepared.split.train.ids.tolist()))
+    assert 0.4 < turned / len(items) < 0.6
+
+
+def test_the_model_finds_the_brand_in_the_title(
+    fitted: Fitted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = fitted.measure()
+    model, frequent = (metrics[f"labels/brand/{name}/mrr"] for name in ("model", "most_frequent"))
+    assert model > 2 * frequent
+    assert metrics["labels/brand/difference/most_frequent/mrr/low"] > 0
+    best = max(row["val/label_mrr/brand"] or 0 for row in fitted.curve)
+    assert fitted.best == best > 0
+    print_summary(metrics)
+    shown = capsys.readouterr().out
+    assert f"labels of {metrics['labels/brand/count/items']} held-out items" in shown
+    for row in ("this model", "most frequent", "nearest titles", "nearest items"):
+        assert row in shown.split("held-out items")[1]
+    assert f"{model:.4f}" in shown
+
+
+def test_a_split_without_held_out_items_ranks_none(
+    experiment: Experiment, prepared: PreparedData
+) -> None:
+    train = prepared.split.train
+    everything = PreparedData(**{**vars(prepared), "split": prepared.split}).split
+    every = type(everything)(everything.known, everything.val, everything.test)
+    nodes = find_nodes(every, prepared.catalog, experiment.nodes)
+    assert len(every.train) > len(train)
+    assert label_targets(RunData(every, prepared.catalog, nodes), "test") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (
+            ["model.fields=[brand,title]"],
+            "model.fields has brand, which tells the model the labels",
+        ),
+        (["nodes.labels=[category_0]"], "leave category out of model.fields"),
+        (["nodes.labels=[category]", "model.fields=[category_1]"], "leave category_1 out"),
+        (["data.pairs=[item_item]"], "nothing trains the labels of nodes.labels=[brand]"),
+    ],
+)
+def test_labels_that_are_told_or_not_trained_are_refused(words: list[str], complaint: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        recsys_lab.configure(*WORDS, *words)
+    assert complaint in str(error.value)
+
+
+def test_a_stand_in_by_the_label_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"model\.cold_field has brand"):
+        recsys_lab.configure(
+            "model=skipgram", "model.cold_field=brand", "nodes.labels=[brand]", "data=interactions",
+            "data.pairs=[item_label]",
+        )  # fmt: skip

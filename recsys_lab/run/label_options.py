@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from recsys_lab.catalog.nodes import tells
-from recsys_lab.config.configuration import section_of
-from recsys_lab.config.targets import ConfigurationError, parameters_of
+from recsys_lab.config.targets import ConfigurationError
 
 _PAIRS = "item_label"  # as `data.interactions` names them
 
 
 def check_labels(configuration: Mapping[str, Any]) -> None:
-    """Refuse labels that the model is told of an item, and labels that nothing trains.
+    """Refuse labels that the model is told of an item, and labels that no pair trains.
 
     Raises:
         ConfigurationError: naming the keys.
@@ -27,15 +26,9 @@ def check_labels(configuration: Mapping[str, Any]) -> None:
                 f"{key} has {name}, which tells the model the labels of nodes.labels=[{label}]: "
                 f"leave {name} out of {key}"
             )
-    if labels and configuration["train"] and not _are_trained(configuration):
+    pairs = configuration["data"].get("pairs")
+    if labels and pairs is not None and _PAIRS not in pairs:
         raise ConfigurationError(
-            f"nothing trains the labels of nodes.labels=[{','.join(labels)}]: use "
-            f"data=interactions with data.pairs=[{_PAIRS}]"
+            f"data.pairs=[{','.join(pairs)}] trains no labels of "
+            f"nodes.labels=[{','.join(labels)}]: add {_PAIRS} to data.pairs"
         )
-
-
-def _are_trained(configuration: Mapping[str, Any]) -> bool:
-    sections = (section_of(configuration, name) for name in ("data", "data.source"))
-    targets = [section["_target_"] for section in sections if section]
-    takes_nodes = any("nodes" in parameters_of(target)[0] for target in targets)
-    return takes_nodes and _PAIRS in configuration["data"].get("pairs", (_PAIRS,))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.data.interactions import InteractionDataModule
 from recsys_lab.report.summary import print_summary
 from recsys_lab.run.checkpoints import load_checkpoint
+from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitted import Fitted
 from recsys_lab.run.label_test import label_targets
 from recsys_lab.run.parts import Experiment
@@ -158,6 +160,31 @@ def test_a_split_without_held_out_items_ranks_none(
     every = Split(prepared.split.known, prepared.split.val, prepared.split.test)
     nodes = find_nodes(every, prepared.catalog, experiment.nodes)
     assert label_targets(RunData(every, prepared.catalog, nodes), "test") == []
+
+
+def test_items_that_a_log_has_late_are_held_out(tmp_path: Path) -> None:
+    """Users u0 to u9 take a, b and c; new comes last of u0, later of u1, each of its category."""
+    rows = [(f"u{user}", item, 10 * place + user) for user in range(10)
+            for place, item in enumerate("abcab")]  # fmt: skip
+    rows += [("u0", "early", 800), ("u1", "new", 900), ("u2", "a", 905), ("u3", "b", 910)]
+    pl.DataFrame(rows, ["user", "item", "time"], orient="row").write_csv(tmp_path / "log.csv")
+    items = {"item": ["a", "b", "c", "early", "new"], "category": ["x", "y", "x", "y", "x"]}
+    pl.DataFrame(items).write_csv(tmp_path / "items.csv")
+    experiment = recsys_lab.configure(
+        "catalog=events", f"catalog.path={tmp_path / 'log.csv'}", "nodes.labels=[category]",
+        f"catalog.items_path={tmp_path / 'items.csv'}", "split=leave_one_out", "model=starspace",
+        "data=interactions", "data.pairs=[user_item,item_label]", "nodes.users=true",
+        "model.fields=[]", "split.filter_history=false", f"prepared_dir={tmp_path}",
+    )  # fmt: skip
+    prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
+    nodes = find_nodes(prepared.split, prepared.catalog, experiment.nodes)
+    data = run_data(prepared.split, prepared.catalog, experiment.history, nodes=nodes)
+    (found,) = label_targets(data, "test")
+    names = prepared.catalog.raw_ids
+    assert [names[int(item)] for item in found.items] == ["early", "new"]
+    labels = nodes.group("category").names
+    assert [labels[int(code)] for code in found.truth.indices] == ["y", "x"]
+    assert found.rows == nodes.group("category").rows == slice(15, 17)
 
 
 @pytest.mark.parametrize(

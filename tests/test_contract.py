@@ -47,6 +47,7 @@ GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exp
 STARSPACE = {
     "embedding_dim": 32,
     "fields": ["brand", "category", "price", "title"],
+    "own_vectors": True,
     "size_exponent": 0.5,
     "score": "cosine",
     "margin": 0.1,

@@ -21,6 +21,7 @@ from recsys_lab.readers.account import CatalogError
 log = logging.getLogger(__name__)
 
 USER = "user"
+_CATEGORY = "category"  # the field of all levels, category_0, category_1, ..
 
 
 @checked
@@ -124,6 +125,11 @@ class Nodes:
         raise CatalogError(f"no {name} has a vector in this run, which has {has}: {_remedy(name)}")
 
     @property
+    def labels(self) -> tuple[Group, ...]:
+        """The groups that are the values of a field."""
+        return tuple(group for group in self.groups if group.of_events is None)
+
+    @property
     def hash(self) -> str:
         """What decides the nodes beside the items; empty where there are none."""
         if not self.groups:
@@ -139,6 +145,15 @@ class Nodes:
 
 def _remedy(name: str) -> str:
     return "set nodes.users=true" if name == USER else f"add {name} to nodes.labels"
+
+
+def tells(field: str, label: str) -> bool:
+    """Whether a field of an item holds its labels: it is theirs, or both are of categories."""
+    return field == label or (_CATEGORY in (field, label) and _is_category(field, label))
+
+
+def _is_category(*names: str) -> bool:
+    return all(name == _CATEGORY or name.startswith(f"{_CATEGORY}_") for name in names)
 
 
 def item_nodes(split: Split | EventSplit) -> Nodes:

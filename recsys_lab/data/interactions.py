@@ -1,4 +1,4 @@
-"""The training events of a log as pairs: users with their items, items with their labels."""
+"""Pairs of nodes: users with their items, items with their labels, items with other items."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
@@ -14,13 +14,13 @@ from recsys_lab.catalog.nodes import USER, Nodes
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, Exponent, ThreadsOrZero
-from recsys_lab.data.modules import PairEpochs, pair_weights
+from recsys_lab.data.modules import PairEpochs, pair_weights, turned_at_random
 from recsys_lab.data.negative_sampler import NegativeSampler
 from recsys_lab.graph.counter import stream_key
 from recsys_lab.readers.account import CatalogError
 
 _LOW_RANK = 10  # purpose of a stream
-PairKind = Literal["user_item", "item_label"]
+PairKind = Literal["user_item", "item_label", "item_item"]
 
 
 class _Pairs(NamedTuple):
@@ -34,14 +34,15 @@ class _Pairs(NamedTuple):
 
 
 class InteractionDataModule(PairEpochs):
-    """Each user with each of its items, once in an epoch; or each item with each of its labels.
+    """Each user with each of its items, each item with each of its labels, the pairs of items.
 
-    A center is a user and its context an item; or a center is an item and its context a label. Only
-    items of the training events have labels here. For the pair of a user a batch names another of
-    its items, drawn among those that weigh less (`PairBatch.low_rank`).
+    Each pair comes once in an epoch. A center is a user and its context an item; a center is an
+    item and its context a label; pairs of items are turned round at random. Only items in training
+    have labels here. For the pair of a user a batch names another of its items, drawn among those
+    that weigh less (`PairBatch.low_rank`).
 
     Args:
-        split: of an event log by its events; held-out events are in no pair.
+        split: what is held out is in no pair; users need one of an event log by its events.
         nodes: users, and labels, beside the items.
         catalog: gives the labels of the items.
         seed: of the order and of the negatives.
@@ -49,11 +50,12 @@ class InteractionDataModule(PairEpochs):
         batch_size: pairs in a batch.
         num_negatives: negatives drawn for each pair, of the group of its context.
         negative_exponent: negatives follow (number of pairs of the node) ** exponent.
-        use_weights: weigh a user's pair by the sum of its events over the mean; else all alike.
+        use_weights: weigh a user's pair by the sum of its events over the mean, and a pair of items
+            likewise by its weight; else all alike.
         num_workers: threads that draw ahead.
 
     Raises:
-        CatalogError: the split is not one of events, or the nodes of the pairs are missing.
+        CatalogError: the nodes of the pairs are missing, or the events of users.
     """
 
     @checked
@@ -71,31 +73,33 @@ class InteractionDataModule(PairEpochs):
         use_weights: bool,
         num_workers: ThreadsOrZero,
     ) -> None:
-        if not isinstance(split, EventSplit):
-            raise CatalogError(
-                "data=interactions trains on the events of a log: use split=leave_one_out, "
-                "split=time or split=given with catalog=events"
-            )
         found = []
         if "user_item" in pairs:
             found.append(_user_items(split, nodes, use_weights=use_weights))
         if "item_label" in pairs:
             found.append(_item_labels(split.seen, nodes, catalog))
+        if "item_item" in pairs:
+            found.append(_item_items(split, use_weights=use_weights))
         centers, contexts, weights, first, num_lower = map(np.concatenate, zip(*found, strict=True))
-        num_nodes = len(nodes)
-        counts = np.bincount(contexts, minlength=num_nodes)
+        as_center, as_context = (np.bincount(x, minlength=len(nodes)) for x in (centers, contexts))
         super().__init__(
             seed,
             centers,
             contexts,
             weights,
-            counts + np.bincount(centers, minlength=num_nodes),
+            as_center + as_context,
             batch_size=batch_size,
             num_negatives=num_negatives,
             num_workers=num_workers,
         )
-        self._samplers = _GroupSamplers(counts, nodes, negative_exponent)
+        self._both_items = (centers < nodes.num_items) & (contexts < nodes.num_items)
+        turned = np.bincount(centers[self._both_items], minlength=len(nodes))
+        self._samplers = _GroupSamplers(as_context + turned, nodes, negative_exponent)
         self._first, self._num_lower = first, num_lower
+
+    def _turned(self, rows: np.ndarray, epoch: int, number: int) -> np.ndarray:
+        turned = turned_at_random(self._seed, epoch, number, len(rows))
+        return np.where(self._both_items[rows], turned, 0)
 
     def _negatives(self, contexts: np.ndarray, key: np.uint64) -> np.ndarray:
         return self._samplers.draw(contexts, self._num_negatives, key)
@@ -133,7 +137,12 @@ class _GroupSamplers:
         return drawn
 
 
-def _user_items(split: EventSplit, nodes: Nodes, *, use_weights: bool) -> _Pairs:
+def _user_items(split: Split | EventSplit, nodes: Nodes, *, use_weights: bool) -> _Pairs:
+    if not isinstance(split, EventSplit):
+        raise CatalogError(
+            "pairs=[user_item] are those of the events of a log: use split=leave_one_out, "
+            "split=time or split=given with catalog=events, or other pairs"
+        )
     pairs = interaction_pairs(split, nodes.group(USER), len(nodes))
     order = np.lexsort((pairs.heads, pairs.weights, pairs.tails))
     centers, contexts, weights = pairs.tails[order], pairs.heads[order], pairs.weights[order]
@@ -169,3 +178,11 @@ def _item_labels(seen: np.ndarray, nodes: Nodes, catalog: ItemCatalog) -> _Pairs
     ones = np.ones(len(order), np.float32)
     none = np.zeros(len(order), np.int64)
     return _Pairs(centers[order], contexts[order], ones, none, none)
+
+
+def _item_items(split: Split | EventSplit, *, use_weights: bool) -> _Pairs:
+    train = split.train
+    order = np.lexsort((train.weights, train.heads))
+    weights = pair_weights(train.weights[order], use_weights=use_weights)
+    none = np.zeros(len(order), np.int64)
+    return _Pairs(train.heads[order], train.tails[order], weights, none, none)

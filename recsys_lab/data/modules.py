@@ -238,7 +238,7 @@ class PairEpochs(BatchDataModule):
         order_key = stream_key(self._seed, epoch, _ORDER)
         last = min((number + 1) * self._batch_size, len(self._ends))
         rows = permute_range(number * self._batch_size, last, len(self._ends), order_key)
-        turned = self._turned(epoch, number, len(rows))
+        turned = self._turned(rows, epoch, number)
         contexts = self._ends[rows, 1 - turned]
         key = stream_key(self._seed, epoch, number, _NEGATIVES)
         return PairBatch(
@@ -250,9 +250,9 @@ class PairEpochs(BatchDataModule):
             low_rank=self._low_rank(rows, epoch, number),
         )
 
-    def _turned(self, epoch: int, number: int, count: int) -> np.ndarray:
-        """(count,) 1 where the second end of a pair is the center, else 0."""
-        return np.zeros(count, np.int64)
+    def _turned(self, rows: np.ndarray, epoch: int, number: int) -> np.ndarray:
+        """(B,) 1 where the second end of a pair is the center, else 0."""
+        return np.zeros(len(rows), np.int64)
 
     def _negatives(self, contexts: np.ndarray, key: np.uint64) -> np.ndarray:
         """Negatives (B, K) of pairs with these contexts (B,)."""
@@ -302,12 +302,17 @@ class PairDataModule(PairEpochs):
         )
         self._sampler = NegativeSampler(degrees, negative_exponent)
 
-    def _turned(self, epoch: int, number: int, count: int) -> np.ndarray:
-        return np.random.default_rng([self._seed, epoch, number, _TURN]).integers(0, 2, count)
+    def _turned(self, rows: np.ndarray, epoch: int, number: int) -> np.ndarray:
+        return turned_at_random(self._seed, epoch, number, len(rows))
 
     def _negatives(self, contexts: np.ndarray, key: np.uint64) -> np.ndarray:
         drawn = self._sampler.draw(len(contexts) * self._num_negatives, key)
         return drawn.reshape(-1, self._num_negatives)
+
+
+def turned_at_random(seed: int, epoch: int, number: int, count: int) -> np.ndarray:
+    """(count,) of 0 and 1, which end of a pair is the center, for a batch of an epoch."""
+    return np.random.default_rng([seed, epoch, number, _TURN]).integers(0, 2, count)
 
 
 def pair_weights(weights: np.ndarray, *, use_weights: bool) -> np.ndarray:

@@ -128,6 +128,7 @@ def starspace(
     *,
     embedding_dim: Dimension,
     fields: list[FieldName],
+    own_vectors: bool,
     size_exponent: Share,
     score: Similarity,
     loss: RankingLoss,
@@ -140,6 +141,7 @@ def starspace(
 ) -> StarSpace:
     """StarSpace on item ids and side information; `fields` may be empty.
 
+    Without `own_vectors` an item that has a value is the bag of its values alone.
     `size_exponent` is the p of the scale size ** -p of a sum of so many features.
     """
     codes, trained = [items.field(name) for name in fields], items.degrees > 0
@@ -150,6 +152,7 @@ def starspace(
         "sum",
         init_scale=embedding_dim**0.5,
         size_exponent=size_exponent,
+        own_vectors=own_vectors,
     )
     return StarSpace(
         encoder,

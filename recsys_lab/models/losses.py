@@ -69,8 +69,8 @@ def margin_loss(scores: Tensor, positive: Tensor, negative: Tensor, margin: floa
     """Margin ranking loss of every positive and the negatives of its row that violate the margin.
 
     Wu et al. (StarSpace, AAAI 2018), equation 1. A negative violates if it scores more than the
-    positive less the margin. As in the authors' code, the loss of a positive is the mean over its
-    violators, so that one of them moves it as far as many.
+    positive less the margin. The loss of a positive is the mean over its violators, so that one of
+    them moves it as far as many. An update of the authors' program takes the first ten of them.
 
     Args:
         scores: (G, R, C).

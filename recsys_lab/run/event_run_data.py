@@ -86,6 +86,10 @@ class EventRunData(RunData):
         negatives = self.negatives(part)
         return EvaluationPairs(split.num_items, targets, negatives, known, split.seen, queries)
 
+    def held_items(self, part: Part) -> np.ndarray:
+        """See `RunData`."""
+        return np.unique(self.split.targets(part)[:, 1])
+
     def negatives(self, part: Part) -> dict[str, np.ndarray]:
         """See `RunData`."""
         return self.split.negatives[part]

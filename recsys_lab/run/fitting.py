@@ -30,6 +30,7 @@ from recsys_lab.run.checkpoints import (
 )
 from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitted import Fitted
+from recsys_lab.run.label_test import label_curves
 from recsys_lab.run.learning_curve import LearningCurve
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.progress_bar import TrainingBar
@@ -288,6 +289,7 @@ def _train(
         pairs=pairs,
         histories=data.history_weights("val"),
         trained=data.nodes.trained,
+        labels=label_curves(data),
         folder=folder,
         seed=experiment.split.seed,
     )

@@ -15,6 +15,7 @@ from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.updates import FLOAT32, check_precision
 from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitting import build_data, check_monitor, check_trained
+from recsys_lab.run.label_test import column_of
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal_data import few_items, few_items_split, known_few_items
 from recsys_lab.run.run_data import RunData
@@ -74,7 +75,8 @@ def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
 
 def _build_curve(experiment: Experiment, data: RunData) -> None:
     pairs, histories = data.evaluation_pairs("val"), data.history_weights("val")
-    curve = experiment.curve(pairs=pairs, histories=histories, folder=Path(), seed=0)
+    labels = {column_of(group.name): lambda scorer: 0.0 for group in data.nodes.labels}
+    curve = experiment.curve(pairs=pairs, histories=histories, labels=labels, folder=Path(), seed=0)
     check_monitor(experiment.monitor, curve)
     experiment.checkpoint(folder=Path(), monitor=experiment.monitor)
 

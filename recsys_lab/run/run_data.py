@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from scipy import sparse
 
-from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.catalog import Field, ItemCatalog
 from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.interaction_pairs import interaction_pairs
 from recsys_lab.catalog.nodes import Nodes, item_nodes
@@ -59,6 +59,10 @@ class RunData:
         return EvaluationPairs(
             self._pairs.num_items, held.pairs.ids, held.negatives, self._known, self._pairs.seen
         )
+
+    def held_items(self, part: Part) -> np.ndarray:
+        """The distinct items of a held-out part, ascending."""
+        return self._held_out(part).pairs.items
 
     def negatives(self, part: Part) -> dict[str, np.ndarray]:
         """The negatives of a part, (M, 2) by protocol."""
@@ -154,12 +158,10 @@ def _graph(pairs: ItemPairs) -> ItemGraph:
 
 def _labels(catalog: ItemCatalog) -> sparse.csr_matrix:
     """(N, V) CSR, 1 where an item has a label."""
-    fields = [catalog.field(name) for name in LABEL_FIELDS]
-    blocks = [
-        sparse.csr_matrix(
-            (np.ones(len(field.codes)), field.codes, field.offsets),
-            shape=(len(catalog), field.cardinality),
-        )
-        for field in fields
-    ]
-    return sparse.hstack(blocks, format="csr")
+    return sparse.hstack([values_of(catalog.field(name)) for name in LABEL_FIELDS], format="csr")
+
+
+def values_of(field: Field) -> sparse.csr_matrix:
+    """(N, T) CSR, 1 where an item has a value."""
+    shape = len(field.offsets) - 1, field.cardinality
+    return sparse.csr_matrix((np.ones(len(field.codes)), field.codes, field.offsets), shape)

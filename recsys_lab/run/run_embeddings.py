@@ -99,7 +99,9 @@ def _stored(found: SideInfoVectors, prepared: PreparedData) -> SideInfo:
                 as_column("context", _array(field.contexts)[trained]),
             )
         )
-    return SideInfo(pl.concat(frames), _array(found.center_weights), _array(found.context_weights))
+    of_items = slice(len(prepared.catalog))
+    weights = found.center_weights[of_items], found.context_weights[of_items]
+    return SideInfo(pl.concat(frames), *map(_array, weights))
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -97,7 +97,8 @@ class EventRunData(RunData):
         events = self.split.events
         offsets = np.searchsorted(events.user, np.arange(events.users.height + 1))
         whole = Histories(offsets, events.item, self.split.num_items, events.time, events.weight)
-        return UserHistories(events.users["user"], whole, self._history)
+        weights = self._history(whole)
+        return UserHistories(events.users["user"], whole, weights, self._history)
 
     def clicks(self) -> Clicks | None:
         """See `RunData`."""

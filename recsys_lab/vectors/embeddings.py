@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from recsys_lab.evaluation.histories import HistoryWeights
     from recsys_lab.vectors.encode import EncodedItem
     from recsys_lab.vectors.known_pairs import KnownPairs
+    from recsys_lab.vectors.stored_nodes import StoredNodes
     from recsys_lab.vectors.users import Users
 
 
@@ -213,6 +214,76 @@ class Embeddings(StoredItems):
         from recsys_lab.vectors.similar import Wishes
 
         return items_for_history(self, items, k, Wishes(**wishes), not_known, weigh)
+
+    # -- types and labels ----------------------------------------------------------------------
+
+    @cached_property
+    def nodes(self) -> "StoredNodes":
+        """The types of users, types of items and labels that have vectors, and their groups.
+
+        Examples:
+            >>> nodes = Embeddings.load("shoes").nodes
+            >>> nodes.table.select("group", "name", "count").rows()
+            [('category', 'Hats', 1), ('category', 'Shoes', 2), ('user_type', 'young', 3)]
+            >>> nodes.like("category", "hats")["name"].to_list()
+            ['Shoes']
+        """
+        from recsys_lab.vectors.stored_nodes import nodes_of  # late: numba takes half a second
+
+        return nodes_of(self.folder, self.info)
+
+    def for_node(self, group: str, name: str, k: int = 10, **wishes: Any) -> pl.DataFrame:
+        """The k items with the highest scores for a type or a label, the best first.
+
+        Columns: item, title, brand, categories, price, score and seen.
+
+        Args:
+            group: of the node, such as "user_type", or a field such as "category".
+            name: of the node.
+            k: length of the list.
+            wishes: filters and diversity of `similar`, such as max_price=20.
+
+        Examples:
+            >>> Embeddings.load("shoes").for_node("user_type", "young", 2)["item"].to_list()
+            ['0007', 'a b']
+        """
+        from recsys_lab.vectors.for_nodes import items_for_node
+        from recsys_lab.vectors.similar import Wishes
+
+        return items_for_node(self, group, name, k, Wishes(**wishes))
+
+    def nearest(
+        self,
+        group: str,
+        k: int = 10,
+        *,
+        item: str | None = None,
+        user: str | None = None,
+        node: tuple[str, str] | None = None,
+    ) -> pl.DataFrame:
+        """The k nodes of a group with the highest scores for an item, a user or a node.
+
+        Columns: name, score and count. The group "user" has the users with vectors of their own.
+
+        Args:
+            group: what is listed.
+            k: length of the list.
+            item: the id of an item.
+            user: the id of a user.
+            node: group and name.
+
+        Examples:
+            >>> embeddings = Embeddings.load("shoes")
+            >>> embeddings.nearest("category", 1, item="0007").columns
+            ['name', 'score', 'count']
+            >>> embeddings.nearest("category", node=("user_type", "young"))["name"].to_list()
+            ['Hats', 'Shoes']
+        """
+        from recsys_lab.vectors.for_nodes import nearest_nodes, query_of_one
+
+        return nearest_nodes(self, query_of_one(self, item, user, node), group, k)
+
+    # -- other questions -----------------------------------------------------------------------
 
     def encode(
         self,

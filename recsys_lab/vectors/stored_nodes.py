@@ -34,24 +34,26 @@ class NodeVectors(NamedTuple):
 
     Attributes:
         table: row (number in `tables`), group, name and count of each node that is neither item nor
-            user, group by group.
+            user, group by group; None where there is none.
         tables: vectors of all V nodes, the items first.
         scored: (V,) bool, nodes that training met; the vectors of the others become zero.
     """
 
-    table: pl.DataFrame
+    table: pl.DataFrame | None
     tables: ScoreTables
     scored: np.ndarray
 
 
 def write_nodes(path: Path, nodes: NodeVectors, *, biased: bool) -> None:
-    """Write nodes piece by piece."""
+    """Write types and labels piece by piece; without any of them there is no file."""
+    if (table := nodes.table) is None:
+        return
     dim = nodes.tables.queries.shape[1]
     long = folded_dimension(dim, both_ways=nodes.tables.both_ways, biased=biased)
 
     def frames() -> Iterator[pl.DataFrame]:
-        for start in range(0, nodes.table.height, ROWS):
-            facts = nodes.table.slice(start, ROWS)
+        for start in range(0, table.height, ROWS):
+            facts = table.slice(start, ROWS)
             rows = facts["row"].to_numpy()
             some, scored = nodes.tables.take(rows), nodes.scored[rows]
             query, key = fold(some, biased=biased)
@@ -206,11 +208,16 @@ def nodes_of(folder: Path, info: Mapping[str, Any]) -> StoredNodes:
     return StoredNodes(path, biased)
 
 
+def near_names(name: str, names: pl.Series) -> list[str]:
+    """The names most like a text, whatever the case of their letters."""
+    folded = {one.lower(): one for one in names.head(_MANY)}
+    near = difflib.get_close_matches(name.lower(), folded, n=_NEAR)
+    return [folded[one] for one in near]
+
+
 def _hint(name: str, names: pl.Series) -> str:
     """Names that are near, or the first ones, in brackets."""
-    folded = {one.lower(): one for one in names}
-    near = difflib.get_close_matches(name.lower(), list(folded)[:_MANY], n=_NEAR)
-    if near:
-        return f" (did you mean {' or '.join(folded[one] for one in near)}?)"
+    if near := near_names(name, names):
+        return f" (did you mean {' or '.join(near)}?)"
     more = ", .." if len(names) > _SHOWN else ""
     return f" (there are {', '.join(names.head(_SHOWN))}{more})"

@@ -30,7 +30,7 @@ _OWNER_ONLY = 0o600  # what a user did is nobody else's matter
 _HASHED = "where ids were hashed as they were read, name the hash"
 _REMEDIES = {  # of a user who is not there, by what the run asks by
     "user": _HASHED,
-    "session": f"a session is none: name its user, or rank by its items with for_history; {_HASHED}",
+    "session": f"of a session, rank by its items with for_history; {_HASHED}",
 }
 _WHY_NONE = {  # a user has no vector, by what it is
     "pooled": "no item of the history has a score",
@@ -216,6 +216,10 @@ class Users:
         if not self.table["scored"][int(found[0])]:
             raise VectorsError(f"user {user!r} has no vector: {_WHY_NONE[self.vector]}")
         return int(found[0])
+
+    def num_events(self, user: str) -> int:
+        """Number of events of a user."""
+        return int(self.table["num_events"][self.row(user)])
 
     def query(self, user: str) -> np.ndarray:
         """The vector (E,) of a user, read without those of the others."""

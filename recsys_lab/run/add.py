@@ -1,4 +1,4 @@
-"""New items of a file, read as the catalogue of a run is, beside the items of the run."""
+"""New items and users of a file, read as the catalogue of a run is, beside those of the run."""
 
 import dataclasses
 import os
@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 from recsys_lab.config.configuration import section_of
 from recsys_lab.config.targets import ConfigurationError, factory
 from recsys_lab.readers.amazon import AmazonSource
+from recsys_lab.readers.described_items import read_described_items
 from recsys_lab.readers.edges import EdgeSource
-from recsys_lab.readers.records import CatalogSource
+from recsys_lab.readers.events import EventSource
+from recsys_lab.readers.records import CatalogSource, Records
 from recsys_lab.readers.synthetic import SyntheticSource
 from recsys_lab.results.run_folder import CONFIG
+from recsys_lab.run.add_events import event_reader, join_users, with_pairs, without_vectors
+from recsys_lab.run.adding_by_net import added_by_net, is_asked
 from recsys_lab.run.embed import stored_configuration
 from recsys_lab.vectors.added_folder import check_folder, lineage, write_added
 from recsys_lab.vectors.adding import Progress, add_items
@@ -20,6 +24,7 @@ from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.folding import Objective
 from recsys_lab.vectors.new_items import select_new
+from recsys_lab.vectors.store import USERS
 
 FOLDER = "embeddings_added"
 
@@ -33,6 +38,8 @@ class Added(NamedTuple):
         num_known: items of the file that were there before; their vectors stay.
         num_pairs: pairs of the new items.
         counts: new items by what their vectors are made from.
+        users: new users of an event log, and known ones that did more; None where the run keeps no
+            users, or the file has none.
     """
 
     folder: Path
@@ -40,49 +47,87 @@ class Added(NamedTuple):
     num_known: int
     num_pairs: int
     counts: Mapping[str, int]
+    users: tuple[int, int] | None = None
 
 
 def add(
     run: str | Path,
-    file: str | Path,
+    file: str | Path | None = None,
     out: str | Path | None = None,
     progress: Progress = lambda done, total: None,
     max_bad_fraction: float | None = None,
+    items: str | Path | None = None,
 ) -> Added:
-    """Give vectors to the new items of a file, without training.
+    """Give vectors to the new items and users of a file, without training.
 
     Args:
         run: folder of a run, or of its embeddings, or of embeddings that were added to.
-        file: in the form of the run's catalogue.
+        file: in the form of the run's catalogue; of an event log, later events.
         out: folder to write; by default `embeddings_added/NAME OF THE FILE` in the run's folder.
         progress: called with the steps done, and all steps.
         max_bad_fraction: largest share of lines that cannot be used; None takes that of the run.
+        items: of a run on an event log, a table that describes items; then `file` may be None.
 
     Raises:
-        VectorsError: there is no new item, or a folder cannot be used.
+        VectorsError: there is nothing new, or a folder cannot be used.
         ConfigurationError: the configuration of the run cannot be used.
         CatalogError: the file cannot be used.
+        TrainingError: the checkpoint of a run whose model is asked cannot be used.
     """
+    if (first := file or items) is None:
+        raise VectorsError("name a file of new items, or of events")
     embeddings = Embeddings.load(run)
     folder = _run_folder(embeddings)
-    name = Path(file).name.partition(".")[0] or "items"
+    name = Path(first).name.partition(".")[0] or "items"
     target = folder / FOLDER / name if out is None else Path(out)
     check_folder(embeddings, target)
     configuration = stored_configuration(folder)
     source = factory(section_of(configuration, "catalog"))()
-    reader, keep_outside = _reader(source, str(file))
-    if max_bad_fraction is not None:
-        reader = dataclasses.replace(reader, max_bad_fraction=max_bad_fraction)  # type: ignore[type-var]
-    records = reader.read()
+    records, keep_outside = _read(source, file, items, max_bad_fraction)
     new = select_new(embeddings, records, keep_outside=keep_outside)
-    if new.items.is_empty():
+    keeps_users = records.events is not None and (embeddings.folder / USERS).is_file()
+    if new.items.is_empty() and not keeps_users:
         raise VectorsError(
-            f"{file} holds no new item ({records.account}): all {new.num_known:,} items that it "
+            f"{first} holds no new item ({records.account}): all {new.num_known:,} items that it "
             f"describes are among the {len(embeddings):,} of {embeddings.folder}"
         )
-    added = add_items(embeddings, new, objective_of(configuration), progress=progress)
-    counts = write_added(embeddings, new, added, target)
-    return Added(target, str(records.account), new.num_known, len(new.pairs), counts)
+    if new.items.is_empty() or (keeps_users and embeddings.info.get("directed")):
+        added = without_vectors(embeddings, new)
+    elif is_asked(configuration):
+        added = added_by_net(embeddings, new, folder, configuration)
+    else:
+        added = add_items(embeddings, new, objective_of(configuration), progress=progress)
+    joined = join_users(embeddings, records, new, added) if keeps_users else None
+    write = None if joined is None else joined.write
+    counts = write_added(embeddings, new, added, target, write)
+    users = None if joined is None else (joined.num_new, joined.num_known)
+    return Added(target, str(records.account), new.num_known, len(new.pairs), counts, users)
+
+
+def _read(
+    source: CatalogSource,
+    file: str | Path | None,
+    items: str | Path | None,
+    max_bad_fraction: float | None,
+) -> tuple[Records, bool]:
+    """What the files hold, read as the run was, and whether outside items are new items."""
+    table = None if items is None else str(items)
+    keep_outside = True
+    reader: CatalogSource
+    if isinstance(source, EventSource):
+        reader = event_reader(source, str(file), table)
+    elif file is None or items is not None:
+        raise VectorsError(
+            "a table of items belongs to a run on an event log: give this one a file in the form "
+            "of its catalogue"
+        )
+    else:
+        reader, keep_outside = _reader(source, str(file))
+    if max_bad_fraction is not None:
+        reader = dataclasses.replace(reader, max_bad_fraction=max_bad_fraction)  # type: ignore[type-var]
+    if isinstance(reader, EventSource):
+        return with_pairs(reader.read()) if file else read_described_items(reader), True
+    return reader.read(), keep_outside
 
 
 def objective_of(configuration: Mapping[str, Any]) -> Objective:

@@ -11,7 +11,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -284,13 +284,19 @@ def _item_frames(content: Content, biased: bool) -> Table:
     return pl.Schema(schema), frames
 
 
-def extend_embeddings(folder: Path, parent: Path, content: Content) -> None:
+def extend_embeddings(
+    folder: Path,
+    parent: Path,
+    content: Content,
+    write_users: Callable[[Path], None] | None = None,
+) -> None:
     """Write a folder atomically that holds the items of another one and, behind them, new ones.
 
     Args:
         folder: it is written.
         parent: the other one; its rows of items and its values are taken as they are.
         content: of the new items; its pairs and info are those of the whole folder.
+        write_users: writes the file of users; None: that of the parent is taken as it is.
     """
     with atomic_folder(folder) as part:
         # with the dimensions of the parent, also where all biases of the new items are zero
@@ -300,8 +306,10 @@ def extend_embeddings(folder: Path, parent: Path, content: Content) -> None:
         pl.concat(both, how="diagonal_relaxed").sink_parquet(part / ITEMS, **PARQUET)
         (part / "new").unlink()
         content.pairs.write_parquet(part / PAIRS, compression="zstd", compression_level=1)
-        for name in (VALUES, NODES, USERS):
+        for name in (VALUES, NODES, *(() if write_users else (USERS,))):
             if (parent / name).is_file():
                 shutil.copy(parent / name, part / name)  # with its permissions
+        if write_users is not None:
+            write_users(part / USERS)
         text = json.dumps(dict(content.info), indent=2, sort_keys=True, allow_nan=False)
         (part / INFO).write_text(text, encoding="utf-8")

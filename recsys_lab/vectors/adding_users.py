@@ -1,0 +1,162 @@
+"""Users of a later log beside those of a run: new ones, and known ones with what they did since.
+
+The vector of a new user is pooled from the items of its events, as the run weighs a history. A
+known user's history is what the run keeps of it, each distinct item as one event, and then the
+events of the later log. One whose vector is its own, or that of its type, keeps that vector.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from recsys_lab.evaluation.histories import Histories, pooled_vectors
+from recsys_lab.readers.records import Events
+from recsys_lab.vectors.for_histories import weights_of
+from recsys_lab.vectors.parquet_columns import ROWS, as_column, reading
+from recsys_lab.vectors.users import columns_of_users, distinct_items, sink_for_owner
+
+if TYPE_CHECKING:
+    from recsys_lab.vectors.embeddings import Embeddings
+
+
+class LaterUsers(NamedTuple):
+    """Users of a later log, n of them.
+
+    Attributes:
+        ids: (n,) texts, distinct.
+        is_known: (n,) bool, the users that the run has.
+        offsets: (n + 1,) of their events, which are ordered.
+        items: (H,) rows of the items of the run and of new ones behind them.
+        weights: (H,) of the events.
+    """
+
+    ids: pl.Series
+    is_known: np.ndarray
+    offsets: np.ndarray
+    items: np.ndarray
+    weights: np.ndarray
+
+    def take(self, places: np.ndarray) -> pl.DataFrame:
+        """The events of some users: owner (number in `places`), item and weight."""
+        sizes = np.diff(self.offsets)[places]
+        owner = np.repeat(np.arange(len(places)), sizes)
+        begins = np.repeat(self.offsets[places] - (np.cumsum(sizes) - sizes), sizes)
+        events = begins + np.arange(sizes.sum())
+        return pl.DataFrame({
+            "owner": owner.astype(np.int64),
+            "item": self.items[events].astype(np.int32),
+            "weight": self.weights[events].astype(np.float32),
+        })  # fmt: skip
+
+
+def later_users(embeddings: "Embeddings", events: Events, rows: np.ndarray) -> LaterUsers:
+    """The users of a log.
+
+    Args:
+        embeddings: of a run that keeps users.
+        events: of the log.
+        rows: (M,) the row of each of its items among those of the run and new ones; -1 for an item
+            that is left out with its events.
+    """
+    items = rows[events.item]
+    kept = items >= 0
+    sizes = np.bincount(events.user[kept], minlength=events.users.height)
+    ids = events.users["user"]
+    return LaterUsers(
+        ids,
+        ids.is_in(embeddings.users.ids.implode()).to_numpy(),
+        np.concatenate([[0], np.cumsum(sizes)]),
+        items[kept],
+        events.weight[kept],
+    )
+
+
+class UserWriter:
+    """Writes the users of a run, changed and extended by later ones.
+
+    Args:
+        embeddings: of the run.
+        later: the users of a later log.
+        queries: (N + n, E) folded, of the items of the run and the new ones.
+        scored: (N + n,) bool.
+    """
+
+    def __init__(
+        self, embeddings: "Embeddings", later: LaterUsers, queries: np.ndarray, scored: np.ndarray
+    ) -> None:
+        self._users, self._later = embeddings.users, later
+        self._queries, self._scored = queries, scored
+        self._weigh = weights_of(embeddings)
+        self._columns = columns_of_users(queries.shape[1], own="own" in self._users.table.columns)
+
+    def __call__(self, path: Path) -> None:
+        """Write the file; its owner alone can read it."""
+        sink_for_owner((pl.Schema(self._columns), self._frames), path)
+
+    def _frames(self) -> Iterator[pl.DataFrame]:
+        numbers = pl.DataFrame({"user": self._later.ids}).with_row_index("place")
+        with reading(self._users.path):
+            scan = pl.scan_parquet(self._users.path)
+        for start in range(0, len(self._users), ROWS):
+            with reading(self._users.path):
+                frame = scan.slice(start, ROWS).collect()
+            places = frame.join(numbers, on="user", how="left", maintain_order="left")["place"]
+            yield self._changed(frame, places) if places.null_count() < len(places) else frame
+        new = np.flatnonzero(~self._later.is_known)
+        for start in range(0, len(new), ROWS):
+            yield self._new(new[start : start + ROWS])
+
+    def _changed(self, frame: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
+        """Known users (m,) of the file, some of which have places among the later ones."""
+        is_changed = places.is_not_null()
+        before, chosen = frame.filter(is_changed), places.drop_nulls().to_numpy()
+        stored = before.select(pl.int_range(pl.len()).alias("owner"), pl.col("items").alias("item"))
+        stored = stored.explode("item").drop_nulls().with_columns(weight=pl.lit(1.0, pl.Float32))
+        since = self._later.take(chosen)
+        both = pl.concat([stored, since]).sort("owner", maintain_order=True)
+        found = self._rows(before["user"], both)
+        more = np.bincount(since["owner"].to_numpy(), minlength=len(before))
+        found = found.with_columns(
+            num_events=before["num_events"] + pl.Series(more.astype(np.int32))
+        )
+        if self._users.vector != "pooled":  # its own vector stays
+            found = found.with_columns(before["scored"], before["query"])
+        keys = [name for name in ("own", "key") if name in before.columns]
+        found = found.with_columns(before[name] for name in keys).select(frame.columns)
+        order = np.argsort(
+            np.concatenate([np.flatnonzero(~is_changed.to_numpy()), is_changed.arg_true()])
+        )
+        return pl.concat([frame.filter(~is_changed), found.cast(frame.schema)])[order]
+
+    def _new(self, places: np.ndarray) -> pl.DataFrame:
+        """Users that the run does not have."""
+        found = self._rows(self._later.ids[places], self._later.take(places))
+        if "own" in self._columns:
+            zeros = np.zeros((len(places), self._queries.shape[1]), np.float32)
+            found = found.with_columns(own=pl.lit(False), key=as_column("key", zeros))
+        return found.select(list(self._columns))
+
+    def _rows(self, ids: pl.Series, events: pl.DataFrame) -> pl.DataFrame:
+        """Rows of users with these events: owner (number in `ids`, ascending), item, weight."""
+        sizes = np.bincount(events["owner"].to_numpy(), minlength=len(ids))
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        items, weights = events["item"].to_numpy(), events["weight"].to_numpy()
+        histories = Histories(offsets, items, len(self._scored), weights=weights)
+        pooled = sparse.csr_matrix(
+            self._weigh(histories) @ sparse.diags(self._scored.astype(np.float32))
+        )
+        queries = pooled_vectors(pooled, self._queries)
+        if self._users.biased:
+            queries[:, -2] = 0.0  # the biases of a history rank nothing
+            queries[:, -1] = 1.0
+        return pl.DataFrame({
+            "user": ids,
+            "num_events": sizes.astype(np.int32),
+            "items": distinct_items(histories),
+            "scored": np.asarray(pooled.sum(axis=1)).ravel() > 0,
+            "query": as_column("query", queries),
+        })  # fmt: skip

@@ -1,6 +1,5 @@
 """Later events beside a run on an event log: new items, new users, and users who come back."""
 
-import json
 import stat
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from recsys_lab.run.add import Added, add
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from tests.run.test_event_runs import WORDS, small_log, write_events
+from tests.run.test_node_embeddings import USERS, untrained
 
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory")
 LATE = "\n".join(
@@ -33,11 +33,16 @@ def trained(folder: Path, *words: str) -> recsys_lab.Fitted:
     prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
     fitted = recsys_lab.fit(prepared, experiment, folder / "run")
     fitted.save_embeddings()
-    (folder / "run" / ".hydra").mkdir()
-    OmegaConf.save(
-        OmegaConf.create(dict(experiment.configuration)), folder / "run" / ".hydra" / "config.yaml"
-    )
+    keep_configuration(fitted)
     return fitted
+
+
+def keep_configuration(fitted: recsys_lab.Fitted) -> None:
+    """Write the file by which a run is read again."""
+    folder = fitted.folder / ".hydra"
+    folder.mkdir()
+    stored = OmegaConf.create(dict(fitted.experiment.configuration))
+    OmegaConf.save(stored, folder / "config.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -140,15 +145,29 @@ def test_what_is_not_there_is_a_sentence(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_user_with_an_own_vector_keeps_it(tmp_path: Path) -> None:
-    path = write_events(tmp_path / "log.csv", small_log(users=40))
-    words = ("nodes.users=true", "history.vector=user", "data=interactions", "~data.source")
-    pytest.skip("data=interactions") if not (
-        Path(recsys_lab.__file__).parents[1] / "conf/data/interactions.yaml"
-    ).exists() else None
-    trained(tmp_path, f"catalog.path={path}", "split=leave_one_out", *words)
+    fitted, before = untrained(tmp_path, "history.vector=user")
+    keep_configuration(fitted)
+    (tmp_path / "late.csv").write_text(LATE)
+    after = Embeddings.load(add(tmp_path / "run", tmp_path / "late.csv").folder)
+    np.testing.assert_array_equal(after.users.query("user-001"), before.users.query("user-001"))
+    np.testing.assert_array_equal(after.users.keys[:USERS], before.users.keys)
+    more = after.ids[after.users.history("user-001")].to_list()[-2:]
+    assert more == ["i12", "i13"]
+    assert after.users.table["own"].to_list()[USERS:] == [False, False]
+    assert after.nearest("user", 99, item="late").height == USERS  # new ones have no key
+    assert after.nodes.table.equals(before.nodes.table)
+
+
+def test_a_model_of_histories_gets_users_and_no_items(tmp_path: Path) -> None:
+    """Its scores have a direction, which pairs do not have."""
+    base = [word for word in WORDS if not word.startswith("data")]
+    words = ("model=history", "data=histories", "nodes.users=false", "nodes.labels=[]")
+    fitted, _ = untrained(tmp_path, *words, base=base)
+    keep_configuration(fitted)
     (tmp_path / "late.csv").write_text(LATE)
     done = add(tmp_path / "run", tmp_path / "late.csv")
-    before, after = Embeddings.load(tmp_path / "run"), Embeddings.load(done.folder)
-    np.testing.assert_array_equal(after.users.query("user-001"), before.users.query("user-001"))
-    assert after.users.table["own"].to_list()[-2:] == [False, False]
-    assert json.loads((done.folder / "embeddings.json").read_text())["history"]["vector"] == "user"
+    assert (done.counts["nothing"], done.users) == (1, (2, 1))
+    after = Embeddings.load(done.folder)
+    expected = after.for_history(["i00", "i01"], 5)["item"].to_list()
+    assert len(expected) == 5
+    assert after.ids[after.users.history("n1")].to_list() == ["i00", "late", "i01"]

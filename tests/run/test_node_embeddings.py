@@ -1,22 +1,24 @@
 """What a run leaves of nodes beside its items, against the scores of its model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import recsys_lab
 from recsys_lab.catalog.nodes import find_nodes
 from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitted import Fitted
 from recsys_lab.run.fitting import build_task
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
-from tests.run.test_event_runs import parts_of, small_log, write_events
+from tests.run.test_event_runs import WORDS, small_log, write_events
 
 USERS = 30
 
 
-def untrained(folder: Path, *words: str) -> tuple[Fitted, Embeddings]:
+def untrained(folder: Path, *words: str, base: Sequence[str] = WORDS) -> tuple[Fitted, Embeddings]:
     """A model with random vectors, and the embeddings that it leaves."""
     path = write_events(folder / "log.csv", small_log(users=USERS))
     items = sorted({item for items in small_log(users=USERS).values() for item in items})
@@ -24,9 +26,10 @@ def untrained(folder: Path, *words: str) -> tuple[Fitted, Embeddings]:
     table.write_text("item,category\n" + "".join(f"{x},group-{x[1]}\n" for x in items))
     every = (
         f"catalog.path={path}", f"catalog.items_path={table}", "split=leave_one_out",
-        "nodes.users=true", "nodes.labels=[category]", "model.popularity_weight=1",
+        "nodes.users=true", "nodes.labels=[category]",
     )  # fmt: skip
-    experiment, prepared = parts_of(folder, *every, *words)
+    experiment = recsys_lab.configure(*base, f"prepared_dir={folder}/prepared", *every, *words)
+    prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
     nodes = find_nodes(prepared.split, prepared.catalog, experiment.nodes)
     data = run_data(prepared.split, prepared.catalog, experiment.history, nodes=nodes)
     task = build_task(prepared, experiment, nodes)

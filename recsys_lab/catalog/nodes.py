@@ -3,8 +3,9 @@
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -30,10 +31,14 @@ class NodeOptions:
     Attributes:
         users: every user of an event log that is split by its events.
         labels: fields of the catalogue, such as category, whose values are nodes.
+        graph: what graph neural networks propagate over: "items", the training pairs of items;
+            "interactions", the training events between items and users; "both" together; "auto",
+            interactions where users are nodes, and items elsewhere.
     """
 
     users: bool = False
     labels: Sequence[FieldName] = ()
+    graph: Literal["auto", "items", "interactions", "both"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,18 @@ class Nodes:
         item_counts: (N,) int64, how often training meets each item.
         seen: (N,) bool, items that occur in training.
         groups: the others; there may be none.
+        graph: see `NodeOptions`; never "auto".
     """
 
     item_counts: np.ndarray
     seen: np.ndarray
     groups: tuple[Group, ...] = ()
+    graph: str = "items"
+
+    @property
+    def with_events(self) -> tuple[Group, ...]:
+        """The groups whose nodes have events, such as users."""
+        return tuple(group for group in self.groups if group.of_events is not None)
 
     def __len__(self) -> int:
         return self.num_items + sum(len(group) for group in self.groups)
@@ -116,7 +128,7 @@ class Nodes:
         """What decides the nodes beside the items; empty where there are none."""
         if not self.groups:
             return ""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self.graph.encode())
         for group in self.groups:
             digest.update(f"{group.name} {len(group)} {group.first}\n".encode())
             digest.update("\n".join(group.names).encode())
@@ -160,7 +172,18 @@ def find_nodes(split: Split | EventSplit, catalog: ItemCatalog, options: NodeOpt
     if groups:
         said = ", ".join(f"{len(group):,} of {group.name}" for group in groups)
         log.info("nodes beside the %s items: %s", f"{len(nodes):,}", said)
-    return Nodes(nodes.item_counts, nodes.seen, tuple(groups))
+    return _with_graph(Nodes(nodes.item_counts, nodes.seen, tuple(groups)), options)
+
+
+def _with_graph(nodes: Nodes, options: NodeOptions) -> Nodes:
+    if nodes.with_events:
+        graph = "interactions" if options.graph == "auto" else options.graph
+        return replace(nodes, graph=graph)
+    if options.graph in ("interactions", "both"):
+        raise CatalogError(
+            f"graph={options.graph} needs nodes that have events: set nodes.users=true"
+        )
+    return nodes
 
 
 def _user_group(split: EventSplit, first: int) -> Group:

@@ -242,14 +242,15 @@ def pinsage(
     items: Items,
     *,
     embedding_dim: Dimension,
-    layers: Count,
-    num_neighbours: Count,
+    num_neighbours: Annotated[list[Count], MinLen(1)],
     walks_per_item: Count,
     num_steps: Count,
     neighbour_weight: LayerWeight,
     one_table: bool,
     loss: PairLoss,
     margin: Margin,
+    low_rank_weight: Penalty,
+    low_rank_margin: Margin,
     l2: Penalty,
     score: Score,
     popularity_weight: PopularityWeight,
@@ -258,13 +259,17 @@ def pinsage(
 ) -> SkipGram:
     """Skip-gram of vectors that are computed from the items that short walks visit (PinSage).
 
-    `walks_per_item` walks of `num_steps` steps choose the `num_neighbours` of an item, once for a
-    training. The other arguments are those of `lightgcn`.
+    `walks_per_item` walks of `num_steps` steps choose the neighbours of an item, once for a
+    training; `num_neighbours` of them count at each hop. The other arguments are those of
+    `lightgcn` and of `SkipGram`.
     """
-    visited = items.visited(num_neighbours, walks_per_item, num_steps)
+    visited = items.visited(max(num_neighbours), walks_per_item, num_steps)
     return SkipGram(
         *_over_inputs(
-            lambda inputs: PinSage(inputs, visited, embedding_dim, layers, neighbour_weight),
+            lambda inputs: PinSage(
+                inputs, visited, embedding_dim, num_neighbours, neighbour_weight,
+                items.group_firsts,
+            ),
             items, fields, embedding_dim, one_table,
         ),
         score=score,
@@ -273,6 +278,8 @@ def pinsage(
         kernel=kernel,
         loss=loss,
         margin=margin,
+        low_rank_weight=low_rank_weight,
+        low_rank_margin=low_rank_margin,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.updates import FLOAT32, check_precision
 from recsys_lab.run.event_run_data import run_data
-from recsys_lab.run.fitting import build_data, check_monitor
+from recsys_lab.run.fitting import build_data, check_monitor, check_trained
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal_data import few_items, few_items_split, known_few_items
 from recsys_lab.run.run_data import RunData
@@ -68,7 +68,7 @@ def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
         )  # fmt: skip
     source = section_of(configuration, "data.source") or {}
     if not str(source.get("_target_")).endswith(_FILES):
-        parts[_build_data] = ("data", "data.source", "nodes")
+        parts[_build_data] = ("data", "data.source", "nodes", "model")
     return parts
 
 
@@ -99,4 +99,6 @@ def _build_model(experiment: Experiment, data: RunData) -> None:
 
 
 def _build_data(experiment: Experiment, data: RunData) -> None:
-    build_data(data, experiment)
+    module = build_data(data, experiment)
+    if data.nodes.groups and not experiment.configuration.get("vectors"):
+        check_trained(module, data.nodes, experiment.model(items=known_few_items(data)))

@@ -39,6 +39,7 @@ BASES = {  # what makes a configuration of each target
     "split.SplitOptions": (),
     "event_split.EventSplitOptions": ("split=time",),
     "history_batches.HistoryDataModule": ("data=histories",),
+    "interactions.InteractionDataModule": ("data=interactions", "nodes.users=true"),
     "modules.PairDataModule": ("data=pairs",),
     "modules.SequenceDataModule": (),
     "histories.HistoryWeights": (),

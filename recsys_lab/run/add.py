@@ -15,7 +15,13 @@ from recsys_lab.readers.events import EventSource
 from recsys_lab.readers.records import CatalogSource, Records
 from recsys_lab.readers.synthetic import SyntheticSource
 from recsys_lab.results.run_folder import CONFIG
-from recsys_lab.run.add_events import event_reader, join_users, with_pairs, without_vectors
+from recsys_lab.run.add_events import (
+    event_reader,
+    user_writer,
+    users_of_log,
+    with_pairs,
+    without_vectors,
+)
 from recsys_lab.run.adding_by_net import added_by_net, is_asked
 from recsys_lab.run.embed import stored_configuration
 from recsys_lab.vectors.added_folder import check_folder, lineage, write_added
@@ -91,16 +97,17 @@ def add(
             f"{first} holds no new item ({records.account}): all {new.num_known:,} items that it "
             f"describes are among the {len(embeddings):,} of {embeddings.folder}"
         )
-    if new.items.is_empty() or (keeps_users and embeddings.info.get("directed")):
+    later, own = users_of_log(embeddings, records, new), None
+    is_directed = keeps_users and embeddings.info.get("directed")
+    if is_asked(configuration) and not is_directed:
+        added, own = added_by_net(embeddings, new, later, folder, configuration)
+    elif new.items.is_empty() or is_directed:
         added = without_vectors(embeddings, new)
-    elif is_asked(configuration):
-        added = added_by_net(embeddings, new, folder, configuration)
     else:
         added = add_items(embeddings, new, objective_of(configuration), progress=progress)
-    joined = join_users(embeddings, records, new, added) if keeps_users else None
-    write = None if joined is None else joined.write
+    write = user_writer(embeddings, later, added, own) if keeps_users and later else None
     counts = write_added(embeddings, new, added, target, write)
-    users = None if joined is None else (joined.num_new, joined.num_known)
+    users = None if write is None else write.counts
     return Added(target, str(records.account), new.num_known, len(new.pairs), counts, users)
 
 

@@ -1,7 +1,7 @@
 """A later event log beside a run on an event log: new items, and users with what they did."""
 
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,7 @@ from recsys_lab.readers.events import EventSource
 from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Records
 from recsys_lab.vectors.adding import NOTHING, AddedItems
-from recsys_lab.vectors.adding_users import LaterUsers, UserWriter, later_users
+from recsys_lab.vectors.adding_users import LaterUsers, OwnVectors, UserWriter, later_users
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.new_items import NewItems
 from recsys_lab.vectors.score_form import ScoreTables, fold
@@ -68,37 +68,23 @@ def without_vectors(embeddings: Embeddings, new: NewItems) -> AddedItems:
     return AddedItems(tables, np.full(count, NOTHING), np.zeros(count, np.int64), None)
 
 
-class Joined(NamedTuple):
-    """Users of a later log, and what writes them beside those of the run."""
-
-    later: LaterUsers
-    write: UserWriter
-
-    @property
-    def num_known(self) -> int:
-        """Users that the run has."""
-        return int(self.later.is_known.sum())
-
-    @property
-    def num_new(self) -> int:
-        """Users that it does not have."""
-        return len(self.later.ids) - self.num_known
-
-
-def join_users(
-    embeddings: Embeddings, records: Records, new: NewItems, added: AddedItems
-) -> Joined | None:
-    """The users of a later log; None where it has no events."""
+def users_of_log(embeddings: Embeddings, records: Records, new: NewItems) -> LaterUsers | None:
+    """The users of a later log, with their items by row; None where there are no events."""
     if records.events is None:
         return None
     ids = pl.concat([embeddings.ids, new.items["item"]])
     known = pl.DataFrame({"item": ids}).with_row_index("row")
     found = records.items.join(known, on="item", how="left", maintain_order="left")["row"]
-    rows = found.cast(pl.Int64).fill_null(-1).to_numpy()
-    later = later_users(embeddings, records.events, rows)
+    return later_users(records.events, found.cast(pl.Int64).to_numpy())
+
+
+def user_writer(
+    embeddings: Embeddings, later: LaterUsers, added: AddedItems, own: OwnVectors | None
+) -> UserWriter:
+    """What writes the users of a later log beside those of the run."""
     biased = bool(embeddings.info.get("biased"))
     has_vector = added.source != NOTHING
     folded = np.where(has_vector[:, None], fold(added.tables, biased=biased)[0], 0)
     queries = np.concatenate([embeddings.queries, folded.astype(np.float32)])
     scored = np.concatenate([embeddings.scored, has_vector])
-    return Joined(later, UserWriter(embeddings, later, queries, scored))
+    return UserWriter(embeddings, later, queries, scored, own)

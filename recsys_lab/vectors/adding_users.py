@@ -1,6 +1,7 @@
 """Users of a later log beside those of a run: new ones, and known ones with what they did since.
 
-The vector of a new user is pooled from the items of its events, as the run weighs a history. A
+The vector of a new user is pooled from the items of its events, as the run weighs a history, or
+given by the model. A
 known user's history is what the run keeps of it, each distinct item as one event, and then the
 events of the later log. One whose vector is its own, or that of its type, keeps that vector.
 """
@@ -17,6 +18,7 @@ from recsys_lab.evaluation.histories import Histories, pooled_vectors
 from recsys_lab.readers.records import Events
 from recsys_lab.vectors.for_histories import weights_of
 from recsys_lab.vectors.parquet_columns import ROWS, as_column, reading
+from recsys_lab.vectors.score_form import ScoreTables, fold
 from recsys_lab.vectors.users import columns_of_users, distinct_items, sink_for_owner
 
 if TYPE_CHECKING:
@@ -28,17 +30,20 @@ class LaterUsers(NamedTuple):
 
     Attributes:
         ids: (n,) texts, distinct.
-        is_known: (n,) bool, the users that the run has.
         offsets: (n + 1,) of their events, which are ordered.
         items: (H,) rows of the items of the run and of new ones behind them.
         weights: (H,) of the events.
     """
 
     ids: pl.Series
-    is_known: np.ndarray
     offsets: np.ndarray
     items: np.ndarray
     weights: np.ndarray
+
+    @property
+    def owners(self) -> np.ndarray:
+        """(H,) the user of each event."""
+        return np.repeat(np.arange(len(self.ids)), np.diff(self.offsets))
 
     def take(self, places: np.ndarray) -> pl.DataFrame:
         """The events of some users: owner (number in `places`), item and weight."""
@@ -53,26 +58,30 @@ class LaterUsers(NamedTuple):
         })  # fmt: skip
 
 
-def later_users(embeddings: "Embeddings", events: Events, rows: np.ndarray) -> LaterUsers:
+class OwnVectors(NamedTuple):
+    """Vectors that a model gives to new users.
+
+    Attributes:
+        rows: (n,) the row of each user of the later log in the tables; -1 for none.
+        tables: vectors.
+        has_vector: of each row, whether there is one.
+    """
+
+    rows: np.ndarray
+    tables: ScoreTables
+    has_vector: np.ndarray
+
+
+def later_users(events: Events, rows: np.ndarray) -> LaterUsers:
     """The users of a log.
 
     Args:
-        embeddings: of a run that keeps users.
         events: of the log.
-        rows: (M,) the row of each of its items among those of the run and new ones; -1 for an item
-            that is left out with its events.
+        rows: (M,) the row of each of its items among those of the run and new ones.
     """
-    items = rows[events.item]
-    kept = items >= 0
-    sizes = np.bincount(events.user[kept], minlength=events.users.height)
-    ids = events.users["user"]
-    return LaterUsers(
-        ids,
-        ids.is_in(embeddings.users.ids.implode()).to_numpy(),
-        np.concatenate([[0], np.cumsum(sizes)]),
-        items[kept],
-        events.weight[kept],
-    )
+    sizes = np.bincount(events.user, minlength=events.users.height)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return LaterUsers(events.users["user"], offsets, rows[events.item], events.weight)
 
 
 class UserWriter:
@@ -83,15 +92,28 @@ class UserWriter:
         later: the users of a later log.
         queries: (N + n, E) folded, of the items of the run and the new ones.
         scored: (N + n,) bool.
+        own: vectors of new users by the model; None: they are pooled.
     """
 
     def __init__(
-        self, embeddings: "Embeddings", later: LaterUsers, queries: np.ndarray, scored: np.ndarray
+        self,
+        embeddings: "Embeddings",
+        later: LaterUsers,
+        queries: np.ndarray,
+        scored: np.ndarray,
+        own: OwnVectors | None = None,
     ) -> None:
-        self._users, self._later = embeddings.users, later
+        self._users, self._later, self._own = embeddings.users, later, own
+        self._is_known = later.ids.is_in(embeddings.users.ids.implode()).to_numpy()
         self._queries, self._scored = queries, scored
         self._weigh = weights_of(embeddings)
         self._columns = columns_of_users(queries.shape[1], own="own" in self._users.table.columns)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """New users, and users that the run has."""
+        known = int(self._is_known.sum())
+        return len(self._later.ids) - known, known
 
     def __call__(self, path: Path) -> None:
         """Write the file; its owner alone can read it."""
@@ -106,7 +128,7 @@ class UserWriter:
                 frame = scan.slice(start, ROWS).collect()
             places = frame.join(numbers, on="user", how="left", maintain_order="left")["place"]
             yield self._changed(frame, places) if places.null_count() < len(places) else frame
-        new = np.flatnonzero(~self._later.is_known)
+        new = np.flatnonzero(~self._is_known)
         for start in range(0, len(new), ROWS):
             yield self._new(new[start : start + ROWS])
 
@@ -138,7 +160,22 @@ class UserWriter:
         if "own" in self._columns:
             zeros = np.zeros((len(places), self._queries.shape[1]), np.float32)
             found = found.with_columns(own=pl.lit(False), key=as_column("key", zeros))
+        if self._own is not None:
+            found = found.with_columns(self._by_model(self._own, places))
         return found.select(list(self._columns))
+
+    def _by_model(self, own: OwnVectors, places: np.ndarray) -> list[pl.Series]:
+        """Columns of new users with vectors of their own."""
+        rows = own.rows[places]
+        tables, known = own.tables.take(rows), own.has_vector[rows]
+        queries, keys = fold(tables, biased=self._users.biased)
+        if self._users.biased:
+            queries[:, -2] = 0.0  # it ranks nothing
+        columns = [pl.Series("own", known), as_column("key", np.where(known[:, None], keys, 0))]
+        if self._users.vector != "user":
+            return columns
+        queries = np.where(known[:, None], queries, 0)
+        return [*columns, pl.Series("scored", known), as_column("query", queries)]
 
     def _rows(self, ids: pl.Series, events: pl.DataFrame) -> pl.DataFrame:
         """Rows of users with these events: owner (number in `ids`, ascending), item, weight."""

@@ -12,10 +12,13 @@ from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.models.skipgram import SkipGram
 from recsys_lab.run.add import add
-from recsys_lab.run.run_data import known_items, neighbours_in
+from recsys_lab.run.fitted import Fitted
+from recsys_lab.run.run_data import known_items, neighbours_in, node_graph
 from recsys_lab.vectors.embeddings import Embeddings
-from tests.run.test_add_events import trained
-from tests.run.test_event_runs import small_log, write_events
+from recsys_lab.vectors.score_form import unfold
+from tests.run.test_add_events import keep_configuration, trained
+from tests.run.test_event_runs import WORDS, small_log, write_events
+from tests.run.test_node_embeddings import USERS, untrained
 
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory")
 NUM_ITEMS = 41  # the last is known by its category alone
@@ -36,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> recsys_lab.Fitted:
         f"catalog.path={write_events(folder / 'log.csv', small_log())}",
         f"catalog.items_path={write_items(folder / 'items.csv', groups)}",
         "split=leave_one_out", "catalog.outside_items=keep", "data.walks_per_batch=120",
-        "model=pinsage", "model.layers=2", "model.num_neighbours=6", "model.fields=[category]",
+        "model=pinsage", "model.num_neighbours=[6,4]", "model.fields=[category]",
         "curve.every_n_batches=20", "users=false",
     )  # fmt: skip
     return trained(folder, *words)
@@ -126,3 +129,76 @@ def test_items_are_added_to_added_ones(run: recsys_lab.Fitted, added: Embeddings
     assert found.items["added"].to_list()[NUM_ITEMS:] == ["pairs", "side information", "pairs"]
     scores = found.keys[:40, :-2] @ found.query(NUM_ITEMS + 2)[0, :-2]
     assert scores[:10].mean() > scores[10:20].mean()
+
+
+# -- users and items -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Fitted, Embeddings, Embeddings]:
+    """An untrained model of users and items; "zz" comes by user-002 and by a new user."""
+    folder = tmp_path_factory.mktemp("both")
+    words = (
+        "data=interactions", "model=pinsage", "model.num_neighbours=[30,30]", "nodes.labels=[]",
+        "model.walks_per_item=2000", "history.vector=user",
+    )  # fmt: skip
+    base = [word for word in WORDS if not word.startswith("data")]
+    fitted, before = untrained(folder, *words, base=base)
+    keep_configuration(fitted)
+    checkpoint = {"state_dict": fitted.task.state_dict(), "global_step": 0, "epoch": 0}
+    fitted.task.on_save_checkpoint(checkpoint)
+    (folder / "run" / "checkpoints").mkdir()
+    torch.save(checkpoint, folder / "run" / "checkpoints" / "best.ckpt")
+    log = folder / "later.csv"
+    log.write_text("user,item,time\nuser-002,zz,1\nnew,i00,2\nnew,zz,3\nnew,i00,4\n")
+    return fitted, before, Embeddings.load(add(folder / "run", log).folder)
+
+
+def visited_by_hand(fitted: Fitted, before: Embeddings, node: int) -> tuple[torch.Tensor, ...]:
+    """Nodes that walks of two steps from one that came later visit, and their chances."""
+    size = len(fitted.data.nodes)
+    zz, new = size, size + 1
+    user, item = fitted.data.nodes.group("user").first + 2, int(before.index(["i00"])[0])
+    weights = np.zeros((size + 2, size + 2))
+    weights[:size, :size] = node_graph(fitted.prepared.split, fitted.data.nodes).adjacency.toarray()
+    for one, other, weight in ((user, zz, 1), (item, new, 2), (zz, new, 1)):
+        weights[one, other] = weights[other, one] = weight
+    step = weights / weights.sum(1, keepdims=True).clip(1e-9)
+    visits = (step[node] + (step @ step)[node])[:size]
+    order = np.argsort(-visits)[: int((visits > 0).sum())]
+    shares = torch.from_numpy(visits[order]).float()[None]
+    return torch.from_numpy(order)[None], shares
+
+
+def test_later_users_and_items_are_computed_from_the_events_of_both(
+    both: tuple[Fitted, Embeddings, Embeddings],
+) -> None:
+    """The item by the first projection, the user by the second; its bias ranks nothing."""
+    fitted, before, found = both
+    net, size = fitted.task.net, len(fitted.data.nodes)
+    assert isinstance(net, SkipGram)
+    row, tables = int(found.index(["zz"])[0]), found.score_tables
+    user = found.users.row("new")
+    own = unfold(found.users.keys[user : user + 1], both_ways=True, biased=True)
+    for encoder, item_vector, user_vector in (
+        (net.centers, tables.queries[row], own.queries[0]),
+        (net.contexts, tables.keys[row], own.keys[0]),
+    ):
+        for group, vector in ((0, item_vector), (1, user_vector)):
+            near = visited_by_hand(fitted, before, size + group)
+            expected = encoder.new_vectors(torch.zeros(1, 8), *near, group)[0].numpy()  # type: ignore[operator]
+            other = encoder.new_vectors(torch.zeros(1, 8), *near, 1 - group)[0].numpy()  # type: ignore[operator]
+            error = np.linalg.norm(vector - expected) / np.linalg.norm(expected)
+            assert error < 0.1 < np.linalg.norm(other - expected) / np.linalg.norm(expected)
+    query = unfold(found.users.query("new")[None], both_ways=True, biased=True)
+    np.testing.assert_allclose(2 * query.queries, own.keys, rtol=1e-5)  # halves, the other way
+    assert found.users.table["own"].to_list()[-1]
+
+
+def test_known_users_keep_their_vectors_and_are_near_later_items(
+    both: tuple[Fitted, Embeddings, Embeddings],
+) -> None:
+    _, before, found = both
+    np.testing.assert_array_equal(found.users.queries[:-1], before.users.queries)
+    assert found.ids[found.users.history("user-002")].to_list()[-1] == "zz"
+    assert found.nearest("user", 99, item="zz").height == USERS + 1

@@ -25,11 +25,13 @@ from recsys_lab.run.add_events import (
 from recsys_lab.run.adding_by_net import added_by_net, is_asked
 from recsys_lab.run.embed import stored_configuration
 from recsys_lab.vectors.added_folder import check_folder, lineage, write_added
-from recsys_lab.vectors.adding import Progress, add_items
+from recsys_lab.vectors.adding import AddedItems, Progress, add_items
+from recsys_lab.vectors.adding_by_users import add_by_users
+from recsys_lab.vectors.adding_users import LaterUsers, OwnVectors
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.folding import Objective
-from recsys_lab.vectors.new_items import select_new
+from recsys_lab.vectors.new_items import NewItems, select_new
 from recsys_lab.vectors.store import USERS
 
 FOLDER = "embeddings_added"
@@ -97,18 +99,40 @@ def add(
             f"{first} holds no new item ({records.account}): all {new.num_known:,} items that it "
             f"describes are among the {len(embeddings):,} of {embeddings.folder}"
         )
-    later, own = users_of_log(embeddings, records, new), None
+    later = users_of_log(embeddings, records, new)
     is_directed = keeps_users and embeddings.info.get("directed")
-    if is_asked(configuration) and not is_directed:
-        added, own = added_by_net(embeddings, new, later, folder, configuration)
-    elif new.items.is_empty() or is_directed:
-        added = without_vectors(embeddings, new)
+    if is_directed or (new.items.is_empty() and not is_asked(configuration)):
+        added, own = without_vectors(embeddings, new), None
     else:
-        added = add_items(embeddings, new, objective_of(configuration), progress=progress)
+        added, own = _vectors(embeddings, new, later, folder, configuration, progress)
     write = user_writer(embeddings, later, added, own) if keeps_users and later else None
     counts = write_added(embeddings, new, added, target, write)
     users = None if write is None else write.counts
     return Added(target, str(records.account), new.num_known, len(new.pairs), counts, users)
+
+
+def _vectors(
+    embeddings: Embeddings,
+    new: NewItems,
+    later: LaterUsers | None,
+    folder: Path,
+    configuration: dict[str, Any],
+    progress: Progress,
+) -> tuple[AddedItems, OwnVectors | None]:
+    """Vectors of new items, as the run trained them, and those that its model gives to users."""
+    if is_asked(configuration):
+        return added_by_net(embeddings, new, later, folder, configuration)
+    objective = objective_of(configuration)
+    if later is not None and _trains_users(configuration):
+        return add_by_users(embeddings, new, later, objective, progress), None
+    return add_items(embeddings, new, objective, progress=progress), None
+
+
+def _trains_users(configuration: Mapping[str, Any]) -> bool:
+    """Whether items were trained with users, and not with items."""
+    data = configuration.get("data", {})
+    is_interactions = str(data.get("_target_", "")).endswith(".InteractionDataModule")
+    return is_interactions and "user_item" in data.get("pairs", ())
 
 
 def _read(

@@ -1,6 +1,7 @@
 """Later events beside a run on an event log: new items, new users, and users who come back."""
 
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,9 @@ LATE = "\n".join(
 )
 
 
-def trained(folder: Path, *words: str) -> recsys_lab.Fitted:
-    """A run with the configuration that the command leaves, tested without its metrics."""
-    words = (*WORDS, f"prepared_dir={folder}/prepared", *words)
+def trained(folder: Path, *words: str, base: Sequence[str] = WORDS) -> recsys_lab.Fitted:
+    """A run with the configuration that the command leaves, without a test."""
+    words = (*base, f"prepared_dir={folder}/prepared", *words)
     experiment = recsys_lab.configure(*words)
     prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
     fitted = recsys_lab.fit(prepared, experiment, folder / "run")
@@ -171,3 +172,25 @@ def test_a_model_of_histories_gets_users_and_no_items(tmp_path: Path) -> None:
     expected = after.for_history(["i00", "i01"], 5)["item"].to_list()
     assert len(expected) == 5
     assert after.ids[after.users.history("n1")].to_list() == ["i00", "late", "i01"]
+
+
+def test_a_model_of_users_and_items_fits_new_items_to_their_users(tmp_path: Path) -> None:
+    """Three users of the first of four groups, which have a vector each, take it to their group."""
+    log = small_log(users=60)
+    base = [word for word in WORDS if not word.startswith("data")]
+    trained(
+        tmp_path, f"catalog.path={write_events(tmp_path / 'log.csv', log)}", "split=leave_one_out",
+        "data=interactions", "nodes.users=true", "history.vector=user", "data.batch_size=64",
+        "trainer.max_epochs=15", "curve.every_n_batches=200", base=base,
+    )  # fmt: skip
+    rows = "".join(f"user-{user:03d},late,{user}\n" for user in (0, 4, 8))
+    (tmp_path / "late.csv").write_text(f"user,item,time\n{rows}new,late,9\n")
+    done = add(tmp_path / "run", tmp_path / "late.csv")
+    assert (done.counts["pairs"], done.users) == (1, (1, 3))
+    found = Embeddings.load(done.folder)
+    of_group = np.arange(60) % 4 == 0
+    key = found.keys[int(found.index(["late"])[0])]
+    scores = found.users.queries[:60] @ key
+    assert scores[of_group].mean() > scores[~of_group].mean() + 2 * scores[~of_group].std()
+    near = found.nearest("user", 10, item="late")["name"].to_list()
+    assert np.mean([int(name[-3:]) % 4 == 0 for name in near]) > 0.5

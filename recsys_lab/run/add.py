@@ -26,7 +26,7 @@ from recsys_lab.run.adding_by_net import added_by_net, is_asked
 from recsys_lab.run.embed import stored_configuration
 from recsys_lab.vectors.added_folder import check_folder, lineage, write_added
 from recsys_lab.vectors.adding import AddedItems, Progress, add_items
-from recsys_lab.vectors.adding_by_users import add_by_users
+from recsys_lab.vectors.adding_by_users import add_by_users, add_users
 from recsys_lab.vectors.adding_users import LaterUsers, OwnVectors
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
@@ -101,7 +101,8 @@ def add(
         )
     later = users_of_log(embeddings, records, new)
     is_directed = keeps_users and embeddings.info.get("directed")
-    if is_directed or (new.items.is_empty() and not is_asked(configuration)):
+    by_users = later is not None and (is_asked(configuration) or trains_users(configuration))
+    if is_directed or (new.items.is_empty() and not by_users):
         added, own = without_vectors(embeddings, new), None
     else:
         added, own = _vectors(embeddings, new, later, folder, configuration, progress)
@@ -123,12 +124,17 @@ def _vectors(
     if is_asked(configuration):
         return added_by_net(embeddings, new, later, folder, configuration)
     objective = objective_of(configuration)
-    if later is not None and _trains_users(configuration):
-        return add_by_users(embeddings, new, later, objective, progress), None
+    if later is not None and trains_users(configuration):
+        added = (
+            add_by_users(embeddings, new, later, objective, progress)
+            if len(new.items)
+            else without_vectors(embeddings, new)
+        )
+        return added, add_users(embeddings, later, objective)
     return add_items(embeddings, new, objective, progress=progress), None
 
 
-def _trains_users(configuration: Mapping[str, Any]) -> bool:
+def trains_users(configuration: Mapping[str, Any]) -> bool:
     """Whether items were trained with users, and not with items."""
     data = configuration.get("data", {})
     is_interactions = str(data.get("_target_", "")).endswith(".InteractionDataModule")

@@ -1,7 +1,7 @@
-"""New items by the users who met them: for models that train users with items, not pairs of items.
+"""New items and new users of models that train users with items, and not pairs of items.
 
-The other end of a pair is a user of the run with a vector of its own, which stays. New users and
-users without such a vector do not count.
+A new item is fitted to the users of the run who met it, a new user to the items of the run that it
+met. What is new is not fitted to what is new.
 """
 
 from typing import TYPE_CHECKING
@@ -10,14 +10,49 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.catalog.pairs import build_pairs
-from recsys_lab.vectors.adding import AddedItems, Fixed, Progress, add_items, recounted
-from recsys_lab.vectors.adding_users import LaterUsers
+from recsys_lab.readers.records import ITEM_SCHEMA
+from recsys_lab.vectors.adding import (
+    PAIRS,
+    AddedItems,
+    Fixed,
+    Progress,
+    add_items,
+    items_of_run,
+    recounted,
+)
+from recsys_lab.vectors.adding_users import LaterUsers, OwnVectors
 from recsys_lab.vectors.folding import Objective
 from recsys_lab.vectors.new_items import NewItems
 from recsys_lab.vectors.score_form import unfold
+from recsys_lab.vectors.store import TEXT_COLUMNS
 
 if TYPE_CHECKING:
     from recsys_lab.vectors.embeddings import Embeddings
+
+
+def add_users(embeddings: "Embeddings", later: LaterUsers, objective: Objective) -> OwnVectors:
+    """Vectors of the users that a run does not have, by folding in.
+
+    Args:
+        embeddings: of the run.
+        later: what users did in a later log.
+        objective: the loss.
+    """
+    is_new = ~later.ids.is_in(embeddings.users.ids.implode()).to_numpy()
+    places = np.where(is_new, np.cumsum(is_new) - 1, -1)
+    first, count = len(embeddings), int(is_new.sum())
+    owners = places[later.owners]
+    chosen = (owners >= 0) & (later.items < first)
+    users = (first + owners[chosen]).astype(np.int32)
+    items = later.items[chosen].astype(np.int32)
+    pairs = build_pairs(items, users, later.weights[chosen], first + count)
+    nothing = pl.DataFrame(schema={name: ITEM_SCHEMA[name] for name in TEXT_COLUMNS})
+    unknown = pl.concat([nothing, pl.DataFrame({"item": later.ids.filter(is_new)})], how="diagonal")
+    new = NewItems(unknown, pairs, np.zeros(len(pairs), np.uint8), 0)
+    mean = float(pairs.weights.mean()) if len(pairs) else 1.0
+    fixed = items_of_run(embeddings)._replace(mean_weight=mean)
+    added = add_items(embeddings, new, objective, fixed=fixed)
+    return OwnVectors(places, added.tables, added.source == PAIRS)
 
 
 def add_by_users(

@@ -184,7 +184,9 @@ def test_a_model_of_users_and_items_fits_new_items_to_their_users(tmp_path: Path
         "trainer.max_epochs=15", "curve.every_n_batches=200", base=base,
     )  # fmt: skip
     rows = "".join(f"user-{user:03d},late,{user}\n" for user in (0, 4, 8))
-    (tmp_path / "late.csv").write_text(f"user,item,time\n{rows}new,late,9\n")
+    (tmp_path / "late.csv").write_text(
+        f"user,item,time\n{rows}new,late,9\nnew,i10,10\nnew,i11,11\nnew,i12,12\nnew,i13,13\n"
+    )
     done = add(tmp_path / "run", tmp_path / "late.csv")
     assert (done.counts["pairs"], done.users) == (1, (1, 3))
     found = Embeddings.load(done.folder)
@@ -192,5 +194,9 @@ def test_a_model_of_users_and_items_fits_new_items_to_their_users(tmp_path: Path
     key = found.keys[int(found.index(["late"])[0])]
     scores = found.users.queries[:60] @ key
     assert scores[of_group].mean() > scores[~of_group].mean() + 2 * scores[~of_group].std()
-    near = found.nearest("user", 10, item="late")["name"].to_list()
+    known = found.keys[:40, :-2] @ found.users.query("new")[:-2]  # without popularity
+    others = np.delete(known, np.arange(10, 20))
+    assert known[10:20].mean() > others.mean() + others.std()
+    assert found.users.table["own"].to_list()[-1]
+    near = [name for name in found.nearest("user", 10, item="late")["name"] if name != "new"]
     assert np.mean([int(name[-3:]) % 4 == 0 for name in near]) > 0.5

@@ -8,8 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 from omegaconf import OmegaConf
+from typer.testing import CliRunner
 
 import recsys_lab
+from recsys_lab.commands.app import app
 from recsys_lab.run.add import Added, add
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
@@ -200,3 +202,14 @@ def test_a_model_of_users_and_items_fits_new_items_to_their_users(tmp_path: Path
     assert found.users.table["own"].to_list()[-1]
     near = [name for name in found.nearest("user", 10, item="late")["name"] if name != "new"]
     assert np.mean([int(name[-3:]) % 4 == 0 for name in near]) > 0.5
+
+
+def test_the_command_says_what_was_added(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["add", str(folder / "run"), str(folder / "late.csv"), "--out", str(out)]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.exception
+    assert "1 new item: 1 from pairs" in done.stderr
+    assert "2 new users; 1 user there before, with what they did since" in done.stderr
+    assert "user-001" not in done.stderr + done.stdout
+    assert done.stdout.strip() == str(out)

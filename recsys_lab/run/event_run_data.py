@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys_lab.catalog.catalog import ItemCatalog
-from recsys_lab.catalog.event_parts import TEST, TRAIN
+from recsys_lab.catalog.event_parts import TEST, TRAIN, VAL
 from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.nodes import USER, Nodes, item_nodes
 from recsys_lab.catalog.split import Split
@@ -98,7 +98,12 @@ class EventRunData(RunData):
         """See `RunData`."""
         validation = self._histories("val"), self.evaluation_pairs("val")
         known = self._train, self._histories("test"), self._history
-        return QueryData(*known, self._baselines, validation, not self.split.filter_history)
+        before = None
+        if self._baselines.refit:
+            before = self._events_of(TRAIN, VAL)
+            log.info("EASE, SLIST and item-kNN of the test know the events of validation, too")
+        repeats = not self.split.filter_history
+        return QueryData(*known, self._baselines, validation, repeats, before)
 
     def history_weights(self, part: Part) -> sparse.csr_matrix:
         """See `RunData`."""
@@ -142,7 +147,11 @@ class EventRunData(RunData):
     @cached_property
     def _train(self) -> Histories:
         """The training events of every query."""
-        places = np.flatnonzero(self.split.part == TRAIN)
+        return self._events_of(TRAIN)
+
+    def _events_of(self, *parts: int) -> Histories:
+        """The events of some parts of every query."""
+        places = np.flatnonzero(np.isin(self.split.part, parts))
         counts = np.bincount(self.split.query[places], minlength=self.split.num_queries)
         return self._take(np.concatenate([[0], np.cumsum(counts)]), places)
 

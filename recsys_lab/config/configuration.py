@@ -42,15 +42,16 @@ _MISSING = "???"  # of OmegaConf: a value that has to be given
 SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
     "catalog": frozenset(),
     "split": frozenset(),
-    "data": frozenset({"catalog", "split", "graph", "seed", "source"}),
-    "data.source": frozenset({"catalog", "split", "graph", "seed"}),  # where data has one
+    "data": frozenset({"catalog", "split", "graph", "nodes", "seed", "source"}),
+    "data.source": frozenset({"catalog", "split", "graph", "nodes", "seed"}),  # where data has one
     "model": frozenset({"items"}),
     "optimizer": frozenset({"params"}),
     "schedule": frozenset({"progress", "epoch_progress"}),
     "trainer": frozenset({"callbacks", "logger", "plugins", "default_root_dir"}),
-    "curve": frozenset({"pairs", "histories", "folder", "seed"}),
+    "curve": frozenset({"pairs", "histories", "trained", "folder", "seed"}),
     "checkpoint": frozenset({"folder", "monitor", "resumed"}),
     "evaluation": frozenset(),
+    "nodes": frozenset(),
     "history": frozenset(),
     "baselines": frozenset(),
 }

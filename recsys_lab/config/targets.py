@@ -25,6 +25,7 @@ _BUILDABLE = (
     "recsys_lab.readers.edges.EdgeSource",
     "recsys_lab.catalog.event_split.EventSplitOptions",
     "recsys_lab.readers.events.EventSource",
+    "recsys_lab.catalog.nodes.NodeOptions",
     "recsys_lab.catalog.split.SplitOptions",
     "recsys_lab.readers.synthetic.SyntheticSource",
     "recsys_lab.data.history_batches.HistoryDataModule",

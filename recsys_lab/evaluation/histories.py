@@ -90,10 +90,13 @@ class HistoryWeights:
     Attributes:
         decay: an event weighs this much of the next one's; 1 where the order says nothing.
         last: only so many of the latest events count; None: all.
+        vector: what the vector of a user or session is: "pooled", the mean of those of its items by
+            these weights; "user", the user's own.
     """
 
     decay: PartialShare | Literal[1] = 0.7
     last: Count | None = None
+    vector: Literal["pooled", "user"] = "pooled"
 
     def __call__(self, histories: Histories) -> sparse.csr_matrix:
         """(Q, N) float32 weights; those of an item that occurs several times are added."""

@@ -9,7 +9,9 @@ from recsys_lab.evaluation.histories import pooled_vectors
 from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer
 
 
-def pooled_scorer(items: VectorScorer, weights: sparse.csr_matrix) -> QueryScorer:
+def pooled_scorer(
+    nodes: VectorScorer, weights: sparse.csr_matrix, num_items: int | None = None
+) -> QueryScorer:
     """Score an item for a query by the weighted mean of its scores for the query's items.
 
     score(q, j) = sum_i w_qi score(i, j) / sum_i w_qi, less what is the same for all j: the mean of
@@ -17,19 +19,21 @@ def pooled_scorer(items: VectorScorer, weights: sparse.csr_matrix) -> QueryScore
     none but such items has no score.
 
     Args:
-        items: scores of two items.
-        weights: (Q, N) CSR, what the items of a history weigh.
+        nodes: scores of two of V nodes, of which the first N are the items.
+        weights: (Q, V) CSR, what the items of a history weigh, or what else stands for a query.
+        num_items: N; None: all nodes are items.
     """
-    scorable = items.scorable.cpu().numpy()
+    scorable = nodes.scorable.cpu().numpy()
     known = sparse.csr_matrix(weights @ sparse.diags(scorable.astype(np.float32)))
     known.eliminate_zeros()
-    queries, keys = items.queries, items.keys
+    queries, keys, ranked = nodes.queries, nodes.keys, slice(num_items)
     pooled = _pool(known, queries)
-    if items.both_ways:
+    if nodes.both_ways:
         pooled = torch.cat([pooled, _pool(known, keys)], dim=1) / 2
         keys = torch.cat([keys, queries], dim=1)
     answerable = torch.from_numpy(np.diff(known.indptr) > 0)
-    return QueryScorer(pooled, keys, items.bias, items.scorable, answerable.to(keys.device))
+    answerable = answerable.to(keys.device)
+    return QueryScorer(pooled, keys[ranked], nodes.bias[ranked], nodes.scorable[ranked], answerable)
 
 
 def _pool(weights: sparse.csr_matrix, vectors: Tensor) -> Tensor:

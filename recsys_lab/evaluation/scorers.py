@@ -160,6 +160,17 @@ class VectorScorer(QueryScorer):
         super()._check()
 
 
+def first_items(nodes: VectorScorer, num_items: int) -> VectorScorer:
+    """The scorer of the first N of its nodes, which are the items."""
+    if len(nodes.keys) == num_items:
+        return nodes
+    some = slice(num_items)
+    return VectorScorer(
+        nodes.queries[some], nodes.keys[some], nodes.bias[some], nodes.both_ways,
+        nodes.scorable[some],
+    )  # fmt: skip
+
+
 def has_another_cosine(scorer: Scorer) -> TypeGuard[VectorScorer]:
     """Whether it has vectors whose cosine is another score than its own."""
     if not isinstance(scorer, VectorScorer):

@@ -38,12 +38,16 @@ _NOT_SETTINGS = (
 )
 _NOT_GROUPS = ("logger", "debug")  # what a debugging preset changes are settings
 _USED_WITHOUT_TRAINING = ("catalog", "split", "model", "evaluation")
-_AS_BEFORE = {  # older runs do not say so
+_AS_BEFORE: dict[str, Any] = {  # older runs do not say so
     "trainer.max_steps": -1,
     "trainer.max_time": None,
     "history._target_": "recsys_lab.evaluation.histories.HistoryWeights",
     "history.decay": 0.7,
     "history.last": None,
+    "history.vector": "pooled",
+    "nodes._target_": "recsys_lab.catalog.nodes.NodeOptions",
+    "nodes.users": False,
+    "nodes.labels": [],
     **{f"catalog.item_columns.{field}": None for field in ("title", "brand", "category", "price")},
     "catalog.outside_items": "drop",
 }

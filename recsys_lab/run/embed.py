@@ -27,10 +27,16 @@ _SINCE: dict[str, Any] = {  # keys that older runs do not have
     "logger": {},
     "callbacks": {},
     "skip_finished": True,
+    "nodes": {
+        "_target_": "recsys_lab.catalog.nodes.NodeOptions",
+        "users": False,
+        "labels": [],
+    },
     "history": {
         "_target_": "recsys_lab.evaluation.histories.HistoryWeights",
         "decay": 0.7,
         "last": None,
+        "vector": "pooled",
     },
     "baselines": {
         "_target_": "recsys_lab.evaluation.query_baselines.BaselineOptions",

@@ -10,6 +10,7 @@ from scipy import sparse
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.event_parts import TEST, TRAIN
 from recsys_lab.catalog.event_split import EventSplit
+from recsys_lab.catalog.nodes import Nodes, item_nodes
 from recsys_lab.catalog.split import Split
 from recsys_lab.evaluation.click_ranks import Clicks, clicks_before
 from recsys_lab.evaluation.histories import Histories, HistoryWeights
@@ -22,17 +23,20 @@ from recsys_lab.vectors.users import UserHistories
 
 log = logging.getLogger(__name__)
 
+POOLED = "pooled"  # the vector of a query; else it is that of a node
+
 
 def run_data(
     split: Split | EventSplit,
     catalog: ItemCatalog | None,
     history: HistoryWeights,
     baselines: BaselineOptions = OPTIONS,
+    nodes: Nodes | None = None,
 ) -> RunData:
     """The data of a run for either kind of split; the others are for events alone."""
     if isinstance(split, EventSplit):
-        return EventRunData(split, catalog, history, baselines)
-    return RunData(split, catalog)
+        return EventRunData(split, catalog, history, baselines, nodes)
+    return RunData(split, catalog, nodes)
 
 
 class EventRunData(RunData):
@@ -41,8 +45,12 @@ class EventRunData(RunData):
     Args:
         split: of an event log.
         catalog: of its items.
-        history: what an event of a query's history weighs.
+        history: what an event of a query's history weighs, and what a query's vector is.
         baselines: options of the baselines of queries.
+        nodes: what has a vector; None: the items alone.
+
+    Raises:
+        CatalogError: the vectors of queries are those of nodes that have none.
     """
 
     split: EventSplit
@@ -53,9 +61,13 @@ class EventRunData(RunData):
         catalog: ItemCatalog | None,
         history: HistoryWeights,
         baselines: BaselineOptions,
+        nodes: Nodes | None = None,
     ) -> None:
         self.split = split
         self.catalog = catalog
+        self.nodes = nodes or item_nodes(split)
+        if history.vector != POOLED:
+            self.nodes.group(history.vector)
         self._baselines = baselines
         self._history = _weights_for(split, history)
 
@@ -86,11 +98,15 @@ class EventRunData(RunData):
 
     def history_weights(self, part: Part) -> sparse.csr_matrix:
         """See `RunData`."""
-        return self._history(self._histories(part))
+        if self._history.vector != POOLED:
+            return _ones(self.nodes.group(self._history.vector).of_queries[part], len(self.nodes))
+        found = self._history(self._histories(part))
+        found.resize(len(found.indptr) - 1, len(self.nodes))
+        return found
 
     def asked(self, scorer: VectorScorer, part: Part) -> QueryScorer:
         """See `RunData`."""
-        return pooled_scorer(scorer, self.history_weights(part))
+        return pooled_scorer(scorer, self.history_weights(part), self.split.num_items)
 
     def users(self) -> UserHistories:
         """See `RunData`."""
@@ -134,6 +150,13 @@ def _weights_for(split: EventSplit, weights: HistoryWeights) -> HistoryWeights:
         return weights
     log.info("the events of the log have no order: those of a history all weigh the same")
     return replace(weights, decay=1)
+
+
+def _ones(columns: np.ndarray, width: int) -> sparse.csr_matrix:
+    """(Q, width) CSR with a one in the column of each row; -1 for none."""
+    offsets = np.concatenate([[0], np.cumsum(columns >= 0)])
+    kept = columns[columns >= 0]
+    return sparse.csr_matrix((np.ones(len(kept), np.float32), kept, offsets), (len(columns), width))
 
 
 def _take_rows(

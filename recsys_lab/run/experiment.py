@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 _BUILT = (
     "catalog", "split", "model", "optimizer", "schedule", "curve", "checkpoint", "evaluation",
-    "history", "baselines",
+    "nodes", "history", "baselines",
 )  # fmt: skip
 _USED_IN_FIT = ("model", "data", "data.source", "optimizer", "curve", "checkpoint", "evaluation")
 
@@ -277,6 +277,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         projector=configuration["projector"],
         loggers=_factories(configuration, "logger"),
         callbacks=_factories(configuration, "callbacks"),
+        nodes=build["nodes"](),
         history=build["history"](),
         baselines=build["baselines"](),
     )

@@ -30,6 +30,7 @@ from recsys_lab.evaluation.scorers import (
     Scorer,
     VectorScorer,
     cosine_scorer,
+    first_items,
     has_another_cosine,
 )
 from recsys_lab.evaluation.slices import EvaluationPairs
@@ -81,7 +82,7 @@ class FinalTest:
         """Test a model; writes precision and recall into the run folder.
 
         Args:
-            scorer: the model's, of items.
+            scorer: the model's, of all nodes.
             data: its test pairs are scored, its training pairs or events feed the baselines.
             folder: run folder.
             seed: of the sample of queries and of the bootstrap.
@@ -111,14 +112,14 @@ class FinalTest:
         count = 1 + len(baselines) + has_another_cosine(scorer)
         with _Steps(pairs, self, count, shows_progress) as steps:
             judged = {"test": steps.judge("test", data.asked(scorer, "test"), seed)}
-            clicks.add("test", scorer)
+            clicks.add("test", first_items(scorer, pairs.num_items))
             for name in list(baselines):
                 clicks.add(name, baselines[name])
                 judged[name] = steps.judge(name, baselines.pop(name), seed)
             # a copy of all vectors, made when the baselines are gone
             if (cosine := cosine_scorer(scorer)) is not None:
                 judged[ITEM_VECTORS] = steps.judge(ITEM_VECTORS, data.asked(cosine, "test"), seed)
-            clicks.add(ITEM_VECTORS, cosine)
+            clicks.add(ITEM_VECTORS, cosine and first_items(cosine, pairs.num_items))
             del cosine
             metrics = facts | self._measure(data.asked(scorer, "val"), data, judged, table, seed)
             metrics |= clicks.end(table, folder)

@@ -9,7 +9,7 @@ import numpy as np
 from pytorch_lightning.loggers import Logger
 
 from recsys_lab.catalog.prepared import PreparedData
-from recsys_lab.evaluation.scorers import VectorScorer
+from recsys_lab.evaluation.scorers import VectorScorer, first_items
 from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.results.curve import Row
 from recsys_lab.results.write_errors import may_fail
@@ -61,7 +61,12 @@ class Fitted:
     @property
     def scorer(self) -> VectorScorer:
         """Scores of all items by item id; items that cannot be scored give NaN."""
-        return net_scorer(self.task, self.prepared.split.seen)
+        return first_items(self.node_scorer, len(self.prepared.catalog))
+
+    @property
+    def node_scorer(self) -> VectorScorer:
+        """Scores of all nodes, of which the items are the first; users and labels may follow."""
+        return net_scorer(self.task, self.data.nodes.trained)
 
     def vectors(self, raw_ids: Sequence[str] | None = None) -> np.ndarray:
         """Item vectors (n, D) float32 of raw ids, or of all items in the order of the catalogue.
@@ -92,7 +97,7 @@ class Fitted:
             options, seed = self.experiment, self.experiment.split.seed
             shows = options.progress_bar
             found = options.evaluation(
-                self.scorer, self.data, self.folder, seed, shows_progress=shows
+                self.node_scorer, self.data, self.folder, seed, shows_progress=shows
             )
         return self.measured | found
 

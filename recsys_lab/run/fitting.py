@@ -12,6 +12,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from recsys_lab.catalog.event_split import EventSplit
+from recsys_lab.catalog.nodes import Nodes, find_nodes
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.threads import choose_threads
@@ -94,13 +95,13 @@ def _fit(
 ) -> "Fitted":
     choose_threads(experiment.num_threads)
     measured = _identity(prepared, experiment)
-    data = run_data(prepared.split, prepared.catalog, experiment.history, experiment.baselines)
+    data = _run_data(prepared, experiment)
     with isolate_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
         warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
         warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # of a resumed run
         seed_everything(experiment.seed, verbose=False)
-        task = build_task(prepared, experiment)
+        task = build_task(prepared, experiment, data.nodes)
         if not has_parameters(task):
             if resume is not None:
                 raise TrainingError(_NOTHING_TO_RESUME)
@@ -146,8 +147,9 @@ def load(
     """
     choose_threads(experiment.num_threads)
     measured = _identity(prepared, experiment)
+    data = _run_data(prepared, experiment)
     with isolate_rng():
-        task = build_task(prepared, experiment)
+        task = build_task(prepared, experiment, data.nodes)
     if has_parameters(task) and checkpoint is None:
         raise TrainingError(f"{folder} has no best checkpoint in checkpoints/: train again")
     step = 0
@@ -158,7 +160,6 @@ def load(
         step = int(stored.get("global_step", 0))
         if Path(checkpoint).name.startswith("best"):
             measured |= best_metrics(stored)
-    data = run_data(prepared.split, prepared.catalog, experiment.history, experiment.baselines)
     return Fitted(prepared, experiment, task, Path(folder), data, measured, step=step)
 
 
@@ -178,14 +179,26 @@ def check_monitor(monitor: str, curve: LearningCurve) -> None:
         raise ValueError(f"monitor must be one of {', '.join(known)}, got {monitor}")
 
 
-def build_task(prepared: PreparedData, experiment: Experiment) -> EmbeddingTask:
-    """The LightningModule of an experiment, untrained."""
-    net = experiment.model(items=known_items(prepared))
+def _run_data(prepared: PreparedData, experiment: Experiment) -> RunData:
+    nodes = find_nodes(prepared.split, prepared.catalog, experiment.nodes)
+    return run_data(
+        prepared.split, prepared.catalog, experiment.history, experiment.baselines, nodes
+    )
+
+
+def build_task(
+    prepared: PreparedData, experiment: Experiment, nodes: Nodes | None = None
+) -> EmbeddingTask:
+    """The LightningModule of an experiment, untrained; without nodes, of the items alone."""
+    net = experiment.model(items=known_items(prepared, nodes))
+    identity = _hashes(prepared)
+    if nodes is not None and nodes.groups:
+        identity["node hash"] = nodes.hash
     return EmbeddingTask(
         net,
         experiment.optimizer,
         experiment.schedule,
-        _hashes(prepared),
+        identity,
         experiment.configuration,
     )
 
@@ -203,7 +216,14 @@ def has_parameters(task: EmbeddingTask) -> bool:
 def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
     """The data module of an experiment."""
     pieces = {"catalog": data.catalog, "split": data.split, "seed": experiment.seed}
-    return call_with(experiment.data, pieces | {"graph": data.graph})
+    module = call_with(experiment.data, pieces | {"graph": data.graph, "nodes": data.nodes})
+    nodes = data.nodes
+    if nodes.groups and len(module.frequencies) != len(nodes):
+        raise ValueError(
+            f"nodes: this data trains no vectors of {', '.join(x.name for x in nodes.groups)}: use "
+            "data=interactions, or leave nodes out"
+        )
+    return module
 
 
 def call_with(function: Callable[..., Any], pieces: Mapping[str, Any]) -> Any:
@@ -253,6 +273,7 @@ def _train(
     curve = experiment.curve(
         pairs=pairs,
         histories=data.history_weights("val"),
+        trained=data.nodes.trained,
         folder=folder,
         seed=experiment.split.seed,
     )

@@ -18,7 +18,7 @@ from recsys_lab.evaluation.pooled_scorer import pooled_scorer
 from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
 from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.sampling import sample_pairs
-from recsys_lab.evaluation.scorers import Scorer
+from recsys_lab.evaluation.scorers import Scorer, first_items
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import (
     draw_learning_curve,
@@ -51,7 +51,8 @@ class LearningCurve(Callback):
 
     Args:
         pairs: validation pairs with their negatives.
-        histories: (Q, N) what the items of each query's history weigh; None: queries are items.
+        histories: (Q, V) what the nodes that stand for each query weigh; None: queries are items.
+        trained: (V,) mask of the nodes that training meets; None: nodes are items, the seen ones.
         folder: run folder.
         every_n_batches: batches between two points; more where an epoch would have over 20 points.
         max_pairs: pairs of each kind in the sample.
@@ -67,6 +68,7 @@ class LearningCurve(Callback):
         folder: Path,
         *,
         histories: sparse.csr_matrix | None = None,
+        trained: np.ndarray | None = None,
         every_n_batches: Count,
         max_pairs: Count,
         ranking_queries: Count,
@@ -75,6 +77,7 @@ class LearningCurve(Callback):
     ) -> None:
         self._pairs = pairs
         self._histories = histories
+        self._trained = pairs.seen if trained is None else trained
         self._drawn = sample_pairs(pairs, max_pairs, seed)
         self._sample = self._drawn.pairs
         self._folder = folder
@@ -255,8 +258,8 @@ class LearningCurve(Callback):
     def _scorer_of_sample(self, task: EmbeddingTask) -> Scorer:
         items, queries = self._drawn.items, self._drawn.queries
         if self._histories is None:
-            return net_scorer(task, self._pairs.seen, items)
-        return sample_scorer(task, self._pairs.seen, self._histories[queries], items)
+            return net_scorer(task, self._trained, items)
+        return sample_scorer(task, self._trained, self._histories[queries], items)
 
     def _speed(self, seconds: float) -> float:
         """Items per second since the last row, scoring left out."""
@@ -267,8 +270,10 @@ class LearningCurve(Callback):
 
     def _rank(self, task: EmbeddingTask) -> Row:
         """Full-catalogue ranking of a sample of the validation queries."""
-        items = net_scorer(task, self._pairs.seen)
-        scorer = items if self._histories is None else pooled_scorer(items, self._histories)
+        nodes, num_items = net_scorer(task, self._trained), self._pairs.num_items
+        scorer: Scorer = first_items(nodes, num_items)
+        if self._histories is not None:
+            scorer = pooled_scorer(nodes, self._histories, num_items)
         budget = min(self._queries * self._pairs.num_items, self._max_scores)
         ranking = evaluate_ranking(scorer, self._pairs, max_scores=budget, seed=self._seed)
         return {f"val/{name}": ranking.mean(name) for name in MAIN_METRICS}

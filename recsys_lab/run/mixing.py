@@ -26,7 +26,7 @@ def mix(
     """The sum of a model's scores and those of a baseline; its weight is chosen on validation.
 
     Args:
-        scorer: the model's, of items.
+        scorer: the model's, of all nodes.
         baselines: scorers of the test by their prefix in `metrics.json`.
         table: their entries.
         names: of baselines; the first that could be built is taken.

@@ -12,9 +12,10 @@ from recsys_lab.models.task import EmbeddingTask
 def net_scorer(
     task: EmbeddingTask, seen: np.ndarray, items: np.ndarray | None = None
 ) -> VectorScorer:
-    """Scorer of a model over all items, or those given (n,); its item k is then items[k].
+    """Scorer of a model over all nodes, or those given (n,); its item k is then items[k].
 
-    The vectors of a scorer over all items may be the tables that training updates, not copies.
+    The vectors of a scorer over all nodes may be the tables that training updates, not copies.
+    `seen` is the mask (V,) of the nodes that training meets.
 
     Raises:
         ValueError: a vector is not finite.
@@ -29,7 +30,7 @@ def net_scorer(
 def sample_scorer(
     task: EmbeddingTask, seen: np.ndarray, histories: sparse.csr_matrix, items: np.ndarray
 ) -> QueryScorer:
-    """Scorer of the given items (n,), ascending, for queries with these histories (q, N).
+    """Scorer of the given items (n,), ascending, for queries with these histories (q, V).
 
     Its item k is items[k]. Only the items of the sample are encoded.
     """

@@ -10,6 +10,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from recsys_lab.catalog.event_split import EventSplitOptions
+from recsys_lab.catalog.nodes import NodeOptions
 from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.evaluation.histories import HistoryWeights
 from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions
@@ -33,12 +34,12 @@ class Experiment:
         split: how it is split; its seed also draws the samples of the evaluation.
         prepared_dir: where prepared data is kept.
         model: items -> net (`recsys_lab.models.task.EmbeddingNet`).
-        data: -> data module; called with those of catalog, split, graph (of the training pairs) and
-            seed that its signature names.
+        data: -> data module; called with those of catalog, split, graph (of the training pairs),
+            nodes and seed that its signature names.
         optimizer: parameters -> optimiser.
         schedule: share of the base rate by progress.
         trainer: callbacks, logger, plugins and folders -> Lightning's trainer.
-        curve: pairs, histories, folder, seed -> learning curve.
+        curve: pairs, histories, trained, folder, seed -> learning curve.
         checkpoint: folder, monitor, resumed -> the checkpoints that are kept.
         evaluation: the test at the end.
         monitor: the metric that decides which checkpoint is best, such as "val/ndcg@10".
@@ -47,6 +48,7 @@ class Experiment:
         progress_bar: whether training shows one.
         loggers: folder -> each of Lightning's loggers that the curve goes to.
         callbacks: monitor -> each callback of training beside those of every run.
+        nodes: what has a vector beside the items.
         history: what an event weighs in the history of a user or session, where events are split.
         baselines: options of the baselines of users and sessions.
         configuration: plain values, kept in checkpoints.
@@ -76,5 +78,6 @@ class Experiment:
     checkpoint: Callable[..., BestCheckpoint] = BestCheckpoint
     loggers: Sequence[Callable[..., Logger]] = (tensorboard,)
     callbacks: Sequence[Callable[..., Callback]] = ()
+    nodes: NodeOptions = field(default_factory=NodeOptions)
     history: HistoryWeights = field(default_factory=HistoryWeights)
     baselines: BaselineOptions = OPTIONS

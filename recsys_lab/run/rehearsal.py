@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from recsys_lab.catalog.nodes import find_nodes
 from recsys_lab.config.configuration import section_of
 from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.plan import Plan, check_plan
@@ -40,9 +41,15 @@ def rehearse(experiment: Experiment, configuration: Mapping[str, Any]) -> None:
         known = all(name.startswith((_OWN, "torch.", "pytorch_lightning.")) for name in targets)
         key = f"{part.__name__} {json.dumps(nodes)}"
         if known and key not in _passed:
-            data = data or run_data(few_items_split(experiment), few_items(), experiment.history)
+            data = data or _few_data(experiment)
             part(experiment, data)
             _passed.add(key)
+
+
+def _few_data(experiment: Experiment) -> RunData:
+    split, catalog = few_items_split(experiment), few_items()
+    nodes = find_nodes(split, catalog, experiment.nodes)
+    return run_data(split, catalog, experiment.history, nodes=nodes)
 
 
 _passed: set[str] = set()
@@ -51,17 +58,17 @@ _passed: set[str] = set()
 def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
     """What is built, and the sections that it depends on."""
     parts: dict[Part, tuple[str, ...]] = {
-        _build_curve: ("curve", "checkpoint", "monitor", "split.negatives"),
+        _build_curve: ("curve", "checkpoint", "monitor", "split.negatives", "nodes", "history"),
         _call_schedule: ("schedule",),
         _build_trainer: ("trainer", "schedule"),
     }
     if configuration["vectors"] is None:
         parts[_build_model] = (
-            "model", "optimizer", "trainer.accelerator", "trainer.precision",
+            "model", "optimizer", "trainer.accelerator", "trainer.precision", "nodes",
         )  # fmt: skip
     source = section_of(configuration, "data.source") or {}
     if not str(source.get("_target_")).endswith(_FILES):
-        parts[_build_data] = ("data", "data.source")
+        parts[_build_data] = ("data", "data.source", "nodes")
     return parts
 
 

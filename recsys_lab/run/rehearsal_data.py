@@ -16,7 +16,7 @@ from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Events
 from recsys_lab.run.parts import Experiment
-from recsys_lab.run.run_data import RunData, neighbours_in
+from recsys_lab.run.run_data import RunData, neighbours_in, padded_graph
 
 _ITEMS = 40
 _USERS, _EVENTS_OF_USER = 20, 6
@@ -75,14 +75,12 @@ def _few_events_split(options: EventSplitOptions, kinds: tuple[str, ...]) -> Eve
 
 def known_few_items(data: RunData) -> Items:
     """Items whose fields have one value each, whatever their names."""
-    codes = FieldCodes(
-        torch.arange(_ITEMS + 1), torch.zeros(_ITEMS, dtype=torch.int64), cardinality=1
-    )
-    degrees = np.bincount(data.split.train.ids.ravel(), minlength=_ITEMS)
+    offsets = torch.arange(len(data.nodes) + 1).clamp_max(_ITEMS)
+    codes = FieldCodes(offsets, torch.zeros(_ITEMS, dtype=torch.int64), cardinality=1)
     assert data.catalog is not None  # noqa: S101 - narrows the type
     return Items(
-        torch.from_numpy(degrees),
+        torch.from_numpy(data.nodes.counts),
         lambda name: codes,
         data.catalog.raw_ids,
-        *neighbours_in(lambda: data.graph),
+        *neighbours_in(lambda: padded_graph(data.split.train, data.nodes)),
     )

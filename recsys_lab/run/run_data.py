@@ -5,11 +5,13 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import polars as pl
 import torch
 from scipy import sparse
 
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.event_split import EventSplit
+from recsys_lab.catalog.nodes import Nodes, item_nodes
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.split import HeldOut, Split
@@ -17,7 +19,7 @@ from recsys_lab.data.batch import FieldCodes, Items, Neighbours, VisitedItems
 from recsys_lab.evaluation.baselines import TrainingData
 from recsys_lab.evaluation.click_ranks import Clicks
 from recsys_lab.evaluation.query_baselines import QueryData
-from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer
+from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer, first_items
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.visits import most_visited
@@ -34,11 +36,15 @@ class RunData:
     Args:
         split: training pairs and held-out pairs.
         catalog: gives the labels of the items; there are none without it.
+        nodes: what has a vector; None: the items alone.
     """
 
-    def __init__(self, split: Split, catalog: ItemCatalog | None = None) -> None:
+    def __init__(
+        self, split: Split, catalog: ItemCatalog | None = None, nodes: Nodes | None = None
+    ) -> None:
         self.split: Split | EventSplit = split
         self.catalog = catalog
+        self.nodes = nodes or item_nodes(split)
         self._pairs = split
 
     @cached_property
@@ -64,12 +70,12 @@ class RunData:
         return TrainingData(sparse.csr_matrix(self.graph.adjacency), labels)
 
     def history_weights(self, part: Part) -> sparse.csr_matrix | None:
-        """(Q, N) CSR, what the items of each query's history weigh; None: queries are items."""
+        """(Q, V) CSR, what the nodes that stand for each query weigh; None: queries are items."""
         return None
 
     def asked(self, scorer: VectorScorer, part: Part) -> QueryScorer:
-        """The scorer of a part's queries, given that of items."""
-        return scorer
+        """The scorer of a part's queries, given that of all nodes."""
+        return first_items(scorer, self.nodes.num_items)
 
     def users(self) -> UserHistories | None:
         """All that each user did, in every part of a log; None where events are not split."""
@@ -90,20 +96,26 @@ class RunData:
         return sparse.csr_matrix((ones, known.indices, known.indptr), shape=(len(known),) * 2)
 
 
-def known_items(prepared: PreparedData) -> Items:
-    """What a model may know of the items: training degrees, and side information on demand."""
-    degrees = np.bincount(prepared.split.train.ids.ravel(), minlength=len(prepared.catalog))
+def known_items(prepared: PreparedData, nodes: Nodes | None = None) -> Items:
+    """What a model may know of its V nodes: how often training meets them, side information, ..
+
+    Args:
+        prepared: items and training pairs.
+        nodes: None: the items alone.
+    """
+    nodes = nodes or item_nodes(prepared.split)
+    others = len(nodes) - nodes.num_items  # which have no side information
 
     def field(name: str) -> FieldCodes:
         found = prepared.catalog.field(name)
+        offsets = np.append(found.offsets, np.full(others, found.offsets[-1]))
         codes = torch.from_numpy(found.codes.astype(np.int64))
-        return FieldCodes(torch.from_numpy(found.offsets), codes, found.cardinality)
+        return FieldCodes(torch.from_numpy(offsets), codes, found.cardinality)
 
-    def graph() -> ItemGraph:
-        return _graph(prepared.split.train)
-
-    neighbours, visited = neighbours_in(graph)
-    return Items(torch.from_numpy(degrees), field, prepared.catalog.raw_ids, neighbours, visited)
+    neighbours, visited = neighbours_in(lambda: padded_graph(prepared.split.train, nodes))
+    named = [pl.format("{}:{}", pl.lit(group.name), group.names) for group in nodes.groups]
+    ids = pl.concat([prepared.catalog.raw_ids, *(pl.select(name).to_series() for name in named)])
+    return Items(torch.from_numpy(nodes.counts), field, ids, neighbours, visited)
 
 
 def neighbours_in(
@@ -120,6 +132,11 @@ def neighbours_in(
         return VisitedItems(*map(torch.from_numpy, found))
 
     return neighbours, visited
+
+
+def padded_graph(pairs: ItemPairs, nodes: Nodes) -> ItemGraph:
+    """The graph of pairs of items over all nodes; those that are no items have no neighbour."""
+    return ItemGraph.from_pairs(pairs.heads, pairs.tails, pairs.weights, len(nodes))
 
 
 def _graph(pairs: ItemPairs) -> ItemGraph:

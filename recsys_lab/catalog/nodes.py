@@ -1,0 +1,189 @@
+"""What has a vector in a run: the items, and beside them users, types and labels."""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.event_parts import TRAIN
+from recsys_lab.catalog.event_split import EventSplit, Part
+from recsys_lab.catalog.split import Split
+from recsys_lab.compute.checks import checked
+from recsys_lab.compute.ranges import FieldName
+from recsys_lab.readers.account import CatalogError
+
+log = logging.getLogger(__name__)
+
+USER = "user"
+
+
+@checked
+@dataclass(frozen=True)
+class NodeOptions:
+    """What has a vector beside the items.
+
+    Attributes:
+        users: every user of an event log that is split by its events.
+        labels: fields of the catalogue, such as category, whose values are nodes.
+    """
+
+    users: bool = False
+    labels: Sequence[FieldName] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """T nodes of one kind, which stand one behind the other.
+
+    Attributes:
+        name: "user", or the name of a field.
+        names: (T,) texts.
+        counts: (T,) int64, how often training meets each.
+        first: id of the first node; the nodes are first .. first + T - 1.
+        of_events: (E,) int32, the node of each event, -1 for none; None where events have none.
+        of_users: (U,) int32, the node of each user after the whole log, -1 for none; or None.
+        of_queries: by part, (Q,) int32, the node of each query before its targets, -1 for none.
+    """
+
+    name: str
+    names: pl.Series
+    counts: np.ndarray
+    first: int
+    of_events: np.ndarray | None = None
+    of_users: np.ndarray | None = None
+    of_queries: Mapping[Part, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def rows(self) -> slice:
+        """Where the nodes of the group stand among all nodes."""
+        return slice(self.first, self.first + len(self))
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """All nodes of a run: items first, then group by group.
+
+    Attributes:
+        item_counts: (N,) int64, how often training meets each item.
+        seen: (N,) bool, items that occur in training.
+        groups: the others; there may be none.
+    """
+
+    item_counts: np.ndarray
+    seen: np.ndarray
+    groups: tuple[Group, ...] = ()
+
+    def __len__(self) -> int:
+        return self.num_items + sum(len(group) for group in self.groups)
+
+    @property
+    def num_items(self) -> int:
+        """N."""
+        return len(self.item_counts)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(V,) int64, how often training meets each node."""
+        return np.concatenate([self.item_counts, *(group.counts for group in self.groups)])
+
+    @cached_property
+    def trained(self) -> np.ndarray:
+        """(V,) bool, the nodes that training meets."""
+        return np.concatenate([self.seen, *(group.counts > 0 for group in self.groups)])
+
+    def group(self, name: str) -> Group:
+        """The group of a name.
+
+        Raises:
+            CatalogError: there is none.
+        """
+        for group in self.groups:
+            if group.name == name:
+                return group
+        has = ", ".join(group.name for group in self.groups) or "items alone"
+        raise CatalogError(f"no {name} has a vector in this run, which has {has}: {_remedy(name)}")
+
+    @property
+    def hash(self) -> str:
+        """What decides the nodes beside the items; empty where there are none."""
+        if not self.groups:
+            return ""
+        digest = hashlib.sha256()
+        for group in self.groups:
+            digest.update(f"{group.name} {len(group)} {group.first}\n".encode())
+            digest.update("\n".join(group.names).encode())
+            if group.of_events is not None:
+                digest.update(np.ascontiguousarray(group.of_events).data)
+        return digest.hexdigest()[:16]
+
+
+def _remedy(name: str) -> str:
+    return "set nodes.users=true" if name == USER else f"add {name} to nodes.labels"
+
+
+def item_nodes(split: Split | EventSplit) -> Nodes:
+    """The items alone."""
+    counts = np.bincount(split.train.ids.ravel(), minlength=split.num_items)
+    return Nodes(counts, split.seen)
+
+
+def find_nodes(split: Split | EventSplit, catalog: ItemCatalog, options: NodeOptions) -> Nodes:
+    """The nodes that the options name; what they say of users comes from training events alone.
+
+    Raises:
+        CatalogError: the split is not one of events, or there is no such field.
+    """
+    nodes = item_nodes(split)
+    groups: list[Group] = []
+    if options.users:
+        if not isinstance(split, EventSplit):
+            raise CatalogError(
+                "users=true needs an event log that is split by its events: use catalog=events "
+                "with split=leave_one_out, split=time or split=given"
+            )
+        # An item that is alone in its sessions has no pairs, and users who have it.
+        with_events = np.bincount(split.events.item[split.part == TRAIN], minlength=len(nodes))
+        met = np.where(nodes.item_counts > 0, nodes.item_counts, with_events)
+        nodes = Nodes(met, nodes.seen)
+        groups.append(_user_group(split, len(nodes)))
+    for name in options.labels:
+        first = len(nodes) + sum(map(len, groups))
+        groups.append(_label_group(name, catalog, nodes.seen, first))
+    if groups:
+        said = ", ".join(f"{len(group):,} of {group.name}" for group in groups)
+        log.info("nodes beside the %s items: %s", f"{len(nodes):,}", said)
+    return Nodes(nodes.item_counts, nodes.seen, tuple(groups))
+
+
+def _user_group(split: EventSplit, first: int) -> Group:
+    events = split.events
+    names = events.users["user"]
+    counts = np.bincount(events.user[split.part == TRAIN], minlength=len(names))
+    begins = np.searchsorted(split.query, np.arange(split.num_queries))
+    asking = first + events.user[np.minimum(begins, len(events) - 1)]
+    return Group(
+        USER,
+        names,
+        counts,
+        first,
+        of_events=first + events.user,
+        of_users=first + np.arange(len(names), dtype=np.int32),
+        of_queries={"val": asking, "test": asking},
+    )
+
+
+def _label_group(name: str, catalog: ItemCatalog, seen: np.ndarray, first: int) -> Group:
+    values = catalog.field(name)
+    if not values.labels:
+        raise CatalogError(f"labels name {name!r}, of which no item of the catalogue has a value")
+    has = np.repeat(seen, np.diff(values.offsets))
+    counts = np.bincount(values.codes[has], minlength=values.cardinality)
+    return Group(name, pl.Series(name, values.labels, dtype=pl.String), counts, first)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Timeline:
     def __len__(self) -> int:
         return len(self.run)
 
-    @property
+    @cached_property
     def first(self) -> np.ndarray:
         """(n,) the entry that begins the run of each entry."""
         return np.searchsorted(self.run, self.run)

@@ -1,4 +1,4 @@
-"""The rules of types: what one says of a user at a moment, or of an item, as a code with a label."""
+"""The rules of types: what each says of a user at a moment, or of an item, as a code."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -26,11 +26,10 @@ class UserRule(NamedTuple):
 
 
 class ItemRule(NamedTuple):
-    """What is said of items."""
+    """What is said of items (n,) before events (n,), or after all training; codes as above."""
 
     labels: list[str]
-    at_training: Callable[[np.ndarray], np.ndarray]  # of training events (n,), before each
-    of_items: Callable[[], np.ndarray]  # (N,) after all training events
+    codes: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
 
 def user_rules(
@@ -85,16 +84,8 @@ def item_rules(
         if name == "popularity":
             found[name] = _popularity(split)
         else:
-            found[name] = _static(_field("item_types", name, catalog), split.events.item)
+            found[name] = _static(_field("item_types", name, catalog))
     return found
-
-
-def first_values(field: Field) -> np.ndarray:
-    """The first value of each item in a field, (N,) int32, -1 where it has none."""
-    has = np.diff(field.offsets) > 0
-    values = np.full(len(has), -1, np.int32)
-    values[has] = field.codes[field.offsets[:-1][has]]
-    return values
 
 
 def _fields(catalog: ItemCatalog) -> list[str]:
@@ -148,7 +139,7 @@ def _power_labels() -> list[str]:
 
 
 def _last(field: Field, item_of_event: np.ndarray) -> UserRule:
-    values = first_values(field)
+    values = field.first_values
 
     def codes(line: Timeline) -> np.ndarray:
         before = np.arange(len(line)) - 1
@@ -161,7 +152,7 @@ def _last(field: Field, item_of_event: np.ndarray) -> UserRule:
 
 def _median_price(field: Field, item_of_event: np.ndarray) -> UserRule:
     """The lower median of the price bins of the items before."""
-    values = first_values(field)
+    values = field.first_values
     order = np.argsort([float(label.split(" ")[0]) for label in field.labels], kind="stable")
     rank = np.argsort(order)  # of each code, by price
 
@@ -195,23 +186,28 @@ def _running_median(run: np.ndarray, values: np.ndarray, size: int) -> np.ndarra
     return found
 
 
-def _static(field: Field, item_of_event: np.ndarray) -> ItemRule:
-    values = first_values(field)
-    return ItemRule(field.labels, lambda places: values[item_of_event[places]], lambda: values)
+def _static(field: Field) -> ItemRule:
+    values = field.first_values
+    return ItemRule(field.labels, lambda items, places: values[items])
 
 
 def _popularity(split: EventSplit) -> ItemRule:
-    events, num_items = split.events, split.num_items
-    places = np.flatnonzero(split.part == TRAIN)
-    items = events.item[places]
-    total = np.bincount(items, minlength=num_items)
-    before = np.zeros(len(events), np.int64)
-    if events.time is None:
-        before[places] = total[items]
-    else:
-        time = np.unique(events.time[places], return_inverse=True)[1]
-        keys = items.astype(np.int64) * (int(time.max(initial=0)) + 1) + time
-        ordered = np.sort(keys)
-        begin = np.concatenate([[0], np.cumsum(total)])[items]
-        before[places] = np.searchsorted(ordered, keys) - begin
-    return ItemRule(_power_labels(), lambda rows: powers(before[rows]), lambda: powers(total))
+    events, time = split.events, split.events.time
+    train = np.flatnonzero(split.part == TRAIN)
+    total = np.bincount(events.item[train], minlength=split.num_items)
+    if time is None:
+        return ItemRule(_power_labels(), lambda items, places: powers(total[items]))
+    times, now = np.unique(time[train]), time
+
+    def keys(items: np.ndarray, places: np.ndarray) -> np.ndarray:
+        return items.astype(np.int64) * (len(times) + 1) + np.searchsorted(times, now[places])
+
+    ordered = np.sort(keys(events.item[train], train))
+    begins = np.concatenate([[0], np.cumsum(total)])
+
+    def codes(items: np.ndarray, places: np.ndarray | None) -> np.ndarray:
+        if places is None:
+            return powers(total[items])
+        return powers(np.searchsorted(ordered, keys(items, places)) - begins[items])
+
+    return ItemRule(_power_labels(), codes)

@@ -8,28 +8,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TypeTable:
-    """The types of R rules as levels of a tree; a type is a node of the tree that is met enough.
+    """The types of R rules: nodes of a tree whose levels are the rules.
 
     Attributes:
         keys: by level, the node above times the number of codes plus the code, ascending.
         widths: by level, the number of codes, that of a missing value included.
-        types: by level, the type of each node, -1 for none.
-        counts: (T,) int64, the entries of each type.
+        types: by level, the type that stands for each node, -1 for none.
         tuples: (T, R) the codes of each type, -2 beyond its level.
-        num_coarser: entries whose type is coarser than the last rule.
-        num_without: entries without a type.
     """
 
     keys: tuple[np.ndarray, ...]
     widths: tuple[int, ...]
     types: tuple[np.ndarray, ...]
-    counts: np.ndarray
     tuples: np.ndarray
-    num_coarser: int
-    num_without: int
 
     def find(self, codes: np.ndarray) -> np.ndarray:
-        """The type of each row of codes (n, R), the finest that exists, (n,) int32; -1 for none."""
+        """The type of each row of codes (n, R), (n,) int32, -1 for none.
+
+        It is the one that stands for the row's finest node that has one.
+        """
         found = np.full(len(codes), -1, np.int32)
         rows, node = np.arange(len(codes)), np.zeros(len(codes), np.int64)
         for level, (keys, width, types) in enumerate(
@@ -57,9 +54,11 @@ class TypeTable:
 def type_table(codes: np.ndarray, sizes: Sequence[int], min_events: int) -> TypeTable:
     """The types of entries.
 
-    A tuple of fewer than `min_events` entries loses its last rule and is counted with the others
-    that did, until there are enough; what has lost all its rules has no type. An entry about which
-    no rule says anything has none, either.
+    A tuple of at least `min_events` entries is a type. Those of rarer tuples that agree in all
+    rules but the last are a coarser type together where they are as many; else the most frequent
+    type that agrees in these rules stands for them; where there is none, the rule before the last
+    is dropped likewise. An entry whose first rule has no type, or of which no rule says anything,
+    has none.
 
     Args:
         codes: (n, R) of training, -1 where a rule says nothing.
@@ -74,24 +73,41 @@ def type_table(codes: np.ndarray, sizes: Sequence[int], min_events: int) -> Type
         keys.append(found)
         nodes.append(node)
     pending = (codes >= 0).any(axis=1)
-    without = int((~pending).sum())
-    types, counts, tuples = [], [], []
-    num_types = num_coarser = 0
+    types: list[np.ndarray] = []  # the finest level first
+    counts, tuples = np.empty(0, np.int64), np.empty((0, len(widths)), np.int64)
     for level in reversed(range(len(widths))):
         met = np.bincount(nodes[level][pending], minlength=len(keys[level]))
         names = _codes_of(codes, nodes[level], level, len(met))
-        is_type = (met >= min_events) & (names >= 0).any(axis=1)
-        here = pending & is_type[nodes[level]]
-        types.append(np.where(is_type, num_types + np.cumsum(is_type) - 1, -1))
-        counts.append(met[is_type])
-        tuples.append(names[is_type])
-        num_types += int(is_type.sum())
-        num_coarser += int(here.sum()) if level < len(widths) - 1 else 0
-        pending &= ~here
-    return TypeTable(
-        tuple(keys), widths, tuple(reversed(types)), np.concatenate(counts).astype(np.int64),
-        np.concatenate(tuples), num_coarser, without + int(pending.sum()),
-    )  # fmt: skip
+        says = (names >= 0).any(axis=1)
+        is_type = (met >= min_events) & says
+        stands = np.where(is_type, len(counts) + np.cumsum(is_type) - 1, -1)
+        if types:
+            above = keys[level + 1] // widths[level + 1]
+            best = _best_below(types[-1], above, counts, len(met))
+            stands = np.where(says & (stands < 0), best, stands)
+        counts = np.concatenate([counts, met[is_type]])
+        tuples = np.concatenate([tuples, names[is_type]])
+        types.append(stands)
+        pending &= stands[nodes[level]] < 0
+    return TypeTable(tuple(keys), widths, tuple(reversed(types)), tuples)
+
+
+def _best_below(
+    types: np.ndarray, above: np.ndarray, counts: np.ndarray, num_nodes: int
+) -> np.ndarray:
+    """The most frequent type below each node of a level, the first of equals, -1 for none.
+
+    Args:
+        types: of the nodes of the level below.
+        above: the nodes that these belong to.
+        counts: of the types.
+        num_nodes: of the level.
+    """
+    below = np.flatnonzero(types >= 0)
+    below = below[np.lexsort((-below, counts[types[below]]))]
+    found = np.full(num_nodes, -1)
+    found[above[below]] = types[below]  # of several the last stays
+    return found
 
 
 def _codes_of(codes: np.ndarray, node: np.ndarray, level: int, num_nodes: int) -> np.ndarray:
@@ -99,4 +115,3 @@ def _codes_of(codes: np.ndarray, node: np.ndarray, level: int, num_nodes: int) -
     found = np.full((num_nodes, codes.shape[1]), -2, np.int64)
     found[node, : level + 1] = codes[:, : level + 1]
     return found
-

@@ -94,6 +94,11 @@ class Nodes:
     seen: np.ndarray
     groups: tuple[Group, ...] = ()
 
+    @property
+    def with_events(self) -> tuple[Group, ...]:
+        """The groups whose nodes have events, such as users."""
+        return tuple(group for group in self.groups if group.of_events is not None)
+
     def __len__(self) -> int:
         return self.num_items + sum(len(group) for group in self.groups)
 
@@ -123,11 +128,6 @@ class Nodes:
                 return group
         has = ", ".join(group.name for group in self.groups) or "items alone"
         raise CatalogError(f"no {name} has a vector in this run, which has {has}: {_remedy(name)}")
-
-    @property
-    def of_events(self) -> tuple[Group, ...]:
-        """The groups of which events have nodes: users and types."""
-        return tuple(group for group in self.groups if group.of_events is not None)
 
     @property
     def hash(self) -> str:

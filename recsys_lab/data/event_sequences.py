@@ -55,7 +55,7 @@ def event_sequences(
     places = np.flatnonzero(split.part == TRAIN)
     owner = (split.events.session if by == "session" else split.events.user)[places]
     items = split.events.item[places]
-    shortest = 1 if nodes is not None and nodes.of_events else 2
+    shortest = 1 if nodes is not None and nodes.with_events else 2
     events, owner_of_row = cut_rows(owner, places, max_length, shortest)
     if len(events) == 0:
         raise CatalogError(f"no {by} has two training events: use by={_other(by)}")

@@ -151,12 +151,15 @@ class SequenceDataModule(BatchDataModule):
         self._events = _events_of(source, split, num_rejected + num_rejected_types)
         self._num_rejected = num_rejected
         self._node_pairs = None
-        if self._events is not None and nodes is not None and nodes.of_events:
+        if self._events is not None and nodes is not None and nodes.with_events:
             sizes = num_node_contexts, num_negatives, num_rejected_types
             self._node_pairs = NodePairs(
                 self._events, nodes, self._sampler, self._by_distance, negative_exponent, *sizes
             )
             self.num_batches *= 2
+            if nodes.with_events == nodes.groups:  # else some nodes are not trained
+                shares = [frequencies, *(g.counts / g.counts.sum() for g in nodes.groups)]
+                self.frequencies = np.concatenate(shares) / len(shares)
 
     def draw(self, epoch: int, number: int) -> Batch:
         """Batch `number` of an epoch: a pair batch if negatives are per pair, else a block.

@@ -55,7 +55,7 @@ class NodePairs:
         num_negatives: int,
         num_rejected: int,
     ) -> None:
-        groups = nodes.of_events
+        groups = nodes.with_events
         self._names = ["item", *(group.name for group in groups)]
         self._of_events = [
             events.item,
@@ -80,7 +80,7 @@ class NodePairs:
 
     def draw(self, events: np.ndarray, seed: tuple[int, ...]) -> PairBatch:
         """The pairs of sequences of events (W, L), -1 for padding, in random order."""
-        rng = np.random.default_rng(seed)
+        rng, choice = (np.random.default_rng([*seed, purpose]) for purpose in range(2))
         found: list[tuple[np.ndarray, ...]] = []
         for number, (a, b) in enumerate(product(range(len(self._names)), repeat=2)):
             if a or b:
@@ -94,7 +94,7 @@ class NodePairs:
                 drawn = self._samplers[b].draw(len(centers) * self._num_negatives, key)
                 negatives = self._firsts[b] + drawn.reshape(-1, self._num_negatives)
                 if self._num_rejected and self._are_choices(a, b):
-                    self._reject(negatives, contexts, chosen, rng)
+                    self._reject(negatives, contexts, chosen, choice)
                 found.append((centers, contexts, negatives))
         centers, contexts, negatives = map(np.concatenate, zip(*found, strict=True))
         order = rng.permutation(len(centers))

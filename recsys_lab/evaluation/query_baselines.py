@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, PartialShare, Positive, Share
+from recsys_lab.compute.ranges import Count, CountOrZero, PartialShare, Positive, Share
 from recsys_lab.evaluation.baselines import BASELINES, Baseline, TrainingData
 from recsys_lab.evaluation.histories import Histories, HistoryWeights, before_each
 from recsys_lab.evaluation.history_scorers import HistoryScorer, SameForAll
@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # it stands beside the scorer of vectors
 
 log = logging.getLogger(__name__)
 
-MAX_DENSE_ITEMS = 25_000  # their matrix has 2.5 GB, its inverse takes minutes
 _PENALTIES = (20.0, 50.0, 200.0, 1000.0)  # of EASE, to choose from
 _MAX_CHOICE_ITEMS = 4000  # the matrix of more takes seconds for each penalty
 _USUAL_PENALTY = 50.0
@@ -46,6 +45,8 @@ class BaselineOptions:
         slist_share: of the symmetric part in SLIST.
         query_exponent: a query of n items counts n ** -exponent in EASE and SLIST; at 0 it counts
             by its items, at 0.5 all queries count alike in the squared matrix.
+        max_dense_items: EASE and SLIST, which need a dense matrix of the items, are left out where
+            there are more; that of 25,000 has 2.5 GB, and its inverse takes minutes.
     """
 
     nearest: Count
@@ -53,9 +54,10 @@ class BaselineOptions:
     slist_penalty: Positive
     slist_share: PartialShare
     query_exponent: Share
+    max_dense_items: CountOrZero
 
 
-OPTIONS = BaselineOptions(100, None, 20.0, 0.5, 0.0)
+OPTIONS = BaselineOptions(100, None, 20.0, 0.5, 0.0, 25_000)
 
 
 @dataclass(frozen=True)
@@ -168,13 +170,13 @@ def _next_item(data: QueryData) -> "Scorer | None":
 
 def _is_too_large(name: str, data: QueryData) -> bool:
     """Whether a dense matrix of the items is too large, which is said."""
-    if data.train.num_items <= MAX_DENSE_ITEMS:
+    if data.train.num_items <= data.options.max_dense_items:
         return False
     log.info(
         "the baseline %s is left out: its dense matrix of %s items is too large, the most is %s",
         name,
         f"{data.train.num_items:,}",
-        f"{MAX_DENSE_ITEMS:,}",
+        f"{data.options.max_dense_items:,}",
     )
     return True
 

@@ -221,7 +221,7 @@ def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
     if nodes.groups and len(module.frequencies) != len(nodes):
         raise ValueError(
             f"nodes: this data trains no vectors of {', '.join(x.name for x in nodes.groups)}: use "
-            "data=interactions, or leave nodes out"
+            "data/source=events for users and types or data=interactions, or leave nodes out"
         )
     return module
 

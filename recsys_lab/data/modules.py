@@ -1,29 +1,33 @@
 """The LightningDataModules: pairs of the graph, or windows over sequences."""
 
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 
 from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.event_split import EventSplit
+from recsys_lab.catalog.nodes import Nodes
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, Exponent, FieldName, Share, ThreadsOrZero
+from recsys_lab.compute.ranges import Count, CountOrZero, Exponent, FieldName, Share, ThreadsOrZero
 from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch, pinned
 from recsys_lab.data.chosen_contexts import (
     MarketSampler,
     chosen_contexts,
-    first_values,
+    draw_rejected,
     goal_pairs,
 )
 from recsys_lab.data.loader import BatchLoader
 from recsys_lab.data.negative_sampler import NegativeSampler
+from recsys_lab.data.node_pairs import NodePairs
 from recsys_lab.data.sequences import SequenceSource
 from recsys_lab.data.windows import distance_weights, keep_probability, subsample, window_pairs
 from recsys_lab.graph.counter import permute_range, stream_key
+from recsys_lab.readers.records import Events
 
-_SUBSAMPLE, _NEGATIVES, _ORDER, _TURN, _MARKET = 3, 4, 5, 6, 7  # purposes of streams
+_SUBSAMPLE, _NEGATIVES, _ORDER, _TURN, _MARKET, _NODES = 3, 4, 5, 6, 7, 8  # purposes of streams
 
 
 class BatchDataModule(LightningDataModule):
@@ -75,7 +79,15 @@ class SequenceDataModule(BatchDataModule):
             draws negatives from the markets of its items. None draws none.
         num_market_negatives: negatives from the market for each sequence, and their weight over
             that of the positives.
+        num_node_contexts: contexts that each place draws for each pair of groups, such as of a type
+            of users with items, where users or types have vectors (`NodePairs`).
+        num_rejected_types: of the negatives of a type of users, types of items that were shown and
+            not chosen.
+        num_rejected: items that were shown and not chosen, drawn for each sequence as negatives of
+            its places, and their weight over that of the positives.
         catalog: of the items, whose field is the market.
+        split: of the log, where sequences are of events.
+        nodes: what has a vector; batches of windows take turns with those of other nodes.
     """
 
     @checked
@@ -96,7 +108,12 @@ class SequenceDataModule(BatchDataModule):
         num_workers: ThreadsOrZero,
         market: FieldName | None,
         num_market_negatives: Count,
+        num_node_contexts: Count,
+        num_rejected_types: CountOrZero,
+        num_rejected: CountOrZero,
         catalog: ItemCatalog | None = None,
+        split: Split | EventSplit | None = None,
+        nodes: Nodes | None = None,
     ) -> None:
         super().__init__()
         if market is not None and negatives == "per_pair":
@@ -120,7 +137,7 @@ class SequenceDataModule(BatchDataModule):
         ).astype(np.float32)
         self._markets = None
         if market is not None and catalog is not None:
-            markets = first_values(catalog.field(market))
+            markets = catalog.field(market).first_values
             self._markets = MarketSampler(markets, self._sampler.probabilities)
         self._num_market_negatives = num_market_negatives
         self._negatives = negatives
@@ -131,9 +148,34 @@ class SequenceDataModule(BatchDataModule):
         self._groups = -(-size // walks_per_group)
         self.num_batches = -(-source.count // (self._groups * walks_per_group))
         self.num_workers = num_workers
+        self._events = _events_of(source, split, num_rejected + num_rejected_types)
+        self._num_rejected = num_rejected
+        self._node_pairs = None
+        if self._events is not None and nodes is not None and nodes.with_events:
+            sizes = num_node_contexts, num_negatives, num_rejected_types
+            self._node_pairs = NodePairs(
+                self._events, nodes, self._sampler, self._by_distance, negative_exponent, *sizes
+            )
+            self.num_batches *= 2
+            if nodes.with_events == nodes.groups:  # else some nodes are not trained
+                shares = [frequencies, *(g.counts / g.counts.sum() for g in nodes.groups)]
+                self.frequencies = np.concatenate(shares) / len(shares)
 
     def draw(self, epoch: int, number: int) -> Batch:
-        """Batch `number` of an epoch: a pair batch if negatives are per pair, else a block."""
+        """Batch `number` of an epoch: a pair batch if negatives are per pair, else a block.
+
+        With nodes of events every second one is of their pairs, at the sequences of the one before.
+        """
+        if self._node_pairs is None:
+            return self._draw(epoch, number)
+        number, is_of_pairs = divmod(number, 2)
+        if not is_of_pairs:
+            return self._draw(epoch, number)
+        size = self._groups * self._walks_per_group
+        events = cast(np.ndarray, self.source.events(epoch, number * size, size))
+        return self._node_pairs.draw(events, (self._seed, epoch, number, _NODES))
+
+    def _draw(self, epoch: int, number: int) -> Batch:
         size = self._groups * self._walks_per_group
         first = number * size
         sequences = self.source.draw(epoch, first, min(size, self.source.count - first))
@@ -145,17 +187,32 @@ class SequenceDataModule(BatchDataModule):
             return self._pair_batch(sequences, goals, key)
         batch = self._window_batch(sequences, key)
         rng = np.random.default_rng([self._seed, epoch, number, _MARKET])
-        return batch._replace(chosen=self._chosen(batch.items.numpy(), goals, rng))
+        rejected = None
+        if self._num_rejected and self._events is not None:
+            events = cast(np.ndarray, self.source.events(epoch, first, size))
+            rejected = draw_rejected(events, self._events, self._num_rejected, rng)
+        return batch._replace(chosen=self._chosen(batch.items.numpy(), goals, rejected, rng))
 
     def _chosen(
-        self, items: np.ndarray, goals: np.ndarray | None, rng: np.random.Generator
+        self,
+        items: np.ndarray,
+        goals: np.ndarray | None,
+        rejected: np.ndarray | None,
+        rng: np.random.Generator,
     ) -> ChosenContexts | None:
-        """The chosen contexts of groups (G, S, L); `goals` are of the sequences without padding."""
-        if goals is not None:
-            padded = np.full(items.shape[0] * items.shape[1], -1, np.int64)
-            padded[: len(goals)] = goals
-            goals = padded.reshape(items.shape[:2])
-        return chosen_contexts(items, goals, self._markets, self._num_market_negatives, rng)
+        """The chosen contexts of groups (G, S, L); the others are of sequences without padding."""
+
+        def in_groups(values: np.ndarray | None) -> np.ndarray | None:
+            if values is None:
+                return None
+            padded = np.full((items.shape[0] * items.shape[1], *values.shape[1:]), -1, np.int64)
+            padded[: len(values)] = values
+            return padded.reshape(*items.shape[:2], *values.shape[1:])
+
+        return chosen_contexts(
+            items, in_groups(goals), self._markets, self._num_market_negatives, rng,
+            in_groups(rejected),
+        )  # fmt: skip
 
     def _pair_batch(
         self, sequences: np.ndarray, goals: np.ndarray | None, key: np.uint64
@@ -197,7 +254,86 @@ class SequenceDataModule(BatchDataModule):
         )
 
 
-class PairDataModule(BatchDataModule):
+def _events_of(
+    source: SequenceSource, split: Split | EventSplit | None, num_rejected: int
+) -> Events | None:
+    """The log whose events the places of the sequences are; None: they are none."""
+    if isinstance(split, EventSplit) and source.events(0, 0, 1) is not None:
+        return split.events
+    if num_rejected:
+        raise ValueError(
+            "num_rejected and num_rejected_types are of events: use data/source=events, or 0"
+        )
+    return None
+
+
+class PairEpochs(BatchDataModule):
+    """Pairs of an array, once each in an epoch, in a new order in every epoch.
+
+    Args:
+        seed: seed of the order and of the negatives.
+        centers: (P,) of each pair.
+        contexts: (P,) likewise.
+        weights: (P,) float32.
+        counts: (V,) how often each node stands in a pair.
+        batch_size: pairs in a batch.
+        num_negatives: negatives drawn for each pair.
+        num_workers: threads that draw ahead.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        centers: np.ndarray,
+        contexts: np.ndarray,
+        weights: np.ndarray,
+        counts: np.ndarray,
+        *,
+        batch_size: int,
+        num_negatives: int,
+        num_workers: int,
+    ) -> None:
+        super().__init__()
+        self._seed = seed
+        self._ends = np.stack([centers, contexts], axis=1).astype(np.int64)
+        self._weights = weights
+        self._num_negatives = num_negatives
+        self._batch_size = batch_size
+        self.frequencies = counts / counts.sum()
+        self.num_batches = -(-len(weights) // batch_size)
+        self.num_workers = num_workers
+
+    def draw(self, epoch: int, number: int) -> PairBatch:
+        """Batch `number` of an epoch."""
+        order_key = stream_key(self._seed, epoch, _ORDER)
+        last = min((number + 1) * self._batch_size, len(self._ends))
+        rows = permute_range(number * self._batch_size, last, len(self._ends), order_key)
+        turned = self._turned(rows, epoch, number)
+        contexts = self._ends[rows, 1 - turned]
+        key = stream_key(self._seed, epoch, number, _NEGATIVES)
+        return PairBatch(
+            torch.from_numpy(self._ends[rows, turned]),
+            torch.from_numpy(contexts),
+            torch.from_numpy(self._negatives(contexts, key)),
+            torch.from_numpy(self._weights[rows]),
+            num_trained=len(rows),
+            low_rank=self._low_rank(rows, epoch, number),
+        )
+
+    def _turned(self, rows: np.ndarray, epoch: int, number: int) -> np.ndarray:
+        """(B,) 1 where the second end of a pair is the center, else 0."""
+        return np.zeros(len(rows), np.int64)
+
+    def _negatives(self, contexts: np.ndarray, key: np.uint64) -> np.ndarray:
+        """Negatives (B, K) of pairs with these contexts (B,)."""
+        raise NotImplementedError
+
+    def _low_rank(self, rows: np.ndarray, epoch: int, number: int) -> torch.Tensor | None:
+        """See `PairBatch.low_rank`; `rows` (B,) are places of the pairs."""
+        return None
+
+
+class PairDataModule(PairEpochs):
     """The training pairs themselves, once each in an epoch, turned round at random.
 
     Args:
@@ -222,33 +358,33 @@ class PairDataModule(BatchDataModule):
         use_weights: bool,
         num_workers: ThreadsOrZero,
     ) -> None:
-        super().__init__()
-        self._seed = seed
         train = split.train
-        self._ends = train.ids.astype(np.int64)
-        self._weights = train.weights / train.weights.mean()
-        if not use_weights:
-            self._weights = np.ones_like(self._weights)
-        degrees = np.bincount(self._ends.ravel(), minlength=train.num_items)
-        self.frequencies = degrees / degrees.sum()
-        self._sampler = NegativeSampler(degrees, negative_exponent)
-        self._num_negatives = num_negatives
-        self._batch_size = batch_size
-        self.num_batches = -(-len(train) // batch_size)
-        self.num_workers = num_workers
-
-    def draw(self, epoch: int, number: int) -> PairBatch:
-        """Batch `number` of an epoch."""
-        order_key = stream_key(self._seed, epoch, _ORDER)
-        last = min((number + 1) * self._batch_size, len(self._ends))
-        rows = permute_range(number * self._batch_size, last, len(self._ends), order_key)
-        turned = np.random.default_rng([self._seed, epoch, number, _TURN]).integers(0, 2, len(rows))
-        key = stream_key(self._seed, epoch, number, _NEGATIVES)
-        drawn = self._sampler.draw(len(rows) * self._num_negatives, key)
-        return PairBatch(
-            torch.from_numpy(self._ends[rows, turned]),
-            torch.from_numpy(self._ends[rows, 1 - turned]),
-            torch.from_numpy(drawn).view(-1, self._num_negatives),
-            torch.from_numpy(self._weights[rows]),
-            num_trained=len(rows),
+        degrees = np.bincount(train.ids.ravel(), minlength=train.num_items)
+        super().__init__(
+            seed,
+            train.heads,
+            train.tails,
+            pair_weights(train.weights, use_weights=use_weights),
+            degrees,
+            batch_size=batch_size,
+            num_negatives=num_negatives,
+            num_workers=num_workers,
         )
+        self._sampler = NegativeSampler(degrees, negative_exponent)
+
+    def _turned(self, rows: np.ndarray, epoch: int, number: int) -> np.ndarray:
+        return turned_at_random(self._seed, epoch, number, len(rows))
+
+    def _negatives(self, contexts: np.ndarray, key: np.uint64) -> np.ndarray:
+        drawn = self._sampler.draw(len(contexts) * self._num_negatives, key)
+        return drawn.reshape(-1, self._num_negatives)
+
+
+def turned_at_random(seed: int, epoch: int, number: int, count: int) -> np.ndarray:
+    """(count,) of 0 and 1, which end of a pair is the center, for a batch of an epoch."""
+    return np.random.default_rng([seed, epoch, number, _TURN]).integers(0, 2, count)
+
+
+def pair_weights(weights: np.ndarray, *, use_weights: bool) -> np.ndarray:
+    """Weights (P,) over their mean, float32; ones if they are not used."""
+    return weights / weights.mean() if use_weights else np.ones_like(weights)

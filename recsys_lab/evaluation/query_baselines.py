@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, PartialShare, Positive, Share
+from recsys_lab.compute.ranges import Count, CountOrZero, PartialShare, Positive, Share
 from recsys_lab.evaluation.baselines import BASELINES, Baseline, TrainingData
 from recsys_lab.evaluation.histories import Histories, HistoryWeights, before_each
 from recsys_lab.evaluation.history_scorers import HistoryScorer, SameForAll
@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # it stands beside the scorer of vectors
 
 log = logging.getLogger(__name__)
 
-MAX_DENSE_ITEMS = 25_000  # their matrix has 2.5 GB, its inverse takes minutes
 _PENALTIES = (20.0, 50.0, 200.0, 1000.0)  # of EASE and of SLIST, to choose from
 _SHARES = (0.5, 0.2, 0.8)  # of SLIST, likewise, with the best penalty
 _MAX_CHOICE_ITEMS = 4000  # the matrix of more takes seconds for each choice
@@ -51,6 +50,8 @@ class BaselineOptions:
             by its items, at 0.5 all queries count alike in the squared matrix.
         refit: whether similarities of items are made of the events of training and validation in
             the test, with the parameters that validation chose for those of training alone.
+        max_dense_items: EASE and SLIST, which need a dense matrix of the items, are left out where
+            there are more; that of 25,000 has 2.5 GB, and its inverse takes minutes.
     """
 
     nearest: Count
@@ -59,9 +60,10 @@ class BaselineOptions:
     slist_share: PartialShare | None
     query_exponent: Share
     refit: bool
+    max_dense_items: CountOrZero
 
 
-OPTIONS = BaselineOptions(100, None, None, None, 0.0, False)
+OPTIONS = BaselineOptions(100, None, None, None, 0.0, False, 25_000)
 
 
 @dataclass(frozen=True)
@@ -225,13 +227,13 @@ def _said(choice: Sequence[float]) -> str:
 
 def _is_too_large(name: str, data: QueryData) -> bool:
     """Whether a dense matrix of the items is too large, which is said."""
-    if data.train.num_items <= MAX_DENSE_ITEMS:
+    if data.train.num_items <= data.options.max_dense_items:
         return False
     log.info(
         "the baseline %s is left out: its dense matrix of %s items is too large, the most is %s",
         name,
         f"{data.train.num_items:,}",
-        f"{MAX_DENSE_ITEMS:,}",
+        f"{data.options.max_dense_items:,}",
     )
     return True
 

@@ -140,7 +140,7 @@ class EventSource:
         """
         if not all(Path(file).is_file() for file in find_files(self.path)):
             return
-        if self._layout() == "events" and self.items_path is None:
+        if self.layout_found() == "events" and self.items_path is None:
             table = self._table(self.path, self.item_columns)
             next(table.batches(), None)
 
@@ -150,7 +150,7 @@ class EventSource:
         Raises:
             CatalogError: a file cannot be read, too many lines are bad, or nothing is left.
         """
-        events, understood, layout = EventLog(), {}, self._layout()
+        events, understood, layout = EventLog(), {}, self.layout_found()
         items, beside = ItemTable(events.items), ReadAccount()
         left: Mapping[str, str | Sequence[str] | None] = self.item_columns
         if self.items_path is not None:
@@ -212,7 +212,8 @@ class EventSource:
 
     # -- one file --------------------------------------------------------------------------------
 
-    def _layout(self) -> str:
+    def layout_found(self) -> Literal["events", "sequences", "baskets"]:
+        """The layout, as it is said, or told by the first lines of the events."""
         if self.layout is not None:
             return self.layout
         if not is_of_lists(self.path):

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recsys_lab.compute.counts import count_of
+from recsys_lab.report.label_tables import label_tables
 from recsys_lab.report.names import baseline_labels
 from recsys_lab.results.best_metrics import describe_best
 from recsys_lab.results.metric_names import (
@@ -222,9 +223,13 @@ def chance_warning(metrics: Metrics) -> str:
 
 def summary_text(metrics: Metrics, published: Published | None = None) -> str:
     """The table as plain text."""
+    return _text(summary_table(metrics, published))
+
+
+def _text(table: Table) -> str:
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None, legacy_windows=False)
     with console.capture() as text:
-        console.print(summary_table(metrics, published))
+        console.print(table)
     return "\n".join(line.rstrip() for line in text.get().splitlines())
 
 
@@ -233,7 +238,9 @@ def print_summary(metrics: Metrics, published: Published | None = None) -> None:
 
     A warning goes to the log, too.
     """
-    Console().print(summary_table(metrics, published))
-    write_to_log(f"results\n{summary_text(metrics, published)}")
+    tables = [summary_table(metrics, published), *label_tables(metrics)]
+    for table in tables:
+        Console().print(table)
+    write_to_log("\n".join(["results", *map(_text, tables)]))
     if warning := chance_warning(metrics):
         log.warning("this model is %s", warning)

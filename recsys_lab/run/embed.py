@@ -31,6 +31,7 @@ _SINCE: dict[str, Any] = {  # keys that older runs do not have
         "_target_": "recsys_lab.catalog.nodes.NodeOptions",
         "users": False,
         "labels": [],
+        "graph": "auto",
     },
     "history": {
         "_target_": "recsys_lab.evaluation.histories.HistoryWeights",

@@ -43,6 +43,7 @@ from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
 from recsys_lab.run.kept_settings import keep_settings, read_settings
+from recsys_lab.run.label_options import check_labels
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
@@ -248,6 +249,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         ConfigurationError: an argument cannot be used.
     """
     check_vectors(configuration)
+    check_labels(configuration)
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):

@@ -39,6 +39,7 @@ from recsys_lab.results.metric_names import COMPARED_METRICS, CUT_OFF, ITEM_VECT
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
 from recsys_lab.run.click_test import ClickTest
+from recsys_lab.run.label_test import label_test
 from recsys_lab.run.mixing import MIXTURE, mix
 from recsys_lab.run.progress import Progress
 from recsys_lab.run.run_data import RunData
@@ -93,7 +94,7 @@ class FinalTest:
             is another score, `baseline/<name>/<metric>`, `count/test/...`, `label/<name>` of
             baselines that have one, `chance/<metric>` of a random order, `validation/...` as
             `compare_with_chance` has it, and what `intervals` gives; of logs that say what was
-            shown also what `ClickTest` gives.
+            shown also what `ClickTest` gives, and where labels are nodes what `label_test` gives.
         """
         pairs = data.evaluation_pairs("test")
         what = "pair" if pairs.queries is None else "held-out item"
@@ -125,6 +126,7 @@ class FinalTest:
             del cosine
             metrics = facts | self._measure(data.asked(scorer, "val"), data, judged, table, seed)
             metrics |= clicks.end(table, folder)
+            metrics |= label_test(scorer, data, self.replicates, most, seed)
             if self.replicates:
                 steps.say("intervals")
                 metrics |= intervals(judged, metrics, table, self.replicates, seed)

@@ -262,10 +262,10 @@ def test_queries_of_many_items_count_less_for_each():
     np.testing.assert_allclose(plain.toarray(), binary(rows), rtol=1e-6)
 
 
-def test_a_baseline_that_the_data_do_not_allow_is_said(monkeypatch, caplog):
+def test_a_baseline_that_the_data_do_not_allow_is_said(caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(query_baselines, "MAX_DENSE_ITEMS", N - 1)
-    data = QueryData(histories_of([[0, 1]]), histories_of([[0]]))
+    options = replace(query_baselines.OPTIONS, max_dense_items=N - 1)
+    data = QueryData(histories_of([[0, 1]]), histories_of([[0]]), options=options)
     assert QUERY_BASELINES["ease"].build(data) is None
     assert "EASE is left out: its dense matrix of 15 items is too large, the most is 14" in (
         caplog.text

@@ -98,3 +98,19 @@ def test_a_run_that_asks_by_sessions_says_what_a_user_is(tmp_path: Path) -> None
     assert len(found.for_user("user-003", 3)) == 3  # the user's whole history
     with pytest.raises(VectorsError, match="of a session, rank by its items with for_history"):
         found.for_user("session-9")
+
+
+def test_types_of_users_and_items_answer_as_nodes(tmp_path: Path) -> None:
+    """A user whose vector is that of its type has the list of the type."""
+    words = ("nodes.user_types=[num_events]", "nodes.item_types=[category]", "nodes.min_events=5")
+    fitted, found = untrained(tmp_path, *words, "history.vector=user_type")
+    types = fitted.data.nodes.group("user_type")
+    assert types.of_users is not None
+    user = "user-003"
+    name = types.names[int(types.of_users[3]) - types.first]
+    listed = found.for_user(user, 5, not_known=False)["item"].to_list()
+    assert found.for_node("user_type", name, 5)["item"].to_list() == listed
+    assert found.nodes.groups == ["user_type", "item_type", "category"]
+    near = found.nearest("item_type", 9, node=("user_type", name))
+    assert near.height == len(fitted.data.nodes.group("item_type"))
+    assert found.nearest("user_type", 1, user=user).height == 1

@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 
 import recsys_lab
 from recsys_lab.catalog.event_split import EventSplit
-from recsys_lab.catalog.nodes import NodeOptions, Nodes, find_nodes
+from recsys_lab.catalog.nodes import Group, NodeOptions, Nodes, find_nodes
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.readers.account import CatalogError
+from recsys_lab.run.fitting import check_trained
 from recsys_lab.run.run_data import known_items, node_graph
 from tests.run.test_event_runs import small_log, write_events
 
@@ -76,6 +79,18 @@ def test_a_model_that_trains_no_user_is_refused(
         experiment = experiment_of(log, *WALKS, *words)
         with pytest.raises(ValueError, match=r"no vectors of user: use .*data=interactions"):
             recsys_lab.fit(prepared, experiment, tmp_path)
+
+
+def test_labels_that_stand_in_no_pair_are_refused(prepared: PreparedData) -> None:
+    _, nodes = nodes_of(prepared, "auto")
+    labels = Group("brand", pl.Series(["a"]), np.array([9]), len(nodes))
+    both = replace(nodes, groups=(*nodes.groups, labels))
+    net = SimpleNamespace(can_score=lambda met: met)
+    trained = SimpleNamespace(frequencies=np.ones(len(both)))
+    check_trained(trained, both, net)  # type: ignore[arg-type]
+    trained.frequencies[-1] = 0
+    with pytest.raises(ValueError, match=r"no vectors of brand: use"):
+        check_trained(trained, both, net)  # type: ignore[arg-type]
 
 
 def nodes_of(prepared: PreparedData, graph: str) -> tuple[EventSplit, Nodes]:

@@ -86,6 +86,9 @@ WINDOWS = {
     "num_workers": 1,
     "market": None,
     "num_market_negatives": 3,
+    "num_node_contexts": 2,
+    "num_rejected_types": 0,
+    "num_rejected": 0,
 }
 
 

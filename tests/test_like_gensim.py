@@ -38,6 +38,9 @@ DATA = {
     "window": 2, "shrink_windows": True, "subsample_threshold": 0.0, "negatives": "in_batch",
     "num_negatives": 5, "num_shared": 20, "negative_exponent": 0.75, "walks_per_batch": 60,
     "walks_per_group": 6, "num_workers": 0, "market": None, "num_market_negatives": 3,
+    "num_node_contexts": 2,
+    "num_rejected_types": 0,
+    "num_rejected": 0,
 }  # fmt: skip
 GENSIM = {
     "window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75, "workers": 1

@@ -34,6 +34,14 @@ class Field:
         """Number of distinct labels."""
         return len(self.labels)
 
+    @property
+    def first_values(self) -> np.ndarray:
+        """(N,) int32, the first value of each item, -1 where it has none."""
+        has = np.diff(self.offsets) > 0
+        values = np.full(len(has), -1, np.int32)
+        values[has] = self.codes[self.offsets[:-1][has]]
+        return values
+
 
 class ItemCatalog:
     """N items in the order of their raw ids; the item id is the place in that order."""

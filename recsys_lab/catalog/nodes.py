@@ -13,14 +13,15 @@ import polars as pl
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.event_parts import TRAIN
 from recsys_lab.catalog.event_split import EventSplit, Part
+from recsys_lab.catalog.event_types import EventTypes, find_item_types, find_user_types
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import FieldName
+from recsys_lab.compute.ranges import Count, FieldName
 from recsys_lab.readers.account import CatalogError
 
 log = logging.getLogger(__name__)
 
-USER = "user"
+USER, USER_TYPE, ITEM_TYPE = "user", "user_type", "item_type"
 _CATEGORY = "category"  # the field of all levels, category_0, category_1, ..
 
 
@@ -31,6 +32,10 @@ class NodeOptions:
 
     Attributes:
         users: every user of an event log that is split by its events.
+        user_types: rules of types of users (`type_rules.user_rules`), from the coarsest to the
+            finest; none: there are no such types.
+        item_types: the same of types of items (`type_rules.item_rules`).
+        min_events: types of fewer training events lose their last rule.
         labels: fields of the catalogue, such as category, whose values are nodes.
         graph: what graph neural networks propagate over: "items", the training pairs of items;
             "interactions", the training events between items and users; "both" together; "auto",
@@ -38,6 +43,9 @@ class NodeOptions:
     """
 
     users: bool = False
+    user_types: Sequence[str] = ()
+    item_types: Sequence[str] = ()
+    min_events: Count = 10
     labels: Sequence[FieldName] = ()
     graph: Literal["auto", "items", "interactions", "both"] = "auto"
 
@@ -47,13 +55,16 @@ class Group:
     """T nodes of one kind, which stand one behind the other.
 
     Attributes:
-        name: "user", or the name of a field.
+        name: "user", "user_type", "item_type", or the name of a field.
         names: (T,) texts.
         counts: (T,) int64, how often training meets each.
         first: id of the first node; the nodes are first .. first + T - 1.
         of_events: (E,) int32, the node of each event, -1 for none; None where events have none.
         of_users: (U,) int32, the node of each user after the whole log, -1 for none; or None.
         of_queries: by part, (Q,) int32, the node of each query before its targets, -1 for none.
+        of_items: (N,) int32, the node of each item after training, -1 for none; or None.
+        of_shown: (S,) int32, the node of each item that was shown with a training event, -1 for
+            none; or None.
     """
 
     name: str
@@ -63,6 +74,8 @@ class Group:
     of_events: np.ndarray | None = None
     of_users: np.ndarray | None = None
     of_queries: Mapping[Part, np.ndarray] = field(default_factory=dict)
+    of_items: np.ndarray | None = None
+    of_shown: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -144,7 +157,12 @@ class Nodes:
 
 
 def _remedy(name: str) -> str:
-    return "set nodes.users=true" if name == USER else f"add {name} to nodes.labels"
+    remedies = {
+        USER: "set nodes.users=true",
+        USER_TYPE: "name rules in nodes.user_types",
+        ITEM_TYPE: "name rules in nodes.item_types",
+    }
+    return remedies.get(name, f"add {name} to nodes.labels")
 
 
 def tells(field: str, label: str) -> bool:
@@ -170,17 +188,23 @@ def find_nodes(split: Split | EventSplit, catalog: ItemCatalog, options: NodeOpt
     """
     nodes = item_nodes(split)
     groups: list[Group] = []
-    if options.users:
+    asked = {
+        "users=true": options.users,
+        f"user_types=[{','.join(options.user_types)}]": options.user_types,
+        f"item_types=[{','.join(options.item_types)}]": options.item_types,
+    }
+    if any(asked.values()):
         if not isinstance(split, EventSplit):
             raise CatalogError(
-                "users=true needs an event log that is split by its events: use catalog=events "
-                "with split=leave_one_out, split=time or split=given"
+                f"{next(name for name, is_asked in asked.items() if is_asked)} needs an event log "
+                "that is split by its events: use catalog=events with split=leave_one_out, "
+                "split=time or split=given"
             )
         # An item that is alone in its sessions has no pairs, and users who have it.
         with_events = np.bincount(split.events.item[split.part == TRAIN], minlength=len(nodes))
         met = np.where(nodes.item_counts > 0, nodes.item_counts, with_events)
         nodes = Nodes(met, nodes.seen)
-        groups.append(_user_group(split, len(nodes)))
+        groups += _groups_of_events(split, catalog, options, len(nodes))
     for name in options.labels:
         first = len(nodes) + sum(map(len, groups))
         groups.append(_label_group(name, catalog, nodes.seen, first))
@@ -199,6 +223,41 @@ def _with_graph(nodes: Nodes, options: NodeOptions) -> Nodes:
             f"graph={options.graph} needs nodes that have events: set nodes.users=true"
         )
     return nodes
+
+
+def _groups_of_events(
+    split: EventSplit, catalog: ItemCatalog, options: NodeOptions, first: int
+) -> list[Group]:
+    """Users and types, whose nodes begin at `first`."""
+    groups = [_user_group(split, first)] if options.users else []
+    for name, find, rules in (
+        (USER_TYPE, find_user_types, options.user_types),
+        (ITEM_TYPE, find_item_types, options.item_types),
+    ):
+        if rules:
+            types = find(split, catalog, rules, options.min_events)
+            groups.append(_type_group(name, types, first + sum(map(len, groups))))
+    return groups
+
+
+def _type_group(name: str, types: EventTypes, first: int) -> Group:
+    def nodes(found: np.ndarray) -> np.ndarray:
+        return np.where(found >= 0, first + found, -1).astype(np.int32)
+
+    def if_any(found: np.ndarray | None) -> np.ndarray | None:
+        return None if found is None else nodes(found)
+
+    return Group(
+        name,
+        types.names,
+        types.counts,
+        first,
+        of_events=nodes(types.of_events),
+        of_users=if_any(types.of_users),
+        of_queries={part: nodes(found) for part, found in types.of_queries.items()},
+        of_items=if_any(types.of_items),
+        of_shown=if_any(types.of_shown),
+    )
 
 
 def _user_group(split: EventSplit, first: int) -> Group:

@@ -1,24 +1,22 @@
-"""Contexts that are chosen for centers: the goal of a session, and negatives of the same market.
+"""Contexts that are chosen for centers: goals of sessions, and negatives of a market or rejected.
 
 Grbovic and Cheng, "Real-time Personalization using Embeddings for Search Ranking at Airbnb" (KDD
 2018), section 3.1: a booked listing is a context of every window of its session, and negatives from
-the market of the center stand beside random ones.
+the market of the center stand beside random ones. Items that were shown and not chosen are further
+negatives.
 """
 
 import numpy as np
 import torch
 
-from recsys_lab.catalog.catalog import Field
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.data.batch import ChosenContexts
+from recsys_lab.readers.records import Events
 
-
-def first_values(field: Field) -> np.ndarray:
-    """The first value of each item in a field, (N,) int32, -1 where it has none."""
-    has = np.diff(field.offsets) > 0
-    values = np.full(len(has), -1, np.int32)
-    values[has] = field.codes[field.offsets[:-1][has]]
-    return values
+NOTHING_SHOWN = (
+    "num_rejected and num_rejected_types need a log that says what was shown "
+    "(catalog.columns.shown): use num_rejected=0 and num_rejected_types=0"
+)
 
 
 class MarketSampler:
@@ -56,13 +54,15 @@ def chosen_contexts(
     sampler: MarketSampler | None,
     num_drawn: int,
     rng: np.random.Generator,
+    rejected: np.ndarray | None = None,
 ) -> ChosenContexts | None:
-    """The goals and the negatives of the market of groups of sequences.
+    """The goals, the negatives of the market and the rejected items of groups of sequences.
 
     A goal is a positive, of weight 1, of each center of its sequence but those that are the goal
     itself. Each sequence draws negatives from the markets of its places; all centers of the group
     that are of the same market share these, but for items of their own sequence. They weigh
-    `num_drawn` times as much as the positives of the center.
+    `num_drawn` times as much as the positives of the center. The rejected items of a sequence are
+    negatives of its centers alone, and weigh as many times as much as there are columns of them.
 
     Args:
         items: (G, S, L), -1 for padding.
@@ -70,8 +70,9 @@ def chosen_contexts(
         sampler: None draws no negatives.
         num_drawn: negatives drawn for each sequence.
         rng: the generator.
+        rejected: (G, S, R) items, -1 for none; or None.
     """
-    if goals is None and sampler is None:
+    if goals is None and sampler is None and rejected is None:
         return None
     groups, walks, length = items.shape
     drawn, markets = np.empty((groups, 0), np.int64), np.empty(0, np.int32)
@@ -85,7 +86,33 @@ def chosen_contexts(
     _weigh_goals(items, columns, weights[0])
     _weigh_drawn(items, columns, drawn, markets, num_drawn, weights[1])
     chosen = np.concatenate([columns, drawn], axis=1)
+    if rejected is not None:
+        others = _weigh_rejected(items, goals, rejected)
+        weights = np.concatenate([weights, np.stack([np.zeros_like(others), others])], axis=3)
+        chosen = np.concatenate([chosen, rejected.reshape(groups, -1)], axis=1)
     return ChosenContexts(*map(torch.from_numpy, (chosen, *weights)))
+
+
+def draw_rejected(
+    sequences: np.ndarray, events: Events, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Items that were shown at the events of sequences (W, L), (W, count) int64, -1 for none.
+
+    Each is a random one of those shown with a random event of the sequence that shows some.
+
+    Raises:
+        ValueError: the log does not say what was shown.
+    """
+    if events.shown_offsets is None or events.shown is None:
+        raise ValueError(NOTHING_SHOWN)
+    shows = (sequences >= 0) & (np.diff(events.shown_offsets)[sequences] > 0)
+    first = np.argsort(~shows, axis=1, kind="stable")  # places that show items come first
+    which = (rng.random((len(sequences), count)) * shows.sum(axis=1)[:, None]).astype(np.int64)
+    event = np.take_along_axis(sequences, np.take_along_axis(first, which, 1), 1)
+    low, high = events.shown_offsets[event], events.shown_offsets[event + 1]
+    place = low + (rng.random(low.shape) * (high - low)).astype(np.int64)
+    has = shows.any(axis=1)[:, None] & (low < high)
+    return np.where(has, events.shown[np.where(has, place, 0)], -1).astype(np.int64)
 
 
 def goal_pairs(sequences: np.ndarray, goals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,6 +127,23 @@ def _any_places(items: np.ndarray, count: int, rng: np.random.Generator) -> np.n
     sizes = (items >= 0).sum(axis=2, keepdims=True)  # padding follows
     places = (rng.random((*items.shape[:2], count)) * sizes).astype(np.int64)
     return np.take_along_axis(items, places, axis=2)
+
+
+def _weigh_rejected(
+    items: np.ndarray, goals: np.ndarray | None, rejected: np.ndarray
+) -> np.ndarray:
+    """Weights of the rejected items (G, S, R) as negatives of each center, (G, C, S * R)."""
+    groups, walks, length = items.shape
+    is_own = (rejected[..., None] == items[:, :, None, :]).any(axis=3) | (rejected < 0)
+    if goals is not None:
+        is_own |= rejected == goals[..., None]
+    counts = np.maximum((~is_own).sum(axis=2, keepdims=True), 1)
+    weights = np.where(is_own, 0.0, rejected.shape[2] / counts)  # (G, S, R)
+    found = np.zeros((groups, walks, length, walks, rejected.shape[2]), np.float32)
+    for walk in range(walks):
+        is_center = items[:, walk, :, None] >= 0
+        found[:, walk, :, walk] = is_center * weights[:, walk, None, :]
+    return found.reshape(groups, walks * length, -1)
 
 
 @jit()

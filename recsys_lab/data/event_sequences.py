@@ -9,6 +9,7 @@ from annotated_types import MinLen
 
 from recsys_lab.catalog.event_parts import TRAIN
 from recsys_lab.catalog.event_split import EventSplit, of_kinds
+from recsys_lab.catalog.nodes import Nodes
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, WalkLength
@@ -27,6 +28,7 @@ def event_sequences(
     seed: int,
     goal_kinds: Annotated[Sequence[str], MinLen(1)] | None,
     goal_repeats: Count,
+    nodes: Nodes | None = None,
 ) -> StoredSequences:
     """Sessions, or the whole past of users, cut into rows of at most `max_length` places.
 
@@ -38,6 +40,7 @@ def event_sequences(
         goal_kinds: kinds of events, such as purchases; the item of the last training event of such
             a kind is the goal of its session, a context of all its places. None: there are none.
         goal_repeats: rows of a session with a goal come so many times in an epoch.
+        nodes: with users or types, a single event makes a row, too: it has an item and a type.
 
     Raises:
         CatalogError: the split is not one of events, no sequence has two places, or no event is of
@@ -52,11 +55,13 @@ def event_sequences(
     places = np.flatnonzero(split.part == TRAIN)
     owner = (split.events.session if by == "session" else split.events.user)[places]
     items = split.events.item[places]
-    table, owner_of_row = cut_rows(owner, items, max_length)
-    if len(table) == 0:
+    shortest = 1 if nodes is not None and nodes.with_events else 2
+    events, owner_of_row = cut_rows(owner, places, max_length, shortest)
+    if len(events) == 0:
         raise CatalogError(f"no {by} has two training events: use by={_other(by)}")
+    table = np.where(events >= 0, split.events.item[events], -1)
     if goal_kinds is None:
-        return StoredSequences(table, split.num_items, seed=seed)
+        return StoredSequences(table, split.num_items, seed=seed, events=events)
     is_goal = of_kinds(split.events, goal_kinds, "goal_kinds")[places]
     goals = _last_of_owner(owner[is_goal], items[is_goal], owner_of_row)
     repeats = np.where(goals >= 0, goal_repeats, 1)
@@ -65,8 +70,8 @@ def event_sequences(
         f"{int((goals >= 0).sum()):,}", f"{len(goals):,}",
         f"; they come {goal_repeats} times" if goal_repeats > 1 else "",
     )  # fmt: skip
-    table, goals = np.repeat(table, repeats, axis=0), np.repeat(goals, repeats)
-    return StoredSequences(table, split.num_items, seed=seed, goals=goals)
+    table, events, goals = (np.repeat(x, repeats, axis=0) for x in (table, events, goals))
+    return StoredSequences(table, split.num_items, seed=seed, goals=goals, events=events)
 
 
 def _check_goals(by: str, goal_kinds: Sequence[str] | None, goal_repeats: int) -> None:
@@ -88,21 +93,22 @@ def _last_of_owner(owner: np.ndarray, items: np.ndarray, wanted: np.ndarray) -> 
 
 
 def cut_rows(
-    owner: np.ndarray, items: np.ndarray, max_length: int
+    owner: np.ndarray, items: np.ndarray, max_length: int, shortest: int = 2
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows (S, L) int32 of the items of each owner in their order, -1 for padding; and their owner.
 
-    An owner of n items gets ceil(n / max_length) rows, as equal in length as can be; owners of a
-    single item get none.
+    An owner of n items gets ceil(n / max_length) rows, as equal in length as can be; owners of
+    fewer than `shortest` items get none.
 
     Args:
         owner: (E,) ascending.
         items: (E,).
         max_length: L.
+        shortest: number of items.
     """
     names, starts, sizes = np.unique(owner, return_index=True, return_counts=True)
-    several = sizes > 1
-    names, starts, sizes = names[several], starts[several], sizes[several]
+    kept = sizes >= shortest
+    names, starts, sizes = names[kept], starts[kept], sizes[kept]
     pieces = -(-sizes // max_length)  # of each owner
     place = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     piece = place * np.repeat(pieces, sizes) // np.repeat(sizes, sizes)

@@ -1,29 +1,33 @@
 """The LightningDataModules: pairs of the graph, or windows over sequences."""
 
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 
 from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.event_split import EventSplit
+from recsys_lab.catalog.nodes import Nodes
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, Exponent, FieldName, Share, ThreadsOrZero
+from recsys_lab.compute.ranges import Count, CountOrZero, Exponent, FieldName, Share, ThreadsOrZero
 from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch, pinned
 from recsys_lab.data.chosen_contexts import (
     MarketSampler,
     chosen_contexts,
-    first_values,
+    draw_rejected,
     goal_pairs,
 )
 from recsys_lab.data.loader import BatchLoader
 from recsys_lab.data.negative_sampler import NegativeSampler
+from recsys_lab.data.node_pairs import NodePairs
 from recsys_lab.data.sequences import SequenceSource
 from recsys_lab.data.windows import distance_weights, keep_probability, subsample, window_pairs
 from recsys_lab.graph.counter import permute_range, stream_key
+from recsys_lab.readers.records import Events
 
-_SUBSAMPLE, _NEGATIVES, _ORDER, _TURN, _MARKET = 3, 4, 5, 6, 7  # purposes of streams
+_SUBSAMPLE, _NEGATIVES, _ORDER, _TURN, _MARKET, _NODES = 3, 4, 5, 6, 7, 8  # purposes of streams
 
 
 class BatchDataModule(LightningDataModule):
@@ -75,7 +79,15 @@ class SequenceDataModule(BatchDataModule):
             draws negatives from the markets of its items. None draws none.
         num_market_negatives: negatives from the market for each sequence, and their weight over
             that of the positives.
+        num_node_contexts: contexts that each place draws for each pair of groups, such as of a type
+            of users with items, where users or types have vectors (`NodePairs`).
+        num_rejected_types: of the negatives of a type of users, types of items that were shown and
+            not chosen.
+        num_rejected: items that were shown and not chosen, drawn for each sequence as negatives of
+            its places, and their weight over that of the positives.
         catalog: of the items, whose field is the market.
+        split: of the log, where sequences are of events.
+        nodes: what has a vector; batches of windows take turns with those of other nodes.
     """
 
     @checked
@@ -96,7 +108,12 @@ class SequenceDataModule(BatchDataModule):
         num_workers: ThreadsOrZero,
         market: FieldName | None,
         num_market_negatives: Count,
+        num_node_contexts: Count,
+        num_rejected_types: CountOrZero,
+        num_rejected: CountOrZero,
         catalog: ItemCatalog | None = None,
+        split: Split | EventSplit | None = None,
+        nodes: Nodes | None = None,
     ) -> None:
         super().__init__()
         if market is not None and negatives == "per_pair":
@@ -120,7 +137,7 @@ class SequenceDataModule(BatchDataModule):
         ).astype(np.float32)
         self._markets = None
         if market is not None and catalog is not None:
-            markets = first_values(catalog.field(market))
+            markets = catalog.field(market).first_values
             self._markets = MarketSampler(markets, self._sampler.probabilities)
         self._num_market_negatives = num_market_negatives
         self._negatives = negatives
@@ -131,9 +148,34 @@ class SequenceDataModule(BatchDataModule):
         self._groups = -(-size // walks_per_group)
         self.num_batches = -(-source.count // (self._groups * walks_per_group))
         self.num_workers = num_workers
+        self._events = _events_of(source, split, num_rejected + num_rejected_types)
+        self._num_rejected = num_rejected
+        self._node_pairs = None
+        if self._events is not None and nodes is not None and nodes.with_events:
+            sizes = num_node_contexts, num_negatives, num_rejected_types
+            self._node_pairs = NodePairs(
+                self._events, nodes, self._sampler, self._by_distance, negative_exponent, *sizes
+            )
+            self.num_batches *= 2
+            if nodes.with_events == nodes.groups:  # else some nodes are not trained
+                shares = [frequencies, *(g.counts / g.counts.sum() for g in nodes.groups)]
+                self.frequencies = np.concatenate(shares) / len(shares)
 
     def draw(self, epoch: int, number: int) -> Batch:
-        """Batch `number` of an epoch: a pair batch if negatives are per pair, else a block."""
+        """Batch `number` of an epoch: a pair batch if negatives are per pair, else a block.
+
+        With nodes of events every second one is of their pairs, at the sequences of the one before.
+        """
+        if self._node_pairs is None:
+            return self._draw(epoch, number)
+        number, is_of_pairs = divmod(number, 2)
+        if not is_of_pairs:
+            return self._draw(epoch, number)
+        size = self._groups * self._walks_per_group
+        events = cast(np.ndarray, self.source.events(epoch, number * size, size))
+        return self._node_pairs.draw(events, (self._seed, epoch, number, _NODES))
+
+    def _draw(self, epoch: int, number: int) -> Batch:
         size = self._groups * self._walks_per_group
         first = number * size
         sequences = self.source.draw(epoch, first, min(size, self.source.count - first))
@@ -145,17 +187,32 @@ class SequenceDataModule(BatchDataModule):
             return self._pair_batch(sequences, goals, key)
         batch = self._window_batch(sequences, key)
         rng = np.random.default_rng([self._seed, epoch, number, _MARKET])
-        return batch._replace(chosen=self._chosen(batch.items.numpy(), goals, rng))
+        rejected = None
+        if self._num_rejected and self._events is not None:
+            events = cast(np.ndarray, self.source.events(epoch, first, size))
+            rejected = draw_rejected(events, self._events, self._num_rejected, rng)
+        return batch._replace(chosen=self._chosen(batch.items.numpy(), goals, rejected, rng))
 
     def _chosen(
-        self, items: np.ndarray, goals: np.ndarray | None, rng: np.random.Generator
+        self,
+        items: np.ndarray,
+        goals: np.ndarray | None,
+        rejected: np.ndarray | None,
+        rng: np.random.Generator,
     ) -> ChosenContexts | None:
-        """The chosen contexts of groups (G, S, L); `goals` are of the sequences without padding."""
-        if goals is not None:
-            padded = np.full(items.shape[0] * items.shape[1], -1, np.int64)
-            padded[: len(goals)] = goals
-            goals = padded.reshape(items.shape[:2])
-        return chosen_contexts(items, goals, self._markets, self._num_market_negatives, rng)
+        """The chosen contexts of groups (G, S, L); the others are of sequences without padding."""
+
+        def in_groups(values: np.ndarray | None) -> np.ndarray | None:
+            if values is None:
+                return None
+            padded = np.full((items.shape[0] * items.shape[1], *values.shape[1:]), -1, np.int64)
+            padded[: len(values)] = values
+            return padded.reshape(*items.shape[:2], *values.shape[1:])
+
+        return chosen_contexts(
+            items, in_groups(goals), self._markets, self._num_market_negatives, rng,
+            in_groups(rejected),
+        )  # fmt: skip
 
     def _pair_batch(
         self, sequences: np.ndarray, goals: np.ndarray | None, key: np.uint64
@@ -195,6 +252,19 @@ class SequenceDataModule(BatchDataModule):
             num_negatives=float(self._num_negatives),
             num_trained=int((items >= 0).sum()),
         )
+
+
+def _events_of(
+    source: SequenceSource, split: Split | EventSplit | None, num_rejected: int
+) -> Events | None:
+    """The log whose events the places of the sequences are; None: they are none."""
+    if isinstance(split, EventSplit) and source.events(0, 0, 1) is not None:
+        return split.events
+    if num_rejected:
+        raise ValueError(
+            "num_rejected and num_rejected_types are of events: use data/source=events, or 0"
+        )
+    return None
 
 
 class PairEpochs(BatchDataModule):

@@ -46,6 +46,10 @@ class SequenceSource(Protocol):
         """What each of these sequences ends in, (count,) int32, -1 for nothing; None: of no one."""
         ...
 
+    def events(self, epoch: int, first: int, count: int) -> np.ndarray | None:
+        """The event at each place, (count, L) int32, -1 for padding; None: places are no events."""
+        ...
+
 
 class Walks:
     """Random walks, fresh in every epoch and never stored; of second order unless p = q = 1."""
@@ -90,9 +94,15 @@ class Walks:
     def goals(self, epoch: int, first: int, count: int) -> None:
         """Walks end in nothing."""
 
+    def events(self, epoch: int, first: int, count: int) -> None:
+        """Their places are no events."""
+
 
 class StoredSequences:
-    """Sequences of an array (S, L), in a new order in every epoch; each may have a goal (S,)."""
+    """Sequences of an array (S, L), in a new order in every epoch.
+
+    Each may have a goal (S,), and each place an event (S, L).
+    """
 
     def __init__(
         self,
@@ -101,6 +111,7 @@ class StoredSequences:
         *,
         seed: int,
         goals: np.ndarray | None = None,
+        events: np.ndarray | None = None,
     ) -> None:
         if sequences.ndim != 2 or not np.issubdtype(sequences.dtype, np.integer):
             raise ValueError(
@@ -116,6 +127,7 @@ class StoredSequences:
             )
         self._sequences = sequences
         self._goals = goals
+        self._events = events
         self._seed = seed
         self.count, self.length = sequences.shape
         counts = np.zeros(num_items)
@@ -131,6 +143,10 @@ class StoredSequences:
     def goals(self, epoch: int, first: int, count: int) -> np.ndarray | None:
         """See `SequenceSource`."""
         return None if self._goals is None else self._goals[self._rows(epoch, first, count)]
+
+    def events(self, epoch: int, first: int, count: int) -> np.ndarray | None:
+        """See `SequenceSource`."""
+        return None if self._events is None else self._events[self._rows(epoch, first, count)]
 
     def _rows(self, epoch: int, first: int, count: int) -> np.ndarray:
         key = stream_key(self._seed, epoch, _PURPOSE)

@@ -96,7 +96,7 @@ class HistoryWeights:
 
     decay: PartialShare | Literal[1] = 0.7
     last: Count | None = None
-    vector: Literal["pooled", "user"] = "pooled"
+    vector: Literal["pooled", "user", "user_type"] = "pooled"
 
     def __call__(self, histories: Histories) -> sparse.csr_matrix:
         """(Q, N) float32 weights; those of an item that occurs several times are added."""

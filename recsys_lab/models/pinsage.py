@@ -141,6 +141,7 @@ class PinSage(nn.Module):
         group_firsts: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        self.embedding_dim = embedding_dim
         self.inputs = inputs
         self.layers = nn.ModuleList(
             Convolution(embedding_dim, neighbour_weight) for _ in num_neighbours
@@ -184,16 +185,16 @@ class PinSage(nn.Module):
         Args:
             inputs: (n, D) of layer 0; zero for a node of which nothing is known.
             neighbours: (n, T) nodes that training knows, such as the items of a user.
-            weights: (n, T) their importance, 0 where there is none.
+            weights: (n, T) their importance, descending, 0 where there is none.
             group: of the new nodes; 0 items, 1 the first group beside them.
         """
-        shares = weights / weights.sum(1, keepdim=True).clamp_min(1e-12)
         distinct, place, _ = find_distinct(neighbours, padded=False)
         vectors = inputs
         if self.projections is not None:
             vectors = inputs + self.projections.projections[group](inputs)
         for number, convolve in enumerate(self.layers):
-            vectors = convolve(vectors, self._layer(distinct, number), place, shares)
+            nearest = self._first(place, weights, number + 1)
+            vectors = convolve(vectors, self._layer(distinct, number), *nearest)
         return vectors
 
     def _input(self, items: Tensor) -> Tensor:
@@ -203,9 +204,13 @@ class PinSage(nn.Module):
 
     def _nearest(self, items: Tensor, number: int) -> tuple[Tensor, Tensor]:
         """Neighbours (n, t) of items (n,) that count in a layer, and their shares."""
+        return self._first(self.neighbours[items], self.shares[items], number)
+
+    def _first(self, neighbours: Tensor, weights: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """Those of neighbours (n, T) that count in a layer, (n, t), and their shares."""
         count = self.num_neighbours[len(self.layers) - number]
-        neighbours, shares = self.neighbours[items, :count], self.shares[items, :count]
-        return neighbours, shares / shares.sum(1, keepdim=True).clamp_min(1e-12)
+        neighbours, weights = neighbours[:, :count], weights[:, :count]
+        return neighbours, weights / weights.sum(1, keepdim=True).clamp_min(1e-12)
 
     def _layer(self, items: Tensor, number: int) -> Tensor:
         """Vectors (n, D) of distinct items (n,) in a layer."""

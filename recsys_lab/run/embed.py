@@ -46,6 +46,7 @@ _SINCE: dict[str, Any] = {  # keys that older runs do not have
         "slist_penalty": 20.0,
         "slist_share": 0.5,
         "query_exponent": 0.0,
+        "refit": False,
     },
     "evaluation": {"mixture": []},
     "checkpoint": {

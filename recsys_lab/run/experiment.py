@@ -29,6 +29,7 @@ from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
+from recsys_lab.report.published_logs import published_for
 from recsys_lab.report.summary import print_summary
 from recsys_lab.results.curve import best_value
 from recsys_lab.results.part_files import clear_left
@@ -161,7 +162,8 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         fitted.save(metrics)
     finally:
         if configuration["test"]:
-            print_summary(metrics)  # also where nothing can be written any more
+            # also where nothing can be written any more
+            print_summary(metrics, published_for(configuration, metrics))
     if not configuration["test"]:
         log.info("not tested (test=false): %s does so", how_to_test(folder))
     log.info("run folder: %s", folder)

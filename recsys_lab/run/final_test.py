@@ -102,13 +102,15 @@ class FinalTest:
         CLOCK.begin("the test")
         known = data.for_baselines()
         table, baselines = baselines_for(known), baseline_scorers(known)
-        del known  # it holds large matrices
         facts: Metrics = {}
         most = min(self.max_scores, _MAX_VALIDATION_SCORES)
-        if mixed := self.mixture and mix(scorer, baselines, table, self.mixture, data, most, seed):
+        if mixed := self.mixture and mix(
+            scorer, baselines, table, self.mixture, data, known, most, seed
+        ):
             baselines[f"baseline/{MIXTURE}"], facts = mixed
             label = table[str(facts["mixture/with"])].label
             table = table | {MIXTURE: Baseline(lambda data: None, f"model + {label}")}
+        del known  # it holds large matrices
         clicks = ClickTest(data.clicks(), self.replicates, seed)
         count = 1 + len(baselines) + has_another_cosine(scorer)
         with _Steps(pairs, self, count, shows_progress) as steps:
@@ -268,8 +270,11 @@ def _mostly_seen(metrics: Metrics) -> bool:
 
 def baseline_scorers(data: TrainingData | QueryData) -> dict[str, Scorer]:
     """The baselines that these data allow, by their prefix in `metrics.json`."""
-    built = {f"baseline/{name}": entry.build(data) for name, entry in baselines_for(data).items()}
-    return {name: scorer for name, scorer in built.items() if scorer is not None}
+    table = baselines_for(data)
+    built = {
+        name: entry.build(data) for name, entry in reversed(table.items())
+    }  # the largest first
+    return {f"baseline/{name}": scorer for name in table if (scorer := built[name]) is not None}
 
 
 def collect_metrics(judged: Mapping[str, Judgement], table: Mapping[str, Baseline]) -> Metrics:

@@ -235,8 +235,8 @@ def check_trained(module: LightningDataModule, nodes: Nodes, net: nn.Module) -> 
     scorable = net.can_score(met)  # type: ignore[operator]
     if names := [x.name for x in nodes.groups if not scorable[x.rows].any()]:
         raise ValueError(
-            f"nodes: this data trains no vectors of {', '.join(names)}: use data=interactions, or "
-            "leave nodes out"
+            f"nodes: this data trains no vectors of {', '.join(names)}: use data/source=events for "
+            "users and types or data=interactions, or leave nodes out"
         )
 
 

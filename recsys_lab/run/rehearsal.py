@@ -5,6 +5,7 @@ On a large catalogue it would show after minutes.
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,13 @@ def rehearse(experiment: Experiment, configuration: Mapping[str, Any]) -> None:
 
 def _few_data(experiment: Experiment) -> RunData:
     split, catalog = few_items_split(experiment), few_items()
-    nodes = find_nodes(split, catalog, experiment.nodes)
+    options = replace(  # by rules that these users and items have
+        experiment.nodes,
+        user_types=["num_events"] if experiment.nodes.user_types else [],
+        item_types=["popularity"] if experiment.nodes.item_types else [],
+        min_events=1,
+    )
+    nodes = find_nodes(split, catalog, options)
     return run_data(split, catalog, experiment.history, nodes=nodes)
 
 

@@ -65,6 +65,8 @@ def _few_events_split(options: EventSplitOptions, kinds: tuple[str, ...]) -> Eve
         kind=np.zeros(len(user), np.uint8),
         kind_names=kinds,
         weight=np.ones(len(user), np.float32),
+        shown_offsets=np.arange(len(user) + 1),
+        shown=(np.arange(len(user)) % _ITEMS).astype(np.int32),
     )
     plain = replace(
         options, by="leave_one_out", targets=None, val_fraction=None, test_fraction=None

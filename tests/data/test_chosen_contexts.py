@@ -27,6 +27,9 @@ OPTIONS = {
     "num_workers": 0,
     "market": None,
     "num_market_negatives": 2,
+    "num_node_contexts": 2,
+    "num_rejected_types": 0,
+    "num_rejected": 0,
 }
 NUM_ITEMS = 40
 

@@ -32,6 +32,9 @@ SEQUENCES = {
     "num_workers": 0,
     "market": None,
     "num_market_negatives": 3,
+    "num_node_contexts": 2,
+    "num_rejected_types": 0,
+    "num_rejected": 0,
 }
 PAIRS = {
     "batch_size": 256,

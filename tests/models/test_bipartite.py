@@ -5,12 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import sparse
 
 from recsys_lab.data.batch import PairBatch, VisitedItems
 from recsys_lab.models.encoders import IdEncoder
 from recsys_lab.models.lightgcn import LightGCN
-from recsys_lab.models.new_nodes import heaviest, new_node_vectors
 from recsys_lab.models.pinsage import PinSage
 from recsys_lab.models.skipgram import SkipGram
 from tests.models import model_cases as cases
@@ -184,38 +182,3 @@ def test_a_new_user_is_projected_as_users_are() -> None:
         hidden = first.scale * (first.weight @ torch.cat([own, pooled]) + first.bias)
         learned = second.scale * (second.weight @ hidden.relu() + second.bias)
         torch.testing.assert_close(found[row], (own + 0.5 * pooled + learned).detach())
-
-
-@pytest.mark.parametrize("score", ["dot", "cosine", "center_context"])
-def test_new_users_are_scored_as_those_of_the_net(score: str) -> None:
-    """The vectors of many are those of each, whatever the order and number of its edges."""
-    edges = np.array([[0.0, 2, 0, 0, 0, 0], [1, 0, 3, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
-    made = light(adjacency(), [1.0, 0.5]).float()
-    net = SkipGram(made, made, score, torch.zeros(6))  # type: ignore[arg-type]
-    found = new_node_vectors(net, sparse.csr_matrix(edges), group=1)
-    alone = [
-        made.new_vectors(
-            torch.zeros(1, DIM), torch.arange(6)[None], torch.tensor(row)[None].float()
-        )
-        for row in edges
-    ]
-    expected = torch.cat(alone)
-    if score == "cosine":
-        expected = torch.nn.functional.normalize(expected, dim=1)
-    torch.testing.assert_close(found.queries, expected)
-    torch.testing.assert_close(found.keys, expected)
-    assert found.both_ways == net.score_vectors().both_ways
-    assert not found.queries[2].any()
-
-
-def test_the_heaviest_edges_count() -> None:
-    matrix = sparse.csr_matrix(np.array([[0, 5.0, 1, 7], [0, 0, 0, 0], [2, 0, 0, 0]]))
-    columns, values = heaviest(matrix, 2)
-    assert columns.tolist() == [[3, 1], [0, 0], [0, 0]]
-    assert values.tolist() == [[7, 5], [0, 0], [2, 0]]
-
-
-def test_a_model_without_new_vectors_says_so() -> None:
-    net = net_of(IdEncoder(6, DIM), 6)
-    with pytest.raises(ValueError, match=r"history\.vector=pooled"):
-        new_node_vectors(net, sparse.csr_matrix((1, 6)), group=1)

@@ -288,14 +288,14 @@ def test_users_are_exported(
     assert (np.load(tmp_path / "users.npy") == embeddings.users.queries).all()
     assert json.loads((tmp_path / "users.ids.json").read_text()) == embeddings.users.ids.to_list()
     with pytest.raises(VectorsError, match="users have the table query alone, got which=key"):
-        export(embeddings, "npy", tmp_path / "x", "key", users=True)
+        export(embeddings, "npy", tmp_path / "x", "key", of="users")
 
 
 @pytest.mark.parametrize("words", [(), ("i00", "--user=a"), ("--user=a", "--like-user=b")])
 def test_similar_takes_one_kind_of_question(folder: Path, words: Sequence[str]) -> None:
     done = similar(folder, *words)
     assert done.exit_code == 1
-    assert "name one or several ITEMs, or --user=ID, or --like-user=ID" in str(done.exception)
+    assert "name one or several ITEMs, or one of --user=ID, --like-user=ID" in str(done.exception)
 
 
 def test_a_run_by_the_command_names_no_user(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ docs: $(BIN)/.docs  ## build the documentation into site/; a broken link is an e
 check: lint types docs test  ## lint, types, documentation and tests: what continuous integration runs
 
 compare: $(BIN)/.train  ## run all presets with three seeds and compare them; COMPARE="..." overrides
-	-$(BIN)/python train.py -m 'experiment=glob(*,exclude=[airbnb,events_best])' hydra.sweep.dir=$(COMPARISON) \
+	-$(BIN)/python train.py -m 'experiment=glob(*,exclude=[airbnb,events_*])' hydra.sweep.dir=$(COMPARISON) \
 	    trainer.enable_progress_bar=false $(COMPARE)
 	$(BIN)/python -m recsys_lab.report $(COMPARISON)
 

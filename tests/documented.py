@@ -164,6 +164,7 @@ def small(program: str, arguments: list[str]) -> list[str]:
     if program != "train.py" and not is_external:
         return [*arguments, *_TINY[program]]
     values = dict(SMALL)
+    arguments = [word.replace("category_2", "category_1") for word in arguments]  # two levels
     if is_external:
         del values["model.embedding_dim"]
     catalogs = [word for word in arguments if word.startswith("catalog=")]

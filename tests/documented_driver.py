@@ -16,7 +16,7 @@ from recsys_lab.vectors.embeddings import Embeddings
 from tests.run_cases import ROOT
 
 PLACEHOLDERS = {"outputs/train/runs/...": "runs", "outputs/train/multiruns/...": "multiruns"}
-OWN_LOG = "outputs/shop"  # a run of the log of the tests, whose users and items are named
+OWN_LOG = "outputs/shop"  # runs of the log of the tests, whose users and items are named
 STAYING = ("serve", "map")  # commands that go on until they are stopped: only their words are read
 
 
@@ -46,7 +46,8 @@ def with_item(arguments: list[str]) -> list[str]:
 
 
 def call(program: str, arguments: list[str]) -> object:
-    if program == "recsys_lab" and arguments[0] == "similar" and OWN_LOG not in arguments:
+    names_items = any(word.startswith(OWN_LOG) for word in arguments)
+    if program == "recsys_lab" and arguments[0] == "similar" and not names_items:
         arguments = with_item(arguments)
     sys.argv = [str(ROOT / program), *map(fill, arguments)]
     try:

@@ -40,13 +40,14 @@ SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side
 MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0, "kernel": "auto"}
 LIGHTGCN = {**SKIPGRAM, "layer_weights": [1.0, 0.5], "margin": 0.5}
 LIGHTGCN |= {"one_table": False, "loss": "logistic", "fields": []}
-PINSAGE = {"layers": 1, "num_neighbours": 5, "walks_per_item": 20, "num_steps": 2}
-PINSAGE |= {**LIGHTGCN, "neighbour_weight": 0.5}
+PINSAGE = {"num_neighbours": [5], "walks_per_item": 20, "num_steps": 2}
+PINSAGE |= {**LIGHTGCN, "neighbour_weight": 0.5, "low_rank_weight": 0.0, "low_rank_margin": 0.1}
 del PINSAGE["layer_weights"]
 GENSIM = {"window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75}
 STARSPACE = {
     "embedding_dim": 32,
     "fields": ["brand", "category", "price", "title"],
+    "own_vectors": True,
     "size_exponent": 0.5,
     "score": "cosine",
     "margin": 0.1,

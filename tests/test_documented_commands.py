@@ -64,8 +64,12 @@ def stage(tmp_path: Path) -> Path:
     events = [(user, f"i{user + k:03d}", 600 * k) for user in range(150) for k in range(5)]
     log = "".join(f"{user},{item},{time},view\n" for user, item, time in events)
     (tmp_path / "log.csv").write_text(f"user,item,time,event\n{log}")
-    products = "".join(f"i{item:03d},{'ABC'[item % 3]},{item % 10}\n" for item in range(155))
+    kinds = ("hats", "shoes", "bags")
+    products = "".join(f"i{item:03d},{'AB'[item % 2]},{kinds[item % 3]}\n" for item in range(155))
     (tmp_path / "products.csv").write_text(f"item,department,category\n{products}")
+    later = "".join(f"901,{item},{k},view\n" for k, item in enumerate(("i010", "i900", "i011")))
+    (tmp_path / "later.csv").write_text(f"user,item,time,event\n{later}")
+    (tmp_path / "new_products.csv").write_text("item,department,category\ni900,A,hats\n")
     write_logs(tmp_path, events)
     (tmp_path / "ratings.dat").write_text(log.replace(",view", "").replace(",", "::"))
     sessions = [" ".join(f"i{a + k:03d}" for k in range(5)) for a in range(150)]

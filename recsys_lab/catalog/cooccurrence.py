@@ -56,6 +56,14 @@ def cooccurrence_pairs(
     return ItemPairs(heads, tails, sums, num_items)
 
 
+def why_no_pairs(events: Events, options: PairOptions, mask: np.ndarray | None = None) -> str:
+    """What the events lack, and the remedy, where `cooccurrence_pairs` finds none."""
+    by_user = PairOptions("user", options.window, options.max_distance)
+    if options.by != "user" and (np.diff(_places(events, by_user, mask)[0]) == 0).any():
+        return f"no {options.by} of events holds two different items: set pairs.by=user"
+    return "no user has two different items: give a longer log"
+
+
 def _places(
     events: Events, options: PairOptions, mask: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

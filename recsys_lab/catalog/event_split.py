@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from annotated_types import MinLen
 
-from recsys_lab.catalog.cooccurrence import cooccurrence_pairs
+from recsys_lab.catalog.cooccurrence import cooccurrence_pairs, why_no_pairs
 from recsys_lab.catalog.event_parts import (
     TEST,
     TRAIN,
@@ -301,9 +301,8 @@ def _train_pairs(
     train = cooccurrence_pairs(events, num_items, pair_options, is_train)
     if len(train) == 0:
         raise CatalogError(
-            f"no two items of the {int(is_train.sum()):,} training events form a pair by "
-            f"{pair_options.by}: set pairs.by= to another of session, window and user, or hold "
-            "out less"
+            f"the {int(is_train.sum()):,} training events give no pair of items: "
+            f"{why_no_pairs(events, pair_options, is_train)}, or hold out less"
         )
     return train
 

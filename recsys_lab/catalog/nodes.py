@@ -3,8 +3,9 @@
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,7 @@ from recsys_lab.readers.account import CatalogError
 log = logging.getLogger(__name__)
 
 USER, USER_TYPE, ITEM_TYPE = "user", "user_type", "item_type"
+_CATEGORY = "category"  # the field of all levels, category_0, category_1, ..
 
 
 @checked
@@ -35,6 +37,9 @@ class NodeOptions:
         item_types: the same of types of items (`type_rules.item_rules`).
         min_events: types of fewer training events lose their last rule.
         labels: fields of the catalogue, such as category, whose values are nodes.
+        graph: what graph neural networks propagate over: "items", the training pairs of items;
+            "interactions", the training events between items and users; "both" together; "auto",
+            interactions where users are nodes, and items elsewhere.
     """
 
     users: bool = False
@@ -42,6 +47,7 @@ class NodeOptions:
     item_types: Sequence[str] = ()
     min_events: Count = 10
     labels: Sequence[FieldName] = ()
+    graph: Literal["auto", "items", "interactions", "both"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -88,11 +94,13 @@ class Nodes:
         item_counts: (N,) int64, how often training meets each item.
         seen: (N,) bool, items that occur in training.
         groups: the others; there may be none.
+        graph: see `NodeOptions`; never "auto".
     """
 
     item_counts: np.ndarray
     seen: np.ndarray
     groups: tuple[Group, ...] = ()
+    graph: str = "items"
 
     @property
     def with_events(self) -> tuple[Group, ...]:
@@ -130,11 +138,16 @@ class Nodes:
         raise CatalogError(f"no {name} has a vector in this run, which has {has}: {_remedy(name)}")
 
     @property
+    def labels(self) -> tuple[Group, ...]:
+        """The groups that are the values of a field."""
+        return tuple(group for group in self.groups if group.of_events is None)
+
+    @property
     def hash(self) -> str:
         """What decides the nodes beside the items; empty where there are none."""
         if not self.groups:
             return ""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self.graph.encode())
         for group in self.groups:
             digest.update(f"{group.name} {len(group)} {group.first}\n".encode())
             digest.update("\n".join(group.names).encode())
@@ -150,6 +163,15 @@ def _remedy(name: str) -> str:
         ITEM_TYPE: "name rules in nodes.item_types",
     }
     return remedies.get(name, f"add {name} to nodes.labels")
+
+
+def tells(field: str, label: str) -> bool:
+    """Whether a field of an item holds its labels: it is theirs, or both are of categories."""
+    return field == label or (_CATEGORY in (field, label) and _is_category(field, label))
+
+
+def _is_category(*names: str) -> bool:
+    return all(name == _CATEGORY or name.startswith(f"{_CATEGORY}_") for name in names)
 
 
 def item_nodes(split: Split | EventSplit) -> Nodes:
@@ -189,7 +211,18 @@ def find_nodes(split: Split | EventSplit, catalog: ItemCatalog, options: NodeOpt
     if groups:
         said = ", ".join(f"{len(group):,} of {group.name}" for group in groups)
         log.info("nodes beside the %s items: %s", f"{len(nodes):,}", said)
-    return Nodes(nodes.item_counts, nodes.seen, tuple(groups))
+    return _with_graph(Nodes(nodes.item_counts, nodes.seen, tuple(groups)), options)
+
+
+def _with_graph(nodes: Nodes, options: NodeOptions) -> Nodes:
+    if nodes.with_events:
+        graph = "interactions" if options.graph == "auto" else options.graph
+        return replace(nodes, graph=graph)
+    if options.graph in ("interactions", "both"):
+        raise CatalogError(
+            f"graph={options.graph} needs nodes that have events: set nodes.users=true"
+        )
+    return nodes
 
 
 def _groups_of_events(

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.catalog.catalog import ItemCatalog
-from recsys_lab.catalog.cooccurrence import cooccurrence_pairs
+from recsys_lab.catalog.cooccurrence import cooccurrence_pairs, why_no_pairs
 from recsys_lab.catalog.event_split import (
     EventSplit,
     EventSplitOptions,
@@ -269,11 +269,8 @@ def _write_events(events: Events, part: Path) -> None:
 
 def _why_no_pairs(records: Records) -> str:
     if records.events is not None:
-        by = PairOptions.of(records.pair_options).by
-        return (
-            f"no two items of the {len(records.events):,} events form a pair by {by}: set "
-            "pairs.by= to another of session, window and user, or give a longer log"
-        )
+        reason = why_no_pairs(records.events, PairOptions.of(records.pair_options))
+        return f"the {len(records.events):,} events give no pair of items: {reason}"
     return (
         f"the catalogue of {records.items.height:,} items has no pairs: {records.account}; "
         "give a file whose lines name two items"

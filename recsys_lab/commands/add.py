@@ -12,9 +12,18 @@ from recsys_lab.compute.counts import count_of
 def add(
     run: RunFolder,
     file: Annotated[
-        Path,
-        typer.Argument(help="new items, in the form of the run's catalogue", show_default=False),
-    ],
+        Path | None,
+        typer.Argument(
+            help="new items, in the form of the run's catalogue; of an event log, later events",
+            show_default=False,
+        ),
+    ] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(
+            help="of a run on an event log: a table that describes items", show_default=False
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -29,11 +38,12 @@ def add(
         ),
     ] = None,
 ) -> None:
-    """Give vectors to new items, from side information and pairs, without training again."""
+    """Give vectors to new items and users, without training again."""
     from rich.console import Console
     from rich.progress import Progress
 
     from recsys_lab.config.targets import ConfigurationError
+    from recsys_lab.models.task import TrainingError
     from recsys_lab.results.latest_run import resolve_run
     from recsys_lab.run import add as room
     from recsys_lab.vectors.errors import VectorsError
@@ -48,11 +58,12 @@ def add(
                 out,
                 lambda steps, total: bar.update(task, completed=steps, total=total),
                 max_bad_fraction,
+                items,
             )
-    except (ConfigurationError, ValueError) as error:
+    except (ConfigurationError, TrainingError, ValueError) as error:
         remedy = str(error).replace("max_bad_fraction=", "--max-bad-fraction")
         raise VectorsError(remedy) from error
-    typer.echo(f"{file}: {done.account}", err=True)
+    typer.echo(f"{file or items}: {done.account}", err=True)
     words = {"pairs": "from pairs", "side information": "from side information"}
     made = [
         f"{count:,} {words.get(source, 'without a vector')}"
@@ -65,4 +76,11 @@ def add(
         f"{count_of(done.num_pairs, 'new pair')}",
         err=True,
     )
+    if done.users is not None:
+        new, known = done.users
+        typer.echo(
+            f"{count_of(new, 'new user')}; {count_of(known, 'user')} there before, with what they "
+            "did since",
+            err=True,
+        )
     typer.echo(done.folder)

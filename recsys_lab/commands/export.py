@@ -30,6 +30,9 @@ def export(
     users: Annotated[
         bool, typer.Option("--users", help="write the users of an event log, not its items")
     ] = False,
+    nodes: Annotated[
+        bool, typer.Option("--nodes", help="write the types and labels, not the items")
+    ] = False,
 ) -> None:
     """Write the embeddings of a run for other programs."""
     from typing import Any
@@ -40,16 +43,20 @@ def export(
     from recsys_lab.results.latest_run import resolve_run
     from recsys_lab.vectors import export as room
     from recsys_lab.vectors.embeddings import Embeddings
+    from recsys_lab.vectors.errors import VectorsError
 
+    if users and nodes:
+        raise VectorsError("--users and --nodes are files of their own: name one of them")
     embeddings = Embeddings.load(resolve_run(run))
-    chosen: dict[str, Any] = {"form": form, "which": which, "users": users}
+    of = "users" if users else "nodes" if nodes else "items"
+    chosen: dict[str, Any] = {"form": form, "which": which, "of": of}
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("writing", total=room.num_rows(embeddings, **chosen))
         done = room.export(
             embeddings, out=out, advance=lambda rows: bar.advance(task, rows), **chosen
         )
-    exported = count_of(done.num_items, "user" if users else "item")
+    exported = count_of(done.num_items, of.removesuffix("s"))
     console.print(f"{exported}; {done.left_out:,} without a score are left out")
     if done.note:
         console.print(f"note: {done.note}")

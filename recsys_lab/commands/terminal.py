@@ -61,7 +61,9 @@ def print_answers(document: Mapping[str, Any]) -> None:
             sys.stderr.write(f"{printable(one['error'])}\n")
         elif one["item"]:
             out.print(_header(one["item"], document), soft_wrap=True)
-            if one["similar"]:
+            if one["similar"] and document["group"]:
+                print_table(out, columns_of_nodes(one["similar"], printable(document["group"])))
+            elif one["similar"]:
                 print_table(out, _similar_columns(one["similar"]))
             else:
                 out.print("no other item fits")
@@ -75,7 +77,8 @@ def print_answers(document: Mapping[str, Any]) -> None:
 def _header(item: Item, document: Mapping[str, Any]) -> str:
     """What the list belongs to, and how its scores were measured."""
     facts = [printable(item["title"]), printable(item["brand"]), _category(item), _price(item)]
-    lines = [f"Similar to {', '.join(filter(None, [printable(item['item']), *facts]))}"]
+    kind = f"Of {printable(document['group'])}, near" if document["group"] else "Similar to"
+    lines = [f"{kind} {', '.join(filter(None, [printable(item['item']), *facts]))}"]
     if not item["seen"]:
         lines.append("cold: from its side information, no training pair holds it")
     lines.append(measured_by(document))
@@ -127,6 +130,17 @@ def columns_of_items(items: Sequence[Item]) -> list[Column]:
         Column("price", [_price(one) for one in items], "number"),
     ]
     return [column for column in columns if any(column.cells)]
+
+
+def columns_of_nodes(nodes: Sequence[Mapping[str, Any]], group: str) -> list[Column]:
+    """Place, name, how often training met it, and score."""
+    [scores] = numbers({"score": [one["score"] for one in nodes]})
+    return [
+        Column("", [str(place) for place in range(1, len(nodes) + 1)], "number"),
+        Column(group, [printable(one["name"]) for one in nodes], "id"),
+        Column("met", [f"{one['count']:,}" for one in nodes], "number"),
+        Column("score", scores, "number"),
+    ]
 
 
 def print_table(out: Console, columns: Sequence[Column]) -> None:

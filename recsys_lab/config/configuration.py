@@ -48,7 +48,7 @@ SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passe
     "optimizer": frozenset({"params"}),
     "schedule": frozenset({"progress", "epoch_progress"}),
     "trainer": frozenset({"callbacks", "logger", "plugins", "default_root_dir"}),
-    "curve": frozenset({"pairs", "histories", "trained", "folder", "seed"}),
+    "curve": frozenset({"pairs", "histories", "trained", "labels", "folder", "seed"}),
     "checkpoint": frozenset({"folder", "monitor", "resumed"}),
     "evaluation": frozenset(),
     "nodes": frozenset(),

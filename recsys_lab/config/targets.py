@@ -29,6 +29,7 @@ _BUILDABLE = (
     "recsys_lab.catalog.split.SplitOptions",
     "recsys_lab.readers.synthetic.SyntheticSource",
     "recsys_lab.data.history_batches.HistoryDataModule",
+    "recsys_lab.data.interactions.InteractionDataModule",
     "recsys_lab.data.modules.PairDataModule",
     "recsys_lab.data.modules.SequenceDataModule",
     "recsys_lab.run.final_test.FinalTest",

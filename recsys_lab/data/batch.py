@@ -21,6 +21,7 @@ class PairBatch(NamedTuple):
     negatives: Tensor  # (B, K) int64, wrong contexts for the center
     weights: Tensor  # (B,) float32, weight of the positive; its negatives share it
     num_trained: int  # items of the sequences, or pairs, that the batch comes from
+    low_rank: Tensor | None = None  # (B,) int64, a positive of lower weight of the center, -1 none
 
 
 class ChosenContexts(NamedTuple):
@@ -111,3 +112,4 @@ class Items(NamedTuple):
     raw_ids: pl.Series  # (N,) as the catalogue was written
     neighbours: Callable[[], Neighbours]  # in the training graph; a pair stands in both rows
     visited: Callable[[int, int, int], VisitedItems]  # given T, walks of an item and their steps
+    group_firsts: tuple[int, ...] = ()  # id of the first node of each group beside the items

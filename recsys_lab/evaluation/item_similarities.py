@@ -11,6 +11,7 @@ from recsys_lab.compute.ranges import Count, PartialShare, Positive
 from recsys_lab.evaluation.history_scorers import weighted_rows
 
 _ROWS = 1024  # of a dense matrix that are handled at a time
+_SPARSE = 0.1  # share of entries below which a sparse product is the faster one
 _SMALL = 256  # rows of a matrix that is inverted at once
 
 
@@ -46,7 +47,8 @@ def next_item_weights(
     They minimise share |X - XB|² + (1 - share) |Y - SB|² + penalty |B|² under a diagonal of 0. S
     holds the weighted past of an event in each row, Y its item. The form is that of SLIST (Choi et
     al., 2021, equation 12), with one next item in place of all later ones. Unlike those of
-    `ease_weights`, the weights have a direction. They take the memory of two such matrices.
+    `ease_weights`, the weights have a direction. They take the memory of two such matrices,
+    8 N² bytes.
 
     Args:
         matrix: X, (Q, N) CSR.
@@ -63,13 +65,40 @@ def next_item_weights(
     np.einsum("ii->i", inverse)[:] += penalty
     _invert(torch.from_numpy(inverse))
     ones = np.ones(len(following), np.float32)
-    targets = sparse.csr_matrix((ones, following, np.arange(len(following) + 1)), past.shape)
-    wanted = share * (matrix.T @ matrix) + (1 - share) * (targets.T @ past)  # (N, N) by target
-    weights = weighted_rows(sparse.csr_matrix(wanted), inverse)  # (N, N) by target
-    for j in range(len(weights)):  # a multiplier for each target keeps the diagonal at 0
-        weights[j] -= inverse[j] * (weights[j, j] / inverse[j, j])
-        weights[j, j] = 0.0
-    return np.ascontiguousarray(weights.T)
+    rows = np.arange(len(following))
+    targets = sparse.csr_matrix((ones, (following, rows)), past.shape[::-1])  # (N, M)
+    turned = matrix.T.tocsr()  # (N, Q)
+    weights = np.empty_like(inverse)  # (N, N) by target
+    for start in range(0, len(weights), _ROWS):
+        part = slice(start, start + _ROWS)
+        wanted = share * (turned[part] @ matrix) + (1 - share) * (targets[part] @ past)
+        weights[part] = _product(sparse.csr_matrix(wanted), inverse)
+        for j in range(start, min(start + _ROWS, len(weights))):
+            # a multiplier for each target keeps the diagonal at 0
+            weights[j] -= inverse[j] * (weights[j, j] / inverse[j, j])
+            weights[j, j] = 0.0
+    _transpose(weights)
+    return weights
+
+
+def _product(rows: sparse.csr_matrix, matrix: np.ndarray) -> np.ndarray:
+    """(R, N) float32 product, in the way that is faster for so many entries."""
+    if rows.nnz < _SPARSE * rows.shape[0] * rows.shape[1]:
+        return weighted_rows(rows, matrix)
+    return np.asarray(
+        torch.from_numpy(rows.astype(np.float32).toarray()) @ torch.from_numpy(matrix)
+    )
+
+
+def _transpose(matrix: np.ndarray) -> None:
+    """Transpose a square matrix in place, block by block."""
+    starts = range(0, len(matrix), _ROWS)
+    for one in starts:
+        for other in starts[one // _ROWS :]:
+            here, there = slice(one, one + _ROWS), slice(other, other + _ROWS)
+            block = matrix[here, there].copy()
+            matrix[here, there] = matrix[there, here].T
+            matrix[there, here] = block.T
 
 
 def _invert(matrix: torch.Tensor) -> None:

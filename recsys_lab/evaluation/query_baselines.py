@@ -1,7 +1,8 @@
 """Baselines of queries that have a history, such as users: what they know, and their table."""
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,11 @@ if TYPE_CHECKING:  # it stands beside the scorer of vectors
 
 log = logging.getLogger(__name__)
 
-_PENALTIES = (20.0, 50.0, 200.0, 1000.0)  # of EASE, to choose from
-_MAX_CHOICE_ITEMS = 4000  # the matrix of more takes seconds for each penalty
+_PENALTIES = (20.0, 50.0, 200.0, 1000.0)  # of EASE and of SLIST, to choose from
+_SHARES = (0.5, 0.2, 0.8)  # of SLIST, likewise, with the best penalty
+_MAX_CHOICE_ITEMS = 4000  # the matrix of more takes seconds for each choice
 _USUAL_PENALTY = 50.0
+_USUAL_OF_SLIST = 20.0, 0.5
 _MAX_CHOICE_SCORES = 2e7  # of each penalty
 _REPEATED_DECAY = 0.99  # of an event to the next; of groceries better than 1 and than 0.9
 _RECENT = 0.1  # share of the time of training that is recent
@@ -41,23 +44,26 @@ class BaselineOptions:
         nearest: neighbours of an item in item-kNN.
         ease_penalty: on squared weights of EASE; None chooses by NDCG@10 on validation where there
             are few items, and takes 50 where there are many.
-        slist_penalty: likewise of SLIST.
-        slist_share: of the symmetric part in SLIST.
+        slist_penalty: likewise of SLIST, where it is 20 for many items.
+        slist_share: of the symmetric part in SLIST; None chooses, and takes 0.5 for many items.
         query_exponent: a query of n items counts n ** -exponent in EASE and SLIST; at 0 it counts
             by its items, at 0.5 all queries count alike in the squared matrix.
+        refit: whether similarities of items are made of the events of training and validation in
+            the test, with the parameters that validation chose for those of training alone.
         max_dense_items: EASE and SLIST, which need a dense matrix of the items, are left out where
             there are more; that of 25,000 has 2.5 GB, and its inverse takes minutes.
     """
 
     nearest: Count
     ease_penalty: Positive | None
-    slist_penalty: Positive
-    slist_share: PartialShare
+    slist_penalty: Positive | None
+    slist_share: PartialShare | None
     query_exponent: Share
+    refit: bool
     max_dense_items: CountOrZero
 
 
-OPTIONS = BaselineOptions(100, None, 20.0, 0.5, 0.0, 25_000)
+OPTIONS = BaselineOptions(100, None, None, None, 0.0, False, 25_000)
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,9 @@ class QueryData:
         options: of the baselines.
         validation: histories and pairs of validation, to choose by; None chooses nothing.
         repeats: whether items of the history are candidates.
+        before_test: events of training and validation of every query, where similarities of items
+            are made of these (`options.refit`).
+        tried: NDCG@10 on validation by baseline and parameters, which are tried once.
     """
 
     train: Histories
@@ -79,11 +88,25 @@ class QueryData:
     options: BaselineOptions = OPTIONS
     validation: tuple[Histories, EvaluationPairs] | None = None
     repeats: bool = False
+    before_test: Histories | None = None
+    tried: dict[str, dict[tuple[float, ...], float]] = field(default_factory=dict)
+
+    @cached_property
+    def for_validation(self) -> "QueryData | None":
+        """What the baselines of validation may use, which choices are made with."""
+        if self.validation is None:
+            return None
+        return replace(self, histories=self.validation[0], before_test=None)
+
+    @property
+    def known(self) -> Histories:
+        """The events that similarities of items are made of."""
+        return self.train if self.before_test is None else self.before_test
 
     @cached_property
     def matrix(self) -> sparse.csr_matrix:
-        """(Q, N) float32, 1 where a query has an item among its latest training events."""
-        found = HistoryWeights(decay=1, last=_LONGEST)(self.train)
+        """(Q, N) float32, 1 where a query has an item among its latest known events."""
+        found = HistoryWeights(decay=1, last=_LONGEST)(self.known)
         found.data[:] = 1.0
         return found
 
@@ -134,26 +157,15 @@ def _item_knn(data: QueryData) -> "Scorer | None":
 def _ease(data: QueryData) -> "Scorer | None":
     if _is_too_large("EASE", data):
         return None
-    penalty = data.options.ease_penalty or _choose_penalty(data)
-    return HistoryScorer(data.weights(data.histories), ease_weights(data.counted, penalty))
+    penalty = data.options.ease_penalty
+    if penalty is None:
+        choices = [(x,) for x in _PENALTIES]
+        (penalty,) = _best("EASE", data, choices, _ease_similarity) or (_USUAL_PENALTY,)
+    return HistoryScorer(data.weights(data.histories), _ease_similarity(data, penalty))
 
 
-def _choose_penalty(data: QueryData) -> float:
-    """The penalty of EASE that ranks validation best, where that is quick."""
-    if data.validation is None or data.train.num_items > _MAX_CHOICE_ITEMS:
-        return _USUAL_PENALTY
-    histories, pairs = data.validation
-    weights, values = data.weights(histories), {}
-    for penalty in _PENALTIES:
-        scorer = HistoryScorer(weights, ease_weights(data.counted, penalty))
-        values[penalty] = evaluate_ranking(scorer, pairs, (10,), _MAX_CHOICE_SCORES).mean("ndcg@10")
-    best = max(values, key=lambda penalty: values[penalty])
-    log.info(
-        "EASE: penalty %g of %s has the best NDCG@10 on validation",
-        best,
-        ", ".join(f"{p:g} ({values[p]:.4f})" for p in _PENALTIES),
-    )
-    return best
+def _ease_similarity(data: QueryData, penalty: float) -> np.ndarray:
+    return ease_weights(data.counted, penalty)
 
 
 def _next_item(data: QueryData) -> "Scorer | None":
@@ -162,10 +174,55 @@ def _next_item(data: QueryData) -> "Scorer | None":
     if data.weights.decay == 1:
         log.info("the baseline SLIST is left out: the order of a history does not count")
         return None
-    before = before_each(data.train, data.weights.decay, _LONGEST_BEFORE)
     penalty, share = data.options.slist_penalty, data.options.slist_share
-    similarity = next_item_weights(data.counted, *before, penalty=penalty, share=share)
-    return HistoryScorer(data.weights(data.histories), similarity)
+    if penalty is None or share is None:
+        penalties = _PENALTIES if penalty is None else (penalty,)
+        shares = _SHARES if share is None else (share,)
+        choices = [(x, shares[0]) for x in penalties]
+        found = _best("SLIST", data, choices, _slist_similarity)
+        if found and len(shares) > 1:
+            choices = [(found[0], x) for x in shares]
+            found = _best("SLIST", data, choices, _slist_similarity)
+        usual = _USUAL_OF_SLIST
+        penalty, share = found or (penalty or usual[0], usual[1] if share is None else share)
+    return HistoryScorer(data.weights(data.histories), _slist_similarity(data, penalty, share))
+
+
+def _slist_similarity(data: QueryData, penalty: float, share: float) -> np.ndarray:
+    before = before_each(data.known, data.weights.decay, _LONGEST_BEFORE)
+    return next_item_weights(data.counted, *before, penalty=penalty, share=share)
+
+
+def _best(
+    name: str,
+    data: QueryData,
+    choices: Sequence[tuple[float, ...]],
+    similarity: Callable[..., np.ndarray],
+) -> tuple[float, ...] | None:
+    """The parameters that rank validation best; None where that would take long."""
+    asked = data.for_validation
+    if asked is None or data.validation is None or data.train.num_items > _MAX_CHOICE_ITEMS:
+        return None
+    values, weights = data.tried.setdefault(name, {}), asked.weights(asked.histories)
+    if not (new := [choice for choice in choices if choice not in values]):
+        return max(choices, key=lambda choice: values[choice])
+    for choice in new:
+        scorer = HistoryScorer(weights, similarity(asked, *choice))
+        ranking = evaluate_ranking(scorer, data.validation[1], (10,), _MAX_CHOICE_SCORES)
+        values[choice] = ranking.mean("ndcg@10")
+    best = max(choices, key=lambda choice: values[choice])
+    log.info(
+        "%s: %s has the best NDCG@10 on validation, of %s",
+        name,
+        _said(best),
+        ", ".join(f"{_said(choice)} ({values[choice]:.4f})" for choice in choices),
+    )
+    return best
+
+
+def _said(choice: Sequence[float]) -> str:
+    names = ("penalty", "share")
+    return " and ".join(f"{name} {x:g}" for name, x in zip(names, choice, strict=False))
 
 
 def _is_too_large(name: str, data: QueryData) -> bool:

@@ -22,11 +22,15 @@ def _visit_block(
     key: np.uint64,
     num_steps: int,
     first: int,
+    limit: int,
     visits: np.ndarray,
     neighbours: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """Fill neighbours and counts (n, T) of the items from `first`; `visits` has W * S places."""
+    """Fill neighbours and counts (n, T) of the items from `first`; `visits` has W * S places.
+
+    Items from `limit` on are no neighbours.
+    """
     for place in range(len(neighbours)):
         item = first + place
         if rows[item] & np.uint64((1 << 24) - 1) == 0:  # no neighbour
@@ -39,7 +43,7 @@ def _visit_block(
             state += GOLDEN
             random = mix64(state)
             here = slot_item(slots[slot_place(rows[here], random)], random, bits)
-            if here != item:
+            if here != item and here < limit:
                 visits[num_visits] = here
                 num_visits += 1
         ordered = np.sort(visits[:num_visits])
@@ -65,7 +69,13 @@ def _keep(item: int, count: int, neighbours: np.ndarray, counts: np.ndarray) -> 
 
 @checked
 def most_visited(
-    graph: ItemGraph, num_neighbours: Count, walks_per_item: Count, num_steps: Count, *, seed: int
+    graph: ItemGraph,
+    num_neighbours: Count,
+    walks_per_item: Count,
+    num_steps: Count,
+    *,
+    seed: int,
+    later: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The T items that first-order walks from each item visit most often, without the item itself.
 
@@ -78,6 +88,8 @@ def most_visited(
         walks_per_item: walks that start at each item.
         num_steps: steps of a walk.
         seed: seed of the walks.
+        later: None, or the first of the items that came later. Then the rows are those of these
+            items alone, and their neighbours are earlier items; walks pass later ones, too.
 
     Returns:
         (N, T) int32 items, by visits, and (N, T) float32 shares of their visits, which sum to 1.
@@ -85,16 +97,18 @@ def most_visited(
     """
     rows, slots, bits = graph.tables
     key = stream_key(seed, _PURPOSE)
-    neighbours = np.zeros((len(graph), num_neighbours), np.int32)
-    counts = np.zeros((len(graph), num_neighbours), np.float32)
+    first, limit = (0, len(graph)) if later is None else (later, later)
+    neighbours = np.zeros((len(graph) - first, num_neighbours), np.int32)
+    counts = np.zeros((len(graph) - first, num_neighbours), np.float32)
 
     def visit(low: int, high: int) -> None:
         visits = np.empty(walks_per_item * num_steps, np.int32)
         _visit_block(
-            rows, slots, bits, key, num_steps, low, visits, neighbours[low:high], counts[low:high]
+            rows, slots, bits, key, num_steps, first + low, limit, visits,
+            neighbours[low:high], counts[low:high],
         )  # fmt: skip
 
-    run_blocks(visit, even_bounds(len(graph), len(graph) // _BLOCK))
+    run_blocks(visit, even_bounds(len(counts), len(counts) // _BLOCK))
     total = counts.sum(axis=1, keepdims=True)
     np.divide(counts, total, out=counts, where=total > 0)
     return neighbours, counts

@@ -40,11 +40,21 @@ class ScoreBlock(NamedTuple):
         return (weight.sum(2) * center_sizes).sum() + (weight.sum(1) * context_sizes).sum()
 
 
-def score_block(batch: Batch) -> ScoreBlock:
+LOW_RANK_NEEDED = (
+    "low_rank_weight compares what a user has often with what it has less often: use "
+    "data=interactions, or low_rank_weight=0"
+)
+
+
+def score_block(batch: Batch, *, low_rank: bool = False) -> ScoreBlock:
     """Arrange a batch of either contract for a product of centers and contexts.
 
-    A pair with its negatives is a block of one center; the walks of a group are another.
+    A pair with its negatives is a block of one center; the walks of a group are another. With
+    `low_rank` the last context of a pair is its positive of lower weight, which counts as neither
+    positive nor negative.
     """
+    if low_rank:
+        return _with_low_rank(batch)
     if isinstance(batch, HistoryBatch):
         raise ValueError(HISTORIES_NEEDED)
     return _pair_block(batch) if isinstance(batch, PairBatch) else _window_block(batch)
@@ -57,6 +67,18 @@ def _pair_block(batch: PairBatch) -> ScoreBlock:
     is_positive[..., 0] = 1
     return ScoreBlock(
         batch.centers[:, None], contexts, weights * is_positive, weights * (1 - is_positive)
+    )
+
+
+def _with_low_rank(batch: Batch) -> ScoreBlock:
+    if not isinstance(batch, PairBatch) or batch.low_rank is None:
+        raise ValueError(LOW_RANK_NEEDED)
+    block, others = _pair_block(batch), batch.low_rank.clamp_min(0)[:, None]
+    none = torch.zeros_like(block.positive[..., :1])
+    return block._replace(
+        contexts=torch.cat([block.contexts, others], dim=1),
+        positive=torch.cat([block.positive, none], dim=2),
+        negative=torch.cat([block.negative, none], dim=2),
     )
 
 

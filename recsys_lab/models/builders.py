@@ -128,6 +128,7 @@ def starspace(
     *,
     embedding_dim: Dimension,
     fields: list[FieldName],
+    own_vectors: bool,
     size_exponent: Share,
     score: Similarity,
     loss: RankingLoss,
@@ -140,6 +141,7 @@ def starspace(
 ) -> StarSpace:
     """StarSpace on item ids and side information; `fields` may be empty.
 
+    Without `own_vectors` an item that has a value is the bag of its values alone.
     `size_exponent` is the p of the scale size ** -p of a sum of so many features.
     """
     codes, trained = [items.field(name) for name in fields], items.degrees > 0
@@ -150,6 +152,7 @@ def starspace(
         "sum",
         init_scale=embedding_dim**0.5,
         size_exponent=size_exponent,
+        own_vectors=own_vectors,
     )
     return StarSpace(
         encoder,
@@ -242,14 +245,15 @@ def pinsage(
     items: Items,
     *,
     embedding_dim: Dimension,
-    layers: Count,
-    num_neighbours: Count,
+    num_neighbours: Annotated[list[Count], MinLen(1)],
     walks_per_item: Count,
     num_steps: Count,
     neighbour_weight: LayerWeight,
     one_table: bool,
     loss: PairLoss,
     margin: Margin,
+    low_rank_weight: Penalty,
+    low_rank_margin: Margin,
     l2: Penalty,
     score: Score,
     popularity_weight: PopularityWeight,
@@ -258,13 +262,17 @@ def pinsage(
 ) -> SkipGram:
     """Skip-gram of vectors that are computed from the items that short walks visit (PinSage).
 
-    `walks_per_item` walks of `num_steps` steps choose the `num_neighbours` of an item, once for a
-    training. The other arguments are those of `lightgcn`.
+    `walks_per_item` walks of `num_steps` steps choose the neighbours of an item, once for a
+    training; `num_neighbours` of them count at each hop. The other arguments are those of
+    `lightgcn` and of `SkipGram`.
     """
-    visited = items.visited(num_neighbours, walks_per_item, num_steps)
+    visited = items.visited(max(num_neighbours), walks_per_item, num_steps)
     return SkipGram(
         *_over_inputs(
-            lambda inputs: PinSage(inputs, visited, embedding_dim, layers, neighbour_weight),
+            lambda inputs: PinSage(
+                inputs, visited, embedding_dim, num_neighbours, neighbour_weight,
+                items.group_firsts,
+            ),
             items, fields, embedding_dim, one_table,
         ),
         score=score,
@@ -273,6 +281,8 @@ def pinsage(
         kernel=kernel,
         loss=loss,
         margin=margin,
+        low_rank_weight=low_rank_weight,
+        low_rank_margin=low_rank_margin,
     )  # fmt: skip
 
 

@@ -127,6 +127,8 @@ class SideInfoEncoder(nn.Module):
             number (StarSpace, Wu et al., AAAI 2018, with p = .5).
         init_scale: see `IdEncoder`.
         size_exponent: of "sum".
+        own_vectors: whether an item with values has a vector of its own as well. Without it a
+            trained item is what its values say, as a cold one is.
     """
 
     sparse_tables = ("table", "attention")
@@ -148,6 +150,7 @@ class SideInfoEncoder(nn.Module):
         pooling: Pooling | Bag,
         init_scale: float = 0.5,
         size_exponent: Share = 0.5,
+        own_vectors: bool = True,
     ) -> None:
         super().__init__()
         num_items = len(trained)
@@ -159,7 +162,7 @@ class SideInfoEncoder(nn.Module):
             if pooling == "attention"
             else None
         )
-        owners, rows, parts, shares = _list_parts(trained, fields)
+        owners, rows, parts, shares = _list_parts(trained, fields, own_vectors)
         order = torch.argsort(owners, stable=True)
         num_parts = 1 + len(fields)
         in_parts = torch.bincount(owners * num_parts + parts, minlength=num_items * num_parts)
@@ -275,16 +278,14 @@ def _sums(counts: Tensor) -> Tensor:
 
 
 def _list_parts(
-    trained: Tensor, fields: Sequence[FieldCodes]
+    trained: Tensor, fields: Sequence[FieldCodes], own_vectors: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The parts of all items whose vectors are trained: item, row, part, and share of the part.
 
     Part 0 is the item's own vector, part f the f-th field. Each (V,).
     """
     num_items = len(trained)
-    own = torch.nonzero(trained)[:, 0]
-    found = [(own, own, torch.zeros_like(own), torch.ones(len(own)))]
-    first_row = num_items
+    has_own, found, first_row = trained.clone(), [], num_items
     for part, field in enumerate(fields, start=1):
         owners = torch.repeat_interleave(field.offsets.diff())  # item of each code
         occurs = torch.zeros(field.cardinality, dtype=torch.bool)
@@ -294,5 +295,9 @@ def _list_parts(
         shares = 1.0 / torch.bincount(owners, minlength=num_items)[owners]
         found.append((owners, first_row + codes, torch.full_like(owners, part), shares))
         first_row += field.cardinality
+        if not own_vectors:
+            has_own[owners] = False
+    own = torch.nonzero(has_own)[:, 0]
+    found.insert(0, (own, own, torch.zeros_like(own), torch.ones(len(own))))
     owners, rows, parts, shares = (torch.cat(columns) for columns in zip(*found, strict=True))
     return owners, rows, parts, shares

@@ -29,6 +29,7 @@ class LightGCN(nn.Module):
     offsets: Tensor
     neighbours: Tensor
     shares: Tensor
+    sums: Tensor
 
     def __init__(
         self, inputs: Encoder, neighbours: Neighbours, layer_weights: Sequence[float]
@@ -39,7 +40,7 @@ class LightGCN(nn.Module):
         self.inputs = inputs
         self.layer_weights = tuple(layer_weights)
         tensors = {"offsets": neighbours.offsets.to(torch.int32), "neighbours": neighbours.items}
-        tensors["shares"] = normalized_weights(neighbours)
+        tensors["shares"], tensors["sums"] = normalized_weights(neighbours)
         for name, tensor in tensors.items():  # facts of the data, not weights of the model
             self.register_buffer(name, tensor, persistent=False)
 
@@ -48,8 +49,8 @@ class LightGCN(nn.Module):
         return F.embedding(items, self._all())
 
     def can_encode(self, seen: Tensor) -> Tensor:
-        """Mask (N,) of the items with a trained vector, given those seen in training."""
-        return self.inputs.can_encode(seen)
+        """Mask (N,) of the items with a trained vector, given those seen, or with neighbours."""
+        return self.inputs.can_encode(seen) | (self.offsets.diff() > 0)
 
     @torch.no_grad()
     def item_vectors(self, items: Tensor | None = None) -> Tensor:
@@ -57,21 +58,51 @@ class LightGCN(nn.Module):
         vectors = self._all()
         return vectors if items is None else vectors[items]
 
+    @torch.no_grad()
+    def new_vectors(
+        self, inputs: Tensor, neighbours: Tensor, weights: Tensor, group: int = 0
+    ) -> Tensor:
+        """Vectors (n, D) of nodes that training does not know, such as users who came later.
+
+        The vectors of all other nodes are as in training, as if their edges were not changed.
+
+        Args:
+            inputs: (n, D) of layer 0; zero for a node of which nothing is known.
+            neighbours: (n, T) nodes that training knows, such as the items of a user.
+            weights: (n, T) of the edges to them, 0 where there is none.
+            group: of the new nodes; all groups are treated alike.
+        """
+        own, others = weights.sum(1, keepdim=True), self.sums[neighbours]
+        shares = weights / (own * others).sqrt().clamp_min(1e-12)
+        below = self.inputs(torch.arange(len(self.sums), device=self.sums.device))
+        total, matrix = self.layer_weights[0] * inputs, self._matrix
+        for weight in self.layer_weights[1:]:
+            mixed = F.embedding_bag(
+                neighbours, below, mode="sum", per_sample_weights=shares.to(below.dtype)
+            )
+            total = total + weight * mixed
+            below = _Propagate.apply(below, matrix, (0.0, 1.0))
+        return total
+
+    @property
+    def _matrix(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.offsets, self.neighbours, self.shares
+
     def _all(self) -> Tensor:
         """The vectors of all items (N, D)."""
         every = torch.arange(len(self.offsets) - 1, device=self.offsets.device)
-        matrix = self.offsets, self.neighbours, self.shares
-        return _Propagate.apply(self.inputs(every), matrix, self.layer_weights)
+        return _Propagate.apply(self.inputs(every), self._matrix, self.layer_weights)
 
 
-def normalized_weights(neighbours: Neighbours) -> Tensor:
-    """w_ij / sqrt(s_i s_j) of every entry (E,), where s is the sum of a row's weights."""
+def normalized_weights(neighbours: Neighbours) -> tuple[Tensor, Tensor]:
+    """w_ij / sqrt(s_i s_j) of every entry (E,), and s (N,), the sums of the weights of the rows."""
     offsets, items, weights = neighbours
     owners = torch.repeat_interleave(offsets.diff())
     sums = torch.zeros(len(offsets) - 1, dtype=torch.float64).index_add_(
         0, owners, weights.double()
     )
-    return (weights / (sums[owners] * sums[items.long()]).sqrt()).to(weights.dtype)
+    shares = weights / (sums[owners] * sums[items.long()]).sqrt()
+    return shares.to(weights.dtype), sums.to(weights.dtype)
 
 
 class _Propagate(torch.autograd.Function):

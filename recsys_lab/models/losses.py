@@ -69,8 +69,8 @@ def margin_loss(scores: Tensor, positive: Tensor, negative: Tensor, margin: floa
     """Margin ranking loss of every positive and the negatives of its row that violate the margin.
 
     Wu et al. (StarSpace, AAAI 2018), equation 1. A negative violates if it scores more than the
-    positive less the margin. As in the authors' code, the loss of a positive is the mean over its
-    violators, so that one of them moves it as far as many.
+    positive less the margin. The loss of a positive is the mean over its violators, so that one of
+    them moves it as far as many. An update of the authors' program takes the first ten of them.
 
     Args:
         scores: (G, R, C).
@@ -124,3 +124,17 @@ def bpr_loss(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     shares = negative / negative.sum(-1, keepdim=True).clamp_min(1e-12)
     mean = (shares[group, row] * F.softplus(-leads)).sum(-1)
     return (positive[group, row, column] * mean).sum()
+
+
+def low_rank_loss(scores: Tensor, weights: Tensor, margin: float) -> Tensor:
+    """sum_b w_b max(0, margin - s_b0 + s_bC): the first context shall lead the last.
+
+    Uber Eats (Jain et al., Food Discovery with Uber Eats: Using Graph Learning, 2019): what a user
+    ordered less often ranks below what it ordered often.
+
+    Args:
+        scores: (B, 1 + C) of a positive, its negatives and, last, its positive of lower weight.
+        weights: (B,), 0 where there is none.
+        margin: of scores.
+    """
+    return (weights * (margin - scores[:, 0] + scores[:, -1]).clamp_min(0)).sum()

@@ -1,6 +1,10 @@
-"""Vectors from an item and the items that short walks visit: PinSage."""
+"""Vectors from a node and the nodes that short walks visit: PinSage."""
+
+from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from annotated_types import MinLen
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -74,6 +78,35 @@ class Convolution(nn.Module):
         return own + self.neighbour_weight * pooled + learned
 
 
+class GroupProjections(nn.Module):
+    """h + W h + b, where W and b are those of the group of a node and start at zero.
+
+    Uber Eats (Jain et al., Food Discovery with Uber Eats: Using Graph Learning, 2019) project the
+    inputs of each type of node for itself.
+
+    Args:
+        embedding_dim: D.
+        firsts: id of the first node of each group behind the items.
+    """
+
+    def __init__(self, embedding_dim: int, firsts: Sequence[int]) -> None:
+        super().__init__()
+        self.firsts = tuple(firsts)
+        self.projections = nn.ModuleList(
+            Projection(embedding_dim, embedding_dim, zero=True) for _ in range(len(firsts) + 1)
+        )
+
+    def forward(self, vectors: Tensor, nodes: Tensor) -> Tensor:
+        """Projected vectors (n, D) of nodes (n,)."""
+        firsts = torch.tensor(self.firsts, device=nodes.device)
+        group_of = torch.searchsorted(firsts, nodes, right=True)
+        found = vectors
+        for group, project in enumerate(self.projections):
+            places = torch.nonzero(group_of == group)[:, 0]
+            found = found.index_add(0, places, project(vectors[places]))
+        return found
+
+
 class PinSage(nn.Module):
     """Convolutions over the neighbours that short walks visit most, weighted by their visits.
 
@@ -82,14 +115,16 @@ class PinSage(nn.Module):
     neighbours, the neighbours of these and so on, and computes each of them once. No weight belongs
     to one item but those of `inputs`, so an item that comes later has a vector, too
     (`new_vectors`). An item without neighbours has one that comes from its own input, such as its
-    side information.
+    side information. Users are items in this, with a projection of their own.
 
     Args:
         inputs: item ids -> vectors (D) of layer 0.
         visited: T neighbours of every item.
         embedding_dim: D.
-        layers: number of convolutions.
+        num_neighbours: neighbours of an item that count at each hop from it, at most T; there is a
+            convolution for each hop.
         neighbour_weight: of the neighbours' mean beside the own vector.
+        group_firsts: of groups of nodes beside the items; without any, inputs are not projected.
     """
 
     neighbours: Tensor
@@ -101,14 +136,18 @@ class PinSage(nn.Module):
         inputs: Encoder,
         visited: VisitedItems,
         embedding_dim: Dimension,
-        layers: Count,
+        num_neighbours: Annotated[Sequence[Count], MinLen(1)],
         neighbour_weight: float,
+        group_firsts: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        self.embedding_dim = embedding_dim
         self.inputs = inputs
         self.layers = nn.ModuleList(
-            Convolution(embedding_dim, neighbour_weight) for _ in range(layers)
+            Convolution(embedding_dim, neighbour_weight) for _ in num_neighbours
         )
+        self.num_neighbours = tuple(num_neighbours)
+        self.projections = GroupProjections(embedding_dim, group_firsts) if group_firsts else None
         for name, tensor in visited._asdict().items():  # facts of the data, not weights
             self.register_buffer(name, tensor, persistent=False)
 
@@ -126,38 +165,60 @@ class PinSage(nn.Module):
         """The vectors of items (n,), (n, D), without gradients; of all if left out."""
         if items is not None:
             return self(items)
-        vectors = self.inputs.item_vectors()
-        for convolve in self.layers:
-            tables = vectors, self.neighbours, self.shares
-            blocks = zip(*(table.split(_BLOCK) for table in tables), strict=True)
+        every = torch.arange(len(self.neighbours), device=self.neighbours.device).split(_BLOCK)
+        vectors = torch.cat([self._input(block) for block in every])
+        for number, convolve in enumerate(self.layers, 1):
             vectors = torch.cat(
-                [convolve(own, vectors, items, shares) for own, items, shares in blocks]
+                [
+                    convolve(vectors[block], vectors, *self._nearest(block, number))
+                    for block in every
+                ]
             )
         return vectors
 
     @torch.no_grad()
-    def new_vectors(self, inputs: Tensor, neighbours: Tensor, shares: Tensor) -> Tensor:
-        """Vectors (n, D) of items that are not among the N items.
+    def new_vectors(
+        self, inputs: Tensor, neighbours: Tensor, weights: Tensor, group: int = 0
+    ) -> Tensor:
+        """Vectors (n, D) of nodes that training does not know, such as users who came later.
 
         Args:
-            inputs: (n, D) of layer 0; zero for an item of which nothing is known.
-            neighbours: (n, T) items of the N.
-            shares: (n, T) their importance; those of an item sum to one.
+            inputs: (n, D) of layer 0; zero for a node of which nothing is known.
+            neighbours: (n, T) nodes that training knows, such as the items of a user.
+            weights: (n, T) their importance, descending, 0 where there is none.
+            group: of the new nodes; 0 items, 1 the first group beside them.
         """
         distinct, place, _ = find_distinct(neighbours, padded=False)
         vectors = inputs
+        if self.projections is not None:
+            vectors = inputs + self.projections.projections[group](inputs)
         for number, convolve in enumerate(self.layers):
-            vectors = convolve(vectors, self._layer(distinct, number), place, shares)
+            nearest = self._first(place, weights, number + 1)
+            vectors = convolve(vectors, self._layer(distinct, number), *nearest)
         return vectors
+
+    def _input(self, items: Tensor) -> Tensor:
+        """Vectors (n, D) of distinct items (n,) in layer 0."""
+        vectors = self.inputs(items)
+        return vectors if self.projections is None else self.projections(vectors, items)
+
+    def _nearest(self, items: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """Neighbours (n, t) of items (n,) that count in a layer, and their shares."""
+        return self._first(self.neighbours[items], self.shares[items], number)
+
+    def _first(self, neighbours: Tensor, weights: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """Those of neighbours (n, T) that count in a layer, (n, t), and their shares."""
+        count = self.num_neighbours[len(self.layers) - number]
+        neighbours, weights = neighbours[:, :count], weights[:, :count]
+        return neighbours, weights / weights.sum(1, keepdim=True).clamp_min(1e-12)
 
     def _layer(self, items: Tensor, number: int) -> Tensor:
         """Vectors (n, D) of distinct items (n,) in a layer."""
         if number == 0:
-            return self.inputs(items)
-        neighbours = self.neighbours[items]  # (n, T)
+            return self._input(items)
+        neighbours, shares = self._nearest(items, number)  # (n, t)
         both = torch.cat([items, neighbours.flatten()])
         distinct, place, _ = find_distinct(both, padded=False)
         below = self._layer(distinct, number - 1)
         own, others = place[: len(items)], place[len(items) :].view(neighbours.shape)
-        convolve = self.layers[number - 1]
-        return convolve(F.embedding(own, below), below, others, self.shares[items])
+        return self.layers[number - 1](F.embedding(own, below), below, others, shares)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Margin, Penalty
-from recsys_lab.data.batch import Batch
+from recsys_lab.data.batch import Batch, PairBatch
 from recsys_lab.models.blocks import Kernel, ScoreBlock, score_block
 from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.encoders import Encoder, side_info_vectors
@@ -18,6 +18,7 @@ from recsys_lab.models.losses import (
     CellLoss,
     bpr_loss,
     logistic_loss,
+    low_rank_loss,
     margin_loss,
 )
 from recsys_lab.models.scoring import (
@@ -49,6 +50,9 @@ class SkipGram(nn.Module):
         loss: "logistic" takes a positive or a negative for itself; "bpr" and "margin" compare every
             positive with the negatives of its center (`losses`).
         margin: that a positive shall lead by, for the loss "margin".
+        low_rank_weight: of the loss of a positive and of one of lower weight of the same center
+            (`low_rank_loss`), which is added.
+        low_rank_margin: that the positive shall lead the other by.
     """
 
     popularity: Tensor
@@ -65,6 +69,8 @@ class SkipGram(nn.Module):
         fields: Sequence[str] = (),
         loss: PairLoss = "logistic",
         margin: Margin = 0.1,
+        low_rank_weight: Penalty = 0.0,
+        low_rank_margin: Margin = 0.1,
     ) -> None:
         super().__init__()
         self.centers = centers
@@ -75,6 +81,8 @@ class SkipGram(nn.Module):
         self.fields = tuple(fields)
         self.loss_name = loss
         self.margin = margin
+        self.low_rank_weight = low_rank_weight
+        self.low_rank_margin = low_rank_margin
         self.register_buffer("popularity", popularity, persistent=False)
 
     @torch.no_grad()
@@ -98,10 +106,14 @@ class SkipGram(nn.Module):
 
         Divide one by the other for the loss of a positive and its negatives, in nats.
         """
-        block = score_block(batch)
+        block = score_block(batch, low_rank=self.low_rank_weight > 0)
         center, context = self._encode(block)
         logits = torch.bmm(center, context.transpose(1, 2))  # (G, R, C)
         total = self._pair_loss(logits, block.positive, block.negative)
+        if self.low_rank_weight and isinstance(batch, PairBatch) and batch.low_rank is not None:
+            weights = batch.weights * (batch.low_rank >= 0)  # (B,)
+            rest = low_rank_loss(logits[:, 0], weights, self.low_rank_margin)
+            total = total + self.low_rank_weight * rest
         if self.l2:
             total = total + self.l2 * block.penalty(
                 center.square().sum(-1), context.square().sum(-1)
@@ -129,7 +141,7 @@ class SkipGram(nn.Module):
 
     def compiled_form(self) -> CompiledForm | None:
         """See `CompilableNet`."""
-        if self.loss_name == "bpr":
+        if self.loss_name == "bpr" or self.low_rank_weight:
             return None
         is_margin = self.loss_name == "margin"
         return CompiledForm(

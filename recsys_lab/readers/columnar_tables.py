@@ -77,7 +77,8 @@ class ColumnarTable:
         if len(plain) < 2:
             hint = (
                 f": {nested[0]} holds lists or structs; write a row for each pair, in polars with "
-                f"explode({nested[0]!r}) or unnest({nested[0]!r})"
+                f"explode({nested[0]!r}) or unnest({nested[0]!r}); lists of items of users are "
+                "read by catalog=events"
                 if nested
                 else ": give two"
             )

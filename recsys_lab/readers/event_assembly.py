@@ -10,12 +10,14 @@ from recsys_lab.readers.account import CatalogError, ReadAccount
 from recsys_lab.readers.event_columns import MOST_KINDS
 from recsys_lab.readers.event_filters import core_of
 from recsys_lab.readers.event_log import EventLog
-from recsys_lab.readers.event_sessions import order_events
+from recsys_lab.readers.event_sessions import Ordered, order_events
 from recsys_lab.readers.ids import Ranks, rank_ids
 from recsys_lab.readers.records import Events
 from recsys_lab.readers.user_ids import describe_users, hash_ids, rank_users
 
 _MOST_CODES = 256  # kinds that uint8 holds
+_FEW = 0.1  # of the events; more that share a session make it one
+_FEWEST = 20  # events that tell it
 _ONE_KIND = "event"
 _SHOWN_LEFT_OUT = "places of shown items without an event"
 
@@ -27,6 +29,7 @@ class EventOptions:
     kinds: Mapping[str, float]
     use_quantity: bool
     kind_is_said: bool
+    session_is_said: bool
     session_gap_minutes: float | None
     cut_given_sessions: bool
     min_events_per_item: int
@@ -192,24 +195,47 @@ class EventAssembly:
     def _order(
         self, user: np.ndarray, time: np.ndarray | None, has_parts: bool
     ) -> tuple[np.ndarray, np.ndarray]:
+        """Places in order, and the session of each.
+
+        Sessions that hold one event each say nothing, so they are given up: names of sessions for
+        the gap, unless the user names their column, and the gap for one session of each user.
+        """
         table, options = self._table, self._options
         is_given = "session" in table.columns
-        session = None
-        if is_given or has_parts:  # one name for two users, or in two parts, is that of two
-            session = table["part"].to_numpy().astype(np.int64)
-            if is_given:
-                session += 3 * (table["session"].fill_null(-1).to_numpy().astype(np.int64) + 1)
-            session = session * (int(user.max()) + 1) + user
         minutes = options.session_gap_minutes
-        gap = None if minutes is None else 60 * minutes
-        if is_given and not options.cut_given_sessions:
-            gap = None
+        gap = None if minutes is None or time is None else 60 * minutes
         ties = table["order"].fill_null(0).to_numpy() if "order" in table.columns else None
-        ordered = order_events(user, time, session, ties, gap)
-        self._account.note("sessions cut by another of their user", ordered.cut)
-        count = int(ordered.session[-1]) + 1
-        self.said.append(f"{count:,} sessions{_how(is_given, None if time is None else gap)}")
-        return ordered.order, ordered.session
+
+        def ordered_by(is_given: bool, gap: float | None) -> Ordered:
+            names = self._names_of_sessions(user, has_parts, is_given)
+            return order_events(user, time, names, ties, gap)
+
+        given_gap = gap if options.cut_given_sessions else None
+        found = ordered_by(is_given, given_gap if is_given else gap)
+        why = ""
+        if is_given and not options.session_is_said and _are_alone(found.session, user):
+            why = "; those of the file hold one event each, and are not used"
+            is_given, found = False, ordered_by(False, gap)
+        if not is_given and gap is not None and _are_alone(found.session, user):
+            why += f"; few events have another within {gap / 60:g} minutes"
+            gap, found = None, ordered_by(False, None)
+        self._account.note("sessions cut by another of their user", found.cut)
+        count = int(found.session[-1]) + 1
+        used = given_gap if is_given else gap
+        self.said.append(f"{count:,} sessions{_how(is_given, used)}{why}")
+        return found.order, found.session
+
+    def _names_of_sessions(
+        self, user: np.ndarray, has_parts: bool, is_given: bool
+    ) -> np.ndarray | None:
+        """(E,) codes; one name for two users, or in two parts, is that of two. None for none."""
+        if not (is_given or has_parts):
+            return None
+        names = self._table["part"].to_numpy().astype(np.int64)
+        if is_given:
+            codes = self._table["session"].fill_null(-1).to_numpy().astype(np.int64)
+            names += 3 * (codes + 1)
+        return names * (int(user.max()) + 1) + user
 
     def _shown_rows(
         self, table: pl.DataFrame, items: Ranks
@@ -231,6 +257,14 @@ def _how(is_given: bool, gap: float | None) -> str:
     parts = [" of the file"] if is_given else []
     parts += [] if gap is None else [f" ended by {gap / 60:g} minutes without an event"]
     return ",".join(parts) or ", one for each user"
+
+
+def _are_alone(session: np.ndarray, user: np.ndarray) -> bool:
+    """Whether nearly all events are alone in their session, and not the only one of their user."""
+    in_session, of_user = np.bincount(session), np.bincount(user)
+    with_others = int(in_session[in_session > 1].sum())
+    several = int(of_user[of_user > 1].sum())
+    return several >= _FEWEST and with_others < _FEW * several
 
 
 def rank_items(log: EventLog, *groups: np.ndarray) -> Ranks:

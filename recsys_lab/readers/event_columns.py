@@ -1,7 +1,7 @@
 """Columns of an event log by their names: who, what, when, how."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from recsys_lab.readers.cells import show
@@ -45,6 +45,13 @@ _NAMES = {
     "shown": words("impressions impression shown shownitems displayed candidates exposures"),
 }
 ROLES_OF_EVENTS = tuple(_NAMES)
+_OF_LISTS = {  # of columns that hold lists, beside the plurals of these
+    "item": words(
+        "history clickhistory purchasehistory itemhistory sequence itemsequence itemseq seq basket "
+        "cart clicks views purchases interactions"
+    ),
+}
+_NEVER_LISTS = ("user", "session")
 _AGAINST = re.compile(  # kinds of events that say no interest, or take one back
     r".*(remov|delet|cancel|return|refund|dislik|unlik|unfollow|unsubscri|skip|downvot|thumbs?.?down"
     r"|reject|dismiss|hide|report|block|negativ|abandon|uninstall|not.?interest).*",
@@ -68,17 +75,24 @@ class EventColumns:
     names: Sequence[str]
 
 
-def event_roles(plain: Sequence[str]) -> dict[str, int]:
+def event_roles(plain: Sequence[str], lists: Collection[int] = ()) -> dict[str, int]:
     """Places of columns by role.
 
     Args:
         plain: names as `column_names.plain_name` gives them.
+        lists: places of columns that hold lists.
     """
-    found = {
-        role: next((plain.index(name) for name in known if name in plain), None)
-        for role, known in _NAMES.items()
-    }
-    return {role: place for role, place in found.items() if place is not None}
+    single = {name: k for k, name in reversed(list(enumerate(plain))) if k not in lists}
+    several = {plain[k]: k for k in sorted(lists, reverse=True)}
+    found = {}
+    for role, known in _NAMES.items():
+        places = [single[name] for name in known if name in single]
+        if role not in _NEVER_LISTS:
+            names = [x for name in known for x in (name, f"{name}s")] + _OF_LISTS.get(role, [])
+            places += [several[name] for name in names if name in several]
+        if places:
+            found[role] = places[0]
+    return found
 
 
 def event_columns(names: Sequence[str], plain: Sequence[str]) -> EventColumns | None:

@@ -22,13 +22,7 @@ _FEW = 0.9  # of the lines with as many cells as most: a table with some bad lin
 
 def is_of_lists(path: str) -> bool:
     """Whether the first lines look like users with their items: without a header, of any length."""
-    if kind_of(find_files(path)[0]):
-        return False
-    first, _ = begin(path)
-    lines = [line for line in first.decode(errors="replace").splitlines() if line.strip()]
-    lines = [line.removeprefix(BOM) for line in lines[: SAMPLE + 1]]
-    lines = lines[:-1] if len(lines) > SAMPLE else lines
-    if not lines or begins_document(first) or is_json(lines):
+    if not (lines := _first_lines(path)):
         return False
     separator = _separator(lines)[0]
     rows = [split_line(line, separator, quoted=True) or [] for line in lines]
@@ -36,6 +30,22 @@ def is_of_lists(path: str) -> bool:
     most = max(map(widths.count, set(widths)))
     users = {row[0] for row in rows if row}
     return not has_header(rows) and most < _FEW * len(rows) and 2 * len(users) > len(rows)
+
+
+def is_table(path: str) -> bool:
+    """Whether a file is JSON or one of columns, where lists stand in cells and not in lines."""
+    return not _first_lines(path)
+
+
+def _first_lines(path: str) -> list[str]:
+    """Lines of text; none of JSON and of files of columns."""
+    if kind_of(find_files(path)[0]):
+        return []
+    first, _ = begin(path)
+    lines = [line for line in first.decode(errors="replace").splitlines() if line.strip()]
+    lines = [line.removeprefix(BOM) for line in lines[: SAMPLE + 1]]
+    lines = lines[:-1] if len(lines) > SAMPLE else lines
+    return [] if not lines or begins_document(first) or is_json(lines) else lines
 
 
 def read_lists(path: str, log: EventLog, account: ReadAccount, part: int) -> tuple[str, int, str]:

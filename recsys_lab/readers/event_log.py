@@ -9,6 +9,7 @@ import polars as pl
 from recsys_lab.readers.account import ReadAccount
 from recsys_lab.readers.event_times import TimeReader
 from recsys_lab.readers.ids import IdCodes
+from recsys_lab.readers.list_cells import UNEQUAL, are_lists, shown_lists, spread
 from recsys_lab.readers.named_columns import BAD_LINES, NamedColumns, cells_as_text
 
 BAD_EVENTS = (
@@ -18,10 +19,10 @@ BAD_EVENTS = (
     "no item",
     "time not understood",
     "quantity not a number",
+    UNEQUAL,
 )
 NOT_AN_ITEM = "no item but something else"
 _NOBODY = ("NA", "N/A", "NaN", "nan", "null", "NULL", "None", "none")
-_IN_LIST = r"[^\s,;|\[\]()\"']+"
 _WITHOUT_KIND = "none"
 
 
@@ -93,6 +94,8 @@ class EventBatches:
         self._pattern, self._time_format, self._described = item_pattern, time_format, described
         self._told, self._left_out = told, ""
         self._times: TimeReader | None = None
+        self._has_lists: bool | None = None
+        self._times_are_lists, self._rows_of_lists = False, 0
         self.digests: list[pl.Series] = []
         self.not_items: dict[str, int] = {}
         self.first_bad = 0
@@ -102,12 +105,13 @@ class EventBatches:
         """What was understood of the table, for the user."""
         times = "" if self._times is None or not self._times.said else f"; {self._times.said}"
         pattern = "" if self._pattern is None else f"; items are those like {self._pattern}"
-        return f"{self._table.said}{self._left_out}{times}{pattern}"
+        lists = f"; lists of items in {self._rows_of_lists:,} rows" if self._rows_of_lists else ""
+        return f"{self._table.said}{lists}{self._left_out}{times}{pattern}"
 
     def read(self) -> None:
         """Read the whole table."""
         for rows in self._table.batches():
-            frame = self._checked(rows) if self._table.roles else rows  # blank lines on top
+            frame = self._checked(self._spread(rows)) if self._table.roles else rows  # blank on top
             self._account.lines += len(frame)
             reasons = frame["reason"].drop_nulls()
             self._account.dropped.update(dict(reasons.value_counts().iter_rows()))
@@ -119,10 +123,24 @@ class EventBatches:
             if self._table.roles:
                 self._take(kept)
 
+    def _spread(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """A row for each event, where a row holds the list of a user's items."""
+        known = rows.filter(pl.col("reason").is_null())
+        if self._has_lists is None and len(known):
+            self._has_lists = are_lists(known["item"])
+            self._times_are_lists = "time" in known.columns and are_lists(known["time"])
+        if not self._has_lists:
+            return rows
+        self._rows_of_lists += len(known)
+        return spread(rows, self._table.roles)
+
     def _checked(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows with ids as text, times and quantities as numbers, and reasons against them."""
-        roles = [role for role in self._table.roles if role not in ("time", "quantity", "order")]
+        others = ("time", "quantity", "order", "shown")
+        roles = [role for role in self._table.roles if role not in others]
         frame = rows.with_columns(cells_as_text(rows[role]).alias(role) for role in roles)
+        if "shown" in self._table.roles:
+            frame = frame.with_columns(shown=shown_lists(rows["shown"]))
         frame = self._without_empty(frame)
         checks = [
             (f"no {role}", pl.col(role).is_null())
@@ -198,25 +216,16 @@ class EventBatches:
             columns["session"] = columns["user"]
         elif "session" in self._table.roles:
             columns["session"] = log.sessions.encode(kept["session"])
+        elif self._rows_of_lists and not self._times_are_lists:
+            columns["session"] = kept["number"].cast(pl.Int32)
         if "kind" in kept.columns:
             columns["kind"] = log.codes_of_kinds(kept["kind"].fill_null(_WITHOUT_KIND))
         columns |= {x: kept[x] for x in ("time", "order", "quantity") if x in kept.columns}
         if "shown" in kept.columns:
-            counts, codes = _items_of_lists(kept["shown"], log.items)
-            columns["num_shown"] = counts
-            log.shown.append(codes)
+            columns["num_shown"] = kept["shown"].list.len().cast(pl.Int64)
+            log.shown.append(log.items.encode(kept["shown"].explode().drop_nulls()))
         log.tables.append(pl.DataFrame(columns))
         self._account.kept += len(kept)
         if self._described:
             found = kept.select(*self._described).with_columns(item=pl.Series(columns["item"]))
             log.described.append(found.unique(maintain_order=True))
-
-
-def _items_of_lists(cells: pl.Series, items: IdCodes) -> tuple[np.ndarray, np.ndarray]:
-    """Items in lists as text: how many in each cell (n,), and their codes."""
-    bars = cells.str.contains("|", literal=True).any()
-    lists = cells.str.split("|") if bars else cells.str.extract_all(_IN_LIST)
-    lists = lists.fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
-    lists = lists.list.eval(pl.element().str.strip_chars().filter(pl.element() != ""))
-    counts = lists.list.len().to_numpy().astype(np.int64)
-    return counts, items.encode(lists.explode().drop_nulls())

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from recsys_lab.readers.account import CatalogError, ReadAccount, join_accounts
 from recsys_lab.readers.column_names import plain_name
 from recsys_lab.readers.event_assembly import EventAssembly, EventOptions, rank_items
 from recsys_lab.readers.event_columns import ROLES_OF_EVENTS, event_roles, kinds_against
-from recsys_lab.readers.event_lists import BAD_LISTS, is_of_lists, read_lists
+from recsys_lab.readers.event_lists import BAD_LISTS, is_of_lists, is_table, read_lists
 from recsys_lab.readers.event_log import BAD_EVENTS, NOT_AN_ITEM, EventBatches, EventLog
 from recsys_lab.readers.item_tables import (
     FIELDS,
@@ -27,7 +27,8 @@ from recsys_lab.readers.item_tables import (
     places_of,
 )
 from recsys_lab.readers.items import complete_items
-from recsys_lab.readers.named_columns import Choose, NamedColumns
+from recsys_lab.readers.list_cells import UNEQUAL
+from recsys_lab.readers.named_columns import NamedColumns
 from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.pair_options import PairOptions
@@ -139,8 +140,8 @@ class EventSource:
         """
         if not all(Path(file).is_file() for file in find_files(self.path)):
             return
-        if self._layout() == "events" and self.items_path is None:
-            table = NamedColumns(self.path, self._chooser(self.path, self.item_columns))
+        if self.layout_found() == "events" and self.items_path is None:
+            table = self._table(self.path, self.item_columns)
             next(table.batches(), None)
 
     def read(self) -> Records:
@@ -149,7 +150,7 @@ class EventSource:
         Raises:
             CatalogError: a file cannot be read, too many lines are bad, or nothing is left.
         """
-        events, understood, layout = EventLog(), {}, self._layout()
+        events, understood, layout = EventLog(), {}, self.layout_found()
         items, beside = ItemTable(events.items), ReadAccount()
         left: Mapping[str, str | Sequence[str] | None] = self.item_columns
         if self.items_path is not None:
@@ -211,7 +212,8 @@ class EventSource:
 
     # -- one file --------------------------------------------------------------------------------
 
-    def _layout(self) -> str:
+    def layout_found(self) -> Literal["events", "sequences", "baskets"]:
+        """The layout, as it is said, or told by the first lines of the events."""
         if self.layout is not None:
             return self.layout
         if not is_of_lists(self.path):
@@ -228,14 +230,14 @@ class EventSource:
     ) -> str:
         """Put the events of one file into the log; what was understood of it."""
         path = self.files[role]
-        if layout != "events":
+        if layout != "events" and not is_table(path):
             said, first_bad, remedy = read_lists(path, events, account, _PARTS[role])
             remedies = {"not UTF-8": remedy}
             account.refuse_bad(
                 path, BAD_LISTS, self.max_bad_fraction, first_bad, "", said, remedies
             )
             return f"{layout}, {said}"
-        table = NamedColumns(path, self._chooser(path, item_columns))
+        table = self._table(path, item_columns)
         described = [role for field in FIELDS for role in _roles_of(field, item_columns)]
         batches = EventBatches(
             table, events, account, _PARTS[role], self.item_pattern, self.time_format,
@@ -246,6 +248,7 @@ class EventSource:
             "no item": "give an item in each line,", "time not understood": "say time_format=",
             "no user": "say columns.user=false to take sessions for users,",
             "no session": "say columns.session=false to cut sessions by time,",
+            UNEQUAL: "give each item of a row a value in every list,",
         } | table.remedies  # fmt: skip
         account.refuse_bad(
             path, BAD_EVENTS, self.max_bad_fraction, batches.first_bad, "", batches.said, remedies
@@ -267,8 +270,15 @@ class EventSource:
                 path, f"{count:,}", f"{len(lines):,}",
             )  # fmt: skip
 
-    def _chooser(self, path: str, item_columns: Mapping[str, str | Sequence[str] | None]) -> Choose:
-        return lambda names, width: _choose(path, self.columns, item_columns, names, width)
+    def _table(
+        self, path: str, item_columns: Mapping[str, str | Sequence[str] | None]
+    ) -> NamedColumns:
+        def choose(
+            names: Sequence[str] | None, width: int, lists: Collection[int]
+        ) -> dict[str, int]:
+            return _choose(path, self.columns, item_columns, names, width, lists)
+
+        return NamedColumns(path, choose, has_lists=True)
 
     @property
     def _hash_key(self) -> str:
@@ -285,7 +295,7 @@ class EventSource:
     def _options(self) -> EventOptions:
         return EventOptions(
             self.kinds, self.use_quantity, bool(self.columns.get("kind")),
-            self.session_gap_minutes, self.cut_given_sessions,
+            bool(self.columns.get("session")), self.session_gap_minutes, self.cut_given_sessions,
             self.min_events_per_item, self.min_events_per_user, self.hash_users, self._hash_key,
         )  # fmt: skip
 
@@ -321,13 +331,14 @@ def _choose(
     item_columns: Mapping[str, str | Sequence[str] | None],
     names: Sequence[str] | None,
     width: int,
+    lists: Collection[int],
 ) -> dict[str, int]:
     """Places of the columns of events: what the user says, else by their names.
 
     Raises:
         CatalogError: a column is not there, or there is none of items or of users or sessions.
     """
-    guessed = {} if names is None else event_roles([plain_name(name) for name in names])
+    guessed = {} if names is None else event_roles([plain_name(name) for name in names], lists)
     told = {
         role: _place_of(path, role, column, names, width)
         for role, column in said.items()

@@ -84,7 +84,7 @@ class ItemTable:
             account: counts lines, kept and dropped.
             max_bad_fraction: largest tolerated fraction of lines that cannot be understood.
         """
-        table = NamedColumns(path, lambda names, width: _columns(path, item, said, names, width))
+        table = NamedColumns(path, lambda names, width, _: _columns(path, item, said, names, width))
         for rows in table.sound_rows("item", account, max_bad_fraction):
             codes = pl.Series("item", self._codes.encode(rows["item"]), dtype=pl.Int32)
             self.add(rows.with_columns(codes))

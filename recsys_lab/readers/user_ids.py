@@ -47,7 +47,7 @@ def read_users(
         account: counts lines, kept and dropped.
         max_bad_fraction: largest tolerated fraction of lines that cannot be understood.
     """
-    table = NamedColumns(path, lambda names, width: _columns_of_users(path, column, names))
+    table = NamedColumns(path, lambda names, width, _: _columns_of_users(path, column, names))
     users = pl.concat([*table.sound_rows("user", account, max_bad_fraction)], how="diagonal")
     found = users.unique("user", keep="first", maintain_order=True)
     account.note("repeated", len(users) - len(found))

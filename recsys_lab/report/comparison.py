@@ -301,7 +301,7 @@ def _published(run: Run) -> list[Entry]:
         Entry(
             label, (), {f"{name}/all": Estimate(x, None) for name, x in values.items()}, "published"
         )
-        for label, values in published_for(run).items()
+        for label, values in published_for(run.config, run.metrics).items()
     ]
 
 

@@ -48,6 +48,7 @@ _AS_BEFORE: dict[str, Any] = {  # older runs do not say so
     "nodes._target_": "recsys_lab.catalog.nodes.NodeOptions",
     "nodes.users": False,
     "nodes.labels": [],
+    "nodes.graph": "auto",
     **{f"catalog.item_columns.{field}": None for field in ("title", "brand", "category", "price")},
     "catalog.outside_items": "drop",
 }

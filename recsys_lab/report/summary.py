@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recsys_lab.compute.counts import count_of
+from recsys_lab.report.label_tables import label_tables
 from recsys_lab.report.names import baseline_labels
 from recsys_lab.results.best_metrics import describe_best
 from recsys_lab.results.metric_names import (
@@ -25,6 +26,7 @@ from recsys_lab.results.run_log import write_to_log
 log = logging.getLogger(__name__)
 
 Metrics = Mapping[str, Any]
+Published = Mapping[str, Mapping[str, float]]
 
 WIDTH = 80  # of the table, at most
 _MIN_LABEL = 12  # characters; longer labels go over several lines
@@ -46,6 +48,7 @@ _COLD_AUC_COLUMNS = {  # where most test pairs have a cold end
 }
 _COVERAGE = "coverage/all"
 _RANKING = "HR, NDCG, MRR: all pairs, ranked over the full catalogue"
+_PUBLISHED = "published: measured by others on this log with the same split and ranking"
 _SEEN_CAPTION = "AUC: seen pairs against uniform negatives; dm: degree-matched negatives"
 _COLD_CAPTION = (
     "AUC: all pairs; most of its uniform negatives have no cold end\n"
@@ -58,17 +61,25 @@ _UNSCORED = (
 )
 
 
-def summary_table(metrics: Metrics) -> Table:
+def summary_table(metrics: Metrics, published: Published | None = None) -> Table:
     """The model above the baselines, the best of each column in bold; fits `WIDTH` characters.
 
     Numbers are never cut: long labels are broken into lines, and metrics of plugins that find no
     room are left to `metrics.json`.
+
+    Args:
+        metrics: of the run.
+        published: what others have on these data, by method and metric.
     """
     labels = baseline_labels(metrics)
     rows = {"test": "this model"}
     if any(name.startswith(f"{ITEM_VECTORS}/") for name in metrics):
         rows[ITEM_VECTORS] = "vectors, cosine"
     rows |= {f"baseline/{name}": label for name, label in labels.items()}
+    for method, figures in (published or {}).items():
+        prefix = f"published/{method}"
+        rows[prefix] = f"{method}, published"
+        metrics = {**metrics, **{f"{prefix}/{name}/all": x for name, x in figures.items()}}
     if (metrics.get("chance/hr@10/all") or 0.0) >= _SHOWN_CHANCE:
         rows["chance"] = "random order"
     coverage = [metrics.get(f"{prefix}/{_COVERAGE}", 1.0) for prefix in rows]
@@ -82,6 +93,8 @@ def summary_table(metrics: Metrics) -> Table:
     if shows_coverage:
         cells["scored"] = ["-" if share is None else f"{share:.1%}" for share in coverage]
     caption = _caption(_is_cold(metrics), cells, left_out)
+    if published:
+        caption += f"\n{_PUBLISHED}"
     if warning := chance_warning(metrics):
         caption += f"\n[bold]{escape(warning)}[/bold]"
     table = Table(title=_title(metrics), caption=caption)
@@ -208,20 +221,26 @@ def chance_warning(metrics: Metrics) -> str:
     )
 
 
-def summary_text(metrics: Metrics) -> str:
+def summary_text(metrics: Metrics, published: Published | None = None) -> str:
     """The table as plain text."""
+    return _text(summary_table(metrics, published))
+
+
+def _text(table: Table) -> str:
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None, legacy_windows=False)
     with console.capture() as text:
-        console.print(summary_table(metrics))
+        console.print(table)
     return "\n".join(line.rstrip() for line in text.get().splitlines())
 
 
-def print_summary(metrics: Metrics) -> None:
+def print_summary(metrics: Metrics, published: Published | None = None) -> None:
     """Print the table to the console, and write it to the log of the run.
 
     A warning goes to the log, too.
     """
-    Console().print(summary_table(metrics))
-    write_to_log(f"results\n{summary_text(metrics)}")
+    tables = [summary_table(metrics, published), *label_tables(metrics)]
+    for table in tables:
+        Console().print(table)
+    write_to_log("\n".join(["results", *map(_text, tables)]))
     if warning := chance_warning(metrics):
         log.warning("this model is %s", warning)

@@ -38,12 +38,13 @@ class CurveFile:
     Args:
         folder: run folder.
         protocols: negative protocols of the AUC columns.
+        more: further columns, of the end of an epoch.
     """
 
-    def __init__(self, folder: Path, protocols: Iterable[str]) -> None:
+    def __init__(self, folder: Path, protocols: Iterable[str], more: Iterable[str] = ()) -> None:
         auc = [f"val/auc/{protocol}/{part}" for protocol in protocols for part in _SLICES]
         ranking = [f"val/{metric}" for metric in MAIN_METRICS]  # at the end of an epoch only
-        self.columns = [*_TRAINING, *auc, *ranking]
+        self.columns = [*_TRAINING, *auc, *ranking, *more]
         self.rows: list[Row] = []
         self._path = folder / "curve.csv"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 SLICES = ("all", "seen", "one_cold", "both_cold")  # of pairs, by their ends in training
+LABELS = "labels"  # before metrics of the labels of held-out items, by field and scorer
 ITEM_VECTORS = "item_vectors"  # before metrics of the plain vectors by their cosine
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from recsys_lab.report.published_logs import published_for
 from recsys_lab.results.metric_names import RANKING, unlisted_metrics
 from recsys_lab.run.board_texts import configuration_text, neighbours_text, results_text
 from recsys_lab.vectors.store import Content
@@ -46,7 +47,8 @@ def write_board(
             name, num = f"test/precision_recall/{protocol}", counts.shape[1]
             board.add_pr_curve_raw(name, *counts, global_step=step, num_thresholds=num)
         if metrics.get("count/test/all"):
-            board.add_text("results/1_metrics", results_text(metrics), step)
+            published = published_for(configuration, metrics)
+            board.add_text("results/1_metrics", results_text(metrics, published), step)
         if content is not None:
             board.add_text("results/2_neighbours", neighbours_text(content), step)
         if configuration:  # which only Hydra gives

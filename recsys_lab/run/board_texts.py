@@ -10,7 +10,7 @@ import polars as pl
 import yaml
 from rich.text import Text
 
-from recsys_lab.report.summary import summary_table
+from recsys_lab.report.summary import Published, summary_table
 from recsys_lab.vectors.score_form import ScoreTables
 from recsys_lab.vectors.search import NO_ROW, empty_lists, finish_lists, merge_scores
 from recsys_lab.vectors.store import Content
@@ -21,9 +21,9 @@ _MARKS = re.compile(r"([\\`*_{}\[\]()#+!|>~-])")
 _LONGEST = 60  # characters of a title
 
 
-def results_text(metrics: Mapping[str, Any]) -> str:
-    """The table at the end of a run."""
-    table = summary_table(metrics)
+def results_text(metrics: Mapping[str, Any], published: Published | None = None) -> str:
+    """The table at the end of a run, as `summary_table` makes it."""
+    table = summary_table(metrics, published)
     rows = zip(*(column.cells for column in table.columns), strict=True)
     parts = [
         _lines(str(table.title)),

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import sparse
 
 from recsys_lab.catalog.catalog import ItemCatalog
-from recsys_lab.catalog.event_parts import TEST, TRAIN
+from recsys_lab.catalog.event_parts import TEST, TRAIN, VAL
 from recsys_lab.catalog.event_split import EventSplit
-from recsys_lab.catalog.nodes import Nodes, item_nodes
+from recsys_lab.catalog.nodes import USER, Nodes, item_nodes
 from recsys_lab.catalog.split import Split
 from recsys_lab.evaluation.click_ranks import Clicks, clicks_before
 from recsys_lab.evaluation.histories import Histories, HistoryWeights
@@ -86,6 +86,10 @@ class EventRunData(RunData):
         negatives = self.negatives(part)
         return EvaluationPairs(split.num_items, targets, negatives, known, split.seen, queries)
 
+    def held_items(self, part: Part) -> np.ndarray:
+        """See `RunData`."""
+        return np.unique(self.split.targets(part)[:, 1])
+
     def negatives(self, part: Part) -> dict[str, np.ndarray]:
         """See `RunData`."""
         return self.split.negatives[part]
@@ -94,13 +98,22 @@ class EventRunData(RunData):
         """See `RunData`."""
         validation = self._histories("val"), self.evaluation_pairs("val")
         known = self._train, self._histories("test"), self._history
-        return QueryData(*known, self._baselines, validation, not self.split.filter_history)
+        before = None
+        if self._baselines.refit:
+            before = self._events_of(TRAIN, VAL)
+            log.info("EASE, SLIST and item-kNN of the test know the events of validation, too")
+        repeats = not self.split.filter_history
+        return QueryData(*known, self._baselines, validation, repeats, before)
 
     def history_weights(self, part: Part) -> sparse.csr_matrix:
         """See `RunData`."""
         if self._history.vector != POOLED:
             return _ones(self.nodes.group(self._history.vector).of_queries[part], len(self.nodes))
-        found = self._history(self._histories(part))
+        return self._pooled(self._histories(part))
+
+    def _pooled(self, histories: Histories) -> sparse.csr_matrix:
+        """(Q, V) CSR, what the items of histories weigh."""
+        found = self._history(histories)
         found.resize(len(found.indptr) - 1, len(self.nodes))
         return found
 
@@ -113,7 +126,12 @@ class EventRunData(RunData):
         events = self.split.events
         offsets = np.searchsorted(events.user, np.arange(events.users.height + 1))
         whole = Histories(offsets, events.item, self.split.num_items, events.time, events.weight)
-        return UserHistories(events.users["user"], whole, self._history)
+        of_users = None
+        if self._history.vector != POOLED:
+            of_users = self.nodes.group(self._history.vector).of_users
+        weights = self._pooled(whole) if of_users is None else _ones(of_users, len(self.nodes))
+        first = next((group.first for group in self.nodes.groups if group.name == USER), None)
+        return UserHistories(events.users["user"], whole, weights, self._history, first)
 
     def clicks(self) -> Clicks | None:
         """See `RunData`."""
@@ -129,7 +147,11 @@ class EventRunData(RunData):
     @cached_property
     def _train(self) -> Histories:
         """The training events of every query."""
-        places = np.flatnonzero(self.split.part == TRAIN)
+        return self._events_of(TRAIN)
+
+    def _events_of(self, *parts: int) -> Histories:
+        """The events of some parts of every query."""
+        places = np.flatnonzero(np.isin(self.split.part, parts))
         counts = np.bincount(self.split.query[places], minlength=self.split.num_queries)
         return self._take(np.concatenate([[0], np.cumsum(counts)]), places)
 

@@ -29,6 +29,7 @@ from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
+from recsys_lab.report.published_logs import published_for
 from recsys_lab.report.summary import print_summary
 from recsys_lab.results.curve import best_value
 from recsys_lab.results.part_files import clear_left
@@ -42,6 +43,7 @@ from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
 from recsys_lab.run.kept_settings import keep_settings, read_settings
+from recsys_lab.run.label_options import check_labels
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
@@ -160,7 +162,8 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         fitted.save(metrics)
     finally:
         if configuration["test"]:
-            print_summary(metrics)  # also where nothing can be written any more
+            # also where nothing can be written any more
+            print_summary(metrics, published_for(configuration, metrics))
     if not configuration["test"]:
         log.info("not tested (test=false): %s does so", how_to_test(folder))
     log.info("run folder: %s", folder)
@@ -246,6 +249,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         ConfigurationError: an argument cannot be used.
     """
     check_vectors(configuration)
+    check_labels(configuration)
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):

@@ -39,6 +39,7 @@ from recsys_lab.results.metric_names import COMPARED_METRICS, CUT_OFF, ITEM_VECT
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
 from recsys_lab.run.click_test import ClickTest
+from recsys_lab.run.label_test import label_test
 from recsys_lab.run.mixing import MIXTURE, mix
 from recsys_lab.run.progress import Progress
 from recsys_lab.run.run_data import RunData
@@ -93,7 +94,7 @@ class FinalTest:
             is another score, `baseline/<name>/<metric>`, `count/test/...`, `label/<name>` of
             baselines that have one, `chance/<metric>` of a random order, `validation/...` as
             `compare_with_chance` has it, and what `intervals` gives; of logs that say what was
-            shown also what `ClickTest` gives.
+            shown also what `ClickTest` gives, and where labels are nodes what `label_test` gives.
         """
         pairs = data.evaluation_pairs("test")
         what = "pair" if pairs.queries is None else "held-out item"
@@ -101,13 +102,15 @@ class FinalTest:
         CLOCK.begin("the test")
         known = data.for_baselines()
         table, baselines = baselines_for(known), baseline_scorers(known)
-        del known  # it holds large matrices
         facts: Metrics = {}
         most = min(self.max_scores, _MAX_VALIDATION_SCORES)
-        if mixed := self.mixture and mix(scorer, baselines, table, self.mixture, data, most, seed):
+        if mixed := self.mixture and mix(
+            scorer, baselines, table, self.mixture, data, known, most, seed
+        ):
             baselines[f"baseline/{MIXTURE}"], facts = mixed
             label = table[str(facts["mixture/with"])].label
             table = table | {MIXTURE: Baseline(lambda data: None, f"model + {label}")}
+        del known  # it holds large matrices
         clicks = ClickTest(data.clicks(), self.replicates, seed)
         count = 1 + len(baselines) + has_another_cosine(scorer)
         with _Steps(pairs, self, count, shows_progress) as steps:
@@ -123,6 +126,7 @@ class FinalTest:
             del cosine
             metrics = facts | self._measure(data.asked(scorer, "val"), data, judged, table, seed)
             metrics |= clicks.end(table, folder)
+            metrics |= label_test(scorer, data, self.replicates, most, seed)
             if self.replicates:
                 steps.say("intervals")
                 metrics |= intervals(judged, metrics, table, self.replicates, seed)
@@ -266,8 +270,11 @@ def _mostly_seen(metrics: Metrics) -> bool:
 
 def baseline_scorers(data: TrainingData | QueryData) -> dict[str, Scorer]:
     """The baselines that these data allow, by their prefix in `metrics.json`."""
-    built = {f"baseline/{name}": entry.build(data) for name, entry in baselines_for(data).items()}
-    return {name: scorer for name, scorer in built.items() if scorer is not None}
+    table = baselines_for(data)
+    built = {
+        name: entry.build(data) for name, entry in reversed(table.items())
+    }  # the largest first
+    return {f"baseline/{name}": scorer for name in table if (scorer := built[name]) is not None}
 
 
 def collect_metrics(judged: Mapping[str, Judgement], table: Mapping[str, Baseline]) -> Metrics:

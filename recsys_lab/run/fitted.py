@@ -155,11 +155,13 @@ class Fitted:
     def _embeddings(self, metrics: Mapping[str, Any]) -> Content:
         return embeddings_content(
             self.prepared,
-            self.scorer,
+            self.node_scorer,
             self.task.net,  # type: ignore[arg-type]
             self.experiment.configuration,
             metrics,
             self.data.users() if self.experiment.users else None,
+            self.data.nodes,
+            getattr(self.experiment.split, "query", None),
         )
 
     def _items(self, raw_ids: Sequence[str]) -> np.ndarray:

@@ -7,9 +7,11 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningDataModule, seed_everything
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.seed import isolate_rng
+from torch import nn
 
 from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.nodes import Nodes, find_nodes
@@ -28,6 +30,7 @@ from recsys_lab.run.checkpoints import (
 )
 from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitted import Fitted
+from recsys_lab.run.label_test import label_curves
 from recsys_lab.run.learning_curve import LearningCurve
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.progress_bar import TrainingBar
@@ -216,14 +219,25 @@ def has_parameters(task: EmbeddingTask) -> bool:
 def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
     """The data module of an experiment."""
     pieces = {"catalog": data.catalog, "split": data.split, "seed": experiment.seed}
-    module = call_with(experiment.data, pieces | {"graph": data.graph, "nodes": data.nodes})
-    nodes = data.nodes
-    if nodes.groups and len(module.frequencies) != len(nodes):
+    return call_with(experiment.data, pieces | {"graph": data.graph, "nodes": data.nodes})
+
+
+def check_trained(module: LightningDataModule, nodes: Nodes, net: nn.Module) -> None:
+    """Refuse nodes that neither stand in a batch nor have a vector by their neighbours.
+
+    Raises:
+        ValueError: naming their groups.
+    """
+    if len(module.frequencies) == len(nodes):  # type: ignore[attr-defined]
+        return
+    met = torch.from_numpy(nodes.trained)
+    met[nodes.num_items :] = False
+    scorable = net.can_score(met)  # type: ignore[operator]
+    if names := [x.name for x in nodes.groups if not scorable[x.rows].any()]:
         raise ValueError(
-            f"nodes: this data trains no vectors of {', '.join(x.name for x in nodes.groups)}: use "
-            "data/source=events for users and types or data=interactions, or leave nodes out"
+            f"nodes: this data trains no vectors of {', '.join(names)}: use data/source=events for "
+            "users and types or data=interactions, or leave nodes out"
         )
-    return module
 
 
 def call_with(function: Callable[..., Any], pieces: Mapping[str, Any]) -> Any:
@@ -270,10 +284,12 @@ def _train(
         the curve, what `best_metrics` says of the checkpoint, and the loggers.
     """
     module, pairs = build_data(data, experiment), data.evaluation_pairs("val")
+    check_trained(module, data.nodes, task.net)  # type: ignore[arg-type]
     curve = experiment.curve(
         pairs=pairs,
         histories=data.history_weights("val"),
         trained=data.nodes.trained,
+        labels=label_curves(data),
         folder=folder,
         seed=experiment.split.seed,
     )

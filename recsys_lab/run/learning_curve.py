@@ -1,6 +1,7 @@
 """The callback that draws learning curves while a model trains."""
 
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from recsys_lab.evaluation.pooled_scorer import pooled_scorer
 from recsys_lab.evaluation.protocol import evaluate_auc, score_evaluation_pairs, scores_by_slice
 from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.sampling import sample_pairs
-from recsys_lab.evaluation.scorers import Scorer, first_items
+from recsys_lab.evaluation.scorers import Scorer, VectorScorer, first_items
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import (
     draw_learning_curve,
@@ -53,6 +54,7 @@ class LearningCurve(Callback):
         pairs: validation pairs with their negatives.
         histories: (Q, V) what the nodes that stand for each query weigh; None: queries are items.
         trained: (V,) mask of the nodes that training meets; None: nodes are items, the seen ones.
+        labels: metrics at the end of an epoch by their column, each of the scorer of all nodes.
         folder: run folder.
         every_n_batches: batches between two points; more where an epoch would have over 20 points.
         max_pairs: pairs of each kind in the sample.
@@ -69,6 +71,7 @@ class LearningCurve(Callback):
         *,
         histories: sparse.csr_matrix | None = None,
         trained: np.ndarray | None = None,
+        labels: Mapping[str, Callable[[VectorScorer], float]] | None = None,
         every_n_batches: Count,
         max_pairs: Count,
         ranking_queries: Count,
@@ -85,7 +88,8 @@ class LearningCurve(Callback):
         self._queries = ranking_queries
         self._max_scores = max_scores
         self._seed = seed
-        self._file = CurveFile(folder, list(pairs.negatives))
+        self._labels = labels or {}
+        self._file = CurveFile(folder, list(pairs.negatives), self._labels)
         self.items_trained = 0
         self.fit_seconds = 0.0
         self.has_trained = False  # not if a resumed run had come to its end
@@ -276,7 +280,8 @@ class LearningCurve(Callback):
             scorer = pooled_scorer(nodes, self._histories, num_items)
         budget = min(self._queries * self._pairs.num_items, self._max_scores)
         ranking = evaluate_ranking(scorer, self._pairs, max_scores=budget, seed=self._seed)
-        return {f"val/{name}": ranking.mean(name) for name in MAIN_METRICS}
+        row: Row = {f"val/{name}": ranking.mean(name) for name in MAIN_METRICS}
+        return row | {name: measure(nodes) for name, measure in self._labels.items()}
 
     def _log_precision_recall(self, trainer: Trainer, task: EmbeddingTask) -> None:
         protocol = next(iter(self._sample.negatives))

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from recsys_lab.evaluation.baselines import Baseline
+from recsys_lab.evaluation.baselines import Baseline, TrainingData
 from recsys_lab.evaluation.history_scorers import HistoryScorer
 from recsys_lab.evaluation.mixtures import Mixture, best_weight
+from recsys_lab.evaluation.query_baselines import QueryData
 from recsys_lab.evaluation.scorers import Scorer, VectorScorer
 from recsys_lab.run.run_data import RunData
 
@@ -20,6 +21,7 @@ def mix(
     table: Mapping[str, Baseline],
     names: Sequence[str],
     data: RunData,
+    known: TrainingData | QueryData,
     max_scores: float,
     seed: int,
 ) -> tuple[Scorer, dict[str, float | str]] | None:
@@ -31,6 +33,7 @@ def mix(
         table: their entries.
         names: of baselines; the first that could be built is taken.
         data: its queries have histories.
+        known: what the baselines were made of.
         max_scores: of validation, for each weight.
         seed: of the sample of queries.
 
@@ -40,8 +43,7 @@ def mix(
     Raises:
         ValueError: a name is none of a baseline that knows histories.
     """
-    weights = data.history_weights("val")
-    if weights is None:
+    if not isinstance(known, QueryData) or (asked := known.for_validation) is None:
         log.info("evaluation.mixture has no effect: the queries are items, which have no history")
         return None
     for name in names:
@@ -54,10 +56,13 @@ def mix(
     other = baselines[f"baseline/{found}"]
     if not isinstance(other, HistoryScorer):
         raise ValueError(f"mixture names {found!r}, which knows nothing of histories: use ease")
+    # one that is refit knows the targets of validation
+    alone = table[found].build(asked) if known.before_test is not None else other
+    assert isinstance(alone, HistoryScorer)  # noqa: S101 - narrows the type
+    of_validation = alone.asked_with(asked.weights(asked.histories))
     weight, value = best_weight(
-        data.asked(scorer, "val"), other.asked_with(weights), data.evaluation_pairs("val"),
-        max_scores, seed,
-    )  # fmt: skip
+        data.asked(scorer, "val"), of_validation, data.evaluation_pairs("val"), max_scores, seed
+    )
     log.info("mixture: the model + %.3g x %s has NDCG@10 %.4f on validation", weight, found, value)
     facts: dict[str, float | str] = {
         "mixture/with": found, "mixture/weight": weight, "mixture/validation/ndcg@10": value,

@@ -39,7 +39,7 @@ class Experiment:
         optimizer: parameters -> optimiser.
         schedule: share of the base rate by progress.
         trainer: callbacks, logger, plugins and folders -> Lightning's trainer.
-        curve: pairs, histories, trained, folder, seed -> learning curve.
+        curve: pairs, histories, trained, labels, folder, seed -> learning curve.
         checkpoint: folder, monitor, resumed -> the checkpoints that are kept.
         evaluation: the test at the end.
         monitor: the metric that decides which checkpoint is best, such as "val/ndcg@10".

@@ -15,7 +15,8 @@ from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.updates import FLOAT32, check_precision
 from recsys_lab.run.event_run_data import run_data
-from recsys_lab.run.fitting import build_data, check_monitor
+from recsys_lab.run.fitting import build_data, check_monitor, check_trained
+from recsys_lab.run.label_test import column_of
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rehearsal_data import few_items, few_items_split, known_few_items
 from recsys_lab.run.run_data import RunData
@@ -75,13 +76,14 @@ def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
         )  # fmt: skip
     source = section_of(configuration, "data.source") or {}
     if not str(source.get("_target_")).endswith(_FILES):
-        parts[_build_data] = ("data", "data.source", "nodes")
+        parts[_build_data] = ("data", "data.source", "nodes", "model")
     return parts
 
 
 def _build_curve(experiment: Experiment, data: RunData) -> None:
     pairs, histories = data.evaluation_pairs("val"), data.history_weights("val")
-    curve = experiment.curve(pairs=pairs, histories=histories, folder=Path(), seed=0)
+    labels = {column_of(group.name): lambda scorer: 0.0 for group in data.nodes.labels}
+    curve = experiment.curve(pairs=pairs, histories=histories, labels=labels, folder=Path(), seed=0)
     check_monitor(experiment.monitor, curve)
     experiment.checkpoint(folder=Path(), monitor=experiment.monitor)
 
@@ -106,4 +108,6 @@ def _build_model(experiment: Experiment, data: RunData) -> None:
 
 
 def _build_data(experiment: Experiment, data: RunData) -> None:
-    build_data(data, experiment)
+    module = build_data(data, experiment)
+    if data.nodes.groups and not experiment.configuration.get("vectors"):
+        check_trained(module, data.nodes, experiment.model(items=known_few_items(data)))

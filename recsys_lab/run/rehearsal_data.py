@@ -16,7 +16,7 @@ from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import Events
 from recsys_lab.run.parts import Experiment
-from recsys_lab.run.run_data import RunData, neighbours_in, padded_graph
+from recsys_lab.run.run_data import RunData, neighbours_in, node_graph
 
 _ITEMS = 40
 _USERS, _EVENTS_OF_USER = 20, 6
@@ -84,5 +84,6 @@ def known_few_items(data: RunData) -> Items:
         torch.from_numpy(data.nodes.counts),
         lambda name: codes,
         data.catalog.raw_ids,
-        *neighbours_in(lambda: padded_graph(data.split.train, data.nodes)),
+        *neighbours_in(lambda: node_graph(data.split, data.nodes)),
+        group_firsts=tuple(group.first for group in data.nodes.groups),
     )

@@ -9,8 +9,9 @@ import polars as pl
 import torch
 from scipy import sparse
 
-from recsys_lab.catalog.catalog import ItemCatalog
+from recsys_lab.catalog.catalog import Field, ItemCatalog
 from recsys_lab.catalog.event_split import EventSplit
+from recsys_lab.catalog.interaction_pairs import interaction_pairs
 from recsys_lab.catalog.nodes import ITEM_TYPE, Nodes, item_nodes
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData
@@ -58,6 +59,10 @@ class RunData:
         return EvaluationPairs(
             self._pairs.num_items, held.pairs.ids, held.negatives, self._known, self._pairs.seen
         )
+
+    def held_items(self, part: Part) -> np.ndarray:
+        """The distinct items of a held-out part, ascending."""
+        return self._held_out(part).pairs.items
 
     def negatives(self, part: Part) -> dict[str, np.ndarray]:
         """The negatives of a part, (M, 2) by protocol."""
@@ -114,10 +119,11 @@ def known_items(prepared: PreparedData, nodes: Nodes | None = None) -> Items:
         codes = torch.from_numpy(found.codes.astype(np.int64))
         return FieldCodes(torch.from_numpy(offsets), codes, found.cardinality)
 
-    neighbours, visited = neighbours_in(lambda: padded_graph(prepared.split.train, nodes))
+    neighbours, visited = neighbours_in(lambda: node_graph(prepared.split, nodes))
     named = [pl.format("{}:{}", pl.lit(group.name), group.names) for group in nodes.groups]
     ids = pl.concat([prepared.catalog.raw_ids, *(pl.select(name).to_series() for name in named)])
-    return Items(torch.from_numpy(nodes.counts), field, ids, neighbours, visited)
+    firsts = tuple(group.first for group in nodes.groups)
+    return Items(torch.from_numpy(nodes.counts), field, ids, neighbours, visited, firsts)
 
 
 def _types_of_items(nodes: Nodes, others: int) -> FieldCodes:
@@ -145,9 +151,16 @@ def neighbours_in(
     return neighbours, visited
 
 
-def padded_graph(pairs: ItemPairs, nodes: Nodes) -> ItemGraph:
-    """The graph of pairs of items over all nodes; those that are no items have no neighbour."""
-    return ItemGraph.from_pairs(pairs.heads, pairs.tails, pairs.weights, len(nodes))
+def node_graph(split: Split | EventSplit, nodes: Nodes) -> ItemGraph:
+    """The graph over all nodes that graph neural networks propagate over (`Nodes.graph`)."""
+    parts = [] if nodes.graph == "interactions" else [split.train]
+    if nodes.graph != "items" and isinstance(split, EventSplit):
+        parts += [interaction_pairs(split, group, len(nodes)) for group in nodes.with_events]
+    heads, tails, weights = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("heads", "tails", "weights")
+    )
+    return ItemGraph.from_pairs(heads, tails, weights, len(nodes))
 
 
 def _graph(pairs: ItemPairs) -> ItemGraph:
@@ -156,12 +169,10 @@ def _graph(pairs: ItemPairs) -> ItemGraph:
 
 def _labels(catalog: ItemCatalog) -> sparse.csr_matrix:
     """(N, V) CSR, 1 where an item has a label."""
-    fields = [catalog.field(name) for name in LABEL_FIELDS]
-    blocks = [
-        sparse.csr_matrix(
-            (np.ones(len(field.codes)), field.codes, field.offsets),
-            shape=(len(catalog), field.cardinality),
-        )
-        for field in fields
-    ]
-    return sparse.hstack(blocks, format="csr")
+    return sparse.hstack([values_of(catalog.field(name)) for name in LABEL_FIELDS], format="csr")
+
+
+def values_of(field: Field) -> sparse.csr_matrix:
+    """(N, T) CSR, 1 where an item has a value."""
+    shape = len(field.offsets) - 1, field.cardinality
+    return sparse.csr_matrix((np.ones(len(field.codes)), field.codes, field.offsets), shape)

@@ -9,6 +9,7 @@ import polars as pl
 from torch import Tensor, nn
 
 from recsys_lab.catalog.event_split import EventSplit
+from recsys_lab.catalog.nodes import USER, Nodes
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.models.external import ExternalVectors
@@ -18,6 +19,7 @@ from recsys_lab.models.starspace import StarSpace
 from recsys_lab.vectors.parquet_columns import as_column
 from recsys_lab.vectors.score_form import ScoreTables
 from recsys_lab.vectors.store import TEXT_COLUMNS, Content, SideInfo
+from recsys_lab.vectors.stored_nodes import NodeVectors
 from recsys_lab.vectors.users import UserHistories
 
 _FACTS = ("seed", "hash/", "versions/", "git_commit")
@@ -31,16 +33,20 @@ def embeddings_content(
     configuration: Mapping[str, Any],
     metrics: Mapping[str, Any],
     users: UserHistories | None = None,
+    nodes: Nodes | None = None,
+    query: str | None = None,
 ) -> Content:
     """What `vectors.store.write_embeddings` writes of a model.
 
     Args:
         prepared: items and training pairs.
-        scorer: of all items.
+        scorer: of all nodes, the items first.
         net: its side information is kept, if it has any.
         configuration: of the run; empty where there is none.
         metrics: of the run; seed, hashes, versions and test metrics are kept.
         users: of an event log, to be kept beside the items; None: no user is.
+        nodes: what has a vector; None: the items alone.
+        query: whose history an event log is tested by, "user" or "session".
     """
     train = prepared.split.train
     num_pairs = np.bincount(train.ids.ravel(), minlength=len(prepared.catalog))
@@ -55,13 +61,14 @@ def embeddings_content(
             "relations": prepared.relations.of(train),
         }
     )
-    tables = ScoreTables(
+    every = ScoreTables(
         _array(scorer.queries),
         _array(scorer.keys),
         _array(scorer.bias),
         scorer.both_ways,
         scorer.directed,
     )
+    scorable, tables = _array(scorer.scorable), every.take(slice(items.height))
     side_info = net.side_info_vectors() if isinstance(net, SkipGram | StarSpace) else None
     info: dict[str, Any] = {
         "score": "center_context" if scorer.both_ways else getattr(net, "score", "dot"),
@@ -76,13 +83,34 @@ def embeddings_content(
         info["history"] = dataclasses.asdict(users.weigh)
     if isinstance(prepared.split, EventSplit):
         info["filter_history"] = prepared.split.filter_history
+        info["query"] = query or "user"
     if side_info is not None:
         info["fields"] = [field.name for field in side_info.fields]
         info["size_exponent"] = side_info.size_exponent
         info["price_edges"] = prepared.catalog.price_edges().tolist()
         info["cold_bias"] = float(tables.bias[num_pairs > 0].mean())
     stored = None if side_info is None else _stored(side_info, prepared)
-    return Content(items, _array(scorer.scorable), tables, pairs, info, stored, users)
+    beside = None if nodes is None else _beside(nodes, every, scorable)
+    return Content(items, scorable[: items.height], tables, pairs, info, stored, users, beside)
+
+
+def _beside(nodes: Nodes, tables: ScoreTables, scorable: np.ndarray) -> NodeVectors | None:
+    """The vectors of what is no item; None where there is nothing else."""
+    if not nodes.groups:
+        return None
+    frames = [
+        pl.DataFrame(
+            {
+                "row": np.arange(group.first, group.first + len(group)),
+                "group": [group.name] * len(group),
+                "name": group.names,
+                "count": group.counts,
+            }
+        )
+        for group in nodes.groups
+        if group.name != USER  # users have a file of their own
+    ]
+    return NodeVectors(pl.concat(frames) if frames else None, tables, scorable)
 
 
 def _stored(found: SideInfoVectors, prepared: PreparedData) -> SideInfo:
@@ -99,7 +127,9 @@ def _stored(found: SideInfoVectors, prepared: PreparedData) -> SideInfo:
                 as_column("context", _array(field.contexts)[trained]),
             )
         )
-    return SideInfo(pl.concat(frames), _array(found.center_weights), _array(found.context_weights))
+    of_items = slice(len(prepared.catalog))
+    weights = found.center_weights[of_items], found.context_weights[of_items]
+    return SideInfo(pl.concat(frames), *map(_array, weights))
 
 
 def _array(tensor: Tensor) -> np.ndarray:

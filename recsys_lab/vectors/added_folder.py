@@ -1,7 +1,7 @@
 """The folder of embeddings that holds the items of a run and new ones."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 
 
 def write_added(
-    embeddings: "Embeddings", new: NewItems, added: AddedItems, folder: Path
+    embeddings: "Embeddings",
+    new: NewItems,
+    added: AddedItems,
+    folder: Path,
+    write_users: Callable[[Path], None] | None = None,
 ) -> dict[str, int]:
     """Write the items of a run and the new ones behind them; returns how many have which source.
 
-    An added item is `seen` if it was folded in by its pairs.
+    An added item is `seen` if it was folded in by its pairs. `write_users` writes the users, where
+    they change.
 
     Raises:
         VectorsError: the folder holds the embeddings that are added to, or something else.
@@ -63,7 +68,7 @@ def write_added(
         _info(embeddings, counts, folder),
         side_info,
     )
-    extend_embeddings(folder, embeddings.folder, content)
+    extend_embeddings(folder, embeddings.folder, content, write_users)
     return counts
 
 

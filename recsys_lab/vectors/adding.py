@@ -44,11 +44,27 @@ class AddedItems(NamedTuple):
     weights: tuple[np.ndarray, np.ndarray] | None
 
 
+class Fixed(NamedTuple):
+    """What new items are fitted to; its M vectors stay.
+
+    Attributes:
+        tables: vectors and biases of items of the run, or of its users.
+        scored: (M,) bool, those that have a vector.
+        degrees: (M,) float64, how often each occurs in the pairs of training.
+        mean_weight: of these pairs.
+    """
+
+    tables: ScoreTables
+    scored: np.ndarray
+    degrees: np.ndarray
+    mean_weight: float
+
+
 class _Ends(NamedTuple):
     """Pairs as new items see them: (E,) sorted by owner."""
 
     owner: np.ndarray  # place of the new item
-    other: np.ndarray  # row of the other end among all N + n
+    other: np.ndarray  # row of the other end among what is fixed and the new items
     weight: np.ndarray
 
 
@@ -58,6 +74,7 @@ def add_items(
     objective: Objective | None = None,
     passes: Passes | None = None,
     progress: Progress = lambda done, total: None,
+    fixed: Fixed | None = None,
 ) -> AddedItems:
     """Vectors of new items from side information and, where they have pairs, by folding in.
 
@@ -68,10 +85,11 @@ def add_items(
 
     Args:
         embeddings: of the run.
-        new: the items.
+        new: the items, with pairs whose other end is fixed or new.
         objective: the loss; by default that of the default configuration.
         passes: how it is minimised.
         progress: called with the steps done, and all steps.
+        fixed: what the items are fitted to; None: the items of the run.
     """
     if embeddings.info.get("directed"):
         raise VectorsError(
@@ -80,9 +98,10 @@ def add_items(
         )
     objective, passes = objective or Objective(), passes or Passes()
     prior, has_vector, weights = _prior(embeddings, new)
-    every, num_known = _ends(new), len(embeddings)
-    usable = np.concatenate([embeddings.scored, np.zeros(len(new.items), bool)])
-    folding = _Folding(embeddings, prior, objective, passes, progress)
+    fixed = fixed or items_of_run(embeddings)
+    every, num_known = _ends(new), len(fixed.scored)
+    usable = np.concatenate([fixed.scored, np.zeros(len(new.items), bool)])
+    folding = _Folding(embeddings, fixed, prior, objective, passes, progress)
     folded = np.zeros(len(usable), bool)
     for numbers in (range(passes.count // 2), range(passes.count // 2, passes.count)):
         kept = usable[every.other]
@@ -91,6 +110,13 @@ def add_items(
         folded[num_known + ends.owner] = True
         usable[num_known:] = folded[num_known:] | has_vector
     return _result(folding, folded[num_known:], has_vector, every, weights)
+
+
+def items_of_run(embeddings: "Embeddings") -> Fixed:
+    """The items of the run, with their training pairs."""
+    weights = embeddings.pairs["weight"].to_numpy()
+    mean = float(weights.mean()) if len(weights) else 1.0
+    return Fixed(embeddings.score_tables, embeddings.scored, _degrees(embeddings), mean)
 
 
 def _prior(
@@ -121,7 +147,8 @@ class _Folding:
     """Tables of new items on their way from side information to their pairs.
 
     Args:
-        embeddings: of the run, whose rows are fixed.
+        embeddings: of the run.
+        fixed: what they are fitted to.
         prior: tables from side information, or zero.
         objective: see `folding`.
         passes: see `folding`.
@@ -131,6 +158,7 @@ class _Folding:
     def __init__(
         self,
         embeddings: "Embeddings",
+        fixed: Fixed,
         prior: ScoreTables,
         objective: Objective,
         passes: Passes,
@@ -139,12 +167,10 @@ class _Folding:
         self.embeddings = embeddings
         self.tables = self.prior = prior
         self._objective, self._passes = objective, passes
-        self._known = embeddings.score_tables
-        self._degrees = _degrees(embeddings)
+        self._known, self._degrees = fixed.tables, fixed.degrees
         self._learns_biases = _learns_biases(embeddings)
         self._averages = _is_scored_otherwise(embeddings)
-        weights = embeddings.pairs["weight"].to_numpy()
-        self._mean_weight = np.float32(weights.mean() if len(weights) else 1.0)
+        self._mean_weight = np.float32(fixed.mean_weight)
         sides = ("queries", "keys") if prior.both_ways else ("queries",)
         self._progress, self._done = progress, 0
         self._states = {side: State.at(self._start(side)) for side in sides}
@@ -259,6 +285,15 @@ def _result(
     if weights is not None:
         weights = _with_own(weights[0], folded), _with_own(weights[1], folded)
     return AddedItems(tables, source, num_pairs, weights)
+
+
+def recounted(embeddings: "Embeddings", added: AddedItems, num_pairs: np.ndarray) -> AddedItems:
+    """Added items with other numbers of pairs (n,), and the popularity term of these."""
+    if not _learns_biases(embeddings):
+        popularity = _popularity_weight(embeddings) * np.log1p(num_pairs)
+        bias = np.where(added.source == PAIRS, popularity, added.tables.bias).astype(np.float32)
+        added = added._replace(tables=added.tables._replace(bias=bias))
+    return added._replace(num_pairs=num_pairs)
 
 
 def _gather(known: np.ndarray, new: np.ndarray, rows: np.ndarray) -> np.ndarray:

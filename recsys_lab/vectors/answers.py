@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.vectors.errors import VectorsError
+from recsys_lab.vectors.for_nodes import nearest_nodes
 from recsys_lab.vectors.lookup import find_rows, not_found
 from recsys_lab.vectors.score_parts import score_parts
 from recsys_lab.vectors.similar import Wishes, similar_items
@@ -21,18 +22,26 @@ MEASURE = "test/ndcg@10/all"
 
 
 def answer(
-    embeddings: "Embeddings", asked: Sequence[str], k: int, wishes: Wishes, *, explain: bool
+    embeddings: "Embeddings",
+    asked: Sequence[str],
+    k: int,
+    wishes: Wishes,
+    *,
+    explain: bool,
+    group: str | None = None,
 ) -> Plain:
     """The similar items of what is asked for: a document with these fields.
 
     - run, score: folder and name of the score; ndcg@10: of the run on its test pairs, or null.
+    - group: of the nodes that are listed, or null where items are.
     - note: why scores are not taken apart though `explain` is set, or null.
     - answers, one for each text asked for: asked, item (null unless it is one), similar, choices
       (the first of the items that the words of a title fit), num_choices, and error (null, or why
       there are no similar items).
 
     An item has item, title, brand, categories, price and seen. A similar one also has score,
-    relation (null for what is no training pair) and, with `explain`, parts.
+    relation (null for what is no training pair) and, with `explain`, parts. With `group`, the
+    similar ones are nodes of that group: users, types or labels with name, score and count.
 
     Raises:
         VectorsError: an option cannot be used.
@@ -41,18 +50,24 @@ def answer(
     for text in asked:
         answers.append(_empty(text))
         row = _resolve(embeddings, answers[-1])
-        if row is not None:
+        if row is not None and group is not None:
+            query = np.asarray(embeddings.query(row)[0], np.float32)
+            answers[-1]["similar"] = plain(nearest_nodes(embeddings, query, group, k))
+        elif row is not None:
             found = similar_items(embeddings, np.array([row]), k, wishes).drop("query_item")
             answers[-1]["similar"] = plain(found)
             if explain:
                 note = _explain(embeddings, row, answers[-1]["similar"])
+    return answer_head(embeddings) | {"group": group, "note": note, "answers": answers}
+
+
+def answer_head(embeddings: "Embeddings") -> Plain:
+    """The run, its score, and how it was measured."""
     return {
         "run": place_of(embeddings),
         "score": embeddings.info.get("score"),
         "ndcg@10": embeddings.info.get("metrics", {}).get(MEASURE),
-        "note": note,
-        "answers": answers,
-    }  # fmt: skip
+    }
 
 
 def place_of(embeddings: "Embeddings") -> str:

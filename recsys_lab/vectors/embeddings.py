@@ -1,8 +1,8 @@
 """The embeddings of a run, as a user works with them."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,30 +13,21 @@ import polars as pl
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.locating import locate_embeddings
 from recsys_lab.vectors.lookup import did_you_mean, find_rows
-from recsys_lab.vectors.parquet_columns import read_column, reading
-from recsys_lab.vectors.score_form import ScoreTables, unfold
 from recsys_lab.vectors.score_parts import score_parts
-from recsys_lab.vectors.store import (
-    PAIR_SCHEMA,
-    VALUES,
-    VECTOR_COLUMNS,
-    WEIGHT_COLUMNS,
-    check_columns,
-    complete_rows,
-    read_pairs,
-)
+from recsys_lab.vectors.store import check_columns
+from recsys_lab.vectors.stored_items import StoredItems
 from recsys_lab.vectors.unscored import why_not
 
 if TYPE_CHECKING:
     from recsys_lab.evaluation.histories import HistoryWeights
     from recsys_lab.vectors.encode import EncodedItem
     from recsys_lab.vectors.known_pairs import KnownPairs
-    from recsys_lab.vectors.screen import KeyScreen
+    from recsys_lab.vectors.stored_nodes import StoredNodes
     from recsys_lab.vectors.users import Users
 
 
-@dataclass(frozen=True)
-class Embeddings:
+@dataclass(frozen=True, repr=False)
+class Embeddings(StoredItems):
     """Items and their vectors, read from the disk when they are first needed.
 
     `queries` and `keys` are what neighbours are searched with: the inner product of the query of
@@ -47,9 +38,6 @@ class Embeddings:
         path: the Parquet file of the items.
         info: contents of `embeddings.json`; empty for a file from elsewhere.
     """
-
-    path: Path
-    info: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path) -> "Embeddings":
@@ -64,56 +52,8 @@ class Embeddings:
         check_columns(found.path, found._columns, found.info)
         return found
 
-    def __len__(self) -> int:
-        return self.items.height
-
     def __repr__(self) -> str:
         return f"Embeddings({str(self.folder)!r}, {len(self):,} items)"
-
-    @property
-    def folder(self) -> Path:
-        """The folder that holds the embeddings."""
-        return self.path.parent
-
-    @cached_property
-    def items(self) -> pl.DataFrame:
-        """A row for each item: item, title, brand, categories, price, num_pairs, seen, scored."""
-        wanted = [c for c in self._columns if c not in (*VECTOR_COLUMNS, *WEIGHT_COLUMNS)]
-        with reading(self.path):
-            items = pl.read_parquet(self.path, columns=wanted).rechunk()  # rows are taken quicker
-        return complete_rows(self.path, items, self.info)
-
-    @property
-    def ids(self) -> pl.Series:
-        """Raw id of each item, in ascending order for the embeddings of a run."""
-        return self.items["item"]
-
-    @cached_property
-    def vectors(self) -> np.ndarray:
-        """Item vectors (N, D) float32."""
-        return self._read("vector" if "vector" in self._columns else "query")
-
-    @cached_property
-    def queries(self) -> np.ndarray:
-        """Vectors (N, E) float32 to search with."""
-        return self._read("query") if "query" in self._columns else self.vectors
-
-    @cached_property
-    def keys(self) -> np.ndarray:
-        """Vectors (N, E) float32 to search in."""
-        return self._read("key") if "key" in self._columns else self.vectors
-
-    @cached_property
-    def scored(self) -> np.ndarray:
-        """Mask (N,) of the items that the model can score."""
-        return self.items["scored"].to_numpy()
-
-    @property
-    def score_tables(self) -> ScoreTables:
-        """The parts of the scores, with the dimensions that the model has."""
-        both_ways, biased = (bool(self.info.get(x, False)) for x in ("both_ways", "biased"))
-        queries = self.queries if self.info.get("directed") else None
-        return unfold(self.keys, both_ways=both_ways, biased=biased, queries=queries)
 
     def index(self, ids: Sequence[str]) -> np.ndarray:
         """Row numbers (n,) int64 of raw ids.
@@ -150,13 +90,6 @@ class Embeddings:
 
     # -- training pairs ------------------------------------------------------------------------
 
-    @cached_property
-    def pairs(self) -> pl.DataFrame:
-        """The training pairs: head, tail (row numbers), weight, relations; may be empty."""
-        if not self.info:
-            return pl.DataFrame({}, PAIR_SCHEMA)
-        return read_pairs(self.folder, len(self))
-
     def relations(self, row: int, others: np.ndarray) -> list[list[str] | None]:
         """How other items (n,) are related to an item in training.
 
@@ -171,28 +104,6 @@ class Embeddings:
         from recsys_lab.vectors.known_pairs import KnownPairs  # late: numba takes half a second
 
         return KnownPairs.from_table(self.pairs, self.info.get("relations", []), len(self))
-
-    @cached_property
-    def values(self) -> pl.DataFrame:
-        """Vectors of the values of side information: field, label, center, context."""
-        path = self.folder / VALUES
-        if not (self.info and path.is_file()):
-            raise VectorsError(f"the model of {self.folder} has no side information")
-        with reading(path):
-            return pl.read_parquet(path)
-
-    @cached_property
-    def part_weights(self) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (N, 1 + F) of the parts of center and context vectors, see `store.SideInfo`."""
-        centers, contexts = (read_column(self.path, name) for name in WEIGHT_COLUMNS)
-        return centers, contexts
-
-    @cached_property
-    def screen(self) -> "KeyScreen":
-        """The keys with copies of 8 bits, which find the list of one item several times faster."""
-        from recsys_lab.vectors.screen import KeyScreen  # late: numba takes half a second
-
-        return KeyScreen.build(self.keys)
 
     # -- similar items -------------------------------------------------------------------------
 
@@ -304,6 +215,76 @@ class Embeddings:
 
         return items_for_history(self, items, k, Wishes(**wishes), not_known, weigh)
 
+    # -- types and labels ----------------------------------------------------------------------
+
+    @cached_property
+    def nodes(self) -> "StoredNodes":
+        """The types of users, types of items and labels that have vectors, and their groups.
+
+        Examples:
+            >>> nodes = Embeddings.load("shoes").nodes
+            >>> nodes.table.select("group", "name", "count").rows()
+            [('category', 'Hats', 1), ('category', 'Shoes', 2), ('user_type', 'young', 3)]
+            >>> nodes.like("category", "hats")["name"].to_list()
+            ['Shoes']
+        """
+        from recsys_lab.vectors.stored_nodes import nodes_of  # late: numba takes half a second
+
+        return nodes_of(self.folder, self.info)
+
+    def for_node(self, group: str, name: str, k: int = 10, **wishes: Any) -> pl.DataFrame:
+        """The k items with the highest scores for a type or a label, the best first.
+
+        Columns: item, title, brand, categories, price, score and seen.
+
+        Args:
+            group: of the node, such as "user_type", or a field such as "category".
+            name: of the node.
+            k: length of the list.
+            wishes: filters and diversity of `similar`, such as max_price=20.
+
+        Examples:
+            >>> Embeddings.load("shoes").for_node("user_type", "young", 2)["item"].to_list()
+            ['0007', 'a b']
+        """
+        from recsys_lab.vectors.for_nodes import items_for_node
+        from recsys_lab.vectors.similar import Wishes
+
+        return items_for_node(self, group, name, k, Wishes(**wishes))
+
+    def nearest(
+        self,
+        group: str,
+        k: int = 10,
+        *,
+        item: str | None = None,
+        user: str | None = None,
+        node: tuple[str, str] | None = None,
+    ) -> pl.DataFrame:
+        """The k nodes of a group with the highest scores for an item, a user or a node.
+
+        Columns: name, score and count. The group "user" has the users with vectors of their own.
+
+        Args:
+            group: what is listed.
+            k: length of the list.
+            item: the id of an item.
+            user: the id of a user.
+            node: group and name.
+
+        Examples:
+            >>> embeddings = Embeddings.load("shoes")
+            >>> embeddings.nearest("category", 1, item="0007").columns
+            ['name', 'score', 'count']
+            >>> embeddings.nearest("category", node=("user_type", "young"))["name"].to_list()
+            ['Hats', 'Shoes']
+        """
+        from recsys_lab.vectors.for_nodes import nearest_nodes, query_of_one
+
+        return nearest_nodes(self, query_of_one(self, item, user, node), group, k)
+
+    # -- other questions -----------------------------------------------------------------------
+
     def encode(
         self,
         *,
@@ -360,30 +341,7 @@ class Embeddings:
         total = np.sum(list(parts.values()), axis=0)
         return pl.DataFrame({"item": list(others), "score": total, **parts})
 
-    def query(self, row: int) -> np.ndarray:
-        """The vector (1, E) of one item to search with; read without those of the others."""
-        name = "query" if "query" in self._columns else "vector"
-        column = "queries" if name == "query" else "vectors"
-        if column in self.__dict__:  # cached
-            return np.asarray(getattr(self, column)[row : row + 1])
-        with reading(self.path):
-            return pl.scan_parquet(self.path).select(name).slice(row, 1).collect()[name].to_numpy()
-
     # -- private -------------------------------------------------------------------------------
-
-    @cached_property
-    def _columns(self) -> dict[str, pl.DataType]:
-        with reading(self.path):
-            return pl.read_parquet_schema(self.path)
-
-    def _read(self, name: str) -> np.ndarray:
-        vectors = read_column(self.path, name)
-        if not self.info and not np.isfinite(vectors).all():
-            raise VectorsError(
-                f"{self.path}: the column {name} holds NaN or infinite values; write it again "
-                "without them"
-            )
-        return vectors
 
     def _check_scored(self, row: int) -> None:
         if not self.scored[row]:

@@ -110,17 +110,8 @@ def encode_items(embeddings: "Embeddings", items: pl.DataFrame) -> EncodedItems:
     fields, info = _fields_of(embeddings), embeddings.info
     edges = np.array(info.get("price_edges", []))
     values = embeddings.values.with_row_index("value")
-    labels = pl.concat(
-        [item_labels(items, name, edges).with_columns(field=pl.lit(name)) for name in fields]
-    )
-    known = labels.join(
-        values.select("field", "label", "value"), on=["field", "label"], how="left",
-        maintain_order="left",
-    )  # fmt: skip
-    share = 1.0 / (pl.len().over("owner", "field") * pl.col("field").n_unique().over("owner"))
-    if (exponent := info.get("size_exponent")) is not None:
-        share = pl.len().over("owner").cast(pl.Float64) ** -exponent
-    parts = known.drop_nulls("value").with_columns(share=share)
+    known = items_values(items, fields, edges, values.select("field", "label", "value"))
+    parts = known.drop_nulls("value").with_columns(share=_share(info.get("size_exponent")))
     weights = np.zeros((len(items), 1 + len(fields)), np.float32)
     owner = parts["owner"].to_numpy()
     part = parts["field"].replace_strict(fields, range(1, 1 + len(fields)), return_dtype=pl.Int64)
@@ -133,6 +124,45 @@ def encode_items(embeddings: "Embeddings", items: pl.DataFrame) -> EncodedItems:
     contexts_too = bool(embeddings.part_weights[1][:, 1:].any())
     unknown = known.filter(pl.col("value").is_null() & ~((pl.col("field") == "title") & IS_BUCKET))
     return _arrange(embeddings, sums, weights, contexts_too, unknown)
+
+
+def items_values(
+    items: pl.DataFrame, fields: Sequence[str], edges: np.ndarray, values: pl.DataFrame
+) -> pl.DataFrame:
+    """The values of items: field, label, owner (place of the item), value (null if not known).
+
+    Args:
+        items: with TEXT_COLUMNS.
+        fields: names.
+        edges: of the bins of prices.
+        values: field, label and value, the number of each that is known.
+    """
+    labels = pl.concat(
+        [item_labels(items, name, edges).with_columns(field=pl.lit(name)) for name in fields]
+    )
+    return labels.join(values, on=["field", "label"], how="left", maintain_order="left")
+
+
+def mean_of_values(parts: pl.DataFrame, vectors: np.ndarray, num_items: int) -> np.ndarray:
+    """Means (n, D) over the fields of an item, and within a field over its values; zero of none.
+
+    Args:
+        parts: field, owner and value of each known value.
+        vectors: (V, D) of the values.
+        num_items: n.
+    """
+    shares = parts.select(share=_share(None))["share"].to_numpy()
+    means = np.zeros((num_items, vectors.shape[1]), np.float32)
+    chosen = vectors[parts["value"].to_numpy()] * shares[:, None]
+    np.add.at(means, parts["owner"].to_numpy(), chosen)
+    return means
+
+
+def _share(size_exponent: float | None) -> pl.Expr:
+    """What a value counts among those of its owner."""
+    if size_exponent is not None:
+        return pl.len().over("owner").cast(pl.Float64) ** -size_exponent
+    return 1.0 / (pl.len().over("owner", "field") * pl.col("field").n_unique().over("owner"))
 
 
 def _arrange(

@@ -8,8 +8,9 @@ By default a format holds what the score of the run needs, if it has room for it
     faiss        a flat inner-product index of the keys, NAME.query.npy and NAME.ids.json
     word2vec     text, or binary: the plain vector, since it has room for one
 
-Users of an event log have one table, `query`, and no keys. What the model cannot score is left out.
-Rows are read and written in pieces, so memory holds the ids and a piece of the vectors; only an
+Users of an event log have the table `query`, and `key` where they have vectors of their own. Types
+and labels have the tables of items; their id is GROUP=NAME. What has no score is left out. Rows are
+read and written in pieces, so memory holds the ids and a piece of the vectors; only an
 index of faiss is made in memory.
 """
 
@@ -33,6 +34,7 @@ from recsys_lab.vectors.store import VECTOR_COLUMNS
 
 Format = Literal["word2vec", "word2vec-binary", "npy", "safetensors", "faiss"]
 Table = Literal["vector", "query", "key"]
+Of = Literal["items", "users", "nodes"]
 Advance = Callable[[int], None]  # told the number of rows that were written
 
 _ROWS = 8192  # of a piece; those of a row group of a run's embeddings
@@ -47,7 +49,7 @@ class Exported(NamedTuple):
 
     Attributes:
         files: their paths.
-        num_items: items, or users, in them.
+        num_items: items, users or nodes in them.
         left_out: those without a score, which are not.
         note: a sentence where rankings by the files are not those of the run, or an empty text.
     """
@@ -65,7 +67,7 @@ def export(
     which: Table | None = None,
     advance: Advance = lambda rows: None,
     *,
-    users: bool = False,
+    of: Of = "items",
 ) -> Exported:
     """Write embeddings in a format of other programs; files are complete or absent.
 
@@ -76,7 +78,7 @@ def export(
         which: the one table to write; None writes what the score needs, or the plain vector where
             there is room for one.
         advance: is told how many rows have been written, of `num_rows`.
-        users: write the users of the run in place of its items.
+        of: what is written: "items", "users", or "nodes", which are types and labels.
 
     Raises:
         VectorsError: an argument is wrong, the format cannot hold an id, or a library is missing.
@@ -85,13 +87,13 @@ def export(
         raise VectorsError(f"format must be one of {', '.join(get_args(Format))}, got {form}")
     if which is not None and which not in VECTOR_COLUMNS:
         raise VectorsError(f"which must be one of {', '.join(VECTOR_COLUMNS)}, got {which}")
-    which = _of_users(which) if users else which
-    source, out = _source(embeddings, users), Path(out)
+    source, out = _source(embeddings, of, which), Path(out)
+    which = _of_users(source, which) if of == "users" else which
     if out.is_dir():
         raise VectorsError(f"{out} is a folder: name the file to write")
     if not source.count:
         raise VectorsError(
-            f"no {source.id_column} of {embeddings.folder} has a score: there is nothing to export"
+            f"no {of[:-1]} of {embeddings.folder} has a score: there is nothing to export"
         )
     if form in _CANNOT_HOLD:
         _check_ids(source.ids, form)
@@ -100,32 +102,38 @@ def export(
         for path, write in files.items():
             write(stack.enter_context(atomic_path(path)), advance)
     is_plain = which == "vector" or (which is None and form in _CANNOT_HOLD)
-    note = _note(embeddings.info, form) if is_plain and not users else ""
+    note = _note(embeddings.info, form) if is_plain and of != "users" else ""
     return Exported([*files], source.count, source.num_rows - source.count, note)
 
 
 def num_rows(
-    embeddings: Embeddings, form: Format, which: Table | None = None, *, users: bool = False
+    embeddings: Embeddings, form: Format, which: Table | None = None, *, of: Of = "items"
 ) -> int:
     """How many rows `export` writes, over all its tables."""
-    source = _source(embeddings, users)
-    tables = 1 if which or users or form in _CANNOT_HOLD else 3 if form == "safetensors" else 2
-    return source.count * tables
+    source = _source(embeddings, of, which)
+    if which or of == "users" or form in _CANNOT_HOLD:
+        return source.count
+    return source.count * (3 if form == "safetensors" else 2)
 
 
-def _source(embeddings: Embeddings, users: bool) -> "_Source":
-    return _Source(embeddings.users.path, "user") if users else _Source(embeddings.path)
+def _source(embeddings: Embeddings, of: Of, which: Table | None) -> "_Source":
+    if of == "users":
+        return _Source(embeddings.users.path, "user", kept="own" if which == "key" else "scored")
+    if of == "nodes":
+        return _Source(embeddings.nodes.path, "name", "group")
+    return _Source(embeddings.path)
 
 
-def _of_users(which: Table | None) -> Table:
-    """The one table of users.
+def _of_users(source: "_Source", which: Table | None) -> Table:
+    """The one table of users that is written.
 
     Raises:
-        VectorsError: another one is asked for.
+        VectorsError: users do not have the table that is asked for.
     """
-    if which not in (None, "query"):
-        raise VectorsError(f"users have the table query alone, got which={which}")
-    return "query"
+    if which == "vector" or (which == "key" and "key" not in source.schema):
+        has = "query and key" if "key" in source.schema else "query alone"
+        raise VectorsError(f"users have the table {has}, got which={which}")
+    return which or "query"
 
 
 def _note(info: dict[str, Any] | Any, form: Format) -> str:
@@ -150,20 +158,37 @@ def _note(info: dict[str, Any] | Any, form: Format) -> str:
 
 @dataclass
 class _Source:
-    """The rows of a Parquet file of embeddings that have a score, read in pieces."""
+    """The rows of a Parquet file of embeddings that have a score, read in pieces.
+
+    Attributes:
+        path: of the file.
+        id_column: names the rows, in a group where there is a column of groups.
+        group_column: None where ids alone name the rows.
+        kept: the column that says which rows have a score.
+    """
 
     path: Path
     id_column: str = "item"
+    group_column: str | None = None
+    kept: str = "scored"
 
     def __post_init__(self) -> None:
         with reading(self.path):
             self.schema = pl.read_parquet_schema(self.path)
-            known: list[str] = [name for name in (self.id_column, "scored") if name in self.schema]
+            wanted = [self.id_column, self.kept, self.group_column]
+            known: list[str] = [name for name in wanted if name in self.schema]
             frame = pl.read_parquet(self.path, columns=known)
         self.num_rows = frame.height
-        self.scored = "scored" in frame.columns and not frame["scored"].all()
-        self.ids = (frame.filter("scored") if self.scored else frame)[self.id_column]
+        self.scored = self.kept in frame.columns and not frame[self.kept].all()
+        self.ids = self._ids(frame.filter(self.kept) if self.scored else frame)
         self.count = len(self.ids)
+
+    def _ids(self, frame: pl.DataFrame) -> pl.Series:
+        """The id of each row, with its group where there are groups."""
+        if self.group_column is None:
+            return frame[self.id_column].alias("item")
+        named = pl.format("{}={}", self.group_column, self.id_column)
+        return frame.select(named.alias("item")).to_series()
 
     def column(self, table: str) -> str:
         """The column of a table; a file with one table has it for all."""
@@ -182,14 +207,15 @@ class _Source:
     def pieces(self, table: str) -> Iterator[tuple[pl.Series, np.ndarray]]:
         """Raw ids and vectors (rows, D) little-endian float32, piece by piece."""
         column, dim = self.column(table), self.dimension(table)
-        wanted = [self.id_column, column, *(["scored"] if self.scored else [])]
+        ids = [self.id_column] if self.group_column is None else [self.group_column, self.id_column]
+        wanted = [*ids, column, *([self.kept] if self.scored else [])]
         scan = pl.scan_parquet(self.path).select(wanted)
         for start in range(0, self.num_rows, _ROWS):
             with reading(self.path):
                 frame = scan.slice(start, _ROWS).collect()
-            frame = frame.filter("scored") if self.scored else frame
+            frame = frame.filter(self.kept) if self.scored else frame
             vectors = frame[column].rechunk().to_numpy().reshape(frame.height, dim)
-            yield frame[self.id_column].alias("item"), np.ascontiguousarray(vectors, "<f4")
+            yield self._ids(frame), np.ascontiguousarray(vectors, "<f4")
 
 
 def _check_ids(ids: pl.Series, form: Format) -> None:

@@ -11,6 +11,7 @@ from polars.io.plugins import register_io_source
 
 from recsys_lab.vectors.errors import VectorsError
 
+Table = tuple[pl.Schema, Callable[[], Iterator[pl.DataFrame]]]  # written piece by piece
 ROWS = 8192  # of a row group: one row is read without the others
 PARQUET: dict[str, Any] = {
     "compression": "zstd",
@@ -47,7 +48,7 @@ def read_column(path: Path, name: str) -> np.ndarray:
     return np.ascontiguousarray(column.rechunk().to_numpy(), np.float32).reshape(shape)
 
 
-def sink(table: tuple[pl.Schema, Callable[[], Iterator[pl.DataFrame]]], path: Path) -> None:
+def sink(table: Table, path: Path) -> None:
     """Write frames to Parquet one after the other."""
     schema, frames = table
 

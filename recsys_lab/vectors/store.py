@@ -4,6 +4,8 @@
 - `pairs.parquet`: the training pairs, by row number, with the relations they were listed under.
 - `values.parquet`: vectors of brands, categories and price bins, for models of side information.
 - `users.parquet`: users of an event log with their vectors and histories (`vectors.users`).
+- `nodes.parquet`: types of users, types of items and labels with their vectors
+  (`vectors.stored_nodes`).
 - `embeddings.json`: what the vectors are and how they were measured.
 """
 
@@ -19,17 +21,18 @@ import polars as pl
 from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.results.files import atomic_folder
 from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.parquet_columns import PARQUET, ROWS, as_column, reading, sink
+from recsys_lab.vectors.parquet_columns import PARQUET, ROWS, Table, as_column, reading, sink
 from recsys_lab.vectors.score_form import ScoreTables, fold, folded_dimension
 from recsys_lab.vectors.stored_info import find_fault
 
 if TYPE_CHECKING:
+    from recsys_lab.vectors.stored_nodes import NodeVectors
     from recsys_lab.vectors.users import UserHistories
 
 FOLDER = "embeddings"
 FORMAT = 1  # raise it when the files change so that earlier code cannot read them
 ITEMS, PAIRS, VALUES, INFO = "items.parquet", "pairs.parquet", "values.parquet", "embeddings.json"
-USERS = "users.parquet"
+USERS, NODES = "users.parquet", "nodes.parquet"
 TEXT_COLUMNS = ("item", "title", "brand", "categories", "price")
 VECTOR_COLUMNS = ("vector", "query", "key")
 WEIGHT_COLUMNS = ("center_weights", "context_weights")
@@ -62,11 +65,12 @@ class Content(NamedTuple):
     Attributes:
         items: N rows with TEXT_COLUMNS, num_pairs and seen.
         scored: (N,) bool, items that the model can score; the vectors of the others become zero.
-        tables: the vectors.
+        tables: the vectors of the items.
         pairs: head, tail, weight and relations of the training pairs, in ascending order.
         info: goes into `embeddings.json` beside format, number of items and dimensions.
         side_info: None for models without it.
         users: None where there are none, or none are to be kept.
+        nodes: None where nothing but items has a vector of its own.
     """
 
     items: pl.DataFrame
@@ -76,6 +80,12 @@ class Content(NamedTuple):
     info: Mapping[str, Any]
     side_info: SideInfo | None = None
     users: "UserHistories | None" = None
+    nodes: "NodeVectors | None" = None
+
+    @property
+    def biased(self) -> bool:
+        """Whether anything that has a vector has a bias."""
+        return self.tables.biased or (self.nodes is not None and self.nodes.tables.biased)
 
 
 def write_embeddings(folder: Path, content: Content) -> None:
@@ -88,20 +98,30 @@ def write_embeddings(folder: Path, content: Content) -> None:
         "dimension": tables.queries.shape[1],
         "both_ways": tables.both_ways,
         "directed": tables.directed,
-        "biased": tables.biased,
+        "biased": content.biased,
     }
     with atomic_folder(folder) as part:
-        sink(_item_frames(content, tables.biased), part / ITEMS)
+        sink(_item_frames(content, content.biased), part / ITEMS)
         content.pairs.write_parquet(part / PAIRS, compression="zstd", compression_level=1)
         if content.side_info is not None:
             content.side_info.values.write_parquet(part / VALUES)
-        if content.users is not None:
-            from recsys_lab.vectors.users import write_users  # late: imports of half a second
-
-            biased = tables.biased
-            write_users(part / USERS, content.users, tables, content.scored, biased=biased)
+        _write_beside(part, content)
         text = json.dumps(info, indent=2, sort_keys=True, allow_nan=False)
         (part / INFO).write_text(text, encoding="utf-8")
+
+
+def _write_beside(part: Path, content: Content) -> None:
+    """Write what has a vector beside the items."""
+    tables, scored, nodes = content.tables, content.scored, content.nodes
+    if nodes is not None:
+        from recsys_lab.vectors.stored_nodes import write_nodes
+
+        write_nodes(part / NODES, nodes, biased=content.biased)
+        tables, scored = nodes.tables, nodes.scored
+    if content.users is not None:
+        from recsys_lab.vectors.users import write_users  # late: imports of half a second
+
+        write_users(part / USERS, content.users, tables, scored, biased=content.biased)
 
 
 def read_info(folder: Path) -> dict[str, Any]:
@@ -235,9 +255,7 @@ def _is_usable(name: str, kind: pl.DataType) -> bool:
     return (name != "item" and kind == pl.Null) or (name == "price" and kind.is_numeric())
 
 
-def _item_frames(
-    content: Content, biased: bool
-) -> tuple[pl.Schema, Callable[[], Iterator[pl.DataFrame]]]:
+def _item_frames(content: Content, biased: bool) -> Table:
     """Schema and pieces of the table of items."""
     tables, side = content.tables, content.side_info
     dim = tables.queries.shape[1]
@@ -266,13 +284,19 @@ def _item_frames(
     return pl.Schema(schema), frames
 
 
-def extend_embeddings(folder: Path, parent: Path, content: Content) -> None:
+def extend_embeddings(
+    folder: Path,
+    parent: Path,
+    content: Content,
+    write_users: Callable[[Path], None] | None = None,
+) -> None:
     """Write a folder atomically that holds the items of another one and, behind them, new ones.
 
     Args:
         folder: it is written.
         parent: the other one; its rows of items and its values are taken as they are.
         content: of the new items; its pairs and info are those of the whole folder.
+        write_users: writes the file of users; None: that of the parent is taken as it is.
     """
     with atomic_folder(folder) as part:
         # with the dimensions of the parent, also where all biases of the new items are zero
@@ -282,8 +306,10 @@ def extend_embeddings(folder: Path, parent: Path, content: Content) -> None:
         pl.concat(both, how="diagonal_relaxed").sink_parquet(part / ITEMS, **PARQUET)
         (part / "new").unlink()
         content.pairs.write_parquet(part / PAIRS, compression="zstd", compression_level=1)
-        for name in (VALUES, USERS):
+        for name in (VALUES, NODES, *(() if write_users else (USERS,))):
             if (parent / name).is_file():
                 shutil.copy(parent / name, part / name)  # with its permissions
+        if write_users is not None:
+            write_users(part / USERS)
         text = json.dumps(dict(content.info), indent=2, sort_keys=True, allow_nan=False)
         (part / INFO).write_text(text, encoding="utf-8")

@@ -20,6 +20,7 @@ class History(msgspec.Struct):
 
     decay: Number
     last: int | None = None
+    vector: str = "pooled"
 
 
 class StoredInfo(msgspec.Struct):
@@ -46,6 +47,7 @@ class StoredInfo(msgspec.Struct):
     added: dict[str, int] = {}
     history: History | None = None
     filter_history: bool | None = None
+    query: str = "user"
 
 
 def find_fault(info: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from recsys_lab.vectors.answers import MEASURE, place_of, plain
+from recsys_lab.vectors.answers import answer_head, plain
 from recsys_lab.vectors.for_histories import items_for_user
 from recsys_lab.vectors.similar import Wishes
 from recsys_lab.vectors.store import TEXT_COLUMNS
@@ -45,11 +45,7 @@ def answer_users_like(embeddings: "Embeddings", user: str, k: int) -> dict[str, 
 
 
 def _head(embeddings: "Embeddings", user: str) -> dict[str, Any]:
-    users = embeddings.users
-    return {
-        "run": place_of(embeddings),
-        "score": embeddings.info.get("score"),
-        "ndcg@10": embeddings.info.get("metrics", {}).get(MEASURE),
+    return answer_head(embeddings) | {
         "user": user,
-        "num_events": int(users.table["num_events"][users.row(user)]),
+        "num_events": embeddings.users.num_events(user),
     }

@@ -1,8 +1,12 @@
 """The users of an event log beside the items of a run: `embeddings/users.parquet`.
 
-A row is a user, with the id of the log or its hash. `query` is the mean of the item queries of the
-user's whole history, weighted as the run weighs histories; its inner product with the key of an
-item is the score. Biases of the history are left out of it, since they rank nothing.
+A row is a user, with the id of the log or its hash. The inner product of `query` with the key of an
+item is the score. It is the weighted mean of the queries of what stands for the user: the items of
+the whole history, the user's own vector, or that of the user's type. Biases of these are left out,
+since they rank nothing.
+
+Where users have vectors of their own, `key` is that of the user, to be searched with the queries of
+items; `own` says who has one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,13 +20,23 @@ import polars as pl
 from scipy import sparse
 
 from recsys_lab.evaluation.histories import Histories, HistoryWeights, pooled_vectors
+from recsys_lab.vectors.cosines import best_rows, directions, most_alike
 from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.parquet_columns import ROWS, as_column, read_column, reading, sink
-from recsys_lab.vectors.score_form import ScoreTables, fold, folded_dimension, without_constants
-from recsys_lab.vectors.search import NO_ROW, top_k
+from recsys_lab.vectors.parquet_columns import ROWS, Table, as_column, read_column, reading, sink
+from recsys_lab.vectors.score_form import ScoreTables, fold, folded_dimension
 from recsys_lab.vectors.store import USERS
 
 _OWNER_ONLY = 0o600  # what a user did is nobody else's matter
+_HASHED = "where ids were hashed as they were read, name the hash"
+_REMEDIES = {  # of a user who is not there, by what the run asks by
+    "user": _HASHED,
+    "session": f"of a session, rank by its items with for_history; {_HASHED}",
+}
+_WHY_NONE = {  # a user has no vector, by what it is
+    "pooled": "no item of the history has a score",
+    "user": "training met no event of this user",
+    "user_type": "the user has no type that training met",
+}
 
 
 class UserHistories(NamedTuple):
@@ -31,12 +45,16 @@ class UserHistories(NamedTuple):
     Attributes:
         ids: (U,) texts.
         histories: of the users.
+        weights: (U, V) CSR, what the nodes that stand for a user weigh.
         weigh: what an event weighs.
+        first: node of the first user, where each has a vector of its own; the others follow.
     """
 
     ids: pl.Series
     histories: Histories
+    weights: sparse.csr_matrix
     weigh: HistoryWeights
+    first: int | None = None
 
 
 def write_users(
@@ -47,12 +65,12 @@ def write_users(
     Args:
         path: of the file.
         users: with their histories.
-        tables: vectors of the items.
-        scored: (N,) bool, items with a score; others count for nothing in a history.
+        tables: vectors of all V nodes, the items first.
+        scored: (V,) bool, nodes with a score; others count for nothing.
         biased: whether the folded vectors have dimensions for biases.
     """
     width = folded_dimension(tables.queries.shape[1], both_ways=tables.both_ways, biased=biased)
-    weights = users.weigh(users.histories) @ sparse.diags(scored.astype(np.float32))
+    weights = users.weights @ sparse.diags(scored.astype(np.float32))
     weights = sparse.csr_matrix(weights)
 
     def frames() -> Iterator[pl.DataFrame]:
@@ -63,21 +81,45 @@ def write_users(
             yield pl.DataFrame({
                 "user": users.ids[rows],
                 "num_events": some.sizes.astype(np.int32),
-                "items": _distinct(some),
+                "items": distinct_items(some),
                 "scored": np.asarray(weights[rows].sum(axis=1)).ravel() > 0,
                 "query": as_column("query", query),
+                **_own(users, rows, tables, scored, biased=biased),
             })  # fmt: skip
 
+    sink_for_owner((pl.Schema(columns_of_users(width, own=users.first is not None)), frames), path)
+
+
+def sink_for_owner(table: Table, path: Path) -> None:
+    """Write frames to a file that its owner alone can read."""
     path.touch(_OWNER_ONLY)
-    sink((pl.Schema(_columns(width)), frames), path)
+    sink(table, path)
     path.chmod(_OWNER_ONLY)
 
 
-def _columns(width: int) -> dict[str, pl.DataType]:
-    return {
+def columns_of_users(width: int, *, own: bool) -> dict[str, pl.DataType]:
+    """Columns of the file, with or without those of the users' own keys."""
+    columns = {
         "user": pl.String(), "num_events": pl.Int32(), "items": pl.List(pl.Int32()),
         "scored": pl.Boolean(), "query": pl.Array(pl.Float32(), width),
     }  # fmt: skip
+    return columns | (_own_columns(width) if own else {})
+
+
+def _own_columns(width: int) -> dict[str, pl.DataType]:
+    return {"own": pl.Boolean(), "key": pl.Array(pl.Float32(), width)}
+
+
+def _own(
+    users: UserHistories, rows: slice, tables: ScoreTables, scored: np.ndarray, *, biased: bool
+) -> dict[str, pl.Series]:
+    """Which of some users have a vector of their own, and its key."""
+    if users.first is None:
+        return {}
+    own = slice(users.first + rows.start, users.first + min(rows.stop, len(users.ids)))
+    keys = fold(tables.take(own), biased=biased)[1]
+    known = scored[own]
+    return {"own": pl.Series(known), "key": as_column("key", np.where(known[:, None], keys, 0))}
 
 
 def _pool(weights: sparse.csr_matrix, tables: ScoreTables, *, biased: bool) -> np.ndarray:
@@ -88,7 +130,7 @@ def _pool(weights: sparse.csr_matrix, tables: ScoreTables, *, biased: bool) -> n
     return fold(ScoreTables(queries, keys, bias, tables.both_ways), biased=biased)[0]
 
 
-def _distinct(histories: Histories) -> pl.Series:
+def distinct_items(histories: Histories) -> pl.Series:
     """The distinct items of each history, in the order of their last events."""
     events = pl.DataFrame({
         "row": np.repeat(np.arange(len(histories), dtype=np.int32), histories.sizes),
@@ -109,11 +151,15 @@ class Users:
         path: the file.
         num_items: N, of the items beside them.
         biased: whether the vectors have dimensions for biases.
+        vector: what the vector of a user is, see `HistoryWeights`.
+        asks: whose history the run was tested by: "user" or "session".
     """
 
     path: Path
     num_items: int
     biased: bool
+    vector: str = "pooled"
+    asks: str = "user"
 
     def __len__(self) -> int:
         return self.table.height
@@ -123,9 +169,13 @@ class Users:
 
     @cached_property
     def table(self) -> pl.DataFrame:
-        """A row for each user: user, num_events and scored."""
+        """A row for each user: user, num_events, scored, and own where users have own vectors."""
         with reading(self.path):
-            return pl.read_parquet(self.path, columns=["user", "num_events", "scored"])
+            wanted = {"user", "num_events", "scored", "own"} & set(
+                pl.read_parquet_schema(self.path)
+            )
+            found = pl.read_parquet(self.path, columns=sorted(wanted))
+        return found.select("user", "num_events", "scored", *(wanted & {"own"}))
 
     @property
     def ids(self) -> pl.Series:
@@ -137,21 +187,39 @@ class Users:
         """Vectors (U, E) float32 whose inner products with the keys of items are scores."""
         return read_column(self.path, "query")
 
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """The users' own vectors (U, E) float32 to search in, zero for those without one.
+
+        Raises:
+            VectorsError: users have no vectors of their own.
+        """
+        if "own" not in self.table.columns:
+            raise VectorsError(
+                f"the users of {self.path.parent} have no vectors of their own, only those of what "
+                "they did: train with nodes.users=true"
+            )
+        return read_column(self.path, "key")
+
     def row(self, user: str) -> int:
         """The row of a user who has a vector.
 
         Raises:
-            VectorsError: there is no such user, or no item of the history has a score.
+            VectorsError: there is no such user, or nothing that stands for the user has a score.
         """
         found = (self.ids == user).arg_true()
         if not len(found):
             raise VectorsError(
-                f"no user {user!r} among the {len(self):,} users of {self.path.parent}; where ids "
-                "were hashed as they were read, name the hash"
+                f"no user {user!r} among the {len(self):,} users of {self.path.parent}; "
+                f"{_REMEDIES[self.asks]}"
             )
         if not self.table["scored"][int(found[0])]:
-            raise VectorsError(f"user {user!r} has no vector: no item of the history has a score")
+            raise VectorsError(f"user {user!r} has no vector: {_WHY_NONE[self.vector]}")
         return int(found[0])
+
+    def num_events(self, user: str) -> int:
+        """Number of events of a user."""
+        return int(self.table["num_events"][self.row(user)])
 
     def query(self, user: str) -> np.ndarray:
         """The vector (E,) of a user, read without those of the others."""
@@ -174,23 +242,27 @@ class Users:
         Raises:
             VectorsError: there is no such user, or it has no vector.
         """
-        if k < 1:
-            raise VectorsError(f"k must be >= 1, got {k}")
-        row = self.row(user)
-        own = self._directions[row : row + 1]
-        allowed = self.table["scored"].to_numpy()
-        rows, scores = top_k(own, self._directions, k, allowed, np.array([row]))
-        found = rows[0] != NO_ROW
-        return self.table[rows[0][found]].select(
-            "user", pl.Series("score", scores[0][found]), "num_events"
-        )
+        row, allowed = self.row(user), self.table["scored"].to_numpy()
+        return self._list(*most_alike(self._directions, row, k, allowed))
+
+    def nearest(self, query: np.ndarray, k: int = 10) -> pl.DataFrame:
+        """The k users whose own vectors have the highest scores for a query (E,).
+
+        Columns: user, score and num_events.
+
+        Raises:
+            VectorsError: users have no vectors of their own.
+        """
+        keys = self.keys
+        return self._list(*best_rows(query, keys, k, self.table["own"].to_numpy()))
+
+    def _list(self, rows: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
+        score = pl.Series("score", scores, pl.Float32)
+        return self.table[rows].select("user", score, "num_events")
 
     @cached_property
     def _directions(self) -> np.ndarray:
-        """Vectors (U, E) of length one, without the constants that carry biases."""
-        plain = without_constants(self.queries, biased=self.biased)
-        lengths = np.linalg.norm(plain, axis=1, keepdims=True)
-        return np.divide(plain, lengths, out=np.zeros_like(plain), where=lengths > 0)
+        return directions(self.queries, biased=self.biased)
 
     def _of(self, user: str, column: str) -> pl.Series:
         row = self.row(user)
@@ -209,7 +281,10 @@ def users_of(folder: Path, info: Mapping[str, Any]) -> Users:
             f"{folder} holds no users: they are left by a run on an event log that is split by its "
             "events (split=leave_one_out, time or given), unless users=false"
         )
-    found = Users(folder / USERS, info["num_items"], bool(info.get("biased")))
+    found = Users(
+        folder / USERS, info["num_items"], bool(info.get("biased")),
+        (info.get("history") or {}).get("vector", "pooled"), info.get("query", "user"),
+    )  # fmt: skip
     _check(found, info)
     return found
 
@@ -221,7 +296,8 @@ def _check(users: Users, info: Mapping[str, Any]) -> None:
     )
     with reading(users.path):
         columns = pl.read_parquet_schema(users.path)
-    for name, kind in _columns(long).items():
+    own = "own" in columns or "key" in columns
+    for name, kind in columns_of_users(long, own=own).items():
         if columns.get(name) != kind:
             raise VectorsError(
                 f"{users.path} is damaged: the column {name} is {columns.get(name)}, not {kind}; "

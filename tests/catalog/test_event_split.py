@@ -297,7 +297,7 @@ def test_what_a_log_lacks_is_named(changes: dict[str, Any], message: str) -> Non
 
 def test_training_events_that_form_no_pair_are_named() -> None:
     rows = [("a", k, 100 * k, 0) for k in range(5)]
-    with pytest.raises(CatalogError, match=r"no two items of the 3 training events .* pairs.by="):
+    with pytest.raises(CatalogError, match=r"training events give no pair .* set pairs\.by=user,"):
         split_events(log_of(rows), ITEMS, pairs_by("session"), options("leave_one_out"))
 
 

@@ -126,5 +126,5 @@ def test_events_without_pairs_are_refused(tmp_path: Path) -> None:
         def events(self) -> Events:
             return log_of([("a", 1, 0, 0), ("b", 2, 0, 0)])
 
-    with pytest.raises(CatalogError, match="no two items of the 2 events form a pair by user"):
+    with pytest.raises(CatalogError, match="the 2 events give no pair of items: no user has two"):
         prepare(Alone(), LAST, tmp_path)

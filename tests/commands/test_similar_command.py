@@ -79,7 +79,7 @@ def test_the_document_has_what_the_table_has(run: Path) -> None:
     status, out, _ = call(run, "0007", "é😀", "red", "--json", "--explain", "--k", 2)
     document = json.loads(out)
     assert status == 1
-    assert list(document) == ["run", "score", "ndcg@10", "note", "answers"]
+    assert list(document) == ["run", "score", "ndcg@10", "group", "note", "answers"]
     assert document["run"] == str(run)
     assert document["note"] is None
     one, cold, several = document["answers"]

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,8 +158,13 @@ def test_what_was_before_each_event():
     assert twice.toarray()[1, 3] == 1.5
 
 
-def test_next_item_weights_are_the_best_with_a_diagonal_of_zero():
+@pytest.mark.parametrize(("rows_at_a_time", "sparse_below"), [(4, 0.0), (4, 2.0), (1024, 0.1)])
+def test_next_item_weights_are_the_best_with_a_diagonal_of_zero(
+    rows_at_a_time, sparse_below, monkeypatch
+):
     """The loss of each column falls at no other column of weights, by the normal equations."""
+    monkeypatch.setattr(item_similarities, "_ROWS", rows_at_a_time)
+    monkeypatch.setattr(item_similarities, "_SPARSE", sparse_below)
     rows, penalty, share = random_histories(4), 2.0, 0.3
     matrix = binary(rows)
     past, following = before_each(histories_of(rows), 0.6, longest=3)
@@ -272,3 +278,49 @@ def test_a_baseline_that_the_data_do_not_allow_is_said(caplog):
 def test_each_table_has_its_kind_of_data():
     empty = sparse.csr_matrix((N, N))
     assert baselines_for(TrainingData(empty, empty)) is BASELINES
+
+
+def asking(rows: list[list[int]], **options: Any) -> QueryData:
+    """Rows of which the last item is validation, and the one before it the last of training."""
+    train, whole = histories_of([row[:-1] for row in rows]), histories_of(rows)
+    positives = np.array([(q, row[-1]) for q, row in enumerate(rows)], np.int32)
+    known = sparse.csr_matrix(binary(rows))
+    met = Queries(np.ones(len(rows), bool), np.ones(N))
+    pairs = EvaluationPairs(N, positives, {}, known, np.ones(N, bool), met)
+    chosen = replace(query_baselines.OPTIONS, **options)
+    before = whole if chosen.refit else None
+    return QueryData(train, whole, options=chosen, validation=(train, pairs), before_test=before)
+
+
+def test_refit_baselines_know_validation_and_choose_without_it():
+    rows = [row for row in random_histories(6) if len(row) > 2]
+    plain, refit = asking(rows), asking(rows, refit=True)
+    whole = QueryData(histories_of(rows), histories_of(rows))
+    for name, expected in (
+        ("ease", lambda data, x: ease_weights(data.matrix, x[0])),
+        ("slist", lambda data, x: next_item_weights(
+            data.matrix, *before_each(data.train, 0.7, 20), penalty=x[0], share=x[1])),
+    ):  # fmt: skip
+        built = [QUERY_BASELINES[name].build(data).similarity for data in (plain, refit)]
+        tried = plain.tried[QUERY_BASELINES[name].label]
+        assert tried == refit.tried[QUERY_BASELINES[name].label]
+        best = max(tried, key=tried.get)
+        for found, fitted in zip(built, (plain, whole), strict=True):
+            np.testing.assert_allclose(found, expected(fitted, best), rtol=1e-3, atol=1e-5)
+        for choice, value in tried.items():
+            scorer = HistoryScorer(plain.weights(plain.train), expected(plain, choice))
+            assert evaluate_ranking(scorer, plain.validation[1]).mean("ndcg@10") == value
+    near = QUERY_BASELINES["item_knn"].build(refit).similarity
+    np.testing.assert_allclose(near.toarray(), nearest_items(whole.matrix, 100).toarray())
+    assert QUERY_BASELINES["popularity"].build(refit).scores.sum() == plain.train.matrix().sum()
+
+
+def test_parameters_that_are_said_are_not_chosen():
+    rows = [row for row in random_histories(6) if len(row) > 2]
+    data = asking(rows, slist_penalty=7.0)
+    QUERY_BASELINES["slist"].build(data)
+    assert [choice[0] for choice in data.tried["SLIST"]] == [7.0] * 3
+    said = asking(rows, slist_penalty=7.0, slist_share=0.4, ease_penalty=9.0)
+    for name in ("slist", "ease"):
+        QUERY_BASELINES[name].build(said)
+    assert not said.tried

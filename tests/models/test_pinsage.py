@@ -22,7 +22,7 @@ def encoder(num_items: int, layers: int, found: VisitedItems | None = None) -> P
     """With weights that are all away from zero."""
     torch.manual_seed(0)
     inputs = IdEncoder(num_items, DIM, init_scale=8.0)
-    made = PinSage(inputs, found or visited(num_items), DIM, layers, 0.5)
+    made = PinSage(inputs, found or visited(num_items), DIM, [NEIGHBOURS] * layers, 0.5)
     for number, parameter in enumerate(made.layers.parameters()):
         torch.nn.init.normal_(parameter, std=5.0, generator=torch.Generator().manual_seed(number))
     return made.double()
@@ -100,7 +100,7 @@ def test_a_cold_item_gets_its_vector_from_its_side_information() -> None:
     inputs = SideInfoEncoder(trained, [brand], DIM, "mean", 4.0).double()
     neighbours = torch.tensor([[1], [0], [0], [0]]).int()
     found = VisitedItems(neighbours, torch.tensor([[1.0], [1.0], [0.0], [0.0]]).double())
-    made = PinSage(inputs, found, DIM, 1, 0.5).double()
+    made = PinSage(inputs, found, DIM, [1], 0.5).double()
     assert made.can_encode(trained).tolist() == [True, True, False, True]
     torch.testing.assert_close(made.item_vectors()[3], inputs.table[4].detach())
     made.layers[0].output.weight.data.normal_()

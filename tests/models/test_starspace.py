@@ -22,6 +22,7 @@ def a_net(**changes: object) -> StarSpace:
     )
     options = {
         "embedding_dim": 5, "fields": ["brand", "category"], "size_exponent": 0.3,
+        "own_vectors": True,
         "score": "cosine", "loss": "margin", "margin": 0.3, "temperature": 0.5, "query": "item",
         "decay": DECAY, "popularity_weight": 0.0,
         "kernel": "autograd",

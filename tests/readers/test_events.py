@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import itertools
 import json
 import logging
 import lzma
@@ -341,3 +342,29 @@ def test_first_lines_are_checked_without_reading(tmp_path):
     (tmp_path / "log.csv").write_text("a,b\nx,y\n")
     with pytest.raises(CatalogError, match="has the columns a, b"):
         event_source(tmp_path / "log.csv").check_first_lines()
+
+
+def test_sessions_of_one_event_each_are_given_up(tmp_path):
+    names = ("user", "item", "time", "order_id")
+    day, orders = 86_400, itertools.count()
+    rows = [(f"u{u}", f"i{k}", day * k, next(orders)) for u in range(3) for k in range(8)]
+    records = read(tmp_path / "log.csv", table(names=names[:3], rows=[row[:3] for row in rows]))
+    assert events_of(records).session.tolist() == [0] * 8 + [1] * 8 + [2] * 8
+    said = "3 sessions, one for each user; few events have another within 30 minutes"
+    assert said in records.understood["events"]
+    records = read(tmp_path / "log.csv", table(names=names, rows=rows))
+    assert events_of(records).session.tolist() == [0] * 8 + [1] * 8 + [2] * 8
+    assert "those of the file hold one event each" in records.understood["events"]
+    records = read(
+        tmp_path / "log.csv", table(names=names, rows=rows), columns={"session": "order_id"}
+    )
+    assert events_of(records).session.tolist() == [*range(24)]
+    together = [(*row[:2], row[2] + 60, row[3]) for row in rows[:3]]
+    text = table(names=names[:3], rows=[row[:3] for row in [*rows, *together]])
+    assert events_of(read(tmp_path / "log.csv", text)).session[-1] == 23
+
+
+def test_one_event_of_each_user_keeps_the_sessions(tmp_path):
+    rows = [(f"u{u}", "i", 86_400 * u) for u in range(30)]
+    said = read(tmp_path / "log.csv", table(names=NAMES[:3], rows=rows)).understood["events"]
+    assert "30 sessions ended by 30 minutes without an event" in said

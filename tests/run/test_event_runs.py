@@ -288,14 +288,14 @@ def test_users_are_exported(
     assert (np.load(tmp_path / "users.npy") == embeddings.users.queries).all()
     assert json.loads((tmp_path / "users.ids.json").read_text()) == embeddings.users.ids.to_list()
     with pytest.raises(VectorsError, match="users have the table query alone, got which=key"):
-        export(embeddings, "npy", tmp_path / "x", "key", users=True)
+        export(embeddings, "npy", tmp_path / "x", "key", of="users")
 
 
 @pytest.mark.parametrize("words", [(), ("i00", "--user=a"), ("--user=a", "--like-user=b")])
 def test_similar_takes_one_kind_of_question(folder: Path, words: Sequence[str]) -> None:
     done = similar(folder, *words)
     assert done.exit_code == 1
-    assert "name one or several ITEMs, or --user=ID, or --like-user=ID" in str(done.exception)
+    assert "name one or several ITEMs, or one of --user=ID, --like-user=ID" in str(done.exception)
 
 
 def test_a_run_by_the_command_names_no_user(tmp_path: Path) -> None:
@@ -312,3 +312,21 @@ def test_a_run_by_the_command_names_no_user(tmp_path: Path) -> None:
     assert "user-0" not in done.stdout + done.stderr
     with pytest.raises(VectorsError, match=r"holds no users: .*unless users=false"):
         recsys_lab.Embeddings.load(tmp_path / "run").for_user("user-000")
+
+
+def test_users_are_rows_of_the_table_of_starspace(tmp_path: Path) -> None:
+    """Which pairs with their items train, and which rank the items."""
+    words = (f"catalog.path={write_events(tmp_path / 'log.csv', small_log())}", "nodes.users=true",
+             "split=leave_one_out", "model=starspace", "model.fields=[]", "data=interactions",
+             "history.vector=user", "data.batch_size=128", "data.negative_exponent=0",
+             "optimizer.lr=0.1", "trainer.max_epochs=8")  # fmt: skip
+    kept = [word for word in WORDS if not word.startswith("data")]
+    experiment = recsys_lab.configure(*kept, *words, f"prepared_dir={tmp_path}")
+    prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
+    run = recsys_lab.fit(prepared, experiment, tmp_path / "run")
+    assert run.task.kernel == "fused_loss"
+    assert run.node_scorer.queries.shape == (40 + 120, 8)
+    metrics = run.measure()
+    assert metrics["test/ndcg@10/all"] > 2 * metrics["baseline/popularity/ndcg@10/all"]
+    asked = run.data.asked(run.node_scorer, "test").queries
+    np.testing.assert_allclose(asked, run.node_scorer.queries[40:], atol=1e-6)

@@ -1,5 +1,6 @@
 """Runs of the model of histories: from a log to metrics, a checkpoint gone on from, its vectors."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import recsys_lab
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.run.checkpoints import load_checkpoint
 from recsys_lab.run.event_run_data import run_data
+from recsys_lab.run.final_test import FinalTest
 from recsys_lab.run.parts import Experiment
 from recsys_lab.vectors.adding import add_items
 from recsys_lab.vectors.embeddings import Embeddings
@@ -108,3 +110,17 @@ def test_the_order_of_sets_says_nothing(path: Path, tmp_path: Path, caplog) -> N
     data = run_data(prepared.split, prepared.catalog, sets.history)
     assert "have no order" in caplog.text
     assert set(data.history_weights("val").data) == {1.0}
+
+
+def test_a_refit_baseline_is_mixed_by_a_weight_of_training_alone(run, prepared) -> None:
+    """The weight is that of the run without it, whose scorer of validation is the same."""
+    fitted, metrics = run
+    options = replace(fitted.experiment.baselines, refit=True)
+    data = run_data(prepared.split, prepared.catalog, fitted.experiment.history, options)
+    test = FinalTest((10,), 1e9, 0, ("slist",))
+    found = test(fitted.node_scorer, data, fitted.folder, fitted.experiment.seed)
+    assert found["mixture/weight"] == metrics["mixture/weight"]
+    assert found["mixture/validation/ndcg@10"] == metrics["mixture/validation/ndcg@10"]
+    for name in ("slist", "ease", "mixture"):
+        assert found[f"baseline/{name}/ndcg@10/all"] != metrics[f"baseline/{name}/ndcg@10/all"]
+    assert found["baseline/popularity/mrr/all"] == metrics["baseline/popularity/mrr/all"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from recsys_lab.evaluation.histories import Histories, HistoryWeights
 from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.vectors.parquet_columns import as_column
 from recsys_lab.vectors.score_form import ScoreTables
@@ -14,6 +15,8 @@ from recsys_lab.vectors.store import (
     SideInfo,
     write_embeddings,
 )
+from recsys_lab.vectors.stored_nodes import NodeVectors
+from recsys_lab.vectors.users import UserHistories
 
 IDS = ["0007", "a b", "c", "nan", "é😀"]
 
@@ -42,6 +45,41 @@ def small_content() -> Content:
     info = {"score": "center_context", "relations": ["also_bought", "bought_together"]}
     tables = ScoreTables(centers, contexts, bias, both_ways=True)
     return Content(items, seen, tables, pairs, info)
+
+
+def node_content() -> Content:
+    """The small content with two labels, a type, and a user of three with an own vector."""
+    plain, rng = small_content(), np.random.default_rng(2)
+    centers, contexts = rng.normal(size=(2, 7, 3)).astype(np.float32)
+    tables = ScoreTables(
+        np.concatenate([plain.tables.queries, centers]),
+        np.concatenate([plain.tables.keys, contexts]),
+        np.concatenate([plain.tables.bias, np.array([0, 0, 0, 0, 0.5, 0, 1], np.float32)]),
+        both_ways=True,
+    )
+    scored = np.concatenate([plain.scored, [True, True, False, True, True, True, False]])
+    table = pl.DataFrame(
+        {
+            "row": [8, 9, 10, 11],
+            "group": ["category", "category", "user_type", "user_type"],
+            "name": ["Hats", "Shoes", "young", "old"],
+            "count": [1, 2, 3, 0],
+        }
+    )
+    histories = Histories(np.array([0, 2, 3, 4]), np.array([0, 1, 2, 4]), 5)
+    weigh = HistoryWeights(decay=0.5)
+    pooled = weigh(histories)
+    pooled.resize(3, 12)
+    users = UserHistories(pl.Series("user", ["u1", "u2", "u3"]), histories, pooled, weigh, first=5)
+    info = dict(plain.info) | {"history": {"decay": 0.5, "last": None, "vector": "pooled"}}
+    nodes = NodeVectors(table, tables, scored)
+    return plain._replace(info=info, nodes=nodes, users=users)
+
+
+def store_nodes(folder: Path) -> Path:
+    """Write the content with nodes as the embeddings of a run; returns the run's folder."""
+    write_embeddings(folder / "embeddings", node_content())
+    return folder
 
 
 def store(folder: Path) -> Path:

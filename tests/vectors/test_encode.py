@@ -43,7 +43,7 @@ def a_model(data: PreparedData, score: str, pooling: str, context_side_info: boo
     if pooling == "sum":
         net = starspace(
             known_items(data), embedding_dim=6, fields=FIELDS, size_exponent=0.7, score=score,
-            loss="margin", margin=0.1, temperature=1.0, query="item", decay=0.7,
+            loss="margin", margin=0.1, temperature=1.0, query="item", decay=0.7, own_vectors=True,
             popularity_weight=0.5, kernel="autograd",
         )  # fmt: skip
         torch.nn.init.normal_(net.encoder.table)

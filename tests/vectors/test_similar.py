@@ -13,7 +13,7 @@ from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.score_form import ScoreTables
 from recsys_lab.vectors.store import TEXT_COLUMNS, Content, write_embeddings
-from tests.vectors.stored import store
+from tests.vectors.stored import store_nodes
 
 NUM_ITEMS = 300
 FORMS = {"center and context": (True, True), "biases": (False, True), "one product": (False, False)}
@@ -234,7 +234,7 @@ def test_the_query_is_read_alone(case: tuple[Content, Embeddings]) -> None:
 
 
 def test_the_examples_of_the_docstrings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store(tmp_path / "shoes")
+    store_nodes(tmp_path / "shoes")
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testmod(room)
-    assert (failed, tried) == (0, 9)
+    assert (failed, tried) == (0, 13)

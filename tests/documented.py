@@ -168,7 +168,8 @@ def small(program: str, arguments: list[str]) -> list[str]:
     if is_external:
         del values["model.embedding_dim"]
     catalogs = [word for word in arguments if word.startswith("catalog=")]
-    if not all(word in _SYNTHETIC for word in catalogs):
+    is_log = {"experiment=airbnb", "experiment=events_best"} & set(arguments)
+    if is_log or not all(word in _SYNTHETIC for word in catalogs):
         del values["catalog.num_items"]
     if any(word.startswith("ckpt_path=") for word in arguments):
         values["trainer.max_epochs"] = 2

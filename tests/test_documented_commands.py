@@ -94,7 +94,8 @@ def write_logs(folder: Path, events: list[tuple[int, str, int]]) -> None:
     table.rename({"time": "transaction_timestamp"}).write_parquet(folder / "transactions.parquet")
     products = table.select("product_id", brand=pl.lit("A")).unique()
     products.write_parquet(folder / "products.parquet")
-    households = table.select("household_id", age=pl.lit("35-44")).unique()
+    households = table.select("household_id", age=pl.lit("35-44"), income=pl.lit("50-74K"))
+    households = households.unique()
     households.write_parquet(folder / "demographics.parquet")
     steps = pl.col("time").rank("ordinal").over("household_id")
     table.select(

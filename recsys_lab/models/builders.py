@@ -55,12 +55,12 @@ def skipgram(
     score: Score,
     popularity_weight: PopularityWeight,
     kernel: Kernel,
-    cold_field: FieldName | None,
+    cold_field: FieldName | Literal["item_type"] | None,
 ) -> SkipGram:
     """Skip-gram on item ids alone (word2vec).
 
-    With `cold_field`, a field of the catalogue, an item without training pairs has the mean vector
-    of the three most frequent items of its first value there.
+    With `cold_field`, a field of the catalogue or the type of an item, an item that training does
+    not meet has the mean vector of the three most frequent items of its first value there.
     """
     num_items = len(items.degrees)
     others = None if cold_field is None else stand_ins(items.degrees, items.field(cold_field))

@@ -30,6 +30,9 @@ _SINCE: dict[str, Any] = {  # keys that older runs do not have
     "nodes": {
         "_target_": "recsys_lab.catalog.nodes.NodeOptions",
         "users": False,
+        "user_types": [],
+        "item_types": [],
+        "min_events": 10,
         "labels": [],
         "graph": "auto",
     },
@@ -46,6 +49,7 @@ _SINCE: dict[str, Any] = {  # keys that older runs do not have
         "slist_penalty": 20.0,
         "slist_share": 0.5,
         "query_exponent": 0.0,
+        "max_dense_items": 25_000,
         "refit": False,
     },
     "evaluation": {"mixture": []},

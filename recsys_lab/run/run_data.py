@@ -12,7 +12,7 @@ from scipy import sparse
 from recsys_lab.catalog.catalog import Field, ItemCatalog
 from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.interaction_pairs import interaction_pairs
-from recsys_lab.catalog.nodes import Nodes, item_nodes
+from recsys_lab.catalog.nodes import ITEM_TYPE, Nodes, item_nodes
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.split import HeldOut, Split
@@ -112,6 +112,8 @@ def known_items(prepared: PreparedData, nodes: Nodes | None = None) -> Items:
     others = len(nodes) - nodes.num_items  # which have no side information
 
     def field(name: str) -> FieldCodes:
+        if name == ITEM_TYPE:
+            return _types_of_items(nodes, others)
         found = prepared.catalog.field(name)
         offsets = np.append(found.offsets, np.full(others, found.offsets[-1]))
         codes = torch.from_numpy(found.codes.astype(np.int64))
@@ -122,6 +124,15 @@ def known_items(prepared: PreparedData, nodes: Nodes | None = None) -> Items:
     ids = pl.concat([prepared.catalog.raw_ids, *(pl.select(name).to_series() for name in named)])
     firsts = tuple(group.first for group in nodes.groups)
     return Items(torch.from_numpy(nodes.counts), field, ids, neighbours, visited, firsts)
+
+
+def _types_of_items(nodes: Nodes, others: int) -> FieldCodes:
+    """The type of each item as a field of one value; nodes that are no items have none."""
+    group = nodes.group(ITEM_TYPE)
+    types = np.append(np.asarray(group.of_items, np.int64) - group.first, np.full(others, -1))
+    offsets = np.append(0, np.cumsum(types >= 0))
+    codes = torch.from_numpy(types[types >= 0])
+    return FieldCodes(torch.from_numpy(offsets), codes, len(group))
 
 
 def neighbours_in(

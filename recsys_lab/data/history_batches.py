@@ -11,7 +11,7 @@ from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, Exponent, HalfOpenShare, PartialShare, ThreadsOrZero
 from recsys_lab.data.batch import HistoryBatch
-from recsys_lab.data.modules import BatchDataModule
+from recsys_lab.data.batch_module import BatchDataModule
 from recsys_lab.data.negative_sampler import NegativeSampler
 from recsys_lab.graph.counter import permute_range, stream_key
 from recsys_lab.readers.account import CatalogError

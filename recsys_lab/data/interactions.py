@@ -14,8 +14,8 @@ from recsys_lab.catalog.nodes import USER, Nodes
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, Exponent, ThreadsOrZero
-from recsys_lab.data.modules import PairEpochs, pair_weights, turned_at_random
 from recsys_lab.data.negative_sampler import NegativeSampler
+from recsys_lab.data.pair_epochs import PairEpochs, pair_weights, turned_at_random
 from recsys_lab.graph.counter import stream_key
 from recsys_lab.readers.account import CatalogError
 

@@ -4,7 +4,6 @@ from typing import Literal, cast
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningDataModule
 
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.event_split import EventSplit
@@ -12,49 +11,23 @@ from recsys_lab.catalog.nodes import Nodes
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, CountOrZero, Exponent, FieldName, Share, ThreadsOrZero
-from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch, pinned
+from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch
+from recsys_lab.data.batch_module import BatchDataModule
 from recsys_lab.data.chosen_contexts import (
     MarketSampler,
     chosen_contexts,
     draw_rejected,
     goal_pairs,
 )
-from recsys_lab.data.loader import BatchLoader
 from recsys_lab.data.negative_sampler import NegativeSampler
 from recsys_lab.data.node_pairs import NodePairs
+from recsys_lab.data.pair_epochs import PairEpochs, pair_weights, turned_at_random
 from recsys_lab.data.sequences import SequenceSource
 from recsys_lab.data.windows import distance_weights, keep_probability, subsample, window_pairs
-from recsys_lab.graph.counter import permute_range, stream_key
+from recsys_lab.graph.counter import stream_key
 from recsys_lab.readers.records import Events
 
-_SUBSAMPLE, _NEGATIVES, _ORDER, _TURN, _MARKET, _NODES = 3, 4, 5, 6, 7, 8  # purposes of streams
-
-
-class BatchDataModule(LightningDataModule):
-    """A data module whose batches are a pure function of (seed, epoch, batch number)."""
-
-    num_batches: int
-    frequencies: np.ndarray  # (N,) share of each item in what is trained
-    num_workers: int
-
-    def draw(self, epoch: int, number: int) -> Batch:
-        """Batch `number` of an epoch."""
-        raise NotImplementedError
-
-    def train_dataloader(self) -> BatchLoader:
-        """All batches of the trainer's current epoch; of epoch 0 without one or to overfit."""
-
-        def epoch() -> int:
-            if self.trainer is None or self.trainer.overfit_batches:  # type: ignore[attr-defined]
-                return 0
-            return self.trainer.current_epoch
-
-        def draw(epoch: int, number: int) -> Batch:
-            batch = self.draw(epoch, number)
-            return pinned(batch) if on_gpu else batch
-
-        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return BatchLoader(draw, self.num_batches, self.num_workers, epoch)
+_SUBSAMPLE, _NEGATIVES, _MARKET, _NODES = 3, 4, 7, 8  # purposes of streams
 
 
 class SequenceDataModule(BatchDataModule):
@@ -267,72 +240,6 @@ def _events_of(
     return None
 
 
-class PairEpochs(BatchDataModule):
-    """Pairs of an array, once each in an epoch, in a new order in every epoch.
-
-    Args:
-        seed: seed of the order and of the negatives.
-        centers: (P,) of each pair.
-        contexts: (P,) likewise.
-        weights: (P,) float32.
-        counts: (V,) how often each node stands in a pair.
-        batch_size: pairs in a batch.
-        num_negatives: negatives drawn for each pair.
-        num_workers: threads that draw ahead.
-    """
-
-    def __init__(
-        self,
-        seed: int,
-        centers: np.ndarray,
-        contexts: np.ndarray,
-        weights: np.ndarray,
-        counts: np.ndarray,
-        *,
-        batch_size: int,
-        num_negatives: int,
-        num_workers: int,
-    ) -> None:
-        super().__init__()
-        self._seed = seed
-        self._ends = np.stack([centers, contexts], axis=1).astype(np.int64)
-        self._weights = weights
-        self._num_negatives = num_negatives
-        self._batch_size = batch_size
-        self.frequencies = counts / counts.sum()
-        self.num_batches = -(-len(weights) // batch_size)
-        self.num_workers = num_workers
-
-    def draw(self, epoch: int, number: int) -> PairBatch:
-        """Batch `number` of an epoch."""
-        order_key = stream_key(self._seed, epoch, _ORDER)
-        last = min((number + 1) * self._batch_size, len(self._ends))
-        rows = permute_range(number * self._batch_size, last, len(self._ends), order_key)
-        turned = self._turned(rows, epoch, number)
-        contexts = self._ends[rows, 1 - turned]
-        key = stream_key(self._seed, epoch, number, _NEGATIVES)
-        return PairBatch(
-            torch.from_numpy(self._ends[rows, turned]),
-            torch.from_numpy(contexts),
-            torch.from_numpy(self._negatives(contexts, key)),
-            torch.from_numpy(self._weights[rows]),
-            num_trained=len(rows),
-            low_rank=self._low_rank(rows, epoch, number),
-        )
-
-    def _turned(self, rows: np.ndarray, epoch: int, number: int) -> np.ndarray:
-        """(B,) 1 where the second end of a pair is the center, else 0."""
-        return np.zeros(len(rows), np.int64)
-
-    def _negatives(self, contexts: np.ndarray, key: np.uint64) -> np.ndarray:
-        """Negatives (B, K) of pairs with these contexts (B,)."""
-        raise NotImplementedError
-
-    def _low_rank(self, rows: np.ndarray, epoch: int, number: int) -> torch.Tensor | None:
-        """See `PairBatch.low_rank`; `rows` (B,) are places of the pairs."""
-        return None
-
-
 class PairDataModule(PairEpochs):
     """The training pairs themselves, once each in an epoch, turned round at random.
 
@@ -378,13 +285,3 @@ class PairDataModule(PairEpochs):
     def _negatives(self, contexts: np.ndarray, key: np.uint64) -> np.ndarray:
         drawn = self._sampler.draw(len(contexts) * self._num_negatives, key)
         return drawn.reshape(-1, self._num_negatives)
-
-
-def turned_at_random(seed: int, epoch: int, number: int, count: int) -> np.ndarray:
-    """(count,) of 0 and 1, which end of a pair is the center, for a batch of an epoch."""
-    return np.random.default_rng([seed, epoch, number, _TURN]).integers(0, 2, count)
-
-
-def pair_weights(weights: np.ndarray, *, use_weights: bool) -> np.ndarray:
-    """Weights (P,) over their mean, float32; ones if they are not used."""
-    return weights / weights.mean() if use_weights else np.ones_like(weights)

@@ -1,6 +1,7 @@
 """Types of users and items against plain loops over the events before, and what they never see."""
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ ITEM_RULES = ["brand", "popularity"]
 COLORS = ["blue", "green", "red", None]
 
 
+@cache
 def catalog() -> ItemCatalog:
     prices = [None if k % 7 == 3 else float(1 + k % 10) for k in range(NUM_ITEMS)]
     return ItemCatalog(
@@ -60,19 +62,24 @@ def power(count: int) -> str:
     return "0" if count == 0 else f"{10 ** (len(str(count)) - 1)}-{10 ** len(str(count)) - 1}"
 
 
-def said_of_user(split: EventSplit, items: ItemCatalog, user: int, known: list[int]) -> list:
+@cache
+def facts() -> tuple[list, list, np.ndarray]:
+    """Brands and prices of the items, and the edges of the bins of prices."""
+    items = catalog()
+    return items.items["brand"].to_list(), items.items["price"].to_list(), items.price_edges()
+
+
+def said_of_user(split: EventSplit, user: int, known: list[int]) -> list:
     """What the rules say after some events, by their labels."""
     events = split.events
-    edges = items.price_edges()
-    prices = sorted(
-        price for k in known if (price := items.items["price"][int(events.item[k])]) is not None
-    )
+    brands, item_prices, edges = facts()
+    prices = sorted(price for k in known if (price := item_prices[int(events.item[k])]) is not None)
     median = None
     if prices:
         value = prices[(len(prices) - 1) // 2]
         place = min(int(np.searchsorted(edges, value, side="right")) - 1, len(edges) - 2)
         median = f"{edges[place]:g} to {edges[place + 1]:g}"
-    last = items.items["brand"][int(events.item[known[-1]])] if known else None
+    last = brands[int(events.item[known[-1]])] if known else None
     return [
         events.users["age"][user],
         power(len(known)),
@@ -104,13 +111,14 @@ CASES = {
 
 
 @given(**CASES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_types_of_users_against_a_loop(seed: int, by: str, query: str) -> None:
-    split, items = make(seed, by, query), catalog()
+    split = make(seed, by, query)
     if split is None:
         return
     events = split.events
-    types = find_user_types(split, items, USER_RULES, 1)
+    types = find_user_types(split, catalog(), USER_RULES, 1)
+    names = types.names.to_list()
     everything = range(len(events))
     for e in everything:
         if split.part[e] != 0:
@@ -119,8 +127,8 @@ def test_types_of_users_against_a_loop(seed: int, by: str, query: str) -> None:
         known = [
             k for k in everything[:e] if events.user[k] == events.user[e] and split.part[k] == 0
         ]
-        said = said_of_user(split, items, int(events.user[e]), known)
-        assert types.names[int(types.of_events[e])] == as_name(USER_RULES, said)
+        said = said_of_user(split, int(events.user[e]), known)
+        assert names[int(types.of_events[e])] == as_name(USER_RULES, said)
     assert types.counts.sum() == (split.part == 0).sum()
     for part, held in PARTS.items():
         for q in range(split.num_queries):
@@ -133,24 +141,24 @@ def test_types_of_users_against_a_loop(seed: int, by: str, query: str) -> None:
                 if events.user[k] == user
                 and (split.part[k] == 0 or (split.query[k] == q and split.in_history[part][k]))
             ]  # fmt: skip
-            said = as_name(USER_RULES, said_of_user(split, items, user, known))
+            said = as_name(USER_RULES, said_of_user(split, user, known))
             found = int(types.of_queries[part][q])
-            if said in types.names.to_list():
-                assert types.names[found] == said
+            if said in names:
+                assert names[found] == said
             else:  # the rules agree up to one of them, or there is no such user in training
                 first = said.split(" | ")[0]
-                assert (found < 0) or types.names[found].startswith(first)
+                assert (found < 0) or names[found].startswith(first)
     for user in range(events.users.height):
         known = [k for k in everything if events.user[k] == user]
-        said = as_name(USER_RULES, said_of_user(split, items, user, known))
-        if said in types.names.to_list():
-            assert types.names[int(types.of_users[user])] == said
+        said = as_name(USER_RULES, said_of_user(split, user, known))
+        if said in names:
+            assert names[int(types.of_users[user])] == said
 
 
 @given(**CASES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_types_of_items_against_a_loop(seed: int, by: str, query: str) -> None:
-    split, items = make(seed, by, query), catalog()
+    split = make(seed, by, query)
     if split is None:
         return
     events, rng = split.events, np.random.default_rng(seed)
@@ -159,17 +167,18 @@ def test_types_of_items_against_a_loop(seed: int, by: str, query: str) -> None:
     split = replace(
         split, events=replace(events, shown_offsets=np.append(0, np.cumsum(sizes)), shown=shown)
     )
-    types = find_item_types(split, items, ITEM_RULES, 1)
+    types = find_item_types(split, catalog(), ITEM_RULES, 1)
+    names = types.names.to_list()
     train = [k for k in range(len(events)) if split.part[k] == 0]
 
     def said(item: int, time: float) -> str:
         before = sum(events.item[k] == item and events.time[k] < time for k in train)
-        return as_name(ITEM_RULES, [items.items["brand"][int(item)], power(before)])
+        return as_name(ITEM_RULES, [facts()[0][int(item)], power(before)])
 
     def holds(found: int, wanted: str) -> bool:
-        if wanted in types.names.to_list():
-            return types.names[found] == wanted
-        return found < 0 or types.names[found].startswith(wanted.split(" | ")[0])
+        if wanted in names:
+            return names[found] == wanted
+        return found < 0 or names[found].startswith(wanted.split(" | ")[0])
 
     for e in range(len(events)):
         own = range(sizes[:e].sum(), sizes[: e + 1].sum())
@@ -177,14 +186,14 @@ def test_types_of_items_against_a_loop(seed: int, by: str, query: str) -> None:
             assert types.of_events[e] == -1
             assert all(types.of_shown[k] == -1 for k in own)
         else:
-            assert types.names[int(types.of_events[e])] == said(events.item[e], events.time[e])
+            assert names[int(types.of_events[e])] == said(events.item[e], events.time[e])
             for k in own:
                 assert holds(int(types.of_shown[k]), said(int(shown[k]), events.time[e]))
     assert all(holds(int(types.of_items[i]), said(i, np.inf)) for i in range(NUM_ITEMS))
 
 
 @given(**CASES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_held_out_events_change_nothing_in_training(seed: int, by: str, query: str) -> None:
     """Other items in held-out events leave names, counts and types of events as they are."""
     split = make(seed, by, query)
@@ -201,7 +210,7 @@ def test_held_out_events_change_nothing_in_training(seed: int, by: str, query: s
 
 
 @given(seed=st.integers(0, 10_000), query=st.sampled_from(["user", "session"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_what_comes_later_does_not_change_a_type(seed: int, query: str) -> None:
     """The training events of a user after one of them are taken away."""
     split = make(seed, "leave_one_out", query)

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _NUMBER = re.compile(
     r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf(inity)?)|true|false", re.IGNORECASE
@@ -52,3 +52,12 @@ def yes_and_no(cells: Iterable[str]) -> tuple[str, str] | None:
     """The two words that a column answers a question with; None if it holds anything else."""
     found = {cell.strip().lower() for cell in cells} - {""}
     return next((both for both in _ANSWERS if found == set(both)), None)
+
+
+def has_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first line holds no number, and none of its cells stands below it."""
+    first, others = rows[0], rows[1:]
+    return not any(map(is_number, first)) and not any(
+        cell and any(len(row) > place and row[place] == cell for row in others if row != first)
+        for place, cell in enumerate(first)
+    )

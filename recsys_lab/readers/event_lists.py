@@ -5,14 +5,13 @@ import polars as pl
 
 from recsys_lab.readers.account import ReadAccount
 from recsys_lab.readers.adjacency import two_levels
-from recsys_lab.readers.cells import split_line
+from recsys_lab.readers.cells import has_header, split_line
 from recsys_lab.readers.columnar_tables import kind_of
 from recsys_lab.readers.encodings import decode_lines
 from recsys_lab.readers.event_log import EventLog
 from recsys_lab.readers.json_tables import begins_document, is_json
 from recsys_lab.readers.line_fields import split_lines
 from recsys_lab.readers.lines import begin, read_batches
-from recsys_lab.readers.named_columns import has_header
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.table_form import BOM, SAMPLE, SEPARATORS, likely_separator
 

@@ -9,8 +9,9 @@ import polars as pl
 from recsys_lab.readers.account import ReadAccount
 from recsys_lab.readers.event_times import TimeReader
 from recsys_lab.readers.ids import IdCodes
+from recsys_lab.readers.line_reasons import BAD_LINES
 from recsys_lab.readers.list_cells import UNEQUAL, are_lists, shown_lists, spread
-from recsys_lab.readers.named_columns import BAD_LINES, NamedColumns, cells_as_text
+from recsys_lab.readers.named_columns import NamedColumns, cells_as_text
 
 BAD_EVENTS = (
     *BAD_LINES,

@@ -13,18 +13,17 @@ import polars as pl
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, CountOrZero, Positive, RelationWeight, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount, join_accounts
-from recsys_lab.readers.column_names import plain_name
+from recsys_lab.readers.chosen_columns import Role, choose_columns, roles_of_field
 from recsys_lab.readers.event_assembly import EventAssembly, EventOptions, rank_items
-from recsys_lab.readers.event_columns import ROLES_OF_EVENTS, event_roles, kinds_against
+from recsys_lab.readers.event_columns import ROLES_OF_EVENTS, kinds_against
 from recsys_lab.readers.event_lists import BAD_LISTS, is_of_lists, is_table, read_lists
 from recsys_lab.readers.event_log import BAD_EVENTS, NOT_AN_ITEM, EventBatches, EventLog
 from recsys_lab.readers.item_tables import (
     FIELDS,
     ItemTable,
+    Said,
     check_fields,
-    columns_of,
     note_table,
-    places_of,
 )
 from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.list_cells import UNEQUAL
@@ -39,7 +38,6 @@ log = logging.getLogger(__name__)
 
 _PARTS = {"events": 0, "val": 1, "test": 2}  # of the splits, by role of the file
 _MANY_REPEATS = 0.02  # of the lines; more get a warning
-_Role = str | Count | Literal[False] | None
 
 
 @checked
@@ -87,8 +85,8 @@ class EventSource:
     items_path: str | None
     users_path: str | None
     layout: Literal["events", "sequences", "baskets"] | None
-    columns: Mapping[str, _Role]
-    item_columns: Mapping[str, str | Sequence[str] | None]
+    columns: Mapping[str, Role]
+    item_columns: Said
     item_pattern: str | None
     kinds: Mapping[str, RelationWeight]
     use_quantity: bool
@@ -152,7 +150,7 @@ class EventSource:
         """
         events, understood, layout = EventLog(), {}, self.layout_found()
         items, beside = ItemTable(events.items), ReadAccount()
-        left: Mapping[str, str | Sequence[str] | None] = self.item_columns
+        left: Said = self.item_columns
         if self.items_path is not None:
             item = self.columns.get("item")
             name = item if isinstance(item, str) else None
@@ -224,7 +222,7 @@ class EventSource:
         self,
         role: str,
         layout: str,
-        item_columns: Mapping[str, str | Sequence[str] | None],
+        item_columns: Said,
         events: EventLog,
         account: ReadAccount,
     ) -> str:
@@ -238,7 +236,7 @@ class EventSource:
             )
             return f"{layout}, {said}"
         table = self._table(path, item_columns)
-        described = [role for field in FIELDS for role in _roles_of(field, item_columns)]
+        described = [role for field in FIELDS for role in roles_of_field(field, item_columns)]
         batches = EventBatches(
             table, events, account, _PARTS[role], self.item_pattern, self.time_format,
             described, [role for role, column in self.columns.items() if column is not None],
@@ -270,13 +268,11 @@ class EventSource:
                 path, f"{count:,}", f"{len(lines):,}",
             )  # fmt: skip
 
-    def _table(
-        self, path: str, item_columns: Mapping[str, str | Sequence[str] | None]
-    ) -> NamedColumns:
+    def _table(self, path: str, item_columns: Said) -> NamedColumns:
         def choose(
             names: Sequence[str] | None, width: int, lists: Collection[int]
         ) -> dict[str, int]:
-            return _choose(path, self.columns, item_columns, names, width, lists)
+            return choose_columns(path, self.columns, item_columns, names, width, lists)
 
         return NamedColumns(path, choose, has_lists=True)
 
@@ -318,66 +314,3 @@ def _remedies(account: ReadAccount) -> dict[str, str]:
             name = "item" if "item" in reason else "user"
             found[reason] = f"a smaller min_events_per_{name}="
     return found
-
-
-def _roles_of(field: str, item_columns: Mapping[str, str | Sequence[str] | None]) -> dict[str, int]:
-    columns = columns_of(item_columns, field)
-    return places_of(field, columns, columns)
-
-
-def _choose(
-    path: str,
-    said: Mapping[str, _Role],
-    item_columns: Mapping[str, str | Sequence[str] | None],
-    names: Sequence[str] | None,
-    width: int,
-    lists: Collection[int],
-) -> dict[str, int]:
-    """Places of the columns of events: what the user says, else by their names.
-
-    Raises:
-        CatalogError: a column is not there, or there is none of items or of users or sessions.
-    """
-    guessed = {} if names is None else event_roles([plain_name(name) for name in names], lists)
-    told = {
-        role: _place_of(path, role, column, names, width)
-        for role, column in said.items()
-        if column is not None and column is not False
-    }
-    roles = {
-        role: place
-        for role, place in guessed.items()
-        if said.get(role) is None and place not in told.values()
-    } | told
-    if "item" not in roles or not {"user", "session"} & set(roles):
-        missing = "items" if "item" not in roles else "users or sessions"
-        there = f"has {width} columns and no header" if names is None else (
-            f"has the columns {', '.join(names)}"
-        )  # fmt: skip
-        raise CatalogError(
-            f"{path} {there}, and none is known for {missing}: name them with columns.user=, "
-            "columns.session=, columns.item=, columns.time= and so on, by name or place"
-        )
-    for name in FIELDS:
-        if columns := columns_of(item_columns, name):
-            found = places_of(name, columns, names or ())
-            if not found:
-                raise CatalogError(
-                    f"{path} has no column {columns[0]}, which item_columns.{name} names; it has "
-                    f"{', '.join(names or ()) or 'no header'}"
-                )
-            roles |= found
-    return {role: roles[role] for role in (*ROLES_OF_EVENTS, *roles) if role in roles}
-
-
-def _place_of(
-    path: str, role: str, column: str | int, names: Sequence[str] | None, width: int
-) -> int:
-    if isinstance(column, int):
-        if column <= width:
-            return column - 1
-        raise CatalogError(f"columns.{role} is {column}, and {path} has {width} columns")
-    if names is not None and column in names:
-        return list(names).index(column)
-    there = "no header" if names is None else f"the columns {', '.join(names)}"
-    raise CatalogError(f"columns.{role} names {column}, and {path} has {there}")

@@ -39,10 +39,11 @@ def as_lists(cells: pl.Series) -> pl.Series:
 def _list_of(cell: str) -> list[str | None] | None:
     """The values of a list in JSON or Python as text; None where a cell is none."""
     value = parse(cell) if cell[:1] == "[" else None
-    return [_text_of(x) for x in value] if isinstance(value, list) else None
+    return [text_of(x) for x in value] if isinstance(value, list) else None
 
 
-def _text_of(value: Any) -> str | None:
+def text_of(value: Any) -> str | None:
+    """A value of JSON as text: a string as it is, anything else as JSON."""
     return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
 
 

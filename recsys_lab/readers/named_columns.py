@@ -6,19 +6,20 @@ What the columns mean is not known here: `choose` is given their names and says 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import orjson
 import polars as pl
 
 from recsys_lab.readers.account import CatalogError, ReadAccount
-from recsys_lab.readers.cells import is_number, split_line
+from recsys_lab.readers.cells import has_header, split_line
 from recsys_lab.readers.columnar_tables import BATCH_ROWS, as_text, kind_of
 from recsys_lab.readers.encodings import decode_lines
 from recsys_lab.readers.json_tables import begins_document, document_lines, is_json, parse
 from recsys_lab.readers.line_fields import split_lines
+from recsys_lab.readers.line_reasons import BAD_LINES, checks_of_lines, with_reasons
 from recsys_lab.readers.lines import begin, read_batches, read_chunks
 from recsys_lab.readers.list_cells import (
     are_lists,
     is_row,
+    text_of,
     with_lists_of_fields,
     without_lists_of_structs,
 )
@@ -32,13 +33,6 @@ from recsys_lab.readers.table_form import (
     refuse_breaks,
 )
 
-BAD_LINES = (
-    "not UTF-8",
-    "malformed",
-    "too long",
-    "neither an object nor a list",
-    "wrong number of columns",
-)
 _NULLS = ("", r"\N")
 _BLOCKS = 8  # of about a megabyte, taken apart at a time
 _ROWS_OF_LISTS = BATCH_ROWS >> 4
@@ -204,7 +198,7 @@ class NamedColumns:
         rows = [_cells_of(value, keys) for value in values]
         columns = {
             role: pl.Series(
-                [None if row is None or place >= len(row) else _text_of(row[place])
+                [None if row is None or place >= len(row) else text_of(row[place]) or None
                  for row in rows], dtype=pl.String,
             )
             for role, place in self.roles.items()
@@ -218,7 +212,7 @@ class NamedColumns:
             ("malformed", ~is_value),
             ("neither an object nor a list", ~is_row),
         ]
-        return _with_reasons(text, columns, checks, before)
+        return with_reasons(text, columns, checks, before)
 
     def _begin_json(self, values: Sequence[Any]) -> None:
         known = [value for value in values if isinstance(value, list | dict)][:SAMPLE]
@@ -246,7 +240,7 @@ class NamedColumns:
             if is_lines_of_json:
                 yield self._take_json(lines, text, before)
             elif form is None:
-                yield _with_reasons(text, {}, _checks_of_lines(lines, text), before)
+                yield with_reasons(text, {}, checks_of_lines(lines, text), before)
             else:
                 yield self._take_text(lines, text, form, before)
             before += len(batch)
@@ -294,12 +288,12 @@ class NamedColumns:
         }
         columns = {role: cells.set(cells.is_in(_NULLS), None) for role, cells in columns.items()}
         checks = [
-            *_checks_of_lines(lines, text),
+            *checks_of_lines(lines, text),
             ("header", text == form.header if form.header is not None else text.is_null()),
             ("malformed", fields.is_null()),
             ("wrong number of columns", fields.list.len() != form.width),
         ]
-        return _with_reasons(text, columns, checks, before)
+        return with_reasons(text, columns, checks, before)
 
 
 class _TextForm(NamedTuple):
@@ -334,53 +328,11 @@ def _first_of(text: pl.Series) -> list[str]:
     return [line for line in text.drop_nulls().head(2 * SAMPLE) if line.strip()][:SAMPLE]
 
 
-def has_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first line holds no number, and none of its cells stands below it."""
-    first, others = rows[0], rows[1:]
-    return not any(map(is_number, first)) and not any(
-        cell and any(len(row) > place and row[place] == cell for row in others if row != first)
-        for place, cell in enumerate(first)
-    )
-
-
 def _cells_of(value: Any, keys: Sequence[str] | None) -> list[Any] | None:
     """The cells of one line of JSON; None where it is no row."""
     if isinstance(value, dict):
         return None if keys is None else [value.get(key) for key in keys]
     return value if isinstance(value, list) and keys is None else None
-
-
-def _text_of(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value or None
-    return orjson.dumps(value).decode()
-
-
-def _checks_of_lines(lines: pl.Series, text: pl.Series) -> list[tuple[str, pl.Series]]:
-    return [
-        ("too long", lines.is_null()),
-        ("not UTF-8", text.is_null()),
-        ("malformed", text.str.contains("\0", literal=True)),
-        ("blank", text.str.strip_chars() == ""),
-    ]
-
-
-def _with_reasons(
-    text: pl.Series,
-    columns: Mapping[str, pl.Series],
-    checks: Sequence[tuple[str, pl.Series]],
-    before: int,
-) -> pl.DataFrame:
-    """The rows of some lines; each has the first reason that holds for it."""
-    frame = pl.DataFrame(
-        {
-            "number": pl.int_range(before + 1, before + 1 + len(text), eager=True),
-            "digest": text.hash(),
-        }
-        | dict(columns)
-    )
-    reasons = [pl.when(test).then(pl.lit(name)) for name, test in checks]
-    return frame.with_columns(reason=pl.coalesce(reasons))
 
 
 def cells_as_text(cells: pl.Series) -> pl.Series:

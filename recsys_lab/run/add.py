@@ -22,15 +22,16 @@ from recsys_lab.run.add_events import (
     with_pairs,
     without_vectors,
 )
-from recsys_lab.run.adding_by_net import added_by_net, is_asked
+from recsys_lab.run.adding_by_net import added_by_net, computes_later_vectors
 from recsys_lab.run.embed import stored_configuration
 from recsys_lab.vectors.added_folder import check_folder, lineage, write_added
-from recsys_lab.vectors.adding import AddedItems, Progress, add_items
+from recsys_lab.vectors.adding import AddedItems, add_items
 from recsys_lab.vectors.adding_by_users import add_by_users, add_users
 from recsys_lab.vectors.adding_users import LaterUsers, OwnVectors
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.folding import Objective
+from recsys_lab.vectors.item_folding import Progress
 from recsys_lab.vectors.new_items import NewItems, select_new
 from recsys_lab.vectors.store import USERS
 
@@ -80,7 +81,7 @@ def add(
         VectorsError: there is nothing new, or a folder cannot be used.
         ConfigurationError: the configuration of the run cannot be used.
         CatalogError: the file cannot be used.
-        TrainingError: the checkpoint of a run whose model is asked cannot be used.
+        TrainingError: the checkpoint of a run whose model computes the vectors cannot be used.
     """
     if (first := file or items) is None:
         raise VectorsError("name a file of new items, or of events")
@@ -101,7 +102,9 @@ def add(
         )
     later = users_of_log(embeddings, records, new)
     is_directed = keeps_users and embeddings.info.get("directed")
-    by_users = later is not None and (is_asked(configuration) or trains_users(configuration))
+    by_users = later is not None and (
+        computes_later_vectors(configuration) or trains_users(configuration)
+    )
     if is_directed or (new.items.is_empty() and not by_users):
         added, own = without_vectors(embeddings, new), None
     else:
@@ -123,7 +126,7 @@ def _vectors(
     progress: Progress,
 ) -> tuple[AddedItems, OwnVectors | None]:
     """Vectors of new items, as the run trained them, and those that its model gives to users."""
-    if is_asked(configuration):
+    if computes_later_vectors(configuration):
         return added_by_net(embeddings, new, later, folder, configuration)
     objective = objective_of(configuration)
     if later is not None and trains_users(configuration):

@@ -30,8 +30,8 @@ from recsys_lab.vectors.score_form import ScoreTables
 _BLOCK = 1 << 14  # new items whose vectors are computed at a time
 
 
-def is_asked(configuration: Mapping[str, Any]) -> bool:
-    """Whether the model of a run gives vectors to items that come later."""
+def computes_later_vectors(configuration: Mapping[str, Any]) -> bool:
+    """Whether the model of a run computes vectors of items and users that come later."""
     target = str(configuration.get("model", {}).get("_target_", ""))
     return target == "recsys_lab.models.builders.pinsage"
 
@@ -93,14 +93,11 @@ def _items(
     for encoder in _encoders(net):
         inputs, has_values = _inputs(encoder, new, prepared, model["fields"])
         vectors.append(_vectors(encoder, inputs, visited[0], visited[1]))
-    first = new.pairs.num_items - len(new.items)
-    ends = np.concatenate([new.pairs.heads, new.pairs.tails]).astype(np.int64) - first
-    num_pairs = np.bincount(ends[ends >= 0], minlength=len(new.items))
     cold = float(net.popularity.mean()) if model["fields"] else 0.0
-    logs = model["popularity_weight"] * np.log1p(num_pairs)
+    logs = model["popularity_weight"] * np.log1p(new.num_pairs)
     bias = torch.from_numpy(np.where(is_joined, logs, cold).astype(np.float32))
     source = np.where(is_joined, PAIRS, np.where(has_values, SIDE_INFORMATION, NOTHING))
-    return AddedItems(_tables(net, vectors, bias), source, num_pairs, None)
+    return AddedItems(_tables(net, vectors, bias), source, new.num_pairs, None)
 
 
 def _encoders(net: SkipGram) -> list[PinSage]:

@@ -11,17 +11,10 @@ import polars as pl
 
 from recsys_lab.catalog.pairs import build_pairs
 from recsys_lab.readers.records import ITEM_SCHEMA
-from recsys_lab.vectors.adding import (
-    PAIRS,
-    AddedItems,
-    Fixed,
-    Progress,
-    add_items,
-    items_of_run,
-    recounted,
-)
+from recsys_lab.vectors.adding import PAIRS, AddedItems, add_items, items_of_run, with_num_pairs
 from recsys_lab.vectors.adding_users import LaterUsers, OwnVectors
 from recsys_lab.vectors.folding import Objective
+from recsys_lab.vectors.item_folding import Fixed, Progress
 from recsys_lab.vectors.new_items import NewItems
 from recsys_lab.vectors.score_form import unfold
 from recsys_lab.vectors.store import TEXT_COLUMNS
@@ -92,5 +85,4 @@ def add_by_users(
     fixed = Fixed(own, has_vector, num_events * has_vector.astype(np.float64), mean)
     by_users = new._replace(pairs=pairs, relations=np.zeros(len(pairs), np.uint8))
     added = add_items(embeddings, by_users, objective, progress=progress, fixed=fixed)
-    ends = np.concatenate([new.pairs.heads, new.pairs.tails]).astype(np.int64) - first
-    return recounted(embeddings, added, np.bincount(ends[ends >= 0], minlength=count))
+    return with_num_pairs(embeddings, added, new.num_pairs)

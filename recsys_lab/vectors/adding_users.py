@@ -1,9 +1,9 @@
 """Users of a later log beside those of a run: new ones, and known ones with what they did since.
 
 The vector of a new user is pooled from the items of its events, as the run weighs a history, or
-given by the model. A
-known user's history is what the run keeps of it, each distinct item as one event, and then the
-events of the later log. One whose vector is its own, or that of its type, keeps that vector.
+given by the model. The history of a known user is what the run keeps of it, each distinct item as
+one event, and then the events of the later log. A user with a vector of its own, or with that of
+its type, keeps it.
 """
 
 from collections.abc import Iterator

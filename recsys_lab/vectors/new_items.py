@@ -30,6 +30,14 @@ class NewItems(NamedTuple):
     relations: np.ndarray
     num_known: int
 
+    @property
+    def num_pairs(self) -> np.ndarray:
+        """(n,) pairs of each new item."""
+        new_ends = self.pairs.ids.ravel().astype(np.int64) - (
+            self.pairs.num_items - len(self.items)
+        )
+        return np.bincount(new_ends[new_ends >= 0], minlength=len(self.items))
+
 
 def select_new(embeddings: "Embeddings", records: Records, *, keep_outside: bool) -> NewItems:
     """Compare a catalogue as read with the items of a run.

@@ -165,8 +165,11 @@ def _remedy(name: str) -> str:
     return remedies.get(name, f"add {name} to nodes.labels")
 
 
-def tells(field: str, label: str) -> bool:
-    """Whether a field of an item holds its labels: it is theirs, or both are of categories."""
+def holds_labels(field: str, label: str) -> bool:
+    """Whether a field of an item holds the labels of another field.
+
+    It is the same field, or both are of categories.
+    """
     return field == label or (_CATEGORY in (field, label) and _is_category(field, label))
 
 

@@ -162,13 +162,12 @@ def _lower_places(centers: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray,
 
 def _item_labels(seen: np.ndarray, nodes: Nodes, catalog: ItemCatalog) -> _Pairs:
     """Items that are seen (N,) with their values in the fields whose values are nodes."""
-    groups = [group for group in nodes.groups if group.of_events is None]
-    if not groups:
+    if not nodes.labels:
         raise CatalogError(
             "pairs=[item_label] needs labels among the nodes: set nodes.labels=[category]"
         )
     items, labels = [], []
-    for group in groups:
+    for group in nodes.labels:
         field = catalog.field(group.name)
         owner = np.repeat(np.arange(len(seen), dtype=np.int32), np.diff(field.offsets))
         items.append(owner[seen[owner]])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class PublishedLog(NamedTuple):
-    """The figures on a log, which its sizes and split tell.
+    """The figures on a log, which is recognised by its sizes and split.
 
     Attributes:
         num_items: N.

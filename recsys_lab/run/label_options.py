@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recsys_lab.catalog.nodes import tells
+from recsys_lab.catalog.nodes import holds_labels
 from recsys_lab.config.targets import ConfigurationError
 
 _PAIRS = "item_label"  # as `data.interactions` names them
@@ -20,7 +20,7 @@ def check_labels(configuration: Mapping[str, Any]) -> None:
     if cold := model.get("cold_field"):
         told[cold] = "cold_field"
     for label in labels:
-        for name in (name for name in told if tells(name, label)):
+        for name in (name for name in told if holds_labels(name, label)):
             key = f"model.{told[name]}"
             raise ConfigurationError(
                 f"{key} has {name}, which tells the model the labels of nodes.labels=[{label}]: "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
-from recsys_lab.catalog.nodes import tells
+from recsys_lab.catalog.nodes import holds_labels
 from recsys_lab.compute.counts import count_of
 from recsys_lab.evaluation.label_ranks import (
     MRR,
@@ -110,10 +110,10 @@ def label_test(
 def _terms(data: RunData, label: str) -> dict[str, sparse.csr_matrix]:
     """(N, V) CSR of the terms of items by the name of a baseline: of titles, and of all fields.
 
-    The fields that tell a label are left out, and so is a baseline without terms.
+    The fields that hold the labels are left out, and so is a baseline without terms.
     """
     assert data.catalog is not None  # noqa: S101 - narrows the type
-    names = [name for name in ("title", *LABEL_FIELDS, "price") if not tells(name, label)]
+    names = [name for name in ("title", *LABEL_FIELDS, "price") if not holds_labels(name, label)]
     found = {name: values_of(data.catalog.field(name)) for name in names}
     found = {name: terms for name, terms in found.items() if terms.nnz}
     terms = {"nearest_titles": found["title"]} if "title" in found else {}

@@ -91,7 +91,7 @@ class HistoryWeights:
         decay: an event weighs this much of the next one's; 1 where the order says nothing.
         last: only so many of the latest events count; None: all.
         vector: what the vector of a user or session is: "pooled", the mean of those of its items by
-            these weights; "user", the user's own.
+            these weights; "user", that of the user; "user_type", that of the user's type.
     """
 
     decay: PartialShare | Literal[1] = 0.7

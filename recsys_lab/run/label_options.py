@@ -23,7 +23,7 @@ def check_labels(configuration: Mapping[str, Any]) -> None:
         for name in (name for name in told if holds_labels(name, label)):
             key = f"model.{told[name]}"
             raise ConfigurationError(
-                f"{key} has {name}, which tells the model the labels of nodes.labels=[{label}]: "
+                f"{key} has {name}, which holds the labels of nodes.labels=[{label}]: "
                 f"leave {name} out of {key}"
             )
     pairs = configuration["data"].get("pairs")

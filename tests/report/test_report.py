@@ -8,11 +8,13 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from recsys_lab.report.__main__ import main
 from recsys_lab.report.comparison import compare
 from recsys_lab.report.tables import runs_to_csv, to_csv
 from recsys_lab.results.run_folder import find_run_folders, read_run
+from recsys_lab.run.embed import _SINCE
 from tests.forked import run_forked
 from tests.run_cases import ROOT
 from tests.run_folder_cases import BASELINES, cold_metrics, metrics, write_run
@@ -46,6 +48,16 @@ def test_runs_that_differ_in_seed_and_paths_are_one_experiment(tmp_path):
     assert second.label == "skipgram on pairs embedding_dim=64"
     assert "auc/uniform/one_cold" not in first.values
     assert table.title == "meta_Toys, split by pairs: 100 items, 1,000 pairs"
+
+
+def test_runs_without_keys_that_came_later_are_the_same_experiment(tmp_path):
+    write_run(tmp_path / "a", 0, metrics(0))
+    newer = write_run(tmp_path / "b", 1, metrics(1)) / ".hydra" / "config.yaml"
+    later = {name: _SINCE[name] for name in ("history", "nodes")}
+    OmegaConf.save(OmegaConf.merge(OmegaConf.load(newer), later), newer)
+    (table,) = comparison_of(tmp_path).tables
+    (only,) = table.experiments
+    assert only.seeds == [0, 1]
 
 
 def test_a_preset_names_its_experiment_and_choices_tell_two_apart(tmp_path):

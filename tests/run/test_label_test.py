@@ -192,7 +192,7 @@ def test_items_that_a_log_has_late_are_held_out(tmp_path: Path) -> None:
     [
         (
             ["model.fields=[brand,title]"],
-            "model.fields has brand, which tells the model the labels",
+            "model.fields has brand, which holds the labels",
         ),
         (["nodes.labels=[category_0]"], "leave category out of model.fields"),
         (["nodes.labels=[category]", "model.fields=[category_1]"], "leave category_1 out"),

@@ -59,9 +59,7 @@ class LightGCN(nn.Module):
         return vectors if items is None else vectors[items]
 
     @torch.no_grad()
-    def new_vectors(
-        self, inputs: Tensor, neighbours: Tensor, weights: Tensor, group: int = 0
-    ) -> Tensor:
+    def new_vectors(self, inputs: Tensor, neighbours: Tensor, weights: Tensor) -> Tensor:
         """Vectors (n, D) of nodes that training does not know, such as users who came later.
 
         The vectors of all other nodes are as in training, as if their edges were not changed.
@@ -70,7 +68,6 @@ class LightGCN(nn.Module):
             inputs: (n, D) of layer 0; zero for a node of which nothing is known.
             neighbours: (n, T) nodes that training knows, such as the items of a user.
             weights: (n, T) of the edges to them, 0 where there is none.
-            group: of the new nodes; all groups are treated alike.
         """
         own, others = weights.sum(1, keepdim=True), self.sums[neighbours]
         shares = weights / (own * others).sqrt().clamp_min(1e-12)

@@ -114,7 +114,6 @@ def test_a_user_that_comes_later_has_the_vector_of_its_items() -> None:
         torch.zeros(1, DIM).double(),
         torch.tensor([[1, 2, 0]]),
         torch.tensor([[2.0, 1.0, 0.0]]).double(),
-        group=1,
     )
     np.testing.assert_allclose(found[0], expected, rtol=1e-6)
 

@@ -7,8 +7,11 @@ import pytest
 import torch
 
 import recsys_lab
+from recsys_lab.catalog.nodes import find_nodes
+from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.models.cold_items import stand_ins
 from recsys_lab.run.fitted import Fitted
+from recsys_lab.run.fitting import build_task
 from recsys_lab.run.run_data import known_items
 from tests.run.test_presets import event_log
 
@@ -20,14 +23,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def fitted(folder: Path, name: str, *overrides: str) -> Fitted:
+def prepared_with(folder: Path, *overrides: str) -> tuple[PreparedData, recsys_lab.Experiment]:
     experiment = recsys_lab.configure(
         "experiment=airbnb", f"catalog.path={folder / 'log.parquet'}", f"prepared_dir={folder}",
         "trainer=smoke", "curve.ranking_queries=50", "num_threads=1", "trainer.max_epochs=2",
         "trainer.limit_train_batches=1.0", "embeddings=false", *overrides,
     )  # fmt: skip
-    prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
-    return recsys_lab.fit(prepared, experiment, folder / name)
+    source, split = experiment.source, experiment.split
+    return recsys_lab.prepare(source, split, experiment.prepared_dir), experiment
+
+
+def fitted(folder: Path, name: str, *overrides: str) -> Fitted:
+    return recsys_lab.fit(*prepared_with(folder, *overrides), folder / name)
 
 
 def tables(run: Fitted) -> list[np.ndarray]:
@@ -65,12 +72,14 @@ def test_all_nodes_learn(folder: Path, kernel: str) -> None:
 
 
 def test_cold_items_take_the_mean_of_their_type(folder: Path) -> None:
-    run = fitted(folder, "cold", "nodes.item_types=[category]", "model.cold_field=item_type")
-    items = known_items(run.prepared, run.data.nodes)
-    types = items.field("item_type")
-    assert len(types.offsets) == len(run.data.nodes) + 1
-    cities = run.prepared.catalog.field("category")
-    degrees = torch.from_numpy(np.where(np.arange(len(run.data.nodes)) % 5 == 0, 0, 7))
+    words = "nodes.item_types=[category]", "model.cold_field=item_type"
+    prepared, experiment = prepared_with(folder, *words)
+    nodes = find_nodes(prepared.split, prepared.catalog, experiment.nodes)
+    build_task(prepared, experiment, nodes)  # the model takes the field
+    types = known_items(prepared, nodes).field("item_type")
+    assert len(types.offsets) == len(nodes) + 1
+    cities = prepared.catalog.field("category")
+    degrees = torch.from_numpy(np.where(np.arange(len(nodes)) % 5 == 0, 0, 7))
     by_type = stand_ins(degrees, types)[: len(cities.offsets) - 1]
     plain = stand_ins(
         degrees[: len(by_type)],

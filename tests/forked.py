@@ -25,10 +25,19 @@ if multiprocessing.parent_process() is None and "pytest" not in sys.modules:  # 
     import torch.utils.tensorboard  # noqa: F401
 
 
-def run_forked(words: Sequence[str], cwd: Path, timeout: float) -> subprocess.CompletedProcess:
-    """The outcome of `python WORDS`, where these name a file or `-m` and a package."""
+def run_forked(
+    words: Sequence[str], cwd: Path, timeout: float, path: Path | None = None
+) -> subprocess.CompletedProcess:
+    """The outcome of `python WORDS`, where these name a file or `-m` and a package.
+
+    Args:
+        words: as on the command line.
+        cwd: the current folder of the command.
+        timeout: seconds.
+        path: a folder in front of `sys.path`, as PYTHONPATH has it.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        child = start_forked(words, cwd, Path(folder))
+        child = start_forked(words, cwd, Path(folder), path)
         child.join(timeout)
         if child.exitcode is None:
             child.kill()
@@ -38,19 +47,23 @@ def run_forked(words: Sequence[str], cwd: Path, timeout: float) -> subprocess.Co
         return subprocess.CompletedProcess(list(words), child.exitcode, out, err)
 
 
-def start_forked(words: Sequence[str], cwd: Path, folder: Path) -> BaseProcess:
+def start_forked(
+    words: Sequence[str], cwd: Path, folder: Path, path: Path | None = None
+) -> BaseProcess:
     """The running command; it appends to `out` and `err` in the folder."""
-    child = CONTEXT.Process(target=_run, args=(list(words), cwd, folder))
+    child = CONTEXT.Process(target=_run, args=(list(words), cwd, folder, path))
     child.start()
     return child
 
 
-def _run(words: list[str], cwd: Path, folder: Path) -> None:
+def _run(words: list[str], cwd: Path, folder: Path, path: Path | None) -> None:
     for number, name in ((1, "out"), (2, "err")):
         file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, number)
         os.close(file)
     os.chdir(cwd)
+    if path is not None:
+        sys.path.insert(0, str(path))
     is_package = words[0] == "-m"
     sys.argv = words[1:] if is_package else words
     try:

@@ -31,7 +31,8 @@ COMMANDS = {
 }  # fmt: skip
 
 
-_SLOW = ("train", "end_to_end", "add", "neighbours", "read")  # run by commands of their own
+# Run by commands of their own.
+_SLOW = ("train", "end_to_end", "add", "neighbours", "read", "evaluate")
 
 
 @pytest.mark.parametrize(

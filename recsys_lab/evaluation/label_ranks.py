@@ -56,9 +56,8 @@ class LabelTargets:
         """(T,) training items that have each label."""
         return np.bincount(self.trained.indices, minlength=self.num_labels)
 
-    def sample(self, max_scores: float, seed: int) -> "LabelTargets":
-        """As many of the items, by chance, as need no more than so many scores; at least one."""
-        most = max(1, int(max_scores // self.num_labels))
+    def sample(self, most: int, seed: int) -> "LabelTargets":
+        """At most so many of the items, drawn by chance."""
         if most >= len(self):
             return self
         drawn = np.sort(np.random.default_rng([seed, 23]).permutation(len(self))[:most])

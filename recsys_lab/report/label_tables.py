@@ -18,8 +18,8 @@ _ROWS = {
 }
 _CAPTION = (
     "a label is ranked before those that are not true of its item\n"
-    "in brackets 95 % intervals of MRR, and of MRR of this model less that of the row\n"
-    "nearest: labels of training items by tf-idf of titles, of all but the labels"
+    "less: MRR of this model less that of the row\n"
+    "nearest: labels of training items by tf-idf of titles, of all but labels"
 )
 
 

@@ -106,7 +106,9 @@ def add(
         added, own = without_vectors(embeddings, new), None
     else:
         added, own = _vectors(embeddings, new, later, folder, configuration, progress)
-    write = user_writer(embeddings, later, added, own) if keeps_users and later else None
+    write = None
+    if keeps_users and later is not None:
+        write = user_writer(embeddings, later, added, own)
     counts = write_added(embeddings, new, added, target, write)
     users = None if write is None else write.counts
     return Added(target, str(records.account), new.num_known, len(new.pairs), counts, users)

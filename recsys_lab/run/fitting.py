@@ -228,11 +228,11 @@ def check_trained(module: LightningDataModule, nodes: Nodes, net: nn.Module) -> 
     Raises:
         ValueError: naming their groups.
     """
-    if len(module.frequencies) == len(nodes):  # type: ignore[attr-defined]
-        return
-    met = torch.from_numpy(nodes.trained)
+    met = nodes.trained.copy()
     met[nodes.num_items :] = False
-    scorable = net.can_score(met)  # type: ignore[operator]
+    others = module.frequencies[nodes.num_items :] > 0  # type: ignore[attr-defined]
+    met[nodes.num_items : nodes.num_items + len(others)] = others
+    scorable = net.can_score(torch.from_numpy(met))  # type: ignore[operator]
     if names := [x.name for x in nodes.groups if not scorable[x.rows].any()]:
         raise ValueError(
             f"nodes: this data trains no vectors of {', '.join(names)}: use data/source=events for "

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MODEL = "model"
 _MAX_CURVE_SCORES = 1e7
+_LEAST = 1000  # items, however many scores they need
 
 
 def label_targets(data: RunData, part: Part) -> list[LabelTargets]:
@@ -44,7 +45,7 @@ def label_targets(data: RunData, part: Part) -> list[LabelTargets]:
         if len(items) == 0:
             log.info(
                 "no held-out item of the %s part has a label of %s, so none is ranked: split=items "
-                "holds out items",
+                "holds out items of a catalogue",
                 "test" if part == "test" else "validation",
                 group.name,
             )
@@ -59,7 +60,7 @@ def label_curves(data: RunData) -> dict[str, Callable[[VectorScorer], float]]:
     """The mean reciprocal rank of labels of validation items, by its column of the curve."""
     found: dict[str, Callable[[VectorScorer], float]] = {}
     for whole in label_targets(data, "val"):
-        targets = whole.sample(_MAX_CURVE_SCORES, seed=0)
+        targets = whole.sample(max(1, int(_MAX_CURVE_SCORES // whole.num_labels)), seed=0)
 
         def measure(scorer: VectorScorer, targets: LabelTargets = targets) -> float:
             return float(targets.values(by_vectors(scorer, targets))[MRR].mean())
@@ -89,8 +90,8 @@ def label_test(
     """
     metrics: dict[str, float] = {}
     for whole in label_targets(data, "test"):
-        num_items = data.nodes.num_items
-        targets = whole.sample(max_scores * whole.num_labels / num_items, seed)
+        for_item = max(data.nodes.num_items, whole.num_labels)  # scores
+        targets = whole.sample(max(_LEAST, int(max_scores // for_item)), seed)
         log.info(
             "ranking %s of %s for %s",
             count_of(targets.num_labels, "label"), targets.field,

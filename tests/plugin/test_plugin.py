@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.forked import run_forked
 from tests.run_cases import BRIEF, ROOT, metrics, rows
 
 HERE = Path(__file__).parent
 
 
 def run(folder: Path, *arguments: str, path: Path = HERE) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True, text=True, cwd=folder, timeout=300,
-        env=os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"},
-    )  # fmt: skip
+    return run_forked(arguments, folder, 300, path)
+
+
+def words(*arguments: str) -> list[str]:
+    return [str(ROOT / "train.py"), "--config-dir", str(HERE / "my_conf"), *arguments, *BRIEF]
 
 
 def train(folder: Path, *arguments: str, path: Path = HERE) -> subprocess.CompletedProcess:
-    own = ["--config-dir", str(HERE / "my_conf")]
-    return run(folder, str(ROOT / "train.py"), *own, *arguments, *BRIEF, path=path)
+    return run(folder, *words(*arguments), path=path)
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def swept(folder: Path) -> Path:
-    """A sweep over the model of the package and one of the project, on one catalogue."""
-    done = train(
-        folder, "-m", "experiment=skipgram_tied,skipgram", "plugins=[my_package]",
-        "catalog.num_items=400", "hydra.sweep.dir=sweep", "hydra.callbacks.sweep_end.page=false",
+    """A sweep over the model of the package and one of the project, by a process of its own."""
+    sweep = words(
+        "-m", "experiment=skipgram_tied,skipgram", "plugins=[my_package]", "catalog.num_items=400",
+        "hydra.sweep.dir=sweep", "hydra.callbacks.sweep_end.page=false",
+    )  # fmt: skip
+    path = f"{HERE}{os.pathsep}{ROOT}"
+    done = subprocess.run(
+        [sys.executable, *sweep], capture_output=True, text=True, cwd=folder, timeout=300,
+        env=os.environ | {"PYTHONPATH": path},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "sweep"

@@ -1,10 +1,7 @@
 import csv
 import io
 import json
-import os
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -16,6 +13,7 @@ from recsys_lab.report.__main__ import main
 from recsys_lab.report.comparison import compare
 from recsys_lab.report.tables import runs_to_csv, to_csv
 from recsys_lab.results.run_folder import find_run_folders, read_run
+from tests.forked import run_forked
 from tests.run_cases import ROOT
 from tests.run_folder_cases import BASELINES, cold_metrics, metrics, write_run
 
@@ -300,10 +298,7 @@ def test_markdown_marks_the_best_and_breaks_no_table(tmp_path, capsys):
 
 
 def test_nothing_to_compare_is_one_sentence_and_an_exit_code(tmp_path):
-    command = [sys.executable, "-m", "recsys_lab.report", str(tmp_path)]
-    root = ROOT
-    environment = os.environ | {"PYTHONPATH": str(root)}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    done = run_forked(["-m", "recsys_lab.report", str(tmp_path)], ROOT, timeout=60)
     assert done.returncode == 1
     assert done.stderr == f"no run folders (with .hydra/config.yaml) in {tmp_path}\n"
     assert list(tmp_path.iterdir()) == []

@@ -202,3 +202,16 @@ def test_known_users_keep_their_vectors_and_are_near_later_items(
     np.testing.assert_array_equal(found.users.queries[:-1], before.users.queries)
     assert found.ids[found.users.history("user-002")].to_list()[-1] == "zz"
     assert found.nearest("user", 99, item="zz").height == USERS + 1
+
+
+def test_users_alone_are_added_by_the_net(
+    both: tuple[Fitted, Embeddings, Embeddings], tmp_path: Path
+) -> None:
+    """Two users of the same two items have nearly the same vector."""
+    fitted, _, _ = both
+    log = tmp_path / "users.csv"
+    log.write_text("user,item,time\none,i00,1\none,i01,2\ntwo,i00,1\ntwo,i01,2\n")
+    found = Embeddings.load(add(fitted.folder, log, tmp_path / "out").folder)
+    one, two = found.users.query("one"), found.users.query("two")
+    assert np.corrcoef(one, two)[0, 1] > 0.95  # walks differ
+    assert found.users.table["own"].to_list()[-2:] == [True, True]

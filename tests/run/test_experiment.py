@@ -1,8 +1,6 @@
 """The whole job, by the command that a user types."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from recsys_lab.results.run_folder import read_run
 from recsys_lab.results.run_lock import alone_in
 from recsys_lab.run.checkpoints import load_checkpoint
-from tests.run_cases import ROOT, SMALL, metrics, results, rows, train
+from tests.run_cases import SMALL, bare, metrics, results, rows, train
 
 
 def test_the_run_folder_is_complete(finished: Path) -> None:
@@ -140,10 +138,7 @@ def test_a_catalogue_without_side_information_has_no_content_baseline(tmp_path: 
         "catalog=edges",
         "catalog.path=pairs.tsv",
     ]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *SMALL[1:], *where],
-        capture_output=True, text=True, cwd=tmp_path, timeout=300,
-    )  # fmt: skip
+    done = bare(tmp_path, *SMALL[1:], *where)
     assert done.returncode == 0, done.stdout + done.stderr
     names = {key.split("/")[1] for key in metrics(folder) if key.startswith("baseline/")}
     assert names == {"popularity", "common_neighbours", "adamic_adar", "walk_proximity"}

@@ -1,7 +1,5 @@
 """Every job of a command is checked before the first one runs, and before a folder is made."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -14,6 +12,7 @@ from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.run import experiment, job_checks
 from recsys_lab.run.command_line import CONF
+from tests.forked import run_forked
 from tests.run_cases import ROOT
 
 
@@ -115,14 +114,7 @@ def test_what_is_the_same_in_all_jobs_is_built_once(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("words", [["-m", "train=false,true"], ["train=false"]])
 def test_a_refused_command_leaves_no_folder(words: list[str], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *words],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run_forked([str(ROOT / "train.py"), *words], tmp_path, timeout=120)
     assert done.returncode == 1
     place, told, end = done.stderr.splitlines()
     assert "folder" in place

@@ -41,30 +41,32 @@ def untrained(folder: Path, *words: str, base: Sequence[str] = WORDS) -> tuple[F
     return fitted, Embeddings.load(folder / "run")
 
 
-@pytest.mark.parametrize("vector", ["pooled", "user"])
-def test_users_have_the_scores_of_curve_and_test(vector: str, tmp_path: Path) -> None:
-    """The test's history lacks the last event, so a pooled user is compared without it."""
-    fitted, found = untrained(tmp_path, f"history.vector={vector}")
-    users = fitted.data.users()
-    assert users is not None
-    if vector == "user":
-        scorer = fitted.data.asked(fitted.node_scorer, "test")
-        expected = scorer.score_rows(np.arange(USERS))[:, :]
-        scores = found.users.queries @ found.keys.T
-        seen = np.isfinite(expected[0])
-        np.testing.assert_allclose(scores[:, seen], expected[:, seen], rtol=1e-4, atol=1e-4)
-        assert found.users.like("user-003", 2)["user"].len() == 2
-        assert found.info["history"]["vector"] == "user"
-    else:
-        items = small_log(users=USERS)["user-003"]
-        given = found.for_history(items, 5)["item"].to_list()
-        assert found.for_user("user-003", 5)["item"].to_list() == given
+@pytest.fixture(scope="module")
+def pooled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Fitted, Embeddings]:
+    return untrained(tmp_path_factory.mktemp("pooled"))
+
+
+def test_users_with_own_vectors_have_the_scores_of_curve_and_test(tmp_path: Path) -> None:
+    fitted, found = untrained(tmp_path, "history.vector=user")
+    scorer = fitted.data.asked(fitted.node_scorer, "test")
+    expected = scorer.score_rows(np.arange(USERS))
+    scores = found.users.queries @ found.keys.T
+    seen = np.isfinite(expected[0])
+    np.testing.assert_allclose(scores[:, seen], expected[:, seen], rtol=1e-4, atol=1e-4)
+    assert len(found.users.like("user-003", 2)) == 2
+    assert found.info["history"]["vector"] == "user"
+
+
+def test_users_are_pooled_though_they_have_vectors(pooled: tuple[Fitted, Embeddings]) -> None:
+    _, found = pooled
+    given = found.for_history(small_log(users=USERS)["user-003"], 5)["item"].to_list()
+    assert found.for_user("user-003", 5)["item"].to_list() == given
     assert found.users.table["own"].all()
     assert found.nodes.groups == ["category"]  # users are in their own file
 
 
-def test_scores_of_nodes_are_those_of_the_model(tmp_path: Path) -> None:
-    fitted, found = untrained(tmp_path)
+def test_scores_of_nodes_are_those_of_the_model(pooled: tuple[Fitted, Embeddings]) -> None:
+    fitted, found = pooled
     scorer, nodes = fitted.node_scorer, fitted.data.nodes
     labels, users = nodes.group("category"), nodes.group("user")
     item = int(found.index(["i11"])[0])
@@ -98,3 +100,19 @@ def test_a_run_that_asks_by_sessions_says_what_a_user_is(tmp_path: Path) -> None
     assert len(found.for_user("user-003", 3)) == 3  # the user's whole history
     with pytest.raises(VectorsError, match="of a session, rank by its items with for_history"):
         found.for_user("session-9")
+
+
+def test_types_of_users_and_items_answer_as_nodes(tmp_path: Path) -> None:
+    """A user whose vector is that of its type has the list of the type."""
+    words = ("nodes.user_types=[num_events]", "nodes.item_types=[category]", "nodes.min_events=5")
+    fitted, found = untrained(tmp_path, *words, "history.vector=user_type")
+    types = fitted.data.nodes.group("user_type")
+    assert types.of_users is not None
+    user = "user-003"
+    name = types.names[int(types.of_users[3]) - types.first]
+    listed = found.for_user(user, 5, not_known=False)["item"].to_list()
+    assert found.for_node("user_type", name, 5)["item"].to_list() == listed
+    assert found.nodes.groups == ["user_type", "item_type", "category"]
+    near = found.nearest("item_type", 9, node=("user_type", name))
+    assert near.height == len(fitted.data.nodes.group("item_type"))
+    assert found.nearest("user_type", 1, user=user).height == 1

@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 
 import recsys_lab
 from recsys_lab.catalog.event_split import EventSplit
-from recsys_lab.catalog.nodes import NodeOptions, Nodes, find_nodes
+from recsys_lab.catalog.nodes import Group, NodeOptions, Nodes, find_nodes
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.readers.account import CatalogError
+from recsys_lab.run.fitting import check_trained
 from recsys_lab.run.run_data import known_items, node_graph
 from tests.run.test_event_runs import small_log, write_events
 
@@ -21,7 +24,7 @@ WORDS = (
     "curve.every_n_batches=100", "evaluation.replicates=0", "projector=0",
 )  # fmt: skip
 INTERACTIONS = ("data=interactions", "data.batch_size=64", "trainer.max_epochs=15")
-SEQUENCES = ("data/source=events", "data.walks_per_batch=20", "trainer.max_epochs=15")
+WALKS = ("data.walks_per_batch=40", "trainer.max_epochs=6")
 ONE = ("model.one_table=true", "model.score=dot", "model.popularity_weight=0")
 PINSAGE = ("model=pinsage", "model.num_neighbours=[5,3]", "model.walks_per_item=20", *ONE)
 USER, POOLED = "history.vector=user", "history.vector=pooled"
@@ -31,14 +34,14 @@ CASES: dict[str, tuple[str, ...]] = {
     "skipgram": (*INTERACTIONS, "model=skipgram", USER),
     "starspace": (*INTERACTIONS, "model=starspace", USER),
     "lightgcn": (*INTERACTIONS, "model=lightgcn", *ONE, "model.loss=bpr", USER),
-    "lightgcn_sequences": (*SEQUENCES, "model=lightgcn", *ONE, "nodes.graph=both", USER),
+    "lightgcn_walks": (*WALKS, "model=lightgcn", *ONE, "nodes.graph=both", USER),
     "pinsage": (*INTERACTIONS, *PINSAGE, "model.low_rank_weight=0.2", USER),
 }
 MORE: dict[str, tuple[str, ...]] = {
     "lightgcn_two_tables": (*INTERACTIONS, "model=lightgcn", USER),
     "lightgcn_pooled": (*INTERACTIONS, "model=lightgcn", *ONE, POOLED),
     "pinsage_items": (*INTERACTIONS, *PINSAGE, "nodes.graph=items", USER),
-    "pinsage_sequences": (*SEQUENCES, *PINSAGE, POOLED),
+    "pinsage_walks": (*WALKS, *PINSAGE, POOLED),
 }
 
 
@@ -73,9 +76,21 @@ def test_a_model_that_trains_no_user_is_refused(
     log: Path, prepared: PreparedData, tmp_path: Path
 ) -> None:
     for words in (("model=skipgram",), ("model=lightgcn", "nodes.graph=items")):
-        experiment = experiment_of(log, *SEQUENCES, *words)
-        with pytest.raises(ValueError, match=r"no vectors of user: use data=interactions"):
+        experiment = experiment_of(log, *WALKS, *words)
+        with pytest.raises(ValueError, match=r"no vectors of user: use .*data=interactions"):
             recsys_lab.fit(prepared, experiment, tmp_path)
+
+
+def test_labels_that_stand_in_no_pair_are_refused(prepared: PreparedData) -> None:
+    _, nodes = nodes_of(prepared, "auto")
+    labels = Group("brand", pl.Series(["a"]), np.array([9]), len(nodes))
+    both = replace(nodes, groups=(*nodes.groups, labels))
+    net = SimpleNamespace(can_score=lambda met: met)
+    trained = SimpleNamespace(frequencies=np.ones(len(both)))
+    check_trained(trained, both, net)  # type: ignore[arg-type]
+    trained.frequencies[-1] = 0
+    with pytest.raises(ValueError, match=r"no vectors of brand: use"):
+        check_trained(trained, both, net)  # type: ignore[arg-type]
 
 
 def nodes_of(prepared: PreparedData, graph: str) -> tuple[EventSplit, Nodes]:

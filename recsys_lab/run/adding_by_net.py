@@ -96,7 +96,8 @@ def _items(
     first = new.pairs.num_items - len(new.items)
     ends = np.concatenate([new.pairs.heads, new.pairs.tails]).astype(np.int64) - first
     num_pairs = np.bincount(ends[ends >= 0], minlength=len(new.items))
-    cold = float(net.popularity.mean()) if model["fields"] else 0.0
+    of_items = net.popularity[: len(prepared.catalog)]
+    cold = float(of_items.mean()) if model["fields"] else 0.0
     logs = model["popularity_weight"] * np.log1p(num_pairs)
     bias = torch.from_numpy(np.where(is_joined, logs, cold).astype(np.float32))
     source = np.where(is_joined, PAIRS, np.where(has_values, SIDE_INFORMATION, NOTHING))

@@ -89,11 +89,12 @@ class SequenceDataModule(BatchDataModule):
         nodes: Nodes | None = None,
     ) -> None:
         super().__init__()
-        if market is not None and negatives == "per_pair":
-            raise ValueError(
-                f"market={market} does not go with negatives=per_pair: use negatives=in_batch or "
-                "shared"
-            )
+        for name, value in (("market", market), ("num_rejected", num_rejected)):
+            if value and negatives == "per_pair":
+                raise ValueError(
+                    f"{name}={value} does not go with negatives=per_pair: use negatives=in_batch "
+                    "or shared"
+                )
         if negatives == "in_batch" and walks_per_group < 2:
             raise ValueError(
                 f"walks_per_group must be >= 2 with negatives=in_batch, got {walks_per_group}"

@@ -364,5 +364,6 @@ def _popularity(items: Items, weight: float, *, impute_cold: bool = False) -> Te
     logs = torch.log1p(items.degrees.float())
     cold = items.degrees == 0
     if impute_cold:
-        logs[cold] = logs[~cold].mean()
+        others = items.group_firsts[0] if items.group_firsts else len(logs)  # nodes, not items
+        logs[cold] = logs[:others][~cold[:others]].mean()
     return weight * logs

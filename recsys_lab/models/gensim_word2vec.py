@@ -23,8 +23,8 @@ def batch_sequences(batch: Batch) -> list[list[int]]:
         raise ValueError(HISTORIES_NEEDED)
     if batch.chosen is not None:
         raise ValueError(
-            "gensim draws windows and negatives of its own, without goal_kinds and market: leave "
-            "these out, or use model=skipgram"
+            "gensim draws windows and negatives of its own, without goal_kinds, market and "
+            "num_rejected: leave these out, or use model=skipgram"
         )
     rows = batch.items.flatten(0, 1)
     return [row[:end] for row, end in zip(rows.tolist(), (rows >= 0).sum(1).tolist(), strict=True)]

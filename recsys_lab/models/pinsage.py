@@ -204,7 +204,10 @@ class PinSage(nn.Module):
 
     def _nearest(self, items: Tensor, number: int) -> tuple[Tensor, Tensor]:
         """Neighbours (n, t) of items (n,) that count in a layer, and their shares."""
-        return self._first(self.neighbours[items], self.shares[items], number)
+        neighbours, shares = self.neighbours[items], self.shares[items]
+        if self.num_neighbours[len(self.layers) - number] >= neighbours.shape[1]:
+            return neighbours, shares  # they sum to one
+        return self._first(neighbours, shares, number)
 
     def _first(self, neighbours: Tensor, weights: Tensor, number: int) -> tuple[Tensor, Tensor]:
         """Those of neighbours (n, T) that count in a layer, (n, t), and their shares."""

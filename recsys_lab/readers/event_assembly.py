@@ -240,7 +240,10 @@ class EventAssembly:
     def _shown_rows(
         self, table: pl.DataFrame, items: Ranks
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """What each event shows, as rows of the catalogue; others are left out and noted."""
+        """What each event shows, as rows of the catalogue; others are left out and noted.
+
+        None where no event shows any.
+        """
         if self._shown is None:
             return None, None
         counts, starts = (table[x].to_numpy().astype(np.int64) for x in ("num_shown", "shown_from"))
@@ -249,6 +252,8 @@ class EventAssembly:
         rows = items.of_code[self._shown[places]]
         stays = rows >= 0
         self._account.note(_SHOWN_LEFT_OUT, int((~stays).sum()))
+        if not stays.any():  # a column of empty cells says nothing
+            return None, None
         kept = np.concatenate([[0], np.cumsum(stays)])
         return kept[np.concatenate([[0], ends])], rows[stays]
 

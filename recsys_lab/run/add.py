@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from recsys_lab.config.configuration import section_of
 from recsys_lab.config.targets import ConfigurationError, factory
@@ -30,7 +30,7 @@ from recsys_lab.vectors.adding_by_users import add_by_users, add_users
 from recsys_lab.vectors.adding_users import LaterUsers, OwnVectors
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.folding import Objective
+from recsys_lab.vectors.folding import FittedLoss, Objective
 from recsys_lab.vectors.item_folding import Progress
 from recsys_lab.vectors.new_items import NewItems, select_new
 from recsys_lab.vectors.store import USERS
@@ -173,14 +173,18 @@ def _read(
 
 
 def objective_of(configuration: Mapping[str, Any]) -> Objective:
-    """The loss that a run was trained with, as far as its configuration names it."""
+    """The loss that a run was trained with, as far as its configuration names it.
+
+    The logistic one stands for losses that compare a positive with negatives, such as bpr.
+    """
     usual = Objective()
     model, data = configuration.get("model", {}), configuration.get("data", {})
+    loss = model.get("loss", usual.loss)
     return Objective(
         data.get("num_negatives", usual.num_negatives),
         data.get("negative_exponent", usual.negative_exponent),
         model.get("l2", usual.l2),
-        model.get("loss", usual.loss),
+        loss if loss in get_args(FittedLoss) else usual.loss,
     )
 
 

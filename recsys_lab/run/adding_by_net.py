@@ -93,7 +93,8 @@ def _items(
     for encoder in _encoders(net):
         inputs, has_values = _inputs(encoder, new, prepared, model["fields"])
         vectors.append(_vectors(encoder, inputs, visited[0], visited[1]))
-    cold = float(net.popularity.mean()) if model["fields"] else 0.0
+    of_items = net.popularity[: len(prepared.catalog)]
+    cold = float(of_items.mean()) if model["fields"] else 0.0
     logs = model["popularity_weight"] * np.log1p(new.num_pairs)
     bias = torch.from_numpy(np.where(is_joined, logs, cold).astype(np.float32))
     source = np.where(is_joined, PAIRS, np.where(has_values, SIDE_INFORMATION, NOTHING))

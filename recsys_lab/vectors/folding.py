@@ -24,6 +24,7 @@ from recsys_lab.compute.parallel import run_blocks
 from recsys_lab.compute.ranges import Count, Exponent, Penalty
 
 _BLOCK = 1024  # items whose scores with the negatives are held at a time
+FittedLoss = Literal["logistic", "squared"]
 _fast_jit = jit(fastmath={"reassoc", "contract", "nsz"})  # sums over dimensions may be reordered
 
 
@@ -42,7 +43,7 @@ class Objective:
     num_negatives: Annotated[float, Ge(0)] = 10.0
     negative_exponent: Exponent = 0.5
     l2: Penalty = 0.0015
-    loss: Literal["logistic", "squared"] = "logistic"
+    loss: FittedLoss = "logistic"
 
 
 @checked

@@ -106,3 +106,11 @@ def test_users_need_events_and_labels_a_field() -> None:
         find_nodes(split, catalog(), NodeOptions(labels=["category"]))
     (brands,) = find_nodes(split, catalog(), NodeOptions(labels=["brand"])).groups
     assert brands.counts.tolist() == [3, 3]
+
+
+def test_a_name_that_stands_twice_is_refused() -> None:
+    """Labels would have two groups of one name, which nothing tells apart."""
+    with pytest.raises(ValueError, match="labels name 'brand' twice"):
+        NodeOptions(labels=["brand", "category", "brand"])
+    with pytest.raises(ValueError, match="user_types name 'age' twice"):
+        NodeOptions(user_types=["age", "age"])

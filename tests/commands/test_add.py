@@ -138,6 +138,8 @@ def test_the_objective_is_that_of_the_run() -> None:
     data = {"num_negatives": 3, "negative_exponent": 0.75}
     assert objective_of({"model": model, "data": data}) == Objective(3, 0.75, 0.01, "squared")
     assert objective_of({"model": {}}) == Objective()
+    for loss in ("bpr", "margin", "softmax"):
+        assert objective_of({"model": {"loss": loss}}) == Objective(loss="logistic")
 
 
 def test_what_cannot_be_added_is_a_sentence(

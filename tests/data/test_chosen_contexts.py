@@ -185,7 +185,8 @@ def test_what_goes_together() -> None:
         event_sequences(split, 3, by="session", seed=0, goal_kinds=None, goal_repeats=2)
     with pytest.raises(CatalogError, match="goal_kinds names the kind 'rent'; the kinds of"):
         event_sequences(split, 3, by="session", seed=0, goal_kinds=["rent"], goal_repeats=1)
-    with pytest.raises(ValueError, match="market=brand does not go with negatives=per_pair"):
-        SequenceDataModule(
-            sequences(split), 0, **{**OPTIONS, "market": "brand"}, negatives="per_pair"
-        )
+    for name, value in (("market", "brand"), ("num_rejected", 2)):
+        with pytest.raises(ValueError, match=f"{name}={value} does not go with negatives=per_pair"):
+            SequenceDataModule(
+                sequences(split), 0, **{**OPTIONS, name: value}, negatives="per_pair"
+            )

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from recsys_lab.data.batch import PairBatch, VisitedItems
+from recsys_lab.models.builders import lightgcn
 from recsys_lab.models.encoders import IdEncoder
 from recsys_lab.models.lightgcn import LightGCN
 from recsys_lab.models.pinsage import PinSage
@@ -124,6 +125,7 @@ def sage(num_neighbours: list[int]) -> PinSage:
     weights = adjacency()
     order = np.argsort(-weights, axis=1, kind="stable")[:, :3]
     shares = np.take_along_axis(weights, order, axis=1)
+    shares /= shares.sum(1, keepdims=True)
     visited = VisitedItems(torch.from_numpy(order).int(), torch.from_numpy(shares))
     inputs = IdEncoder(ITEMS + USERS, DIM, init_scale=4.0)
     made = PinSage(inputs, visited, DIM, num_neighbours, 0.5, group_firsts=(ITEMS,))
@@ -181,3 +183,17 @@ def test_a_new_user_is_projected_as_users_are() -> None:
         hidden = first.scale * (first.weight @ torch.cat([own, pooled]) + first.bias)
         learned = second.scale * (second.weight @ hidden.relu() + second.bias)
         torch.testing.assert_close(found[row], (own + 0.5 * pooled + learned).detach())
+
+
+def test_a_cold_item_is_as_popular_as_items_and_not_as_users() -> None:
+    """Nodes 0, 1, 2 are items, of which the last is cold; 3 and 4 are users of many events."""
+    values = cases.field([[0], [0], [0], [], []], 1)
+    items = cases.items_with({"brand": values}, [1, 3, 0, 500, 800])._replace(group_firsts=(3,))
+    options = {"layer_weights": [1.0], "one_table": True, "loss": "bpr", "margin": 0.1, "l2": 0.0}
+    made = lightgcn(
+        items, embedding_dim=DIM, score="dot", popularity_weight=2.0, fields=["brand"],
+        kernel="auto", **options,
+    )  # fmt: skip
+    logs = torch.tensor([math.log(2), math.log(4)])
+    torch.testing.assert_close(made.popularity[:2], 2 * logs)
+    torch.testing.assert_close(made.popularity[2], 2 * logs.mean())

@@ -100,5 +100,5 @@ def test_impossible_settings_are_refused(key: str) -> None:
 def test_chosen_contexts_are_refused() -> None:
     net = network()
     net.begin(np.full(12, 1 / 12))
-    with pytest.raises(ValueError, match="without goal_kinds and market: leave these out"):
+    with pytest.raises(ValueError, match="without goal_kinds, market and num_rejected: leave"):
         net.update(cases.BATCHES["windows, chosen contexts"], 0.05)

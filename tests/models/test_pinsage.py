@@ -1,5 +1,6 @@
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from recsys_lab.data.batch import VisitedItems
 from recsys_lab.models.encoders import IdEncoder, SideInfoEncoder
@@ -114,3 +115,13 @@ def test_visits_are_no_weights_of_the_model() -> None:
     }
     assert set(made.state_dict()) == names | {"inputs.table"}
     assert {tensor.device.type for tensor in made.to("meta").buffers()} == {"meta"}
+
+
+def test_shares_of_all_neighbours_count_as_they_are() -> None:
+    """Ten float32 tenths sum to more than one: dividing by their sum would change their bits."""
+    neighbours = torch.arange(10).repeat(11, 1).int()
+    found = VisitedItems(neighbours, torch.full((11, 10), 0.1))
+    made = PinSage(IdEncoder(11, DIM, init_scale=8.0), found, DIM, [10], 0.5)
+    table = made.inputs.table.detach()
+    mean = F.embedding_bag(neighbours, table, mode="sum", per_sample_weights=found.shares)
+    assert torch.equal(made.item_vectors(), table + 0.5 * mean)

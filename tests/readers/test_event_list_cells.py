@@ -141,6 +141,11 @@ def test_shown_lists(tmp_path, name):
     assert records.items["item"].to_list() == ["a", "x y"]
 
 
+def test_a_column_that_shows_nothing_is_none(tmp_path):
+    (tmp_path / "log.csv").write_text("user,item,impressions\nann,a,\nann,b,\n")
+    assert events_of(event_source(tmp_path / "log.csv").read()).shown_offsets is None
+
+
 def test_repeated_rows_are_counted_by_their_items(tmp_path, caplog):
     records = read(tmp_path / "log.parquet", [ROWS[1], ROWS[1], ROWS[0]])
     assert records.account.notes == {"lines that repeat another": 3}

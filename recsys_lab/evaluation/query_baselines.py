@@ -240,8 +240,8 @@ def _is_too_large(name: str, data: QueryData) -> bool:
 
 # Scorers beside the model in the final test of queries that are no items, as `BASELINES`.
 QUERY_BASELINES: dict[str, Baseline] = {
-    "popularity": Baseline(_popularity),
-    "recency": Baseline(_recency, "recent popularity"),
+    "popularity": Baseline(_popularity, same_for_all=True),
+    "recency": Baseline(_recency, "recent popularity", same_for_all=True),
     "repeated": Baseline(_repeated, "own most frequent", "seen"),
     "last_item": Baseline(_last_item, "last item's neighbours"),
     "item_knn": Baseline(_item_knn, "item-kNN", "seen"),

@@ -212,10 +212,10 @@ def nodes_of(folder: Path, info: Mapping[str, Any]) -> StoredNodes:
 
 
 def near_names(name: str, names: pl.Series) -> list[str]:
-    """The names most like a text, whatever the case of their letters."""
-    folded = {one.lower(): one for one in names.head(_MANY)}
-    near = difflib.get_close_matches(name.lower(), folded, n=_NEAR)
-    return [folded[one] for one in near]
+    """The names most like a text, or else that hold it, whatever the case of their letters."""
+    folded, text = {one.lower(): one for one in names.head(_MANY)}, name.lower()
+    near = difflib.get_close_matches(text, folded, n=_NEAR)
+    return [folded[one] for one in near or [x for x in folded if text and text in x][:_NEAR]]
 
 
 def _hint(name: str, names: pl.Series) -> str:

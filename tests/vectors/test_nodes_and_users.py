@@ -148,6 +148,7 @@ def test_similar_lists_nodes_in_place_of_items(
     ("words", "said"),
     [
         (("--node=hatz",), r"did you mean category=Hats\?"),
+        (("--node=a",), r"did you mean category=Hats\?"),
         (("--node=user=u1",), "name it by --user=u1"),
         (("--node=Hats", "--user=u1"), "name one or several ITEMs, or one of"),
         (("--like-node=Hats", "--as=category"), "--as has no effect with --like-node"),

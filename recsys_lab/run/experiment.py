@@ -46,6 +46,7 @@ from recsys_lab.run.kept_settings import keep_settings, read_settings
 from recsys_lab.run.label_options import check_labels
 from recsys_lab.run.mixing import check_mixture
 from recsys_lab.run.parts import Experiment
+from recsys_lab.run.query_options import check_query
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
 from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
@@ -251,6 +252,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
     """
     check_vectors(configuration)
     check_labels(configuration)
+    check_query(configuration)
     with named({"evaluation": {"mixture"}}):
         check_mixture(configuration["evaluation"].get("mixture", ()))
     build = {name: _factory(configuration, name) for name in _BUILT}

@@ -43,8 +43,8 @@ def cooccurrence_pairs(
     work = np.concatenate([[0], np.cumsum((ends - begins)[by_item], dtype=np.int64)])[starts]
     if work[-1] // 2 > _MANY:
         log.warning(
-            "%s pairs of places are looked at, which may take much memory: lower pairs.window= or "
-            "pairs.max_distance=, or use pairs.by=session",
+            "%s pairs of places are looked at, which may take much memory: lower "
+            "catalog.pairs.window= or catalog.pairs.max_distance=, or use catalog.pairs.by=session",
             f"{work[-1] // 2:,}",
         )
     roots = np.sqrt(weights)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,7 @@ from recsys_lab.catalog.event_split import EventSplit, Part
 from recsys_lab.catalog.event_types import EventTypes, find_item_types, find_user_types
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, FieldName
+from recsys_lab.compute.ranges import Count, Distinct, FieldName
 from recsys_lab.readers.account import CatalogError
 
 log = logging.getLogger(__name__)
@@ -43,10 +43,10 @@ class NodeOptions:
     """
 
     users: bool = False
-    user_types: Sequence[str] = ()
-    item_types: Sequence[str] = ()
+    user_types: Annotated[Sequence[str], Distinct()] = ()
+    item_types: Annotated[Sequence[str], Distinct()] = ()
     min_events: Count = 10
-    labels: Sequence[FieldName] = ()
+    labels: Annotated[Sequence[FieldName], Distinct()] = ()
     graph: Literal["auto", "items", "interactions", "both"] = "auto"
 
     def __post_init__(self) -> None:

@@ -169,3 +169,5 @@ def _check(asked: _Asked, wishes: "Wishes", explain: bool) -> None:
             "filters, --diverse and --explain are for lists of items: leave them out of a list of "
             "users, types or labels"
         )
+    if explain and not asked.items:
+        raise VectorsError("--explain is for ITEM: leave it out for a user or a node")

@@ -133,12 +133,13 @@ def columns_of_items(items: Sequence[Item]) -> list[Column]:
 
 
 def columns_of_nodes(nodes: Sequence[Mapping[str, Any]], group: str) -> list[Column]:
-    """Place, name, how often training met it, and score."""
+    """Place, name, how often it is met in training (a user: events of the log), and score."""
     [scores] = numbers({"score": [one["score"] for one in nodes]})
+    count = "events" if group == "user" else "occurrences"
     return [
         Column("", [str(place) for place in range(1, len(nodes) + 1)], "number"),
         Column(group, [printable(one["name"]) for one in nodes], "id"),
-        Column("met", [f"{one['count']:,}" for one in nodes], "number"),
+        Column(count, [f"{one['count']:,}" for one in nodes], "number"),
         Column("score", scores, "number"),
     ]
 

@@ -25,7 +25,7 @@ from typing import (
 from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MinLen
 
 from recsys_lab.compute.near_words import did_you_mean
-from recsys_lab.compute.ranges import Pattern
+from recsys_lab.compute.ranges import Distinct, Pattern
 
 _SHOWN = 60  # letters of a value in a message
 _PLAIN = {int: "an integer", float: "a finite number", str: "text", bool: "true or false"}
@@ -80,8 +80,19 @@ def check_value(name: str, value: Any, hint: Any) -> None:
         shown = repr(value)
         if len(shown) > _SHOWN:
             shown = f"{shown[:_SHOWN]}..."
-        hint_of_word = did_you_mean(value, _words_of(hint)) if isinstance(value, str) else ""
-        raise ValueError(f"{name} must be {wanted}, got {shown}{hint_of_word}")
+        raise ValueError(f"{name} must be {wanted}, got {shown}{_near(value, hint)}")
+
+
+def _near(value: Any, hint: Any) -> str:
+    """What a misspelt word, or the first one of a list, may mean; of a word alone its list."""
+    words = _words_of(hint)
+    if isinstance(value, str):
+        is_entry = value != "" and _wanted([value], hint) is None
+        return f" (did you mean [{value}]?)" if is_entry else did_you_mean(value, words)
+    if isinstance(value, Sequence):
+        wrong = [one for one in value if isinstance(one, str) and one not in words]
+        return did_you_mean(wrong[0], words) if wrong else ""
+    return ""
 
 
 def _words_of(hint: Any) -> list[str]:
@@ -161,6 +172,8 @@ def _holds(value: Any, bound: Any) -> bool:
             return len(value) >= least
         case Pattern(expression):
             return re.fullmatch(expression, value) is not None
+        case Distinct():
+            return len(set(value)) == len(value)
         case GroupedMetadata():
             return all(_holds(value, one) for one in bound)
     raise TypeError(f"{bound!r} is no bound that is checked")
@@ -180,6 +193,8 @@ def _words(bound: Any) -> str:
             return f"a list of {least} or more"
         case Pattern(_, words):
             return words
+        case Distinct():
+            return "a list that names nothing twice"
     return " and ".join(map(_words, bound))
 
 
@@ -191,7 +206,7 @@ def describe(hint: Any) -> str:
     """The words for a type, such as "an integer >= 1 or null"."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        lower = next((bound for bound in arguments[1:] if not isinstance(bound, Le)), None)
+        lower = next((x for x in arguments[1:] if not isinstance(x, Le | Distinct)), None)
         kind = describe(arguments[0])
         if isinstance(lower, Pattern):
             return lower.words

@@ -17,6 +17,11 @@ class Pattern:
     words: str
 
 
+@dataclass(frozen=True)
+class Distinct:
+    """Lists that hold nothing twice."""
+
+
 _LARGEST = 2**31 - 1  # item ids and counts of batches are int32
 
 Count = Annotated[int, Ge(1), Le(_LARGEST)]

@@ -17,6 +17,10 @@ NOTHING_SHOWN = (
     "num_rejected and num_rejected_types need a log that says what was shown "
     "(catalog.columns.shown): use num_rejected=0 and num_rejected_types=0"
 )
+NO_TYPES = (
+    "num_rejected_types needs types of items: name rules in nodes.item_types, and users or their "
+    "types in nodes.users or nodes.user_types, or use num_rejected_types=0"
+)
 
 
 class MarketSampler:

@@ -1,6 +1,6 @@
 """What was before each event of training, and the event: batches of histories with next items."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from recsys_lab.catalog.event_parts import TRAIN
 from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, Exponent, HalfOpenShare, PartialShare, ThreadsOrZero
+from recsys_lab.compute.ranges import Count, Decay, Exponent, HalfOpenShare, ThreadsOrZero
 from recsys_lab.data.batch import HistoryBatch
 from recsys_lab.data.batch_module import BatchDataModule
 from recsys_lab.data.negative_sampler import NegativeSampler
@@ -58,7 +58,7 @@ class HistoryDataModule(BatchDataModule):
         *,
         batch_size: Count | None,
         max_length: Count,
-        decay: PartialShare | Literal[1],
+        decay: Decay,
         dropout: HalfOpenShare,
         num_negatives: Count | None,
         negative_exponent: Exponent,

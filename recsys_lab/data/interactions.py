@@ -13,7 +13,7 @@ from recsys_lab.catalog.interaction_pairs import interaction_pairs
 from recsys_lab.catalog.nodes import USER, Nodes
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, Exponent, ThreadsOrZero
+from recsys_lab.compute.ranges import Count, Distinct, Exponent, ThreadsOrZero
 from recsys_lab.data.negative_sampler import NegativeSampler
 from recsys_lab.data.pair_epochs import PairEpochs, pair_weights, turned_at_random
 from recsys_lab.graph.counter import stream_key
@@ -66,7 +66,7 @@ class InteractionDataModule(PairEpochs):
         catalog: ItemCatalog,
         seed: int,
         *,
-        pairs: Annotated[Sequence[PairKind], MinLen(1)],
+        pairs: Annotated[Sequence[PairKind], MinLen(1), Distinct()],
         batch_size: Count,
         num_negatives: Count,
         negative_exponent: Exponent,

@@ -14,6 +14,7 @@ from recsys_lab.compute.ranges import Count, CountOrZero, Exponent, FieldName, S
 from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch
 from recsys_lab.data.batch_module import BatchDataModule
 from recsys_lab.data.chosen_contexts import (
+    NO_TYPES,
     MarketSampler,
     chosen_contexts,
     draw_rejected,
@@ -125,6 +126,8 @@ class SequenceDataModule(BatchDataModule):
         self._events = _events_of(source, split, num_rejected + num_rejected_types)
         self._num_rejected = num_rejected
         self._node_pairs = None
+        if num_rejected_types and (nodes is None or not nodes.with_events):
+            raise ValueError(NO_TYPES)
         if self._events is not None and nodes is not None and nodes.with_events:
             sizes = num_node_contexts, num_negatives, num_rejected_types
             self._node_pairs = NodePairs(

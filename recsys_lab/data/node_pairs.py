@@ -14,7 +14,7 @@ import torch
 
 from recsys_lab.catalog.nodes import ITEM_TYPE, USER, USER_TYPE, Nodes
 from recsys_lab.data.batch import PairBatch
-from recsys_lab.data.chosen_contexts import NOTHING_SHOWN
+from recsys_lab.data.chosen_contexts import NO_TYPES, NOTHING_SHOWN
 from recsys_lab.data.negative_sampler import NegativeSampler
 from recsys_lab.graph.counter import stream_key
 from recsys_lab.readers.records import Events
@@ -149,7 +149,4 @@ def _shown_types(events: Events, nodes: Nodes) -> tuple[np.ndarray, np.ndarray]:
     for group in nodes.groups:
         if group.of_shown is not None:
             return events.shown_offsets, group.of_shown
-    raise ValueError(
-        "num_rejected_types needs types of items: name rules in nodes.item_types, or use "
-        "num_rejected_types=0"
-    )
+    raise ValueError(NO_TYPES)

@@ -169,11 +169,13 @@ class Baseline(NamedTuple):
         label: its name in tables; by default its name in `BASELINES` with blanks.
         compared: the model's difference to it is computed where most test pairs are "seen", where
             most have a "cold" end, or never.
+        same_for_all: whether all queries have the same scores, so that a mixture is of no use.
     """
 
     build: "Callable[[Any], Scorer | None]"
     label: str = ""
     compared: Literal["seen", "cold", "never"] = "never"
+    same_for_all: bool = False
 
 
 def _content(data: TrainingData) -> "Scorer | None":

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, PartialShare
+from recsys_lab.compute.ranges import Count, Decay
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class HistoryWeights:
             these weights; "user", that of the user; "user_type", that of the user's type.
     """
 
-    decay: PartialShare | Literal[1] = 0.7
+    decay: Decay = 0.7
     last: Count | None = None
     vector: Literal["pooled", "user", "user_type"] = "pooled"
 

@@ -169,10 +169,10 @@ def _ease_similarity(data: QueryData, penalty: float) -> np.ndarray:
 
 
 def _next_item(data: QueryData) -> "Scorer | None":
-    if _is_too_large("SLIST", data):
-        return None
     if data.weights.decay == 1:
         log.info("the baseline SLIST is left out: the order of a history does not count")
+        return None
+    if _is_too_large("SLIST", data):
         return None
     penalty, share = data.options.slist_penalty, data.options.slist_share
     if penalty is None or share is None:
@@ -226,8 +226,12 @@ def _said(choice: Sequence[float]) -> str:
 
 
 def _is_too_large(name: str, data: QueryData) -> bool:
-    """Whether a dense matrix of the items is too large, which is said."""
+    """Whether a dense matrix of the items is too large; this, and one that takes long, is said."""
     if data.train.num_items <= data.options.max_dense_items:
+        if data.train.num_items > _MAX_CHOICE_ITEMS:
+            log.info(
+                "%s: solving for a dense matrix of %s items", name, f"{data.train.num_items:,}"
+            )
         return False
     log.info(
         "the baseline %s is left out: its dense matrix of %s items is too large, the most is %s",
@@ -240,8 +244,8 @@ def _is_too_large(name: str, data: QueryData) -> bool:
 
 # Scorers beside the model in the final test of queries that are no items, as `BASELINES`.
 QUERY_BASELINES: dict[str, Baseline] = {
-    "popularity": Baseline(_popularity),
-    "recency": Baseline(_recency, "recent popularity"),
+    "popularity": Baseline(_popularity, same_for_all=True),
+    "recency": Baseline(_recency, "recent popularity", same_for_all=True),
     "repeated": Baseline(_repeated, "own most frequent", "seen"),
     "last_item": Baseline(_last_item, "last item's neighbours"),
     "item_knn": Baseline(_item_knn, "item-kNN", "seen"),

@@ -47,13 +47,21 @@ class Column:
         return f"{negatives} {self.title}" if self.key.startswith("auc/") else self.title
 
 
+def title_of(name: str) -> str:
+    """The title of a ranking metric: `HR@10`, `Catalog coverage@10`."""
+    base, at, k = name.partition("@")
+    title = base.upper() if len(base) <= _SHORT else base.replace("_", " ").capitalize()
+    return f"{title}{at}{k}"
+
+
 def columns_of(keys: Iterable[str]) -> tuple[Column, ...]:
     """The columns for runs whose metrics have these keys, ranking metrics of plugins among them."""
-    more = [Column(f"{name}/all", _RANKING, name.upper()) for name in unlisted_metrics(keys)]
+    more = [Column(f"{name}/all", _RANKING, title_of(name)) for name in unlisted_metrics(keys)]
     return (*_AUC, *_LISTED, *more, SECONDS, _SPEED)
 
 
 _RANKING, _FIT = "ranking, full catalogue", "training"
+_SHORT = 4  # letters of a name that is an abbreviation
 _AUC = tuple(
     Column(f"auc/{protocol}/{part}", group, part.replace("_", " "))
     for protocol, group, parts in (

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recsys_lab.compute.counts import count_of
+from recsys_lab.report.columns import title_of
 from recsys_lab.report.label_tables import label_tables
 from recsys_lab.report.names import baseline_labels
 from recsys_lab.results.best_metrics import describe_best
@@ -144,7 +145,8 @@ def _all_columns(metrics: Metrics) -> dict[str, str]:
     ranking = sorted([*listed, *cut_offs], key=lambda name: _place(name, bases))
     columns = dict(_COLD_AUC_COLUMNS if is_cold else _AUC_COLUMNS)
     for name in [*ranking, *(name for name in unlisted if not is_cut_off(name))]:
-        title = name.upper() if len(name) <= _NUMBER + 1 else name.upper().replace("@", "\n@")
+        title = title_of(name)
+        title = title if len(title) <= _NUMBER + 1 else title.replace("@", "\n@")
         columns[title] = f"{name}/all"
     return columns
 

@@ -44,7 +44,9 @@ from recsys_lab.run.fitting import call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
 from recsys_lab.run.kept_settings import keep_settings, read_settings
 from recsys_lab.run.label_options import check_labels
+from recsys_lab.run.mixing import check_mixture
 from recsys_lab.run.parts import Experiment
+from recsys_lab.run.query_options import check_query
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
 from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
@@ -250,6 +252,9 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
     """
     check_vectors(configuration)
     check_labels(configuration)
+    check_query(configuration)
+    with named({"evaluation": {"mixture"}}):
+        check_mixture(configuration["evaluation"].get("mixture", ()))
     build = {name: _factory(configuration, name) for name in _BUILT}
     trainer = configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):

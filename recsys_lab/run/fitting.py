@@ -235,8 +235,9 @@ def check_trained(module: LightningDataModule, nodes: Nodes, net: nn.Module) -> 
     scorable = net.can_score(torch.from_numpy(met))  # type: ignore[operator]
     if names := [x.name for x in nodes.groups if not scorable[x.rows].any()]:
         raise ValueError(
-            f"nodes: this data trains no vectors of {', '.join(names)}: use data/source=events for "
-            "users and types or data=interactions, or leave nodes out"
+            f"nodes: this data trains no vectors of {', '.join(names)}: data/source=events with "
+            "data=sequences trains users and types, data=interactions users and labels; use one of "
+            "them, and leave the nodes of the other out"
         )
 
 

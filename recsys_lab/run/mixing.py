@@ -3,16 +3,32 @@
 import logging
 from collections.abc import Mapping, Sequence
 
+from recsys_lab.compute.near_words import did_you_mean
 from recsys_lab.evaluation.baselines import Baseline, TrainingData
 from recsys_lab.evaluation.history_scorers import HistoryScorer
 from recsys_lab.evaluation.mixtures import Mixture, best_weight
-from recsys_lab.evaluation.query_baselines import QueryData
+from recsys_lab.evaluation.query_baselines import QUERY_BASELINES, QueryData
 from recsys_lab.evaluation.scorers import Scorer, VectorScorer
 from recsys_lab.run.run_data import RunData
 
 log = logging.getLogger(__name__)
 
 MIXTURE = "mixture"  # the name of its row
+
+
+def check_mixture(names: Sequence[str]) -> None:
+    """Refuse names of no baseline that knows the histories of queries.
+
+    Raises:
+        ValueError: with the valid names.
+    """
+    valid = [name for name, baseline in QUERY_BASELINES.items() if not baseline.same_for_all]
+    for name in names:
+        if name not in valid:
+            raise ValueError(
+                f"mixture names {name!r}; the baselines of histories are {', '.join(valid)}"
+                f"{did_you_mean(name, valid)}"
+            )
 
 
 def mix(
@@ -41,21 +57,18 @@ def mix(
         the scorer of the test, and what it is made of; None where it cannot be made.
 
     Raises:
-        ValueError: a name is none of a baseline that knows histories.
+        ValueError: a name is none of a baseline that knows histories (`check_mixture`).
     """
     if not isinstance(known, QueryData) or (asked := known.for_validation) is None:
         log.info("evaluation.mixture has no effect: the queries are items, which have no history")
         return None
-    for name in names:
-        if name not in table:
-            raise ValueError(f"mixture names {name!r}; the baselines are {', '.join(table)}")
+    check_mixture(names)
     found = next((name for name in names if f"baseline/{name}" in baselines), None)
     if found is None:
         log.warning("no mixture is tested: none of %s can be made here", ", ".join(names))
         return None
     other = baselines[f"baseline/{found}"]
-    if not isinstance(other, HistoryScorer):
-        raise ValueError(f"mixture names {found!r}, which knows nothing of histories: use ease")
+    assert isinstance(other, HistoryScorer)  # noqa: S101 - narrows the type
     # one that is refit knows the targets of validation
     alone = table[found].build(asked) if known.before_test is not None else other
     assert isinstance(alone, HistoryScorer)  # noqa: S101 - narrows the type

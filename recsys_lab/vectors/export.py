@@ -31,6 +31,7 @@ from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.parquet_columns import reading
 from recsys_lab.vectors.store import VECTOR_COLUMNS
+from recsys_lab.vectors.users import OWNER_ONLY
 
 Format = Literal["word2vec", "word2vec-binary", "npy", "safetensors", "faiss"]
 Table = Literal["vector", "query", "key"]
@@ -100,7 +101,10 @@ def export(
     files = _FILES[form](source, out, which)
     with ExitStack() as stack:
         for path, write in files.items():
-            write(stack.enter_context(atomic_path(path)), advance)
+            part = stack.enter_context(atomic_path(path))
+            if of == "users":
+                part.chmod(OWNER_ONLY)
+            write(part, advance)
     is_plain = which == "vector" or (which is None and form in _CANNOT_HOLD)
     note = _note(embeddings.info, form) if is_plain and of != "users" else ""
     return Exported([*files], source.count, source.num_rows - source.count, note)
@@ -131,8 +135,11 @@ def _of_users(source: "_Source", which: Table | None) -> Table:
         VectorsError: users do not have the table that is asked for.
     """
     if which == "vector" or (which == "key" and "key" not in source.schema):
-        has = "query and key" if "key" in source.schema else "query alone"
-        raise VectorsError(f"users have the table {has}, got which={which}")
+        raise VectorsError(
+            f"users have no table {which}: which must be query or key, got {which}"
+            if "key" in source.schema
+            else f"users have the table query alone, got which={which}"
+        )
     return which or "query"
 
 

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from recsys_lab.compute.near_words import did_you_mean
 from recsys_lab.vectors.cosines import best_rows, directions, most_alike
 from recsys_lab.vectors.errors import VectorsError
+from recsys_lab.vectors.for_nodes import USER
 from recsys_lab.vectors.parquet_columns import ROWS, as_column, read_column, reading, sink
 from recsys_lab.vectors.score_form import ScoreTables, fold, folded_dimension
 from recsys_lab.vectors.store import NODES, VECTOR_COLUMNS
@@ -121,9 +123,10 @@ class StoredNodes:
         """
         mask = (self.table["group"] == group).to_numpy()
         if not mask.any():
-            has = ", ".join(self.groups)
+            near = did_you_mean(group, [*self.groups, USER])
             raise VectorsError(
-                f"there is no group of nodes {group!r}; {self.path.parent} has {has}"
+                f"there is no group of nodes {group!r}{near}; {self.path.parent} has "
+                f"{', '.join(self.groups)}"
             )
         return mask & self.table["scored"].to_numpy()
 
@@ -209,10 +212,10 @@ def nodes_of(folder: Path, info: Mapping[str, Any]) -> StoredNodes:
 
 
 def near_names(name: str, names: pl.Series) -> list[str]:
-    """The names most like a text, whatever the case of their letters."""
-    folded = {one.lower(): one for one in names.head(_MANY)}
-    near = difflib.get_close_matches(name.lower(), folded, n=_NEAR)
-    return [folded[one] for one in near]
+    """The names most like a text, or else that hold it, whatever the case of their letters."""
+    folded, text = {one.lower(): one for one in names.head(_MANY)}, name.lower()
+    near = difflib.get_close_matches(text, folded, n=_NEAR)
+    return [folded[one] for one in near or [x for x in folded if text and text in x][:_NEAR]]
 
 
 def _hint(name: str, names: pl.Series) -> str:

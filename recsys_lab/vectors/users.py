@@ -26,7 +26,7 @@ from recsys_lab.vectors.parquet_columns import ROWS, Table, as_column, read_colu
 from recsys_lab.vectors.score_form import ScoreTables, fold, folded_dimension
 from recsys_lab.vectors.store import USERS
 
-_OWNER_ONLY = 0o600  # what a user did is nobody else's matter
+OWNER_ONLY = 0o600  # what a user did is nobody else's matter
 _HASHED = "where ids were hashed as they were read, name the hash"
 _REMEDIES = {  # of a user who is not there, by what the run asks by
     "user": _HASHED,
@@ -92,9 +92,9 @@ def write_users(
 
 def sink_for_owner(table: Table, path: Path) -> None:
     """Write frames to a file that its owner alone can read."""
-    path.touch(_OWNER_ONLY)
+    path.touch(OWNER_ONLY)
     sink(table, path)
-    path.chmod(_OWNER_ONLY)
+    path.chmod(OWNER_ONLY)
 
 
 def columns_of_users(width: int, *, own: bool) -> dict[str, pl.DataType]:

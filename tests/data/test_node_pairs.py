@@ -192,6 +192,8 @@ def test_what_is_missing_is_said() -> None:
         module(split, nodes_of(split), num_rejected_types=1)
     with pytest.raises(ValueError, match="need a log that says what was shown"):
         module(split, None, num_rejected=1).draw(0, 0)
+    with pytest.raises(ValueError, match="num_rejected_types needs types of items"):
+        module(split_with_shown(), None, num_rejected_types=1)
     users = find_nodes(split_with_shown(), catalog(), NodeOptions(users=True))
     with pytest.raises(ValueError, match="num_rejected_types needs types of items: name rules"):
         module(split_with_shown(), users, num_rejected_types=1)

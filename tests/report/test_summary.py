@@ -6,6 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
+from recsys_lab.report.columns import title_of
 from recsys_lab.report.summary import print_summary, summary_table
 from recsys_lab.results.metric_names import RANKING, SLICES
 from tests.run_folder_cases import cold_metrics, metrics
@@ -143,3 +144,8 @@ def test_cut_offs_that_were_asked_for_are_columns():
     assert row.count("0.6500") == row.count("0.8000") == 2
     assert "in metrics.json: ndcg@10" in "\n".join(lines)
     assert "ranked over the full catalogue" in "\n".join(lines)
+
+
+def test_titles_of_metrics_are_words_or_abbreviations() -> None:
+    titles = [title_of(name) for name in ("hr@10", "ndcg@20", "recall@20", "catalog_coverage@5")]
+    assert titles == ["HR@10", "NDCG@20", "Recall@20", "Catalog coverage@5"]

@@ -282,6 +282,8 @@ def test_users_are_exported(
         words = ["export", str(folder / "run"), "--format", form, "--users"]
         done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "users")])
         assert done.exit_code == 0, done.exception
+    for name in ("users", "users.npy", "users.ids.json"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
     lines = (tmp_path / "users").read_text().splitlines()
     assert lines[0] == f"120 {embeddings.users.queries.shape[1]}"
     assert [line.split()[0] for line in lines[1:]] == embeddings.users.ids.to_list()

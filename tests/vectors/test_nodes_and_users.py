@@ -140,6 +140,7 @@ def test_similar_lists_nodes_in_place_of_items(
     assert sorted(one["name"] for one in nodes) == ["Hats", "Shoes"]
     shown = similar(run, *words, "--as=category").stdout
     assert shown.startswith("Of category, near ")
+    assert " occurrences " in shown
     assert "Hats" in shown
 
 
@@ -147,9 +148,12 @@ def test_similar_lists_nodes_in_place_of_items(
     ("words", "said"),
     [
         (("--node=hatz",), r"did you mean category=Hats\?"),
+        (("--node=a",), r"did you mean category=Hats\?"),
         (("--node=user=u1",), "name it by --user=u1"),
         (("--node=Hats", "--user=u1"), "name one or several ITEMs, or one of"),
         (("--like-node=Hats", "--as=category"), "--as has no effect with --like-node"),
+        (("c", "--as=categry"), r"no group of nodes 'categry' \(did you mean category\?\)"),
+        (("--user=u1", "--explain"), "--explain is for ITEM"),
         (("c", "--as=category", "--brand=Acme"), "filters, --diverse and --explain are for lists"),
     ],
 )

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 KEY = "recsys_lab"  # of what a checkpoint says of itself
+NODE_HASH = "node hash"  # in the identity of a model that has vectors beside those of items
+_REMEDIES = {NODE_HASH: "nodes"}
 
 
 class EmbeddingNet(Protocol):
@@ -176,7 +178,7 @@ class EmbeddingTask(LightningModule):
         Raises:
             TrainingError: naming both.
         """
-        check_identity(checkpoint, self._identity)
+        check_identity(checkpoint, {NODE_HASH: None, **self._identity})
         self._check_weights(checkpoint["state_dict"])
 
     def _check_weights(self, stored: Mapping[str, Tensor]) -> None:
@@ -190,8 +192,8 @@ class EmbeddingTask(LightningModule):
                 )
 
 
-def check_identity(checkpoint: Mapping[str, Any], identity: Mapping[str, str]) -> None:
-    """Refuse the checkpoint of other data, even where shapes agree.
+def check_identity(checkpoint: Mapping[str, Any], identity: Mapping[str, str | None]) -> None:
+    """Refuse the checkpoint of other data, even where shapes agree; None is of what it lacks.
 
     Raises:
         TrainingError: naming both.
@@ -207,5 +209,6 @@ def check_identity(checkpoint: Mapping[str, Any], identity: Mapping[str, str]) -
         if written != current:
             raise TrainingError(
                 f"the checkpoint belongs to other data: its {name} is {written}, here it is "
-                f"{current}; use the catalogue and split that it was trained on"
+                f"{current}; use the {_REMEDIES.get(name, 'catalogue and split')} that it was "
+                "trained on"
             )

@@ -18,7 +18,7 @@ from recsys_lab.catalog.nodes import Nodes, find_nodes
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.threads import choose_threads
-from recsys_lab.models.task import EmbeddingTask, TrainingError, check_identity
+from recsys_lab.models.task import NODE_HASH, EmbeddingTask, TrainingError, check_identity
 from recsys_lab.results.best_metrics import best_metrics, describe_best
 from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_lock import alone_in
@@ -196,7 +196,7 @@ def build_task(
     net = experiment.model(items=known_items(prepared, nodes))
     identity = _hashes(prepared)
     if nodes is not None and nodes.groups:
-        identity["node hash"] = nodes.hash
+        identity[NODE_HASH] = nodes.hash
     return EmbeddingTask(
         net,
         experiment.optimizer,

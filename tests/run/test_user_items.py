@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,8 +13,9 @@ import recsys_lab
 from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.nodes import Group, NodeOptions, Nodes, find_nodes
 from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.models.task import TrainingError
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.run.fitting import check_trained
+from recsys_lab.run.fitting import build_task, check_trained
 from recsys_lab.run.run_data import known_items, node_graph
 from tests.run.test_event_runs import small_log, write_events
 
@@ -143,3 +145,19 @@ def test_a_graph_of_interactions_needs_users(prepared: PreparedData) -> None:
         with pytest.raises(CatalogError, match=rf"graph={graph} needs nodes that have events"):
             find_nodes(prepared.split, prepared.catalog, NodeOptions(graph=graph))  # type: ignore[arg-type]
     assert nodes_of(prepared, "items")[1].hash != nodes_of(prepared, "both")[1].hash
+
+
+def test_a_checkpoint_of_other_nodes_is_refused(log: Path, prepared: PreparedData) -> None:
+    """Also where as many nodes stand in its tables."""
+    experiment = experiment_of(log, *INTERACTIONS)
+    users = find_nodes(prepared.split, prepared.catalog, NodeOptions(users=True))
+    (group,) = users.groups
+    renamed = replace(users, groups=(replace(group, names=group.names.reverse()),))
+    checkpoint: dict[str, Any] = {}
+    task = build_task(prepared, experiment, users)
+    task.on_save_checkpoint(checkpoint)
+    checkpoint["state_dict"] = task.state_dict()
+    task.on_load_checkpoint(checkpoint)
+    for others in (renamed, None):
+        with pytest.raises(TrainingError, match=r"node hash .* use the nodes that it was trained"):
+            build_task(prepared, experiment, others).on_load_checkpoint(checkpoint)

@@ -49,13 +49,6 @@ class NodeOptions:
     labels: Annotated[Sequence[FieldName], Distinct()] = ()
     graph: Literal["auto", "items", "interactions", "both"] = "auto"
 
-    def __post_init__(self) -> None:
-        """Refuse a name that stands twice."""
-        for argument in ("user_types", "item_types", "labels"):
-            names = list(getattr(self, argument))
-            if twice := [name for name in names if names.count(name) > 1]:
-                raise ValueError(f"{argument} name {twice[0]!r} twice: leave one of them out")
-
 
 @dataclass(frozen=True)
 class Group:

@@ -110,7 +110,7 @@ def test_users_need_events_and_labels_a_field() -> None:
 
 def test_a_name_that_stands_twice_is_refused() -> None:
     """Labels would have two groups of one name, which nothing tells apart."""
-    with pytest.raises(ValueError, match="labels name 'brand' twice"):
+    with pytest.raises(ValueError, match="labels must be a list that names nothing twice"):
         NodeOptions(labels=["brand", "category", "brand"])
-    with pytest.raises(ValueError, match="user_types name 'age' twice"):
+    with pytest.raises(ValueError, match="user_types must be a list that names nothing twice"):
         NodeOptions(user_types=["age", "age"])

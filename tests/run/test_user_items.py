@@ -79,7 +79,7 @@ def test_a_model_that_trains_no_user_is_refused(
 ) -> None:
     for words in (("model=skipgram",), ("model=lightgcn", "nodes.graph=items")):
         experiment = experiment_of(log, *WALKS, *words)
-        with pytest.raises(ValueError, match=r"no vectors of user: use .*data=interactions"):
+        with pytest.raises(ValueError, match=r"no vectors of user: .*data=interactions"):
             recsys_lab.fit(prepared, experiment, tmp_path)
 
 
@@ -91,7 +91,7 @@ def test_labels_that_stand_in_no_pair_are_refused(prepared: PreparedData) -> Non
     trained = SimpleNamespace(frequencies=np.ones(len(both)))
     check_trained(trained, both, net)  # type: ignore[arg-type]
     trained.frequencies[-1] = 0
-    with pytest.raises(ValueError, match=r"no vectors of brand: use"):
+    with pytest.raises(ValueError, match="no vectors of brand: "):
         check_trained(trained, both, net)  # type: ignore[arg-type]
 
 

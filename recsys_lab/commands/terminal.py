@@ -77,7 +77,7 @@ def print_answers(document: Mapping[str, Any]) -> None:
 def _header(item: Item, document: Mapping[str, Any]) -> str:
     """What the list belongs to, and how its scores were measured."""
     facts = [printable(item["title"]), printable(item["brand"]), _category(item), _price(item)]
-    kind = f"Of {printable(document['group'])}, near" if document["group"] else "Similar to"
+    kind = f"{printable(document['group'])} near" if document["group"] else "Similar to"
     lines = [f"{kind} {', '.join(filter(None, [printable(item['item']), *facts]))}"]
     if not item["seen"]:
         lines.append("cold: from its side information, no training pair holds it")

@@ -25,7 +25,7 @@ def print_node_answer(document: Mapping[str, Any]) -> None:
     if "nodes" in document:
         group = printable(document["group"])
         like = document["by"] == "cosine"
-        out.print(f"Of {group}, {'like' if like else 'near'} {name}, {met}", soft_wrap=True)
+        out.print(f"{group} {'like' if like else 'near'} {name}, {met}", soft_wrap=True)
         out.print("score: cosine" if like else measured_by(document), soft_wrap=True)
         found = document["nodes"]
         columns = columns_of_nodes(found, group)

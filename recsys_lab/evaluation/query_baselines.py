@@ -79,6 +79,7 @@ class QueryData:
         repeats: whether items of the history are candidates.
         before_test: events of training and validation of every query, where similarities of items
             are made of these (`options.refit`).
+        ordered: whether the events of a history have an order.
         tried: NDCG@10 on validation by baseline and parameters, which are tried once.
     """
 
@@ -89,6 +90,7 @@ class QueryData:
     validation: tuple[Histories, EvaluationPairs] | None = None
     repeats: bool = False
     before_test: Histories | None = None
+    ordered: bool = True
     tried: dict[str, dict[tuple[float, ...], float]] = field(default_factory=dict)
 
     @cached_property
@@ -147,6 +149,9 @@ def _repeated(data: QueryData) -> "Scorer | None":
 
 
 def _last_item(data: QueryData) -> "Scorer | None":
+    if not data.ordered:
+        log.info("the baseline of the last item's neighbours is left out: events have no order")
+        return None
     return HistoryScorer(HistoryWeights(decay=1, last=1)(data.histories), data.nearest)
 
 

@@ -28,6 +28,7 @@ Rows = Sequence[Mapping[str, float | int | None]]  # of one run's curve.csv
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]  # by slice
 
 _PROTOCOLS = {"uniform": "uniform negatives", "degree_matched": "degree-matched negatives"}
+_LABELS = "val/label_mrr/"  # before a field
 _MEASURES: tuple[tuple[str, LineStyle], ...] = (("precision", "-"), ("recall", "--"))
 _PARTS = {"all": (PALETTE[4], 4.0, 0.6), "seen": (PALETTE[0], 1.5, 1.0)}  # colour, width, alpha
 _MIN_UNSCORED = 0.005  # share of unscored pairs
@@ -53,6 +54,7 @@ class Measured(NamedTuple):
 def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Figure:
     """AUC-ROC on validation pairs over the items trained, for both negative protocols.
 
+    Runs that rank labels have a panel for each field: the mean reciprocal rank of its labels.
     A line is the mean over the seeds, its band reaches from the lowest to the highest; a single
     point is a dot. Dotted lines mark learning-rate resets, in the colour of their experiment.
 
@@ -60,17 +62,21 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
         series: for each experiment the curve of each seed; the first `MAX_SERIES` are drawn.
         path: the picture is written here.
     """
-    figure, axes = new_figure(11, 4.6, 2)
     handles, any_reset = [], False
     drawn = dict(list(series.items())[:MAX_SERIES])
+    panels = _panels(drawn)
+    columns, rows = min(3, len(panels)), -(-len(panels) // 3)
+    figure, axes = new_figure(5.5 * columns, 4.6 * rows, columns, rows)
+    for axis in axes[len(panels) :]:
+        axis.remove()
     for number, (label, seeds) in enumerate(drawn.items()):
-        curves = [_over_seeds(seeds, f"val/auc/{protocol}/all") for protocol in _PROTOCOLS]
+        curves = [_over_seeds(seeds, column) for column in panels]
         is_dot = max((len(curve[0]) for curve in curves if curve is not None), default=0) == 1
         looks = _looks(number, is_dot)
         handles.append(Line2D([], [], linewidth=2, label=label, **looks))
         resets = _resets(seeds)
         any_reset |= bool(resets)
-        for axis, curve in zip(axes, curves, strict=True):
+        for axis, curve in zip(axes, curves, strict=False):
             if curve is None:
                 continue
             _draw_mean_and_range(axis, *curve, looks)
@@ -78,11 +84,11 @@ def draw_learning_curves(series: Mapping[str, Sequence[Rows]], path: Path) -> Fi
                 axis.axvline(reset, color=looks["color"], linestyle=":", linewidth=1.0, alpha=0.7)
     lengths = [[r.get("items") or 0 for rows in seeds for r in rows] for seeds in drawn.values()]
     ends = [longest for items in lengths if (longest := max(items, default=0)) > 0]
-    for axis, title in zip(axes, _PROTOCOLS.values(), strict=True):
+    for axis, (title, measure) in zip(axes, panels.values(), strict=False):
         axis.set_visible(axis.has_data() or not any(other.has_data() for other in axes))
         if ends and max(ends) > _WIDE_CURVES * min(ends):
             set_log_x(axis)
-        axis.set(xlabel="items trained (millions)", ylabel="AUC-ROC, validation")
+        axis.set(xlabel="items trained (millions)", ylabel=f"{measure}, validation")
         set_title(axis, title)
     if any_reset:
         handles.append(Line2D([], [], color=GREY, ls=":", lw=1.2, label="learning-rate reset"))
@@ -211,6 +217,14 @@ def _draw_mean_and_range(
         axis.vlines(items, low, high, color=looks["color"], linewidth=1.7)
     elif len(values) > 1:
         axis.fill_between(items, low, high, color=looks["color"], alpha=0.18, linewidth=0)
+
+
+def _panels(series: Mapping[str, Sequence[Rows]]) -> dict[str, tuple[str, str]]:
+    """Title and measure of each panel of the learning curves, by column of the curve."""
+    panels = {f"val/auc/{name}/all": (title, "AUC-ROC") for name, title in _PROTOCOLS.items()}
+    columns = (name for seeds in series.values() for rows in seeds for row in rows for name in row)
+    labels = dict.fromkeys(name for name in columns if name.startswith(_LABELS))
+    return panels | {name: (f"labels of {name[len(_LABELS) :]}", "MRR") for name in labels}
 
 
 def _over_seeds(seeds: Sequence[Rows], name: str) -> tuple[np.ndarray, np.ndarray] | None:

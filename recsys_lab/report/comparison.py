@@ -253,7 +253,7 @@ def _table(
     """The table of the runs of one split, and the problems with runs that it lacks."""
     kept, problems = _one_run_per_seed(runs)
     labelled = zip(experiment_labels([group[0] for group in kept]), kept, strict=True)
-    experiments = [_entry(label, group, "test", columns) for label, group in labelled]
+    experiments = [entry_of(label, group, "test", columns) for label, group in labelled]
     experiments.sort(key=lambda e: -e.values[QUALITY.key].mean if QUALITY.key in e.values else 0.0)
     seeds = {str(run.seed) for run in runs}
     for entry in filter(lambda e: e.is_trained, experiments):  # else no seed changes anything
@@ -261,8 +261,8 @@ def _table(
             reason = f"missing: no finished run of seed {', '.join(missing)}"
             problems.append(Problem(entry.label, reason))
     of_scorer = tuple(column for column in columns if not column.of_run)
-    vectors = [_entry(e.label, e.runs, ITEM_VECTORS, of_scorer) for e in experiments]
-    baselines, labels = _baselines(runs, of_scorer)
+    vectors = [entry_of(e.label, e.runs, ITEM_VECTORS, of_scorer) for e in experiments]
+    baselines, labels = baselines_of(runs, of_scorer)
     rated = [*experiments, *baselines]
     coverage = {e.label: e.values[COVERAGE].mean for e in rated if COVERAGE in e.values}
     published = tuple(_published(runs[0]))
@@ -281,7 +281,7 @@ def _table(
     return table, problems
 
 
-def _baselines(
+def baselines_of(
     runs: Sequence[Run], columns: Sequence[Column]
 ) -> tuple[list[Entry], dict[str, str]]:
     """Every baseline of the first run that has it, and the labels by name."""
@@ -291,7 +291,7 @@ def _baselines(
         for name, label in baseline_labels(run.metrics).items():
             if name not in labels:
                 labels[name] = label
-                found.append(_entry(label, [run], f"baseline/{name}", columns))
+                found.append(entry_of(label, [run], f"baseline/{name}", columns))
     return found, labels
 
 
@@ -329,7 +329,7 @@ def _one_run_per_seed(runs: Sequence[Run]) -> tuple[list[list[Run]], list[Proble
     return ordered, problems
 
 
-def _entry(label: str, runs: Sequence[Run], scorer: str, columns: Sequence[Column]) -> Entry:
+def entry_of(label: str, runs: Sequence[Run], scorer: str, columns: Sequence[Column]) -> Entry:
     """The row of a scorer: "test", "item_vectors" or "baseline/<name>"."""
     metrics = [run.metrics for run in runs]
     found = {key: estimate(metrics, scorer, key) for key in [*(c.key for c in columns), COVERAGE]}

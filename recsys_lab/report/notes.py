@@ -86,6 +86,12 @@ def data_notes(runs: Sequence[Run]) -> list[str]:
         poor = [r.folder.name for r in runs if r.metrics.get("validation/no_better_than") == level]
         if poor:
             notes.append(f"No better than {level} on validation pairs: {', '.join(poor)}.")
+    return [*notes, *baseline_notes(runs)]
+
+
+def baseline_notes(runs: Sequence[Run]) -> list[str]:
+    """The runs whose baselines differ from those of the first, which are shown."""
+    first, notes = runs[0].metrics, []
     names = [key for key in first if key.startswith("baseline/") and first[key] is not None]
     for run in runs[1:]:
         tested = baseline_labels(run.metrics)

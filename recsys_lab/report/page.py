@@ -9,12 +9,17 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from recsys_lab.report import published
+from recsys_lab.report.compared_labels import labels_of
 from recsys_lab.report.comparison import Comparison
 from recsys_lab.report.pictures import Picture
 from recsys_lab.report.tables import difference_table
 from recsys_lab.results.files import write_text
 from recsys_lab.results.run_folder import CONFIG
 
+_BOLD = (
+    "in brackets the 95 % interval; bold where it excludes zero: blue where the model is better, "
+    "red where it is worse."
+)
 _TEXTS = {
     "how_to_read": (
         "Mean over seeds ± standard deviation (n - 1). n is the number of seeds; baselines are not "
@@ -23,9 +28,13 @@ _TEXTS = {
         "plain vectors of the model above, as a word2vec file holds them, scored by their cosine "
         "alone; there is no such row where that is the score of the model."
     ),
-    "differences": (
-        "Differences to the strong baselines on the same queries, in brackets the 95 % interval; "
-        "bold where it excludes zero: blue where the model is better, red where it is worse."
+    "differences": f"Differences to the strong baselines on the same queries, {_BOLD}",
+    "label_differences": f"Differences to these baselines on the same items, {_BOLD}",
+    "of_labels": (
+        "Each label of a held-out item is ranked among those of its field that are not true of the "
+        "item. Most frequent: labels by the number of training items that have them. Nearest "
+        "titles, nearest items: labels of the training items that are nearest by the tf-idf of "
+        "titles, of all fields but the labels."
     ),
     "searching": (
         "Trials by the monitored metric on validation pairs, the best first. Only the best one is "
@@ -70,6 +79,7 @@ def write_pages(
             searches=list(zip(comparison.searches, of_searches, strict=True)),
             problems=comparison.problems,
             difference_table=difference_table,
+            labels_of=labels_of,
             published=published,
             config=CONFIG,
         )

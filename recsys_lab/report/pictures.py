@@ -12,6 +12,7 @@ from recsys_lab.figures.many_runs import (
     draw_time_against_quality,
 )
 from recsys_lab.report.columns import QUALITY, SECONDS
+from recsys_lab.report.compared_labels import labels_of
 from recsys_lab.report.comparison import COVERAGE, Entry, Table
 from recsys_lab.report.searches import Search
 
@@ -20,6 +21,9 @@ _CURVES = (
     "AUC-ROC on a sample of the validation pairs while training. A line is the mean over the "
     "seeds, its band reaches from the lowest seed to the highest; dotted lines are learning-rate "
     "resets. The x axis counts what was trained: items of walks for sequences, pairs for pairs."
+)
+_LABEL_CURVES = (
+    " Labels of validation items are measured by their mean reciprocal rank, at the end of epochs."
 )
 _CLIFF = (
     "Precision and recall of “score at least the threshold”, test pairs against uniform negatives, "
@@ -61,7 +65,8 @@ def draw_pictures(table: Table, folder: Path, suffix: str) -> list[Picture]:
     if curves := {label: seeds for label, seeds in curves.items() if any(seeds)}:
         name = f"learning_curves{suffix}.png"
         draw_learning_curves(curves, folder / name)
-        pictures.append(Picture(name, "Learning curves", _CURVES + _left_out(len(curves))))
+        caption = _CURVES + _LABEL_CURVES * bool(labels_of(table)) + _left_out(len(curves))
+        pictures.append(Picture(name, "Learning curves", caption))
     panels = {e.label: e.runs[0].precision_recall for e in experiments}
     if panels := {label: panel for label, panel in panels.items() if panel}:
         name = f"precision_recall{suffix}.png"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from recsys_lab.report.compared_labels import labels_of, with_labels
 from recsys_lab.report.comparison import Comparison, Entry, Table, estimate
 from recsys_lab.report.names import named_settings
 
@@ -20,7 +21,7 @@ def difference_table(table: Table) -> tuple[list[str], list[tuple[str, list[Diff
     }
     shown = {compared: column for compared, column in found.items() if any(column)}
     headers = [
-        f"{metric.removesuffix('/all').upper()} less {table.labels[baseline]}"
+        f"{metric.removesuffix('/all').rpartition('/')[2].upper()} less {table.labels[baseline]}"
         for baseline, metric in shown
     ]
     rows = [
@@ -54,17 +55,20 @@ def _difference(entry: Entry, baseline: str, metric: str) -> Difference | None:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """One line for each row of each table, all columns, in full precision."""
+    """One line for each row of each table, all columns and labels, in full precision."""
+    of_labels = [one for table in comparison.tables for one in labels_of(table)]
+    more = dict.fromkeys(column for one in of_labels for column in one.all_columns)
+    columns = [*comparison.columns, *more]
     head: list[object] = ["split_hash", "vocabulary_hash", "kind", "label", "seeds", "n"]
-    for column in comparison.columns:
+    for column in columns:
         head += [f"{column.key}/{part}" for part in ("mean", "deviation", "low", "high")]
     lines = [head]
     for table in comparison.tables:
-        for entry in table.entries:
+        for entry in with_labels(table):
             seeds = " ".join(str(seed) for seed in entry.seeds)
             count = len(entry.runs) or None
             line: list[object] = [*table.data, entry.kind, entry.label, seeds, count]
-            for column in comparison.columns:
+            for column in columns:
                 if (value := entry.values.get(column.key)) is None:
                     line += [None] * 4
                 else:

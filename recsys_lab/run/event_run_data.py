@@ -102,8 +102,8 @@ class EventRunData(RunData):
         if self._baselines.refit:
             before = self._events_of(TRAIN, VAL)
             log.info("EASE, SLIST and item-kNN of the test know the events of validation, too")
-        repeats = not self.split.filter_history
-        return QueryData(*known, self._baselines, validation, repeats, before)
+        repeats, ordered = not self.split.filter_history, self.split.ordered
+        return QueryData(*known, self._baselines, validation, repeats, before, ordered)
 
     def history_weights(self, part: Part) -> sparse.csr_matrix:
         """See `RunData`."""

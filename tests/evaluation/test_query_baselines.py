@@ -188,6 +188,15 @@ def test_order_decides_where_it_counts():
     assert QUERY_BASELINES["slist"].build(QueryData(train, train, HistoryWeights(1))) is None
 
 
+def test_the_last_item_needs_an_order(caplog):
+    caplog.set_level(logging.INFO)
+    data = QueryData(histories_of([[0, 1]]), histories_of([[0]]), HistoryWeights(1))
+    last_item = QUERY_BASELINES["last_item"].build
+    assert last_item(data).score_rows(np.array([0]))[0, 1] > 0  # whatever the weights
+    assert last_item(replace(data, ordered=False)) is None
+    assert "last item's neighbours is left out: events have no order" in caplog.text
+
+
 @pytest.mark.parametrize("k", [1, 4, 100])
 @pytest.mark.parametrize("seed", range(3))
 def test_nearest_items_are_those_of_the_dense_cosine(seed, k):

@@ -61,6 +61,26 @@ def test_learning_curves_show_mean_band_and_resets(tmp_path):
     assert (tmp_path / "curve.png").read_bytes().startswith(PNG)
 
 
+def test_labels_have_a_panel_for_each_field(tmp_path):
+    (rows,) = curves(tmp_path, seeds=(0,))
+    of_labels = [
+        {**row, "val/label_mrr/brand": None, "val/label_mrr/type": None} for row in rows[:4]
+    ]
+    of_labels[1]["val/label_mrr/brand"], of_labels[3]["val/label_mrr/brand"] = 0.2, 0.3
+    figure = draw_learning_curves({"plain": [rows], "labels": [of_labels]}, tmp_path / "c.png")
+    shown = [axis for axis in figure.axes if axis.get_visible()]  # no curve has a type
+    assert [axis.get_ylabel() for axis in shown] == [
+        *["AUC-ROC, validation"] * 2,
+        "MRR, validation",
+    ]
+    (line,) = shown[2].lines
+    assert shown[2].get_title(loc="left") == "labels of brand"
+    assert line.get_xdata().tolist() == pytest.approx([20e-5, 40e-5])
+    assert line.get_ydata().tolist() == [0.2, 0.3]
+    plain = draw_learning_curves({"plain": [rows]}, tmp_path / "c.png")
+    assert len(plain.axes) == 2
+
+
 def test_learning_curves_draw_no_more_than_can_be_told_apart(tmp_path):
     (rows,) = curves(tmp_path, seeds=(0,))
     many = {f"run {k}": [rows] for k in range(MAX_SERIES + 3)}

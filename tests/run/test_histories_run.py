@@ -110,6 +110,7 @@ def test_the_order_of_sets_says_nothing(path: Path, tmp_path: Path, caplog) -> N
     data = run_data(prepared.split, prepared.catalog, sets.history)
     assert "have no order" in caplog.text
     assert set(data.history_weights("val").data) == {1.0}
+    assert not data.for_baselines().ordered
 
 
 def test_a_refit_baseline_is_mixed_by_a_weight_of_training_alone(run, prepared) -> None:

@@ -1,5 +1,6 @@
 """What several rooms' tests stand on."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -18,6 +19,12 @@ RELATION_WEIGHTS = {
     "also_viewed": 0.5,
     "buy_after_viewing": 0.5,
 }
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Spare the collector what is imported and collected, which took a sixth of the tests' time."""
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ Imports take four seconds of a run and do not change from run to run. The child 
 file with the same words; what depends on a fresh interpreter is tested by a command of its own.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -23,6 +24,8 @@ if multiprocessing.parent_process() is None and "pytest" not in sys.modules:  # 
     prepare_process()
     # No library with threads of its own: these do not survive in the children.
     import torch.utils.tensorboard  # noqa: F401
+
+    gc.freeze()  # nothing imported is garbage: the children need not look through it
 
 
 def run_forked(

@@ -21,6 +21,11 @@ RELATION_WEIGHTS = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, so that no process waits for another at the end."""
+    items.sort(key=lambda item: "test_documented_commands" not in item.nodeid)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Spare the collector what is imported and collected, which took a sixth of the tests' time."""
     gc.freeze()

@@ -20,7 +20,7 @@ REFUSED = {
     "default_root_dir": "cannot be set: take hydra.run.dir",
     "detect_anomaly": "cannot be used: kernels and sparse updates are no part of autograd; a loss "
     "that is not finite stops the run anyway",
-    "deterministic": "cannot be used: num_threads=1 repeats a run to the bit, on a CPU",
+    "deterministic": "has no effect: the same seed repeats a run to the bit, on a CPU",
     "enable_autolog_hparams": "has no effect: the configuration is in .hydra/ and in checkpoints",
     "enable_checkpointing": "cannot be set: the best checkpoint is what is tested",
     "enable_model_summary": "has no effect",

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch
-from recsys_lab.models import fused, kernels, products, ranking_kernels, rounds
+from recsys_lab.models import fused, group_steps, kernels, products, ranking_kernels, rounds
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.lightgcn import LightGCN
@@ -444,7 +444,7 @@ def test_pieces_of_kernels_are_compiled_into_their_callers() -> None:
     """Else a process that compiles and one that loads the cache differ in the last bit."""
     of_modules = [
         (name, function)
-        for module in (fused, kernels, products, ranking_kernels, rounds)
+        for module in (fused, group_steps, kernels, products, ranking_kernels, rounds)
         for name, function in vars(module).items()
         if hasattr(function, "targetoptions")
     ]

@@ -145,6 +145,7 @@ def train_batch(
     if isinstance(batch, HistoryBatch):
         raise ValueError(HISTORIES_NEEDED)
     run: Callable[..., bool]
+    arrays: tuple[Any, ...]
     if isinstance(batch, PairBatch):
         run, arrays = _train_pairs, tuple(part.numpy() for part in batch[:4])
         groups = -(-len(arrays[0]) // PAIRS_IN_GROUP)

@@ -12,6 +12,7 @@ from sklearn.metrics import ndcg_score
 
 from recsys_lab.evaluation import ranking
 from recsys_lab.evaluation.chance import compare_with_chance, random_order
+from recsys_lab.evaluation.draws import Draws
 from recsys_lab.evaluation.intervals import (
     auc_statistic,
     bootstrap_intervals,
@@ -215,7 +216,7 @@ def test_intervals_weigh_queries_and_items():
     pairs, _ = random_log(Q, N, 5)
     scorer = random_scores(Q, N, 5)
     judgement = judge(scorer, pairs, ks=(3,))
-    metrics, ones = judgement.metrics(), np.ones((Q + N, 1))
+    metrics, ones = judgement.metrics(), Draws(np.ones((Q + N, 1)))
     for name in ("hr@3", "ndcg@3", "mrr", "recall@3"):
         for part in ("all", "seen"):
             value = ranking_statistic(judgement.ranking, name, part)(ones)[0]
@@ -228,7 +229,7 @@ def test_intervals_weigh_queries_and_items():
     for query, target, rank in zip(result.query, result.target, result.rank, strict=True):
         each = weights[query] * weights[Q + target] / (result.query == query).sum()
         total, value = total + each, value + each * (rank <= 3)
-    found = ranking_statistic(result, "recall@3")(weights[:, None])[0]
+    found = ranking_statistic(result, "recall@3")(Draws(weights[:, None]))[0]
     assert found == pytest.approx(value / total)
     expected = [
         np.sign(scorer.table[q, i] - scorer.table[p, j]) / 2 + 0.5
@@ -240,7 +241,7 @@ def test_intervals_weigh_queries_and_items():
         for q, i in pairs.positives
         for p, j in pairs.negatives["uniform"]
     ]
-    assert auc(weights[:, None])[0] == pytest.approx(np.average(expected, weights=by_hand))
+    assert auc(Draws(weights[:, None]))[0] == pytest.approx(np.average(expected, weights=by_hand))
     same = bootstrap_intervals(
         {"it": ranking_difference(result, result, "recall@3")}, Q + N, replicates=3
     )["it"]

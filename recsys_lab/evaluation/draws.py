@@ -29,8 +29,8 @@ class Draws:
 
     def __init__(self, ends: np.ndarray) -> None:
         self.ends = _rows_in_lines(len(ends))
-        self._pairs: dict[tuple[int, str], np.ndarray] = {}
-        self._current: set[tuple[int, str]] = set()
+        self._pairs: dict[int, np.ndarray] = {}
+        self._current: set[int] = set()
         self._lock = Lock()
         self.draw(ends.T)
 
@@ -41,25 +41,37 @@ class Draws:
         self.ends[:, self.count :] = 1.0
         self._current.clear()
 
-    def of_pairs(self, pairs: EvaluationPairs, protocol: str = "") -> np.ndarray:
-        """(P, LANES) products of the weights of both ends, made once.
+    def of_pairs(self, pairs: EvaluationPairs) -> np.ndarray:
+        """(T, LANES) products of the weights of both ends, made once.
 
-        Args:
-            pairs: it has to live as long as this object.
-            protocol: of negatives; else of the positives.
+        Rows are the positives, then the negatives of each protocol (`first_negative`). The pairs
+        have to live as long as this object.
         """
-        key = id(pairs), protocol
+        key, parts = id(pairs), [pairs.positives, *pairs.negatives.values()]
         with self._lock:
+            if key not in self._pairs:
+                self._pairs[key] = _rows_in_lines(sum(map(len, parts)))
             if key not in self._current:
-                ids = pairs.ends(pairs.negatives[protocol] if protocol else pairs.positives)
-                if key not in self._pairs:
-                    self._pairs[key] = _rows_in_lines(len(ids))
-                out = self._pairs[key]
-                run_parts(
-                    lambda low, high: _multiply(self.ends, ids[low:high], out[low:high]), len(ids)
-                )
+                self._multiply(pairs, parts, self._pairs[key])
                 self._current.add(key)
             return self._pairs[key]
+
+    def _multiply(self, pairs: EvaluationPairs, parts: list[np.ndarray], out: np.ndarray) -> None:
+        first = 0
+        for part in parts:
+            _run(self.ends, pairs.ends(part), out[first : first + len(part)])
+            first += len(part)
+
+
+def _run(weights: np.ndarray, ids: np.ndarray, out: np.ndarray) -> None:
+    run_parts(lambda low, high: _multiply(weights, ids[low:high], out[low:high]), len(ids))
+
+
+def first_negative(pairs: EvaluationPairs, protocol: str) -> int:
+    """The row of `Draws.of_pairs` of a protocol's first negative."""
+    names = list(pairs.negatives)
+    before = names[: names.index(protocol)]
+    return len(pairs.positives) + sum(len(pairs.negatives[name]) for name in before)
 
 
 def _rows_in_lines(count: int) -> np.ndarray:

@@ -19,8 +19,7 @@ from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.compute.prefetch import prefetch
 from recsys_lab.compute.ranges import Replicates
-from recsys_lab.evaluation.draws import AHEAD, LANES, Draws
-from recsys_lab.evaluation.metrics import tie_bounds
+from recsys_lab.evaluation.draws import AHEAD, LANES, Draws, first_negative
 from recsys_lab.evaluation.protocol import PairScores, scores_by_slice
 from recsys_lab.evaluation.ranking import RankingResult
 from recsys_lab.evaluation.slices import EvaluationPairs
@@ -89,60 +88,81 @@ def auc_statistic(
     both = scores_by_slice(pairs, scores, protocol, (part,)).get(part)
     if both is None:
         raise ValueError(f"slice {part!r} lacks scored positives or scored negatives ({protocol})")
-    ascending, places = [], []
-    for name, values in zip(("", protocol), both, strict=True):
-        order = np.argsort(values)
-        ascending.append(values[order])
-        places.append(np.flatnonzero(pairs.masks(name)[part]).astype(np.int32)[order])
-    below, upto = (bounds.astype(np.int32) for bounds in tie_bounds(*ascending))
-    of_positives, of_negatives = places
+    places = np.concatenate(
+        [
+            np.flatnonzero(pairs.masks()[part]),
+            np.flatnonzero(pairs.masks(protocol)[part]) + first_negative(pairs, protocol),
+        ],
+        dtype=np.int32,
+    )
+    values = np.concatenate(both)
+    order = np.argsort(values)
+    values, places = values[order], places[order]
+    bounds = _tied(values, places, len(pairs.positives))
 
     def statistic(draws: Draws) -> np.ndarray:
-        weights = draws.of_pairs(pairs), draws.of_pairs(pairs, protocol)
-        return _weighted_auc(*weights, of_positives, of_negatives, below, upto)[: draws.count]
+        areas = _weighted_auc(draws.of_pairs(pairs), places, bounds, len(pairs.positives))
+        return areas[: draws.count]
 
     return statistic
 
 
 @jit()
-def _weighted_auc(of_positives, of_negatives, positives, negatives, below, upto):  # type: ignore[no-untyped-def]
+def _tied(values, places, num_positives):  # type: ignore[no-untyped-def]
+    """Where positives and negatives tie: (G, 2) bounds. Sorts the places of equal values.
+
+    Memory is then read in order where many tie, and the positives come first.
+    """
+    bounds = np.empty((len(values), 2), np.int32)
+    count = low = 0
+    for k in range(1, len(values) + 1):
+        if k < len(values) and values[k] == values[low]:
+            continue
+        if k - low > 1:
+            places[low:k] = np.sort(places[low:k])
+            if places[low] < num_positives <= places[k - 1]:
+                bounds[count] = low, k
+                count += 1
+        low = k
+    return bounds[:count].copy()
+
+
+@jit()
+def _weighted_auc(weights, places, bounds, num_positives):  # type: ignore[no-untyped-def]
     """AUC where every pair has a weight, for LANES sets of weights in one pass.
 
-    Takes (P, LANES) and (M, LANES) weights, the places in these of the pairs in ascending order of
-    their scores, and for each positive the number of negatives below it, and below it or level.
+    Takes weights (T, LANES), those of positives first, and the places in these of the pairs in
+    ascending order of their scores. The positives that tie with negatives come first, so they win
+    over none of these; then half of the weights of both, multiplied, is added.
     """
-    passed, tied = np.zeros(LANES), np.zeros(LANES)  # weight of the negatives below, and level
-    total, won = np.zeros(LANES), np.zeros(LANES)
-    entries, last = of_positives.ravel(), len(positives) - 1
-    p = k = 0
-    while p < len(positives):
-        low, high = below[p], upto[p]
-        k = _add_weights(of_negatives, negatives, k, low, passed)
-        tied[:] = 0.0
-        k = _add_weights(of_negatives, negatives, k, high, tied)
-        while p < len(positives) and below[p] == low and upto[p] == high:
-            prefetch(entries, positives[min(p + AHEAD, last)] * LANES)
-            place = positives[p]
-            for r in range(LANES):
-                weight = of_positives[place, r]
-                total[r] += weight
-                won[r] += weight * (passed[r] + 0.5 * tied[r])
-            p += 1
-        passed += tied
-    _add_weights(of_negatives, negatives, k, len(negatives), passed)
+    passed, total, won = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    start = 0
+    for low, high in bounds:
+        _add_weights(weights, places, start, low, num_positives, passed, total, won)
+        before, beaten = total.copy(), passed.copy()
+        _add_weights(weights, places, low, high, num_positives, passed, total, won)
+        won += 0.5 * (total - before) * (passed - beaten)
+        start = high
+    _add_weights(weights, places, start, len(places), num_positives, passed, total, won)
     return np.minimum(won / (total * passed), 1.0)
 
 
 @jit()
-def _add_weights(weights, places, start, stop, total):  # type: ignore[no-untyped-def]
-    """Add the weights of places[start:stop] to total (LANES,); returns stop."""
+def _add_weights(weights, places, start, stop, num_positives, passed, total, won):  # type: ignore[no-untyped-def]
+    """Add negatives to passed, positives to total, and what each positive wins to won.
+
+    It multiplies by 0 and 1 instead of branching, which the processor could not foresee.
+    """
     entries, last = weights.ravel(), len(places) - 1
     for k in range(start, stop):
         prefetch(entries, places[min(k + AHEAD, last)] * LANES)
         place = places[k]
+        is_positive = 1.0 if place < num_positives else 0.0
         for r in range(LANES):
-            total[r] += weights[place, r]
-    return stop
+            weight = is_positive * weights[place, r]
+            passed[r] += weights[place, r] - weight
+            total[r] += weight
+            won[r] += weight * passed[r]
 
 
 def ranking_statistic(result: RankingResult, metric: str, part: str = "all") -> Statistic:

@@ -65,8 +65,8 @@ def bootstrap_intervals(
     sizes = [min(LANES, replicates - start) for start in range(0, replicates, LANES)]
     found: list[list[np.ndarray]] = []  # (S, R) of equal weights, then of each block of draws
     for size in [*sizes, 0]:  # the next weights are drawn while statistics are evaluated
-        weights, *values = map_in_threads(lambda task: task(), [partial(draw, size), *asked])
-        found.append(values)
+        weights, *evaluated = map_in_threads(lambda task: task(), [partial(draw, size), *asked])
+        found.append(evaluated)
         draws.draw(weights)
         del weights
     values = np.concatenate(found, axis=1)  # (S, 1 + replicates)

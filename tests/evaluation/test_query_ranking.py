@@ -10,7 +10,7 @@ from query_cases import random_log, random_scores
 from scipy import sparse
 from sklearn.metrics import ndcg_score
 
-from recsys_lab.evaluation import ranking
+from recsys_lab.evaluation import rank_counts
 from recsys_lab.evaluation.chance import compare_with_chance, random_order
 from recsys_lab.evaluation.draws import Draws
 from recsys_lab.evaluation.intervals import (
@@ -74,8 +74,8 @@ def metrics_by_loop(lists, k):
 @pytest.mark.parametrize("unscored", [(), (0, 6, 11)])
 @pytest.mark.parametrize("seed", range(4))
 def test_metrics_of_lists_are_those_of_the_loops(seed, unscored, filters_history, monkeypatch):
-    monkeypatch.setattr(ranking, "CHUNK_BYTES", 4 * N * 5)  # five rows at a time
-    monkeypatch.setattr(ranking, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(rank_counts, "CHUNK_BYTES", 4 * N * 5)  # five rows at a time
+    monkeypatch.setattr(rank_counts, "CHUNK_ROWS", 1)
     pairs, _ = random_log(Q, N, seed, filters_history=filters_history)
     scorer = random_scores(Q, N, seed, unscored=unscored)
     lists = lists_by_loop(scorer.table, pairs)

@@ -57,7 +57,7 @@ def _once(plain: Callable[..., Any]) -> Callable[..., Any]:
         words = [arg for arg in args if not isinstance(arg, ConfigLoaderImpl)]
         sources = GlobalHydra.instance().config_loader().get_sources()
         files = {s.path for s in sources if s.scheme() == "file"}
-        key = str((words, named))
+        key = str((words, named, Path.cwd()))  # which Hydra notes
         if files != {_TREE} or "hydra.searchpath" in key:
             return plain(*args, **named)
         if key not in known:

@@ -22,7 +22,7 @@ from recsys_lab.run.ray_jobs import Kind, NodeJob, Outcome, remove, run_on_node
 if TYPE_CHECKING:
     from recsys_lab.run.ray_launcher import RayOptions
 
-_POLL, _GRACE = 0.5, 20.0  # seconds; a job that is stopped writes a checkpoint
+_POLL, _GRACE = 0.5, 60.0  # seconds; a job that is stopped writes a checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -122,9 +122,7 @@ class RayJobs:
             "job %d: its node or process was lost (%s); it runs again (%d of %s)",
             number, reason, job.losses + 1, "1 retry" if retries == 1 else f"{retries} retries",
         )  # fmt: skip
-        self._jobs[number] = replace(
-            job, losses=job.losses + 1, has_earlier=job.folder.is_dir()
-        )
+        self._jobs[number] = replace(job, losses=job.losses + 1, has_earlier=job.folder.is_dir())
         self._waiting.append(number)
 
     def _earlier(self, number: int) -> Iterator[Any]:

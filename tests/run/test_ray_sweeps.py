@@ -1,8 +1,6 @@
 """Sweeps on a Ray cluster of several nodes in one machine."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -49,7 +47,7 @@ def alone(cwd: Path, *words: str) -> dict:
     return results(cwd / "alone")
 
 
-@pytest.fixture()
+@pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A head that runs nothing."""
     monkeypatch.setenv("RAY_worker_niceness", "0")
@@ -79,7 +77,7 @@ def test_without_a_cluster_one_is_started_and_ended(tmp_path: Path) -> None:
 
 def test_a_killed_node_loses_no_job(cluster: Cluster, tmp_path: Path) -> None:
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(3)]
-    longer = (ITEMS, "trainer.max_epochs=300", "checkpoint.every_n_steps=10")
+    longer = (ITEMS, "trainer.max_epochs=100", "checkpoint.every_n_steps=10")
     process = begin(tmp_path, *ON_RAY, *longer, "seed=0,1,2", at(cluster))
     wait_for(lambda: len(list(tmp_path.glob("sweep/*/checkpoints/last.ckpt"))) == 3)
     cluster.remove_node(nodes[1], allow_graceful=False)
@@ -90,3 +88,57 @@ def test_a_killed_node_loses_no_job(cluster: Cluster, tmp_path: Path) -> None:
     folder = tmp_path / "sweep" / f"{number}_seed={number}"
     assert "going on from" in (folder / "train.log").read_text()
     assert results(folder) == alone(tmp_path, *longer, f"seed={number}")
+
+
+@pytest.fixture
+def apart(cluster: Cluster, tmp_path: Path) -> Iterator[None]:
+    """A node whose folders are its own: it has an empty file system where the driver works."""
+    hide = f"mount -t tmpfs none {tmp_path}"
+    if subprocess.run(["unshare", "-m", "sh", "-c", hide], check=False).returncode:
+        pytest.skip("a file system can be mounted by root alone")
+    start = (
+        f"{sys.executable} -m ray.scripts.scripts start --address={cluster.address} --num-cpus=1 "
+        f"--object-store-memory={STORE} --block"
+    )
+    line = ["unshare", "-m", "sh", "-c", f"{hide} && cd / && exec {start}"]
+    node = subprocess.Popen(line, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        cluster.connect()
+        wait_for(lambda: ray.cluster_resources().get("CPU") == 1)
+        ray.shutdown()
+        yield
+    finally:
+        node.terminate()
+        node.wait(30)
+
+
+def test_a_folder_of_a_node_apart_is_brought_back(
+    apart: None, cluster: Cluster, tmp_path: Path
+) -> None:
+    words = (ITEMS, "seed=0,1", at(cluster))
+    assert "2 of 2 runs finished" in ended(tmp_path, *ON_RAY, *words)
+    assert not (tmp_path / "outputs").exists()  # the node has prepared its data itself
+    assert results(tmp_path / "sweep" / "1_seed=1") == alone(tmp_path, ITEMS, "seed=1")
+    left = [path.name for path in (tmp_path / "sweep").rglob(".*")]
+    assert set(left) == {".hydra", ".lock"} or set(left) == {".hydra"}
+
+    longer = (*words, "trainer.max_epochs=10000", "hydra.sweep.dir=other")
+    process = begin(tmp_path, *ON_RAY, *longer)
+    time.sleep(40)
+    process.terminate()
+    assert process.wait(30) == 128 + 15
+    log = tmp_path / "other" / "0_seed=0" / "train.log"
+    assert "interrupted by" in log.read_text()
+    process = begin(tmp_path, *ON_RAY, *longer)
+    time.sleep(40)
+    process.terminate()
+    assert process.wait(30) == 128 + 15
+    assert "going on from" in log.read_text()
+
+
+def test_a_search_launches_trials_together(tmp_path: Path) -> None:
+    search = ("hparams_search=optuna", "hydra/launcher=ray", "data.window=2,3", ITEMS)
+    together = ("hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=2", "hydra.sweep.dir=sweep")
+    said = ended(tmp_path, *search, *together)
+    assert "1 run tested, 2 trials not tested" in said
+    assert said.count("on a Ray cluster of 1 node") == 3  # two trials, the third, and the test

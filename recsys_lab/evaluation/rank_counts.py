@@ -181,16 +181,16 @@ def _count_candidates(tile, first, items, bounds, scores, indptr, indices, are_l
 
 @jit()
 def _count(row, score):  # type: ignore[no-untyped-def]
-    """Number of entries above score, and at the same level."""
+    """Number of entries above score, and at the same level; loops over places are vectorised."""
     above, same = 0, 0
     if np.isnan(score):
-        for value in row:
-            same += np.isnan(value)
+        for k in range(len(row)):
+            same += np.isnan(row[k])
         above = len(row) - same
     else:
-        for value in row:
-            above += value > score
-            same += value == score
+        for k in range(len(row)):
+            above += row[k] > score
+            same += row[k] == score
     return above, same
 
 

@@ -95,17 +95,19 @@ class Exchange:
         for part in self._parts:
             part.keep()
 
-    def after_batch(self, done: int) -> int:
-        """Exchange if it is time for it after so many batches of the epoch; returns bytes sent.
+    def is_due(self, done: int) -> bool:
+        """Whether ranks exchange after so many batches of the epoch.
 
-        All ranks exchange at the same times: every so many batches that all of them have, and at
-        the end of the epoch.
+        All do so at the same times: every so many batches that all of them have, and at the end of
+        the epoch.
         """
         if done == self._own_batches:
-            return self.exchange()
-        if done < self._batches and done % self._every == 0:
-            return self.exchange()
-        return 0
+            return True
+        return done < self._batches and done % self._every == 0
+
+    def after_batch(self, done: int) -> int:
+        """Exchange if it is time for it after so many batches of the epoch; returns bytes sent."""
+        return self.exchange() if self.is_due(done) else 0
 
     @torch.no_grad()
     def exchange(self) -> int:

@@ -58,7 +58,7 @@ log = logging.getLogger(__name__)
 
 _BUILT = (
     "catalog", "split", "model", "optimizer", "schedule", "curve", "checkpoint", "evaluation",
-    "nodes", "history", "baselines",
+    "nodes", "history", "baselines", "exchange",
 )  # fmt: skip
 _USED_IN_FIT = ("model", "data", "data.source", "optimizer", "curve", "checkpoint", "evaluation")
 
@@ -289,6 +289,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         nodes=build["nodes"](),
         history=build["history"](),
         baselines=build["baselines"](),
+        exchange=build["exchange"](),
     )
 
 

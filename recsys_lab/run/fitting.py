@@ -203,6 +203,7 @@ def build_task(
         experiment.schedule,
         identity,
         experiment.configuration,
+        experiment.exchange,
     )
 
 

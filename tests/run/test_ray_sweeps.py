@@ -91,8 +91,8 @@ def test_a_killed_node_loses_no_job(cluster: Cluster, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def apart(cluster: Cluster, tmp_path: Path) -> Iterator[None]:
-    """A node whose folders are its own: it has an empty file system where the driver works."""
+def apart(cluster: Cluster, tmp_path: Path) -> Iterator[int]:
+    """The process of a node that has an empty file system where the driver works."""
     hide = f"mount -t tmpfs none {tmp_path}"
     if subprocess.run(["unshare", "-m", "sh", "-c", hide], check=False).returncode:
         pytest.skip("a file system can be mounted by root alone")
@@ -106,14 +106,14 @@ def apart(cluster: Cluster, tmp_path: Path) -> Iterator[None]:
         cluster.connect()
         wait_for(lambda: ray.cluster_resources().get("CPU") == 1)
         ray.shutdown()
-        yield
+        yield node.pid
     finally:
         node.terminate()
         node.wait(30)
 
 
 def test_a_folder_of_a_node_apart_is_brought_back(
-    apart: None, cluster: Cluster, tmp_path: Path
+    apart: int, cluster: Cluster, tmp_path: Path
 ) -> None:
     words = (ITEMS, "seed=0,1", at(cluster))
     assert "2 of 2 runs finished" in ended(tmp_path, *ON_RAY, *words)
@@ -122,18 +122,17 @@ def test_a_folder_of_a_node_apart_is_brought_back(
     left = [path.name for path in (tmp_path / "sweep").rglob(".*")]
     assert set(left) == {".hydra", ".lock"} or set(left) == {".hydra"}
 
-    longer = (*words, "trainer.max_epochs=10000", "hydra.sweep.dir=other")
-    process = begin(tmp_path, *ON_RAY, *longer)
-    time.sleep(40)
-    process.terminate()
-    assert process.wait(30) == 128 + 15
-    log = tmp_path / "other" / "0_seed=0" / "train.log"
-    assert "interrupted by" in log.read_text()
-    process = begin(tmp_path, *ON_RAY, *longer)
-    time.sleep(40)
-    process.terminate()
-    assert process.wait(30) == 128 + 15
-    assert "going on from" in log.read_text()
+    longer = (ITEMS, "seed=2,3", at(cluster), "trainer.max_epochs=10000", "hydra.launcher.n_jobs=1")
+    log = tmp_path / "sweep" / "0_seed=2" / "train.log"
+    for start in ("training by", "going on from"):
+        process = begin(tmp_path, *ON_RAY, *longer)
+        there = Path(f"/proc/{apart}/root{log}")  # as the node sees it
+        wait_for(lambda there=there, start=start: there.is_file() and start in there.read_text())
+        time.sleep(2)
+        process.terminate()
+        assert process.wait(60) == 128 + 15
+        assert start in log.read_text()
+        assert not there.parent.exists()
 
 
 def test_a_search_launches_trials_together(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ test: $(BIN)/.dev  ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(BIN)/.dev  ## run the slow tests, which `make test` leaves out
-	$(INSTALL) -e '.[sweep]' ranx
+	$(INSTALL) -e '.[sweep,ray]' ranx
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(BIN)/.dev  ## style and common mistakes

@@ -1,10 +1,38 @@
 """The base of the LightningDataModules: batches by epoch and number."""
 
+from typing import NamedTuple
+
 import numpy as np
 from pytorch_lightning import LightningDataModule
 
 from recsys_lab.data.batch import Batch, pinned
 from recsys_lab.data.loader import BatchLoader
+
+
+class Deal(NamedTuple):
+    """The batches of an epoch that one of several ranks trains.
+
+    Attributes:
+        rank: 0 .. size - 1.
+        size: number of ranks.
+    """
+
+    rank: int
+    size: int
+
+    def count(self, num_batches: int) -> int:
+        """How many of an epoch's batches the rank has; rank 0 never has fewer than others."""
+        return len(range(self.rank, num_batches, self.size))
+
+    def number(self, place: int, num_batches: int) -> int:
+        """Number in the epoch of the rank's batch at a place.
+
+        Ranks take turns, since batches may alternate in kind.
+        """
+        first = place * self.size
+        if first + self.size > num_batches:
+            return first + self.rank
+        return first + (self.rank + place) % self.size
 
 
 class BatchDataModule(LightningDataModule):
@@ -13,6 +41,7 @@ class BatchDataModule(LightningDataModule):
     num_batches: int
     frequencies: np.ndarray  # (N,) share of each item in what is trained
     num_workers: int
+    deal: "Deal | None" = None  # where ranks share an epoch
 
     def draw(self, epoch: int, number: int) -> Batch:
         """Batch `number` of an epoch."""
@@ -31,4 +60,10 @@ class BatchDataModule(LightningDataModule):
             return pinned(batch) if on_gpu else batch
 
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return BatchLoader(draw, self.num_batches, self.num_workers, epoch)
+        dealt = self.deal or Deal(0, 1)
+        return BatchLoader(
+            lambda epoch, place: draw(epoch, dealt.number(place, self.num_batches)),
+            dealt.count(self.num_batches),
+            self.num_workers,
+            epoch,
+        )

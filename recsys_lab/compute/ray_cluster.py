@@ -1,12 +1,14 @@
 """Ray, and the cluster that work is handed to."""
 
 import os
+import socket
 from importlib.util import find_spec
 from typing import Any
 
 from recsys_lab.compute.signals import exit_by, give_back, handle
 from recsys_lab.compute.threads import usable_cores
 
+_ANSWERS_IN = 10.0  # seconds
 _LOCAL_STORE = 256 * 2**20  # bytes for objects in shared memory; beyond them Ray spills to disk
 
 
@@ -44,8 +46,9 @@ def connect(address: str | None, option: str) -> Any:
         return ray
     before = handle(exit_by)  # Ray takes SIGTERM, and an address may be waited for
     try:
+        _check_answers(address)
         ray.init(log_to_driver=False, logging_level="error", **_place(address))
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"no Ray cluster can be used at {address or 'this machine'} "
             f"({str(error).splitlines()[0]}): {option} takes auto or host:port of a cluster that "
@@ -54,6 +57,13 @@ def connect(address: str | None, option: str) -> Any:
     finally:
         give_back(before)
     return ray
+
+
+def _check_answers(address: str | None) -> None:
+    """Ask an address itself: Ray would wait for minutes."""
+    host, _, port = str(address).rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_IN).close()
 
 
 def _place(address: str | None) -> dict[str, Any]:

@@ -271,6 +271,11 @@ def check_size(size: int, num_nodes: int) -> None:
         TrainingError: naming the options.
     """
     place = started_place()
+    if place is not None and place.rank > 0:
+        raise TrainingError(
+            f"this is rank {place.rank} of processes that were started together, of which rank 0 "
+            "calls fit: begin the script with recsys_lab.run.rank_worker.serve_started()"
+        )
     if place is not None and place.size != size:
         raise TrainingError(
             f"{place.size} processes were started, and trainer.devices x trainer.num_nodes is "

@@ -45,7 +45,7 @@ def started_place() -> Place | None:
 
 def _of_slurm() -> Place:
     """The place of a process that srun has started."""
-    from lightning_fabric.plugins.environments import SLURMEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
     here = os.environ
     nodes = here.get("SLURM_STEP_NODELIST") or here.get("SLURM_NODELIST", "127.0.0.1")

@@ -46,6 +46,8 @@ from recsys_lab.run.label_options import check_labels
 from recsys_lab.run.mixing import check_mixture
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.query_options import check_query
+from recsys_lab.run.rank_jobs import check_ranks
+from recsys_lab.run.ranks import RankError
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
 from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
@@ -94,6 +96,8 @@ def run(cfg: DictConfig) -> float | None:
         OSError,
     ) as error:
         message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
+        if isinstance(error, RankError):
+            message += _how_to_go_on(folder)
         log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
         if in_sweep():
@@ -135,6 +139,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     if train and checkpoint is not None and stored is not None:
         changes = configuration["resume_with_changes"]
         check_resumable(stored, checkpoint, {} if changes else configuration)
+        check_ranks(experiment, stored)
     with named(_arguments(configuration, "catalog", "split")):
         prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     note_user((prepared.catalog_folder, prepared.split_folder), folder)
@@ -196,6 +201,7 @@ def check_run(configuration: Mapping[str, Any]) -> Experiment:
     with named(_arguments(configuration, "catalog")):
         check_first_lines(experiment.source)
     if configuration["train"]:
+        check_ranks(experiment, None)
         with named(_arguments(configuration, *_USED_IN_FIT, "schedule", "trainer")):
             rehearse(experiment, configuration)
     return experiment

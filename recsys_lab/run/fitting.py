@@ -101,7 +101,8 @@ def _fit(
     choose_threads(experiment.num_threads)
     measured = _identity(prepared, experiment)
     data = _run_data(prepared, experiment)
-    size = check_ranks(experiment, resume)
+    stored = None if resume is None else load_checkpoint(resume, mmap=True)
+    size = check_ranks(experiment, stored)
     with isolate_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
         warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
@@ -115,9 +116,9 @@ def _fit(
             log.info("nothing is trained: the model has no parameters, so trainer= has no effect")
             return Fitted(prepared, experiment, task, folder, data, measured)
         tell_fields(task.net)
-        if resume is not None:
+        if resume is not None and stored is not None:
             configuration = {} if with_changes else experiment.configuration
-            check_resumable(load_checkpoint(resume, mmap=True), resume, configuration)
+            check_resumable(stored, resume, configuration)
         job = describe_job(prepared, experiment, resume) if size > 1 else {}
         with other_ranks(size, job) as ranks:
             choose_threads(experiment.num_threads)

@@ -1,5 +1,6 @@
 """What a run tells its other ranks, and how each of them joins a trainer."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,23 @@ from torch import nn
 
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.prepared_copy import describe
+from recsys_lab.compute.counts import count_of
 from recsys_lab.config.trainer_arguments import rank_count
 from recsys_lab.data.batch_module import BatchDataModule, Deal
 from recsys_lab.models.task import KEY, EmbeddingTask, TrainingError
 from recsys_lab.models.updates import SelfUpdatingNet
-from recsys_lab.run.checkpoints import load_checkpoint
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rank_training import RankTraining
 from recsys_lab.run.ranks import Ranks, check_size
 from recsys_lab.run.stop_on_signal import StopOnSignal
 
 
-def check_ranks(experiment: Experiment, resume: Path | None) -> int:
+def check_ranks(experiment: Experiment, stored: Mapping[str, Any] | None) -> int:
     """The number of ranks of a training.
+
+    Args:
+        experiment: to be trained.
+        stored: the checkpoint that it goes on from.
 
     Raises:
         TrainingError: it cannot be had here, or the checkpoint is of another number.
@@ -29,14 +34,13 @@ def check_ranks(experiment: Experiment, resume: Path | None) -> int:
     trainer = experiment.configuration.get("trainer", {})
     size = rank_count(trainer)
     check_size(size, int(trainer.get("num_nodes", 1)))
-    if resume is not None:
-        before = load_checkpoint(resume, mmap=True).get(KEY, {}).get("ranks", 1)
-        if before != size:
-            raise TrainingError(
-                f"ckpt_path: {resume} was trained by {before} processes, this run has {size}: each "
-                f"goes on in its own part of an epoch, so take as many (trainer.devices x "
-                f"trainer.num_nodes)"
-            )
+    before = size if stored is None else stored.get(KEY, {}).get("ranks", 1)
+    if before != size:
+        raise TrainingError(
+            f"the checkpoint was trained by {count_of(before, 'process')}, this run has {size}, "
+            "and each goes on in its own part of an epoch: take as many (trainer=ddp, "
+            "trainer.devices x trainer.num_nodes)"
+        )
     return size
 
 

@@ -50,11 +50,11 @@ class RankTraining(Callback):
         self._check_equal(pl_module)
         self._go_on(not trainer.should_stop)
         pl_module.at_batch_end = lambda: self._defer(trainer)
-        if not self._is_first:
-            self._before = handle(self._signals)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Learn how many batches rank 0 has."""
+        """Learn how many batches rank 0 has; take the signals over, which Lightning has by now."""
+        if not self._is_first:
+            self._before = handle(self._signals)
         if not self._is_alone:
             self._most = int(self._gather([int(trainer.num_training_batches)])[0, 0])
 

@@ -29,11 +29,11 @@ def main() -> None:
     ignore_interrupts()  # of the terminal, which rank 0 gets, too
     follow()
     prepare_process()
-    from torch import distributed as dist
+    from recsys_lab.run.ranks import open_children_store
 
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     _be_quiet(rank)
-    store = dist.PrefixStore("job0", dist.FileStore(sys.argv[1], size))
+    store = open_children_store(sys.argv[1], size)
     sys.exit(_train(Place(rank, size, rank, size), store))
 
 
@@ -65,10 +65,8 @@ def serve_started() -> bool:
         return False
     exit_at_once()
     prepare_process()
-    from torch import distributed as dist
-
     from recsys_lab.config.configuration import register_resolvers
-    from recsys_lab.run.ranks import open_store
+    from recsys_lab.run.ranks import job_store, open_store
 
     register_resolvers()
     _be_quiet(place.rank)
@@ -79,7 +77,7 @@ def serve_started() -> bool:
             if store.check(["end"]):
                 raise SystemExit(0)
             if store.check([f"job{number}/job"]):
-                if _train(place, dist.PrefixStore(f"job{number}", store)):
+                if _train(place, job_store(store, number)):
                     raise SystemExit(1)
                 number += 1
             time.sleep(_POLL)

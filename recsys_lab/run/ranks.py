@@ -19,6 +19,12 @@ from typing import Any, Protocol
 
 import torch
 from torch import distributed as dist
+from torch.distributed import (  # type: ignore[attr-defined]  # not exported by their stubs
+    FileStore,
+    PrefixStore,
+    Store,
+    TCPStore,
+)
 
 from recsys_lab.compute.signals import with_parent
 from recsys_lab.compute.started import Place, started_place
@@ -52,7 +58,7 @@ class Ranks:
     def __init__(
         self,
         place: Place,
-        store: dist.Store,
+        store: Store,
         children: Mapping[int, "subprocess.Popen[bytes]"] | None = None,
     ) -> None:
         self.place = place
@@ -79,7 +85,7 @@ class Ranks:
             backend = "cpu:gloo,cuda:nccl"
         dist.init_process_group(
             backend,
-            store=dist.PrefixStore("group", self._store),
+            store=PrefixStore("group", self._store),
             rank=self.place.rank,
             world_size=self.place.size,
             timeout=_TIMEOUT,
@@ -173,7 +179,7 @@ class Children:
     def ranks(self, job: str) -> Ranks:
         """See `Starter`."""
         path = str(Path(self._folder.name, "store"))
-        store = dist.PrefixStore("job0", dist.FileStore(path, self._size))
+        store = open_children_store(path, self._size)
         store.set("job", job)
         command = [sys.executable, "-m", "recsys_lab.run.rank_worker", path]
         for rank in range(1, self._size):
@@ -212,7 +218,7 @@ class Started:
 
     def ranks(self, job: str) -> Ranks:
         """See `Starter`."""
-        store = dist.PrefixStore(f"job{self._jobs}", self._store)
+        store = job_store(self._store, self._jobs)
         self._jobs += 1
         store.set("job", job)
         return Ranks(self._place, store)
@@ -225,9 +231,19 @@ class Started:
         self._store.set("end", "")
 
 
-def open_store(place: Place) -> dist.Store:
+def job_store(store: Store, number: int) -> Store:
+    """The part of a store that belongs to a job."""
+    return PrefixStore(f"job{number}", store)
+
+
+def open_children_store(path: str, size: int) -> Store:
+    """The store of `Children`, a file that no other user can read."""
+    return job_store(FileStore(path, size), 0)
+
+
+def open_store(place: Place) -> Store:
     """The store in which ranks find each other; rank 0 provides it where nobody else does."""
-    return dist.TCPStore(
+    return TCPStore(
         place.address,
         place.port,
         is_master=place.rank == 0 and not place.has_store,
@@ -255,6 +271,11 @@ def check_size(size: int, num_nodes: int) -> None:
         TrainingError: naming the options.
     """
     place = started_place()
+    if place is not None and place.rank > 0:
+        raise TrainingError(
+            f"this is rank {place.rank} of processes that were started together, of which rank 0 "
+            "calls fit: begin the script with recsys_lab.run.rank_worker.serve_started()"
+        )
     if place is not None and place.size != size:
         raise TrainingError(
             f"{place.size} processes were started, and trainer.devices x trainer.num_nodes is "

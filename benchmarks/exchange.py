@@ -44,7 +44,7 @@ class Ranks:
         self.module = build_data(data, experiment)
         self.task = build_task(prepared, experiment)
         self.size = size
-        self.sent = self.exchanges = 0
+        self.sent = self.exchanges = self._epoch = 0
         self._experiment = experiment
         self._nets = [self.task.net, *(copy.deepcopy(self.task.net) for _ in range(size - 1))]
         self._optimizers = [build_optimizers(experiment.optimizer, net) for net in self._nets]
@@ -69,7 +69,8 @@ class Ranks:
 
     def _begin(self, rank: int) -> None:
         batches = len(range(rank, self.module.num_batches, self.size))
-        self._exchanges[rank].begin(batches, self.module.frequencies, self.places)
+        frequencies, places = self.module.frequencies, self.places
+        self._exchanges[rank].begin(batches, frequencies, places, lambda: self._epoch)
 
     @property
     def every_n_batches(self) -> int:
@@ -80,6 +81,7 @@ class Ranks:
         """Train as `epochs` of a run; returns the items trained."""
         total, items = self.module.num_batches, 0
         for epoch in range(epochs):
+            self._epoch = epoch
             for done in range(1, -(-total // self.size) + 1):
                 for rank in range(self.size):
                     number = (done - 1) * self.size + rank

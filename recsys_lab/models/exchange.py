@@ -5,6 +5,7 @@ ranks did not touch a row. Here the changes of the rows that were touched are me
 (`exchanged_rows.merge`).
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,8 +20,8 @@ from recsys_lab.models.exchanged_rows import Layout, Rows, merge
 from recsys_lab.models.groups import Group
 
 # Measured, docs/scale.md.
-_TOUCHES = 48.0  # by all ranks, of a touched row between two exchanges, times log2 of the ranks
-_GROWTH = 8  # an interval is at most this part of what has been trained before it
+_TOUCHES = 200.0  # by all ranks, of a touched row between two exchanges, times log2 of the ranks
+_GROWTH = 2.0  # an interval is what has been trained before it over this and log2 of the ranks
 
 
 @checked
@@ -50,7 +51,7 @@ def choose_interval(frequencies: np.ndarray, places: int, size: int) -> int:
         size: number of ranks.
     """
     met = frequencies[frequencies > 0]
-    limit = _TOUCHES / max(1.0, np.log2(size))
+    limit = _TOUCHES / _doublings(size)
 
     def touches(batches: int) -> float:
         drawn = batches * places * size
@@ -135,11 +136,11 @@ class Exchange:
 
     def _times(self, epoch: int) -> Iterator[int]:
         """When ranks exchange in an epoch before its end; short intervals come first."""
-        done = 0
+        done, part = 0, _GROWTH * _doublings(self._group.size)
         while True:
             step = self.every_n_batches
             if self._options.every_n_batches is None:
-                step = max(1, min(step, (epoch * self._least_batches + done) // _GROWTH))
+                step = max(1, min(step, int((epoch * self._least_batches + done) / part)))
             if (done := done + step) >= self._least_batches:
                 return
             yield done
@@ -182,6 +183,10 @@ class Exchange:
             table.apply(layout.unpack(packed, table.dtype))
         to_owners = sum(len(x) for rank, x in enumerate(dealt) if rank != group.rank)
         return to_owners + (group.size - 1) * len(answer)
+
+
+def _doublings(size: int) -> float:
+    return max(1.0, math.log2(size))
 
 
 def _bounds(rows: slice, size: int) -> list[int]:

@@ -24,7 +24,7 @@ from benchmarks.harness import show
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.walks import expected_frequencies, num_walks, random_walks
-from recsys_lab.models.exchange import choose_interval
+from recsys_lab.models.exchange import choose_interval, exchange_times
 
 WALKS_PER_ITEM, WALK_LENGTH, WALKS_PER_BATCH = 10, 10, 1200
 TABLES = 2  # of centers and of contexts
@@ -58,18 +58,19 @@ def gathered_per_item(touched: float, places: float, ranks: int, row: int) -> fl
     return TABLES * row * touched * (ranks - 1) / places
 
 
-def count_rows(graph: ItemGraph, parts: np.ndarray | None, ranks: int, walks: int) -> np.ndarray:
+def count_rows(
+    every: np.ndarray, num_items: int, parts: np.ndarray | None, ranks: int, walks: int
+) -> np.ndarray:
     """Rows that one rank touches, that any touches, and that more than one does.
 
     Args:
-        graph: of the training pairs.
+        every: (W, L) walks.
+        num_items: N.
         parts: (N,) rank whose walks start at an item; None: walks are dealt out in turns.
         ranks: number of ranks.
         walks: of each rank.
     """
-    every = random_walks(graph, WALKS_PER_ITEM, WALK_LENGTH, epoch=0, first=0,
-                         count=num_walks(graph, WALKS_PER_ITEM), seed=0)  # fmt: skip
-    counts = np.zeros(len(graph), np.int64)
+    counts = np.zeros(num_items, np.int64)
     alone = []
     for rank in range(ranks):
         own = every[rank::ranks] if parts is None else every[parts[every[:, 0]] == rank]
@@ -98,29 +99,36 @@ def partition(graph: ItemGraph, ranks: int) -> np.ndarray:
 
 
 def exchanges(prepared: PreparedData, sizes: Sequence[int], dim: int, speed: float) -> Rows:
-    """Rows, bytes and speeds of some numbers of ranks, with the interval that is chosen."""
+    """Rows, bytes and speeds of some numbers of ranks in the first epoch, with chosen intervals."""
     train = prepared.split.train
     graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
-    frequencies = expected_frequencies(graph, WALK_LENGTH)
-    rows = [["ranks, walks", "batches", "rows of a rank", "of any", "of several",
+    frequencies, batch = expected_frequencies(graph, WALK_LENGTH), WALKS_PER_BATCH * WALK_LENGTH
+    count = num_walks(graph, WALKS_PER_ITEM)
+    every = random_walks(graph, WALKS_PER_ITEM, WALK_LENGTH, epoch=0, first=0, count=count, seed=0)
+    rows = [["ranks, walks", "exchanges", "rows of a rank", "of any", "of several",
              "bytes/item, to all", "to owners", "bf16",
              *(f"speed, {name}" for name in NETWORKS)]]  # fmt: skip
     for ranks in sizes:
-        batch = WALKS_PER_BATCH * WALK_LENGTH
-        most = num_walks(graph, WALKS_PER_ITEM) // (WALKS_PER_BATCH * ranks)
-        batches = max(1, min(choose_interval(frequencies, batch, ranks), most))
+        batches = max(1, count // (WALKS_PER_BATCH * ranks))
+        most = choose_interval(frequencies, batch, ranks)
+        times = [0, *exchange_times(0, batches, most, ranks), batches]
         cut = partition(graph, ranks)
-        ends = cut[prepared.split.train.ids]
+        ends = cut[train.ids]
         share = (ends[:, 0] != ends[:, 1]).mean()
         ways = {"in turns": None, f"partitioned, {share:.0%} of pairs cut": cut}
         for name, parts in ways.items():
-            touched, union, several = count_rows(graph, parts, ranks, batches * WALKS_PER_BATCH)
-            places = batches * batch
+            found = np.array([
+                count_rows(every, len(graph), parts, ranks, length * WALKS_PER_BATCH)
+                for length in np.diff(times)
+            ])  # fmt: skip
+            touched, union, _ = found.sum(0)
             whole, half = (row_bytes(dim, in_half=x) for x in (False, True))
-            gathered = gathered_per_item(touched, places, ranks, whole)
-            own, small = (sent_per_item(touched, union, places, ranks, x) for x in (whole, half))
+            gathered = gathered_per_item(touched, batches * batch, ranks, whole)
+            own, small = (
+                sent_per_item(touched, union, batches * batch, ranks, x) for x in (whole, half)
+            )
             speeds = [ranks / (1 + small * speed / network) for network in NETWORKS.values()]
-            numbers = (batches, touched, union, several, gathered, own, small)
+            numbers = (len(found), *found.mean(0), gathered, own, small)
             rows.append([f"{ranks}, {name}", *(f"{x:,.0f}" for x in numbers),
                          *(f"{x:.2f}" for x in speeds)])  # fmt: skip
     return rows

@@ -25,9 +25,11 @@ def test_a_partition_cuts_the_bridge_alone() -> None:
 
 
 def test_rows_are_counted_for_each_rank() -> None:
-    graph, parts = two_cliques(6, 0), np.repeat([0, 1], 6)
-    assert scale.count_rows(graph, parts, 2, 60).tolist() == [6, 12, 0]
-    assert scale.count_rows(graph, None, 2, 60).tolist() == [12, 12, 12]
+    """Four walks of two items; -1 is padding."""
+    walks, parts = np.array([[0, 1], [3, 2], [1, -1], [2, 0]]), np.array([0, 0, 1, 1])
+    assert scale.count_rows(walks, 4, parts, 2, 1).tolist() == [2, 4, 0]
+    assert scale.count_rows(walks, 4, parts, 2, 2).tolist() == [2.5, 4, 1]  # {0, 1} and {0, 2, 3}
+    assert scale.count_rows(walks, 4, None, 2, 2).tolist() == [2.5, 4, 1]  # {0, 1} and {0, 2, 3}
 
 
 def test_bytes_by_hand() -> None:

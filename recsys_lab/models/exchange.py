@@ -66,6 +66,25 @@ def choose_interval(frequencies: np.ndarray, places: int, size: int) -> int:
     return low
 
 
+def exchange_times(before: int, batches: int, most: int, size: int) -> Iterator[int]:
+    """After how many batches of an epoch ranks exchange, before its end.
+
+    An interval is a part of what has been trained before it, so that the first ones are short.
+
+    Args:
+        before: batches of a rank before the epoch.
+        batches: of the epoch.
+        most: of an interval, by `choose_interval`.
+        size: number of ranks.
+    """
+    done, part = 0, _GROWTH * _doublings(size)
+    while True:
+        done += max(1, min(most, int((before + done) / part)))
+        if done >= batches:
+            return
+        yield done
+
+
 class Exchange:
     """Makes the weights and the state of the optimisers equal in all ranks, to the bit.
 
@@ -131,19 +150,14 @@ class Exchange:
         if done == self._own_batches:
             return True
         if self._due[0] != (epoch := self._epoch()):
-            self._due = epoch, frozenset(self._times(epoch))
-        return done in self._due[1]
-
-    def _times(self, epoch: int) -> Iterator[int]:
-        """When ranks exchange in an epoch before its end; short intervals come first."""
-        done, part = 0, _GROWTH * _doublings(self._group.size)
-        while True:
-            step = self.every_n_batches
+            before = epoch * self._least_batches
+            most = self.every_n_batches
             if self._options.every_n_batches is None:
-                step = max(1, min(step, int((epoch * self._least_batches + done) / part)))
-            if (done := done + step) >= self._least_batches:
-                return
-            yield done
+                times = exchange_times(before, self._least_batches, most, self._group.size)
+            else:
+                times = iter(range(most, self._least_batches, most))
+            self._due = epoch, frozenset(times)
+        return done in self._due[1]
 
     def after_batch(self, done: int) -> int:
         """Exchange if it is time after so many batches of the epoch; returns the bytes sent."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks import add, end_to_end, evaluate, neighbours, prepare, read, train, walks
+from benchmarks import add, end_to_end, evaluate, exchange, neighbours, prepare, read, train, walks
 from benchmarks.harness import Comparison, Contender, show, stage_table
 from benchmarks.inputs import SIZES, Inputs
 from recsys_lab.compute.threads import usable_cores
@@ -23,6 +23,7 @@ COMMANDS: dict[str, ModuleType] = {
     "neighbours": neighbours,
     "end_to_end": end_to_end,
     "add": add,
+    "exchange": exchange,
 }
 
 

@@ -5,7 +5,8 @@ ranks did not touch a row. Here the changes of the rows that were touched are me
 (`exchanged_rows.merge`).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +19,9 @@ from recsys_lab.compute.ranges import Count
 from recsys_lab.models.exchanged_rows import Layout, Rows, merge
 from recsys_lab.models.groups import Group
 
-_TOUCHES = 12.0  # between two exchanges, of a row that is touched, by all ranks: docs/scale.md
+# Measured, docs/scale.md.
+_TOUCHES = 200.0  # by all ranks, of a touched row between two exchanges, times log2 of the ranks
+_GROWTH = 2.0  # an interval is what has been trained before it over this and log2 of the ranks
 
 
 @checked
@@ -28,7 +31,7 @@ class ExchangeOptions:
 
     Attributes:
         every_n_batches: batches of each process between two exchanges; None chooses them by how
-            often rows are touched (`choose_interval`).
+            often rows are touched (`choose_interval`), and fewer at the start of training.
         precision: of the changes of weights that are sent: 32, or "bf16" for half the bytes.
     """
 
@@ -37,10 +40,10 @@ class ExchangeOptions:
 
 
 def choose_interval(frequencies: np.ndarray, places: int, size: int) -> int:
-    """Batches between two exchanges, such that a row that is touched is so `_TOUCHES` times.
+    """The most batches between two exchanges, by how often a row that is touched is touched.
 
     What is lost against one process depends on how often a row is trained by all ranks before they
-    hear of each other, on a small catalogue as on a large one.
+    hear of each other, on a small catalogue as on a large one, and on the number of ranks.
 
     Args:
         frequencies: (N,) share of each item in what is trained.
@@ -48,18 +51,38 @@ def choose_interval(frequencies: np.ndarray, places: int, size: int) -> int:
         size: number of ranks.
     """
     met = frequencies[frequencies > 0]
+    limit = _TOUCHES / _doublings(size)
 
     def touches(batches: int) -> float:
         drawn = batches * places * size
         return drawn / -np.expm1(drawn * np.log1p(-np.minimum(met, 1 - 1e-12))).sum()
 
     low, high = 1, 2
-    while high < 1 << 24 and touches(high) <= _TOUCHES:
+    while high < 1 << 24 and touches(high) <= limit:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if touches(middle) <= _TOUCHES else (low, middle)
+        low, high = (middle, high) if touches(middle) <= limit else (low, middle)
     return low
+
+
+def exchange_times(before: int, batches: int, most: int, size: int) -> Iterator[int]:
+    """After how many batches of an epoch ranks exchange, before its end.
+
+    An interval is a part of what has been trained before it, so that the first ones are short.
+
+    Args:
+        before: batches of a rank before the epoch.
+        batches: of the epoch.
+        most: of an interval, by `choose_interval`.
+        size: number of ranks.
+    """
+    done, part = 0, _GROWTH * _doublings(size)
+    while True:
+        done += max(1, min(most, int((before + done) / part)))
+        if done >= batches:
+            return
+        yield done
 
 
 class Exchange:
@@ -76,7 +99,7 @@ class Exchange:
         group: the ranks.
 
     Attributes:
-        every_n_batches: batches of each rank between two exchanges.
+        every_n_batches: the most batches of each rank between two exchanges.
     """
 
     def __init__(
@@ -86,6 +109,8 @@ class Exchange:
         self._options = options
         self._group = group
         self._own_batches = self._least_batches = 0
+        self._epoch: Callable[[], int] = lambda: 0
+        self._due: tuple[int, frozenset[int]] = (-1, frozenset())  # of an epoch
         self._tables = [
             Rows(parameter, optimizer)
             for optimizer in optimizers
@@ -93,14 +118,22 @@ class Exchange:
             for parameter in settings["params"]
         ]
 
-    def begin(self, batches: int, frequencies: np.ndarray, places: int) -> None:
+    def begin(
+        self,
+        batches: int,
+        frequencies: np.ndarray,
+        places: int,
+        epoch: Callable[[], int] = lambda: 0,
+    ) -> None:
         """Fix when ranks exchange, and keep the weights, which are equal in all ranks.
 
         Args:
             batches: of this rank in an epoch.
             frequencies: see `choose_interval`.
             places: see `choose_interval`.
+            epoch: the number of the current epoch.
         """
+        self._epoch = epoch
         self._own_batches = batches
         self._least_batches = min(int(x) for x in self._gather_numbers([batches])[:, 0])
         self.every_n_batches = self._options.every_n_batches or choose_interval(
@@ -112,12 +145,19 @@ class Exchange:
     def is_due(self, done: int) -> bool:
         """Whether ranks exchange after so many batches of the epoch.
 
-        All do so at the same times: every so many batches while all of them go on, and at the end
-        of the epoch.
+        All do so at the same times: while all of them go on, and at the end of the epoch.
         """
         if done == self._own_batches:
             return True
-        return done < self._least_batches and done % self.every_n_batches == 0
+        if self._due[0] != (epoch := self._epoch()):
+            before = epoch * self._least_batches
+            most = self.every_n_batches
+            if self._options.every_n_batches is None:
+                times = exchange_times(before, self._least_batches, most, self._group.size)
+            else:
+                times = iter(range(most, self._least_batches, most))
+            self._due = epoch, frozenset(times)
+        return done in self._due[1]
 
     def after_batch(self, done: int) -> int:
         """Exchange if it is time after so many batches of the epoch; returns the bytes sent."""
@@ -150,11 +190,20 @@ class Exchange:
         group, own = self._group, table.changes(rows, whole=whole)
         in_half = self._options.precision == "bf16"
         layout = Layout(own, torch.bfloat16 if in_half else table.dtype)
-        owners = own.ids % group.size
-        dealt = [layout.pack(own.of(owners == rank)) for rank in range(group.size)]
+        dealt = [layout.pack(x) for x in own.cut(_bounds(rows, group.size))]
         owned = merge([layout.unpack(x, table.dtype) for x in group.deal(dealt)])
         answer = layout.pack(owned)
         for packed in group.gather(answer):
             table.apply(layout.unpack(packed, table.dtype))
         to_owners = sum(len(x) for rank, x in enumerate(dealt) if rank != group.rank)
         return to_owners + (group.size - 1) * len(answer)
+
+
+def _doublings(size: int) -> float:
+    return max(1.0, math.log2(size))
+
+
+def _bounds(rows: slice, size: int) -> list[int]:
+    """Where the rows of each owner end."""
+    count = rows.stop - rows.start
+    return [rows.start + count * (rank + 1) // size for rank in range(size)]

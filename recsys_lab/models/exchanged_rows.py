@@ -1,6 +1,7 @@
 """The rows of a parameter that ranks exchange: what changed, how it is merged, and its bytes."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch.optim import Optimizer
 
 _PIECE = 1 << 25  # bytes of a table that are exchanged at a time
 _STATE = ("sum", "exp_avg", "exp_avg_sq")  # of the optimisers, by row or by element
+_ALIGNED = 8  # bytes: packed changes end so that numbers behind them lie where they have to
 _ABSENT, _BY_ROW, _WHOLE = 0, 1, 2  # forms of a state
 
 
@@ -19,9 +21,13 @@ class Changes(NamedTuple):
     values: Tensor  # (u, D), by how much the weights changed
     state: tuple[Tensor, ...]  # each (u, k), as it is now
 
-    def of(self, mask: Tensor) -> "Changes":
-        """Those of a mask (u,)."""
-        return Changes(self.ids[mask], self.values[mask], tuple(x[mask] for x in self.state))
+    def cut(self, bounds: Sequence[int]) -> list["Changes"]:
+        """Those of the ids below each bound and not below the one before, sharing memory."""
+        ends = torch.searchsorted(self.ids, torch.tensor(bounds, device=self.ids.device)).tolist()
+        places = [slice(low, high) for low, high in pairwise([0, *ends])]
+        return [
+            Changes(self.ids[p], self.values[p], tuple(x[p] for x in self.state)) for p in places
+        ]
 
 
 def merge(every: Sequence[Changes]) -> Changes:
@@ -56,7 +62,7 @@ def _adaptive_sum(first: Tensor, second: Tensor) -> Tensor:
     common = (first * second).sum(1, keepdim=True) / 2
     least = torch.finfo(first.dtype).tiny  # a row without change shares nothing, too
     lengths = [x.square().sum(1, keepdim=True).clamp_min(least) for x in (first, second)]
-    return first * (1 - common / lengths[0]) + second * (1 - common / lengths[1])
+    return (first * (1 - common / lengths[0])).addcmul_(second, 1 - common / lengths[1])
 
 
 class Layout:
@@ -76,15 +82,15 @@ class Layout:
         self._row = sum(kind.itemsize * width for kind, width in kinds)
 
     def pack(self, changes: Changes) -> Tensor:
-        """(n,) uint8."""
+        """(n,) uint8; n is a multiple of 8."""
         columns = [changes.ids, changes.values.to(self._dtype), *changes.state]
-        flat = (columns[k].contiguous().flatten().view(torch.uint8) for k in self._order)
-        return torch.cat(list(flat))
+        flat = [columns[k].contiguous().flatten().view(torch.uint8) for k in self._order]
+        missing = -len(changes.ids) * self._row % _ALIGNED
+        return torch.cat([*flat, flat[0].new_zeros(missing)])
 
     def unpack(self, packed: Tensor, dtype: torch.dtype) -> Changes:
-        """The changes of some bytes, with values of another type."""
+        """The changes of some bytes, with values of another type; they may share memory."""
         count, start = len(packed) // self._row, 0
-        packed = packed.clone()  # so that numbers lie where their type demands
         columns: dict[int, Tensor] = {}
         for k in self._order:
             kind, width = self._kinds[k]

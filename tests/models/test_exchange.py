@@ -283,6 +283,24 @@ def test_ranks_exchange_at_the_same_times_and_at_the_end() -> None:
     assert in_ranks(2, train) == [[3, 6, 10], [3, 6, 9]]
 
 
+def test_chosen_intervals_are_short_at_the_start() -> None:
+    """Two ranks wait for half of what they have trained, but 6 batches at most."""
+
+    def train(group: ThreadGroup) -> list[list[int]]:
+        copy = Copy(group, torch.ones(2, 2), ExchangeOptions())
+        epoch = 0
+        copy.exchange.begin(40 + group.rank, np.ones(2) / 2, 32, lambda: epoch)
+        assert copy.exchange.every_n_batches == 6  # 200 touches of two rows by 64 places
+        found = []
+        for epoch in range(2):  # noqa: B007 - read by the exchange
+            found.append([done for done in range(1, 42) if copy.exchange.is_due(done)])
+        return found
+
+    first, second = in_ranks(2, train)[0]
+    assert first == [1, 2, 3, 4, 6, 9, 13, 19, 25, 31, 37, 40]
+    assert second == [6, 12, 18, 24, 30, 36, 40]
+
+
 @pytest.mark.parametrize("size", [2, 16])
 def test_the_interval_follows_the_touches(size: int) -> None:
     """Where all items are as frequent, an item is met as often as places are drawn for each."""
@@ -290,7 +308,7 @@ def test_the_interval_follows_the_touches(size: int) -> None:
     for factor in (1, 4):
         batches = choose_interval(np.repeat(frequencies, factor) / factor, 50, size)
         touches, step = (x * 50 * size / (1000 * factor) for x in (batches, 1))
-        assert 12 - step <= touches <= 12.01
+        assert 200 / math.log2(size) - step <= touches <= 200.01 / math.log2(size)
     assert choose_interval(frequencies, 10**6, size) == 1
     assert choose_interval(np.append(frequencies, np.zeros(9)), 50, size) == choose_interval(
         frequencies, 50, size
@@ -308,7 +326,7 @@ def test_changes_survive_as_bytes(
     changes = Changes(torch.arange(count, dtype=torch.int32) * 7, values, state)
     layout = Layout(changes, sent or dtype)
     packed = layout.pack(changes)
-    behind = torch.cat([torch.zeros(1, dtype=torch.uint8), packed])[1:]  # at an odd address
+    behind = torch.cat([packed, packed])[len(packed) :]  # behind those of another rank
     ids, found, others = layout.unpack(behind, dtype)
     assert torch.equal(ids, changes.ids)
     assert torch.equal(found, values.to(sent or dtype).to(dtype))

@@ -12,7 +12,7 @@ from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, CountOrZero, Exponent, FieldName, Share, ThreadsOrZero
 from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch
-from recsys_lab.data.batch_module import BatchDataModule
+from recsys_lab.data.batch_module import BatchDataModule, Draw
 from recsys_lab.data.chosen_contexts import (
     NO_TYPES,
     MarketSampler,
@@ -20,10 +20,11 @@ from recsys_lab.data.chosen_contexts import (
     draw_rejected,
     goal_pairs,
 )
+from recsys_lab.data.device_walks import DeviceDraw, DeviceWalks
 from recsys_lab.data.negative_sampler import NegativeSampler
 from recsys_lab.data.node_pairs import NodePairs
 from recsys_lab.data.pair_epochs import PairEpochs, pair_weights, turned_at_random
-from recsys_lab.data.sequences import SequenceSource
+from recsys_lab.data.sequences import SequenceSource, Walks
 from recsys_lab.data.windows import distance_weights, keep_probability, subsample, window_pairs
 from recsys_lab.graph.counter import stream_key
 from recsys_lab.readers.records import Events
@@ -151,6 +152,34 @@ class SequenceDataModule(BatchDataModule):
         size = self._groups * self._walks_per_group
         events = cast(np.ndarray, self.source.events(epoch, number * size, size))
         return self._node_pairs.draw(events, (self._seed, epoch, number, _NODES))
+
+    def draw_on(self, device: torch.device) -> Draw | None:
+        """See `BatchDataModule`: windows of walks of first order with negatives of the batch."""
+        source = self.source
+        others = self._markets, self._num_rejected, self._node_pairs, (self._keep < 1).any()
+        if not isinstance(source, Walks) or not source.is_first_order or any(others):
+            return None
+        if self._negatives != "in_batch":
+            return None
+        size = self._groups * self._walks_per_group
+        walks = DeviceWalks(source.graph, source.count, source.length, device)
+        blocks = DeviceDraw(walks, size, source.count)
+        importance = torch.from_numpy(self._importance).to(device)
+        by_distance = torch.from_numpy(self._by_distance).to(device)
+
+        def draw(epoch: int, number: int) -> WindowBatch:
+            items = blocks(source.key(epoch), number).long()
+            num_trained = items.numel()  # walks are never short
+            missing = -len(items) % self._walks_per_group
+            items = torch.nn.functional.pad(items, (0, 0, 0, missing), value=-1)
+            items = items.view(-1, self._walks_per_group, source.length)
+            columns = items.flatten(1)
+            weights = importance[columns.clamp_min(0)] * (columns >= 0)
+            drawn = columns.new_empty(len(columns), 0)
+            share = float(self._num_negatives)
+            return WindowBatch(items, drawn, weights, by_distance, share, num_trained)
+
+        return draw
 
     def _draw(self, epoch: int, number: int) -> Batch:
         size = self._groups * self._walks_per_group

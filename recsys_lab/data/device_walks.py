@@ -24,9 +24,7 @@ class DeviceWalks:
         device: where they are drawn.
     """
 
-    def __init__(
-        self, graph: ItemGraph, num_walks: int, length: int, device: torch.device
-    ) -> None:
+    def __init__(self, graph: ItemGraph, num_walks: int, length: int, device: torch.device) -> None:
         rows, slots, bits = graph.tables
         self._rows = torch.from_numpy(rows.view(np.int64)).to(device)
         self._slots = torch.from_numpy(slots.view(np.int64)).to(device)

@@ -30,6 +30,7 @@ from recsys_lab.graph.counter import stream_key
 from recsys_lab.readers.records import Events
 
 _SUBSAMPLE, _NEGATIVES, _MARKET, _NODES = 3, 4, 7, 8  # purposes of streams
+_MOST_WALKS, _MOST_WALKS_ON_GPU = 4800, 49_152  # of a batch whose size is left open
 
 
 class SequenceDataModule(BatchDataModule):
@@ -47,7 +48,8 @@ class SequenceDataModule(BatchDataModule):
         num_shared: negatives drawn for a group where they are shared.
         negative_exponent: negatives follow frequency ** exponent.
         walks_per_batch: sequences in a batch; None takes 1,200, and where an epoch is long a 256th
-            part of it, up to 4,800, so that what a step costs beside its training stays small.
+            part of it, up to 4,800, so that what a step costs beside its training stays small; on
+            a GPU, up to 49,152.
         walks_per_group: sequences that share negatives.
         num_workers: threads that draw ahead.
         market: field of the catalogue whose first value is an item's market; each sequence then
@@ -63,6 +65,7 @@ class SequenceDataModule(BatchDataModule):
         catalog: of the items, whose field is the market.
         split: of the log, where sequences are of events.
         nodes: what has a vector; batches of windows take turns with those of other nodes.
+        on_gpu: whether a GPU trains.
     """
 
     @checked
@@ -89,6 +92,7 @@ class SequenceDataModule(BatchDataModule):
         catalog: ItemCatalog | None = None,
         split: Split | EventSplit | None = None,
         nodes: Nodes | None = None,
+        on_gpu: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (("market", market), ("num_rejected", num_rejected)):
@@ -120,7 +124,8 @@ class SequenceDataModule(BatchDataModule):
         self._num_negatives = num_negatives
         self._num_shared = num_shared if negatives == "shared" else 0
         self._walks_per_group = walks_per_group
-        size = walks_per_batch or int(np.clip(source.count // 256, 1200, 4800))
+        most = _MOST_WALKS_ON_GPU if on_gpu else _MOST_WALKS
+        size = walks_per_batch or int(np.clip(source.count // 256, 1200, most))
         self._groups = -(-size // walks_per_group)
         self.num_batches = -(-source.count // (self._groups * walks_per_group))
         self.num_workers = num_workers

@@ -7,6 +7,7 @@ import numpy as np
 
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import run_parts
+from recsys_lab.evaluation.device_ranks import rank_rows
 from recsys_lab.evaluation.list_metrics import (
     Row,
     f1_scores,
@@ -16,7 +17,7 @@ from recsys_lab.evaluation.list_metrics import (
     mean_over_queries,
 )
 from recsys_lab.evaluation.metrics import ranking_metric_names, ranking_values
-from recsys_lab.evaluation.scorers import Scorer
+from recsys_lab.evaluation.scorers import QueryScorer, Scorer
 from recsys_lab.evaluation.shown_lists import ShownLists
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
 
@@ -186,11 +187,15 @@ def _rank_in_chunks(
     indptr, indices = pairs.known.indptr, pairs.known.indices
 
     def rank_chunk(chunk: slice) -> None:
+        starts = bounds[chunk.start : chunk.stop + 1]
+        if lists is None and isinstance(scorer, QueryScorer) and scorer.on_gpu:
+            block = scorer.device_rows(items[chunk]), items[chunk], starts, target, indptr, indices
+            ranks[starts[0] : starts[-1]] = rank_rows(*block)
+            return
         rows = np.ascontiguousarray(scorer.score_rows(items[chunk]), np.float32)  # (chunk, N)
         expected = len(items[chunk]), pairs.num_items
         if rows.shape != expected:
             raise ValueError(f"score_rows must return {expected}, got {rows.shape}")
-        starts = bounds[chunk.start : chunk.stop + 1]
 
         def rank_part(low: int, high: int) -> None:
             part, ends = slice(low, high), starts[low : high + 1]

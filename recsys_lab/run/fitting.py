@@ -32,7 +32,7 @@ from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitted import Fitted
 from recsys_lab.run.label_test import label_curves
 from recsys_lab.run.learning_curve import LearningCurve
-from recsys_lab.run.parts import Experiment
+from recsys_lab.run.parts import Experiment, on_gpu
 from recsys_lab.run.progress_bar import TrainingBar
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.run_data import RunData, known_items
@@ -219,7 +219,8 @@ def has_parameters(task: EmbeddingTask) -> bool:
 def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
     """The data module of an experiment."""
     pieces = {"catalog": data.catalog, "split": data.split, "seed": experiment.seed}
-    return call_with(experiment.data, pieces | {"graph": data.graph, "nodes": data.nodes})
+    pieces |= {"graph": data.graph, "nodes": data.nodes, "on_gpu": on_gpu(experiment.configuration)}
+    return call_with(experiment.data, pieces)
 
 
 def check_trained(module: LightningDataModule, nodes: Nodes, net: nn.Module) -> None:

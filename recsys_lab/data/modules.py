@@ -30,7 +30,8 @@ from recsys_lab.graph.counter import stream_key
 from recsys_lab.readers.records import Events
 
 _SUBSAMPLE, _NEGATIVES, _MARKET, _NODES = 3, 4, 7, 8  # purposes of streams
-_MOST_WALKS, _MOST_WALKS_ON_GPU = 4800, 49_152  # of a batch whose size is left open
+# Batches of an epoch at least and walks of a batch at most, on a CPU and on a GPU, where open.
+_BATCHES_AND_WALKS = ((256, 4800), (128, 65_536))
 
 
 class SequenceDataModule(BatchDataModule):
@@ -49,7 +50,7 @@ class SequenceDataModule(BatchDataModule):
         negative_exponent: negatives follow frequency ** exponent.
         walks_per_batch: sequences in a batch; None takes 1,200, and where an epoch is long a 256th
             part of it, up to 4,800, so that what a step costs beside its training stays small; on
-            a GPU, up to 49,152.
+            a GPU a 128th part, up to 65,536.
         walks_per_group: sequences that share negatives.
         num_workers: threads that draw ahead.
         market: field of the catalogue whose first value is an item's market; each sequence then
@@ -124,8 +125,8 @@ class SequenceDataModule(BatchDataModule):
         self._num_negatives = num_negatives
         self._num_shared = num_shared if negatives == "shared" else 0
         self._walks_per_group = walks_per_group
-        most = _MOST_WALKS_ON_GPU if on_gpu else _MOST_WALKS
-        size = walks_per_batch or int(np.clip(source.count // 256, 1200, most))
+        least, most = _BATCHES_AND_WALKS[on_gpu]
+        size = walks_per_batch or int(np.clip(source.count // least, 1200, most))
         self._groups = -(-size // walks_per_group)
         self.num_batches = -(-source.count // (self._groups * walks_per_group))
         self.num_workers = num_workers

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from recsys_lab.data.batch import WindowBatch
 
+# How Triton takes the products of a precision, and the warps of a group: the fastest on an H200.
+_PRODUCTS = {"fp32": ("tf32x3", 8), "tf32": ("tf32", 8), "bf16": ("tf32", 8)}
+
 
 @triton.jit
 def _block(  # type: ignore[no-untyped-def]
@@ -92,12 +95,13 @@ class _BlockLoss(torch.autograd.Function):
         grads = torch.empty_like(centers), torch.empty_like(contexts)
         losses, masses = centers.new_empty(2, groups)
         exact = torch.get_float32_matmul_precision() == "highest"
+        precision, warps = _PRODUCTS["bf16" if bf16 else "fp32" if exact else "tf32"]
         _block[(groups,)](
             centers.contiguous(), contexts.contiguous(), batch.items, batch.column_weights,
             batch.distance_weights, *grads, losses, masses,
             rows, columns, dim, length, batch.num_negatives, l2,
             ROWS=_padded(rows), COLUMNS=_padded(columns), DIM=_padded(dim),
-            BF16=bf16, PRECISION="tf32x3" if exact else "tf32", num_warps=8,
+            BF16=bf16, PRECISION=precision, num_warps=warps,
         )  # fmt: skip
         ctx.save_for_backward(*grads)
         weight = masses.sum()

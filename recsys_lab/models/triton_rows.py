@@ -11,9 +11,10 @@ import triton.language as tl
 from torch import Tensor
 
 _PIECE = 32  # gradients of a row that one program adds
+_PIECES = 16  # of one row that are added at a time
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])  # else some counts are compiled anew
 def _sum_pieces(ordered, order, grads, sums, count, dim, PIECE: tl.constexpr, DIM: tl.constexpr):  # type: ignore[no-untyped-def]
     """Sum the gradients of a piece, within each row of it; a sum stands where its row begins."""
     first = tl.program_id(0) * PIECE
@@ -35,10 +36,10 @@ def _sum_pieces(ordered, order, grads, sums, count, dim, PIECE: tl.constexpr, DI
     tl.store(sums + begin.to(tl.int64) * dim + entry, total, mask=is_entry)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])  # else some counts are compiled anew
 def _step_rows(  # type: ignore[no-untyped-def]
     ordered, ends, sums, table, accumulators, count, dim, rate, eps,
-    PIECE: tl.constexpr, DIM: tl.constexpr,
+    PIECE: tl.constexpr, PIECES: tl.constexpr, DIM: tl.constexpr,
 ):  # fmt: skip
     """Add the pieces of the row that begins here, and take its step; other places do nothing."""
     place = tl.program_id(0)
@@ -49,12 +50,14 @@ def _step_rows(  # type: ignore[no-untyped-def]
         is_entry = entry < dim
         end = tl.load(ends + place)
         total = tl.load(sums + place.to(tl.int64) * dim + entry, mask=is_entry, other=0.0)
-        for piece in range((place // PIECE + 1) * PIECE, end, PIECE):
-            at = tl.cast(piece, tl.int64) * dim + entry
-            total += tl.load(sums + at, mask=is_entry, other=0.0)
+        some = tl.arange(0, PIECES) * PIECE
+        for piece in range((place // PIECE + 1) * PIECE, end, PIECE * PIECES):
+            at = (piece + some).to(tl.int64)[:, None] * dim + entry[None, :]
+            mask = (piece + some < end)[:, None] & is_entry[None, :]
+            total += tl.sum(tl.load(sums + at, mask=mask, other=0.0), axis=0)
         sum_of_row = tl.load(accumulators + row) + tl.sum(total * total) / dim
         tl.store(accumulators + row, sum_of_row)
-        at = row * dim + entry
+        at = row.to(tl.int64) * dim + entry
         value = tl.load(table + at, mask=is_entry)
         step = rate / (tl.sqrt(sum_of_row) + eps)
         tl.store(table + at, value - step * total, mask=is_entry)
@@ -77,7 +80,7 @@ def step_rows(
     count, dim = grads.shape
     if count == 0:
         return
-    ordered, order = torch.sort(indices)
+    ordered, order = torch.sort(indices.int())  # half the passes of int64
     ends = torch.searchsorted(ordered, ordered, right=True)
     sums = torch.empty_like(grads)
     sizes = {"PIECE": _PIECE, "DIM": triton.next_power_of_2(dim)}
@@ -85,5 +88,6 @@ def step_rows(
     grads = grads.contiguous()
     _sum_pieces[(pieces,)](ordered, order, grads, sums, count, dim, **sizes, num_warps=1)
     _step_rows[(count,)](
-        ordered, ends, sums, table, accumulators, count, dim, rate, eps, **sizes, num_warps=1
-    )
+        ordered, ends, sums, table, accumulators, count, dim, rate, eps, PIECES=_PIECES, **sizes,
+        num_warps=1,
+    )  # fmt: skip

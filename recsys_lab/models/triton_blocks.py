@@ -13,7 +13,9 @@ from torch import Tensor
 
 from recsys_lab.data.batch import WindowBatch
 
-# How Triton takes the products of a precision, and the warps of a group: the fastest on an H200.
+# How Triton takes the products of a precision, and the warps of a group. On an H200 5,400 groups of
+# 60 places take 1.6, .9 and .7 ms; four warps 2.7, 1.0 and more. "tf32x3" is as exact as float32
+# (the gradients are off by 3e-7); "ieee", without tensor cores, takes 30 ms.
 _PRODUCTS = {"fp32": ("tf32x3", 8), "tf32": ("tf32", 8), "bf16": ("tf32", 8)}
 
 
@@ -45,7 +47,6 @@ def _block(  # type: ignore[no-untyped-def]
         scores = tl.dot(short_center, tl.trans(short_context))
     else:
         scores = tl.dot(center, tl.trans(context), input_precision=PRECISION)
-
     filled = tl.load(items + group * num_rows + row, mask=is_row, other=-1) >= 0
     filled_column = tl.load(items + group * num_rows + column, mask=is_place, other=-1) >= 0
     same = (row // length)[:, None] == (column // length)[None, :]

@@ -1,5 +1,7 @@
 """Batches drawn by operations of torch are those that the threads of a CPU draw."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -88,3 +90,26 @@ def test_batches(planted: PreparedData) -> None:
 def test_other_batches_are_drawn_by_the_cpu(planted: PreparedData, changes: dict) -> None:
     data = module(planted, catalog=planted.catalog, **changes)
     assert data.draw_on(CPU) is None
+
+
+def test_batches_are_larger_on_a_gpu(planted: PreparedData) -> None:
+    source = Walks(graph_of(planted), 1000, 6, seed=3)
+    options = OPTIONS | {"walks_per_batch": None}
+    for on_gpu, least in ((False, 256), (True, 128)):
+        data = SequenceDataModule(source, 3, on_gpu=on_gpu, **options)
+        assert least - 1 <= data.num_batches <= least
+    small = Walks(graph_of(planted), 2, 6, seed=3)
+    sizes = {SequenceDataModule(small, 3, on_gpu=x, **options).num_batches for x in (False, True)}
+    assert sizes == {-(-small.count // 1200)}
+
+
+def test_a_gpu_draws_for_itself(planted: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = module(planted)
+    met: list[torch.device] = []
+    monkeypatch.setattr(data, "draw_on", lambda device: met.append(device) or data.draw)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", None)  # nothing is copied from the CPU
+    for device in ("cpu", "cuda"):
+        strategy = SimpleNamespace(root_device=torch.device(device))
+        data.trainer = SimpleNamespace(current_epoch=1, overfit_batches=0, strategy=strategy)
+        assert len(list(data.train_dataloader())) == data.num_batches
+    assert met == [torch.device("cuda")]

@@ -14,7 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +125,7 @@ class Session:
         data = Data(inputs.prepared)
         if in_short:
             for name, model in MODELS.items():
-                self.part(
-                    f"train {size} {name}", 60, lambda m=model: train_row(self.device, data, m)
-                )
+                self.part(f"train {size} {name}", 60, partial(train_row, self.device, data, model))
             return
         if "train" in parts:
             self._train(size, data)
@@ -136,7 +135,7 @@ class Session:
                 self.part(
                     f"profile {size} {name}",
                     40,
-                    lambda m=model, t=text: profile(self.device, data, m, t),
+                    partial(profile, self.device, data, model, text),
                 )
                 print(*text, sep="\n")
         if "test" in parts:
@@ -161,7 +160,7 @@ class Session:
             self.part(
                 f"train {size} {name}",
                 60,
-                lambda n=name, o=overrides: train_row(self.device, data, o, tf32="TF32" in n),
+                partial(train_row, self.device, data, overrides, tf32="TF32" in name),
             )
 
     def _cpu(self, size: str, inputs: Inputs) -> None:
@@ -175,11 +174,12 @@ class Session:
             self.part(
                 f"{name}, {size}, {self.options.threads} threads",
                 120,
-                lambda s=spec: _row(run_alone(s.command)),
+                partial(_run, spec.command),
             )
 
 
-def _row(run: Run) -> Run:
+def _run(command: Sequence[str]) -> Run:
+    run = run_alone(command)
     return {name: run[name] for name in run if not name.startswith("process_")}
 
 
@@ -304,7 +304,7 @@ def device_row() -> Run:
     ):
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
         x = torch.randn(8192, 8192, device="cuda", dtype=kind)
-        row[f"{name}_tflops"] = 2 * 8192**3 / _seconds(lambda x=x: x @ x, 4) / 1e12
+        row[f"{name}_tflops"] = 2 * 8192**3 / _seconds(partial(torch.matmul, x, x), 4) / 1e12
     return row
 
 
@@ -349,13 +349,13 @@ def profile(device: str, data: Data, model: tuple[str, ...], text: list[str]) ->
     averages = tool.key_averages()
     by = "self_cuda_time_total" if device == "cuda" else "self_cpu_time_total"
     text.append(averages.table(sort_by=by, row_limit=28, max_name_column_width=60))
-    kernels = sum(
+    kernels = [  # the step of the optimiser is a span, beside its kernels
         e.self_device_time_total
         for e in averages
-        if e.device_type != torch.autograd.DeviceType.CPU and "Optimizer.step" not in e.key
-    )
-    kernels *= 1e-3 / count  # the step of the optimiser is a span, beside its kernels
-    return {"ms_a_step": 1e3 * (spans[1] - spans[0]) / count, "gpu_ms_a_step": kernels}
+        if not str(e.device_type).endswith("CPU") and "Optimizer.step" not in e.key
+    ]
+    row = {"ms_a_step": 1e3 * (spans[1] - spans[0]) / count}
+    return row | {"gpu_ms_a_step": sum(kernels) / 1e3 / count}
 
 
 def test_row(device: str, data: Data) -> Run:

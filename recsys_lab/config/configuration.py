@@ -54,6 +54,7 @@ SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passe
     "nodes": frozenset(),
     "history": frozenset(),
     "baselines": frozenset(),
+    "exchange": frozenset(),
 }
 _PRESETS = ("experiment", "debug", "hparams_search")  # groups without a section
 _GROUPS: dict[str, frozenset[str]] = {  # group of any number of named parts -> passed arguments

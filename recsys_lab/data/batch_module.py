@@ -1,6 +1,7 @@
 """The base of the LightningDataModules: batches by epoch and number."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +13,39 @@ from recsys_lab.data.loader import BatchLoader
 Draw = Callable[[int, int], Batch]  # epoch, number -> batch
 
 
+class Deal(NamedTuple):
+    """The batches of an epoch that one of several ranks trains.
+
+    Attributes:
+        rank: 0 .. size - 1.
+        size: number of ranks.
+    """
+
+    rank: int
+    size: int
+
+    def count(self, num_batches: int) -> int:
+        """How many of an epoch's batches the rank has; rank 0 never has fewer than others."""
+        return len(range(self.rank, num_batches, self.size))
+
+    def number(self, place: int, num_batches: int) -> int:
+        """Number in the epoch of the rank's batch at a place.
+
+        Ranks take turns, since batches may alternate in kind.
+        """
+        first = place * self.size
+        if first + self.size > num_batches:
+            return first + self.rank
+        return first + (self.rank + place) % self.size
+
+
 class BatchDataModule(LightningDataModule):
     """A data module whose batches are a pure function of (seed, epoch, batch number)."""
 
     num_batches: int
     frequencies: np.ndarray  # (N,) share of each item in what is trained
     num_workers: int
+    deal: "Deal | None" = None  # where ranks share an epoch
 
     def draw(self, epoch: int, number: int) -> Batch:
         """Batch `number` of an epoch."""
@@ -40,6 +68,12 @@ class BatchDataModule(LightningDataModule):
             return pinned(batch) if on_gpu else batch
 
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        if on_gpu and (on_device := self.draw_on(self.trainer.strategy.root_device)):  # type: ignore[union-attr]
-            return BatchLoader(on_device, self.num_batches, 0, epoch)
-        return BatchLoader(draw, self.num_batches, self.num_workers, epoch)
+        dealt = self.deal or Deal(0, 1)
+        on_device = self.draw_on(self.trainer.strategy.root_device) if on_gpu else None  # type: ignore[union-attr]
+        own = on_device or draw
+        return BatchLoader(
+            lambda epoch, place: own(epoch, dealt.number(place, self.num_batches)),
+            dealt.count(self.num_batches),
+            0 if on_device else self.num_workers,
+            epoch,
+        )

@@ -14,7 +14,7 @@ from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.encoders import IdEncoder
-from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_parts
+from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_batch
 from recsys_lab.models.fused_loss import fused_loss
 from recsys_lab.models.gpu_loss import gpu_loss
 from recsys_lab.models.optimizers import RowWiseAdagrad
@@ -177,7 +177,7 @@ class FusedTables:
         form = self._form
         eps = float(self._optimizer.param_groups[0].get("eps", 0.0))
         settings = Settings(form.one_table, *form.loss, float(form.l2), float(rate), eps)
-        loss, mass = train_parts([self._tables()] * self._threads, settings, batch, self._pool)
+        loss, mass = train_batch(self._tables(), settings, batch, self._pool, self._threads)
         return torch.tensor(loss), torch.tensor(mass)
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from recsys_lab.catalog.nodes import NodeOptions
 from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.evaluation.histories import HistoryWeights
 from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions
+from recsys_lab.models.exchange import ExchangeOptions
 from recsys_lab.models.optimizers import Build
 from recsys_lab.models.schedules import Schedule
 from recsys_lab.readers.records import CatalogSource
@@ -56,6 +57,7 @@ class Experiment:
         embeddings: whether the test leaves the folder `embeddings/`.
         users: whether that folder holds users of an event log, with their histories.
         projector: items that the test leaves for TensorBoard's projector.
+        exchange: what ranks exchange, where several train copies of the model.
     """
 
     source: CatalogSource
@@ -82,6 +84,7 @@ class Experiment:
     nodes: NodeOptions = field(default_factory=NodeOptions)
     history: HistoryWeights = field(default_factory=HistoryWeights)
     baselines: BaselineOptions = OPTIONS
+    exchange: ExchangeOptions = field(default_factory=ExchangeOptions)
 
 
 def on_gpu(configuration: Mapping[str, Any]) -> bool:

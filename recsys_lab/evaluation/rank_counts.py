@@ -8,7 +8,8 @@ import numpy as np
 
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import run_parts
-from recsys_lab.evaluation.scorers import Scorer, TileScorer
+from recsys_lab.evaluation.device_ranks import rank_rows
+from recsys_lab.evaluation.scorers import QueryScorer, Scorer, TileScorer
 from recsys_lab.evaluation.shown_lists import ShownLists
 from recsys_lab.evaluation.slices import EvaluationPairs
 
@@ -58,12 +59,31 @@ def rank_targets(
         lists: counts what is shown. Of these the targets of a query are candidates of each other.
         progress: called with the number of queries ranked since the last call.
     """
+    if lists is None and isinstance(scorer, QueryScorer) and scorer.on_gpu:
+        return _rank_on_gpu(scorer, targets, progress)
     counts = np.zeros((len(targets.query), 2), np.int64)  # before each target, and level with it
     if lists is None and isinstance(scorer, TileScorer) and scorer.in_tiles:
         _count_in_tiles(scorer, targets, counts, progress)
     else:
         _count_in_rows(scorer, targets, counts, lists, progress)
     return 1.0 + counts[:, 0] + 0.5 * counts[:, 1]
+
+
+def _rank_on_gpu(
+    scorer: QueryScorer, targets: Targets, progress: Callable[[int], None]
+) -> np.ndarray:
+    """By whole rows that stay on the GPU."""
+    ranks = np.empty(len(targets.query))
+    size = max(CHUNK_ROWS, CHUNK_BYTES // (4 * max(targets.pairs.num_items, 1)))
+    for start in range(0, len(targets.items), size):
+        asked = targets.items[start : start + size]
+        bounds = targets.bounds[start : start + len(asked) + 1]
+        rows = scorer.device_rows(asked)
+        ranks[bounds[0] : bounds[-1]] = rank_rows(
+            rows, asked, bounds, targets.target, *targets.known
+        )
+        progress(len(asked))
+    return ranks
 
 
 def _count_in_tiles(

@@ -86,11 +86,20 @@ class QueryScorer:
 
     def score_rows(self, queries: np.ndarray) -> np.ndarray:
         """(Q, N) scores; the caller bounds Q."""
+        return self.device_rows(queries).cpu().numpy()
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the vectors are on a GPU."""
+        return self.queries.device.type == "cuda"
+
+    def device_rows(self, queries: np.ndarray) -> Tensor:
+        """The same on the device of the vectors."""
         ids = self._ids(queries)
         # addmm_ adds the products to the biases in place: every further pass over (Q, N) is slow
         scores = self._query_offset[ids, None] + self._offset  # (Q, N)
         self._add_products(scores, ids)
-        return scores.cpu().numpy()
+        return scores
 
     @property
     def in_tiles(self) -> bool:
@@ -197,6 +206,14 @@ class VectorScorer(QueryScorer):
                 f"queries {tuple(self.queries.shape)} and keys {tuple(self.keys.shape)} must agree"
             )
         super()._check()
+
+
+def on_device(scorer: VectorScorer, device: torch.device) -> VectorScorer:
+    """The same scorer with its vectors on a device."""
+    same = scorer.queries.data_ptr() == scorer.keys.data_ptr()
+    queries = scorer.queries.to(device)
+    keys = queries if same else scorer.keys.to(device)
+    return VectorScorer(queries, keys, scorer.bias, scorer.both_ways, scorer.scorable)
 
 
 def first_items(nodes: VectorScorer, num_items: int) -> VectorScorer:

@@ -132,6 +132,11 @@ def lead() -> None:
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
 
 
+def leave() -> None:
+    """In a process of a cluster, belong to no command: the cluster ends it."""
+    os.environ.pop(_PARENT, None)
+
+
 def is_worker() -> bool:
     """Whether this process runs jobs of a sweep for another one."""
     parent, _ = _parent()

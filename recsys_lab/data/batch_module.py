@@ -1,12 +1,16 @@
 """The base of the LightningDataModules: batches by epoch and number."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from pytorch_lightning import LightningDataModule
 
 from recsys_lab.data.batch import Batch, pinned
 from recsys_lab.data.loader import BatchLoader
+
+Draw = Callable[[int, int], Batch]  # epoch, number -> batch
 
 
 class Deal(NamedTuple):
@@ -47,6 +51,10 @@ class BatchDataModule(LightningDataModule):
         """Batch `number` of an epoch."""
         raise NotImplementedError
 
+    def draw_on(self, device: torch.device) -> Draw | None:
+        """What draws the batches of `draw` on a GPU; None: threads of the CPU draw them."""
+        return None
+
     def train_dataloader(self) -> BatchLoader:
         """All batches of the trainer's current epoch; of epoch 0 without one or to overfit."""
 
@@ -61,9 +69,11 @@ class BatchDataModule(LightningDataModule):
 
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         dealt = self.deal or Deal(0, 1)
+        on_device = self.draw_on(self.trainer.strategy.root_device) if on_gpu else None  # type: ignore[union-attr]
+        own = on_device or draw
         return BatchLoader(
-            lambda epoch, place: draw(epoch, dealt.number(place, self.num_batches)),
+            lambda epoch, place: own(epoch, dealt.number(place, self.num_batches)),
             dealt.count(self.num_batches),
-            self.num_workers,
+            0 if on_device else self.num_workers,
             epoch,
         )

@@ -16,7 +16,7 @@ class Group(Protocol):
     size: int
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
-        """The tensors (n,) of all ranks, in their order; lengths may differ."""
+        """The tensors (n,) of all ranks, in their order, on the same device; lengths may differ."""
         ...
 
     def deal(self, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -42,11 +42,11 @@ class DistributedGroup:
         most = max(lengths)
         if most == 0:
             return [tensor] * self.size
-        padded = tensor.new_zeros(most)
+        padded = torch.zeros(most, dtype=tensor.dtype, device=self._device)
         padded[: len(tensor)] = tensor
-        found = tensor.new_empty(self.size * most)
+        found = padded.new_empty(self.size * most)
         dist.all_gather_into_tensor(found, padded)
-        return [found[r * most :][:n] for r, n in enumerate(lengths)]
+        return [found[r * most :][:n].to(tensor.device) for r, n in enumerate(lengths)]
 
     def deal(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """See `Group`."""
@@ -89,6 +89,10 @@ class ThreadGroup:
         return self._post(
             [tensor.clone() for tensor in tensors], lambda board: [x[self.rank] for x in board]
         )
+
+    def abort(self) -> None:
+        """Let no rank wait for this one any more: their calls raise `BrokenBarrierError`."""
+        self._barrier.abort()
 
     def _post(self, own: Any, read: Callable[[list[Any]], list[Tensor]]) -> list[Tensor]:
         self._board[self.rank] = own

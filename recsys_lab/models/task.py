@@ -147,7 +147,8 @@ class EmbeddingTask(LightningModule):
         self.exchange = Exchange(optimizers, self._exchange_options, self.group)
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         places = data.draw(0, 0).num_trained
-        self.exchange.begin(int(self.trainer.num_training_batches), data.frequencies, places)
+        batches = int(self.trainer.num_training_batches)
+        self.exchange.begin(batches, data.frequencies, places, lambda: self.current_epoch)
 
     def on_fit_end(self) -> None:
         """Let the threads of the kernels go."""

@@ -32,7 +32,7 @@ from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitted import Fitted
 from recsys_lab.run.label_test import label_curves
 from recsys_lab.run.learning_curve import LearningCurve
-from recsys_lab.run.parts import Experiment
+from recsys_lab.run.parts import Experiment, on_gpu
 from recsys_lab.run.progress_bar import TrainingBar
 from recsys_lab.run.provenance import peak_rss_mb, provenance
 from recsys_lab.run.rank_jobs import check_ranks, describe_job, join, of_rank
@@ -229,7 +229,9 @@ def has_parameters(task: EmbeddingTask) -> bool:
 def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
     """The data module of an experiment."""
     pieces = {"catalog": data.catalog, "split": data.split, "seed": experiment.seed}
-    return call_with(experiment.data, pieces | {"graph": data.graph, "nodes": data.nodes})
+    graph = {"graph": data.graph, "nodes": data.nodes}
+    trained = {"on_gpu": on_gpu(experiment.configuration)}
+    return call_with(experiment.data, pieces | graph | trained)
 
 
 def check_trained(module: LightningDataModule, nodes: Nodes, net: nn.Module) -> None:

@@ -47,7 +47,6 @@ from recsys_lab.run.mixing import check_mixture
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.query_options import check_query
 from recsys_lab.run.rank_jobs import check_ranks
-from recsys_lab.run.ranks import RankError
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
 from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
@@ -96,8 +95,6 @@ def run(cfg: DictConfig) -> float | None:
         OSError,
     ) as error:
         message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
-        if isinstance(error, RankError):
-            message += _how_to_go_on(folder)
         log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
         if in_sweep():

@@ -120,7 +120,7 @@ def _fit(
             configuration = {} if with_changes else experiment.configuration
             check_resumable(stored, resume, configuration)
         job = describe_job(prepared, experiment, resume) if size > 1 else {}
-        with other_ranks(size, job) as ranks:
+        with other_ranks(size, job, folder) as ranks:
             choose_threads(experiment.num_threads)
             curve, kept, loggers = _train(data, experiment, folder, task, resume, ranks)
         choose_threads(experiment.num_threads)

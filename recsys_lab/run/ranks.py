@@ -31,6 +31,7 @@ from recsys_lab.compute.started import Place, started_place
 from recsys_lab.compute.threads import WORKERS
 from recsys_lab.models.groups import DistributedGroup
 from recsys_lab.models.task import TrainingError
+from recsys_lab.results.run_folder import how_to_resume
 
 _POLL = 0.05  # seconds
 _PATIENCE = 5.0  # seconds for the reason of an end to be known
@@ -290,12 +291,13 @@ def check_size(size: int, num_nodes: int) -> None:
 
 
 @contextmanager
-def other_ranks(size: int, job: Mapping[str, Any]) -> Iterator[Ranks | None]:
+def other_ranks(size: int, job: Mapping[str, Any], folder: Path) -> Iterator[Ranks | None]:
     """The other ranks of a job; None for one rank. They end with the context.
 
     Args:
         size: number of ranks.
         job: for `rank_worker`, as JSON values.
+        folder: of the run, whose checkpoints an error names.
 
     Raises:
         RankError: another rank has ended before this one.
@@ -306,7 +308,7 @@ def other_ranks(size: int, job: Mapping[str, Any]) -> Iterator[Ranks | None]:
     starter: Starter = lead_started() or Children(size)
     try:
         ranks = starter.ranks(json.dumps(job))
-        with shared_cores(ranks.place.local_size), _explained(ranks):
+        with shared_cores(ranks.place.local_size), _explained(ranks, folder):
             try:
                 yield ranks
             finally:
@@ -316,20 +318,22 @@ def other_ranks(size: int, job: Mapping[str, Any]) -> Iterator[Ranks | None]:
 
 
 @contextmanager
-def _explained(ranks: Ranks) -> Iterator[None]:
-    """Say which rank has ended where an exchange fails for that."""
+def _explained(ranks: Ranks, folder: Path) -> Iterator[None]:
+    """Say which rank has ended where an exchange fails for that, and how the run goes on."""
     try:
         yield
-    except RankError:
-        raise
     except RuntimeError as error:
-        if isinstance(error, TrainingError):
+        reason = str(error)
+        if not isinstance(error, RankError):
+            if isinstance(error, TrainingError):
+                raise
+            is_exchange = isinstance(error, dist.DistError) or "onnection" in reason
+            reason = ranks.reason() or (_LOST if is_exchange else "")
+        if not reason:
             raise
-        if reason := ranks.reason():
-            raise RankError(reason) from error
-        if isinstance(error, dist.DistError) or "onnection" in str(error):
-            raise RankError(_LOST) from error
-        raise
+        has_checkpoint = any((folder / "checkpoints").glob("*.ckpt"))
+        hint = f"; go on with {how_to_resume(folder)}" if has_checkpoint else ""
+        raise RankError(f"{reason}{hint}") from error
 
 
 def _share(local_size: int) -> str:

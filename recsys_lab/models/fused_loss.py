@@ -15,9 +15,7 @@ from recsys_lab.compute.threads import num_threads
 from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, WindowBatch
 from recsys_lab.models.blocks import HISTORIES_NEEDED
 from recsys_lab.models.compiled_form import CompiledForm
-from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_parts
-
-_MAX_THREADS = 4  # each holds gradients of its own
+from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_batch
 
 
 def fused_loss(form: CompiledForm, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -69,22 +67,12 @@ class _FusedLoss(torch.autograd.Function):
         ctx: Any, centers: Tensor, contexts: Tensor, settings: Settings, batch: Batch
     ) -> tuple[Tensor, Tensor]:
         vectors = [part.detach().numpy() for part in (centers, contexts)]
-        assert not isinstance(batch, HistoryBatch)  # noqa: S101 - `_ids_of` has refused it
-        groups = len(batch.centers if isinstance(batch, PairBatch) else batch.items)
-        threads = max(1, min(num_threads(), _MAX_THREADS, groups))
-        grads = [[np.zeros_like(part) for part in vectors] for _ in range(threads)]
-        tables = []
-        for own in grads:
-            center, context = (
-                Table(*both, NO_TABLE.sums) for both in zip(vectors, own, strict=True)
-            )
-            tables.append(Tables(center, context, NO_TABLE, NO_TABLE))
+        grads = [np.zeros_like(part) for part in vectors]
+        center, context = (Table(*both, NO_TABLE.sums) for both in zip(vectors, grads, strict=True))
+        tables, threads = Tables(center, context, NO_TABLE, NO_TABLE), num_threads()
         with ThreadPoolExecutor(threads) as pool:
-            loss, mass = train_parts(tables, settings, batch, pool)
-        for parts in grads[1:]:
-            for total, part in zip(grads[0], parts, strict=True):
-                total += part
-        ctx.save_for_backward(*map(torch.from_numpy, grads[0]))
+            loss, mass = train_batch(tables, settings, batch, pool, threads)
+        ctx.save_for_backward(*map(torch.from_numpy, grads))
         weight = torch.tensor(mass)
         ctx.mark_non_differentiable(weight)
         return torch.tensor(loss), weight

@@ -1,4 +1,4 @@
-"""Compiled pieces of the fused training step: rows of tables, weights of cells, slopes of losses.
+"""Compiled pieces of the fused training step: weights of cells and slopes of losses.
 
 Each works on the small matrices of one block, which stay in the cache.
 """
@@ -6,88 +6,19 @@ Each works on the small matrices of one block, which stay in the cache.
 import numpy as np
 
 from recsys_lab.compute.kernel_cache import jit
-from recsys_lab.compute.prefetch import prefetch
 
 # Sums may be reordered and divisions approximated, so that loops are vectorised. NaN and infinity
 # keep their meaning, since a diverging loss must be seen.
 _FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
-_LINE = 16  # floats of a cache line
 
 fast_jit = jit(fastmath=_FAST, error_model="numpy")  # for loops over vectors
 # What such a function calls. It becomes part of its caller before compilation: otherwise a process
 # that compiles and one that reads the cache may call differently compiled copies of it, whose sums
 # differ in the last bit.
-fast_piece = jit(fastmath=_FAST, error_model="numpy", inline="always")
+jit_piece = jit(fastmath=_FAST, error_model="numpy", inline="always")
 
 
-@fast_piece
-def prefetch_rows(table: np.ndarray, items: np.ndarray) -> None:
-    """Let the rows of items (n,) of a table (N, D) come to the cache while others are worked on."""
-    entries, dim = table.ravel(), table.shape[1]
-    for item in items:
-        if item >= 0:
-            for column in range(0, dim, _LINE):
-                prefetch(entries, item * dim + column)
-
-
-@fast_piece
-def gather_rows(table: np.ndarray, items: np.ndarray, out: np.ndarray) -> None:
-    """Copy the rows of items (n,) into out (n, D); those of padding (-1) are zero."""
-    for k in range(len(items)):
-        item = items[k]
-        if item < 0:
-            out[k] = 0
-        else:
-            for d in range(table.shape[1]):
-                out[k, d] = table[item, d]
-
-
-@fast_piece
-def update_rows(
-    table: np.ndarray,
-    sums: np.ndarray,
-    items: np.ndarray,
-    grad: np.ndarray,
-    rate: float,
-    eps: float,
-) -> None:
-    """One step of row-wise Adagrad, or of SGD, on the rows of items (n,), in place.
-
-    The gradients of a row that occurs several times are summed first; see `RowWiseAdagrad`.
-
-    Args:
-        table: (N, D).
-        sums: (N,) accumulators of Adagrad, or (0,) for SGD.
-        items: (n,), -1 for padding.
-        grad: (n, D), overwritten.
-        rate: learning rate.
-        eps: added to the root of an accumulator.
-    """
-    dim = table.shape[1]
-    order = np.argsort(items)
-    k = 0
-    while k < len(items):
-        total, item = grad[order[k]], items[order[k]]
-        k += 1
-        while k < len(items) and items[order[k]] == item:
-            other = grad[order[k]]
-            for d in range(dim):
-                total[d] += other[d]
-            k += 1
-        if item < 0:
-            continue
-        step = np.float32(rate)
-        if len(sums):
-            square = np.float32(0)
-            for d in range(dim):
-                square += total[d] * total[d]
-            sums[item] += square / np.float32(dim)
-            step = step / (np.sqrt(sums[item]) + np.float32(eps))
-        for d in range(dim):
-            table[item, d] -= step * total[d]
-
-
-@fast_piece
+@jit_piece
 def weigh_windows(
     items: np.ndarray,
     column_weights: np.ndarray,
@@ -128,18 +59,7 @@ def weigh_windows(
                 negative[row, first + column] = mass * chosen_negative[row, column]
 
 
-@fast_piece
-def drop_same(
-    rows: np.ndarray, columns: np.ndarray, positive: np.ndarray, negative: np.ndarray
-) -> None:
-    """Take out the cells of an item with itself, for models with one vector for each item."""
-    for row in range(len(rows)):
-        for column in range(len(columns)):
-            if rows[row] == columns[column]:
-                positive[row, column] = negative[row, column] = 0
-
-
-@fast_piece
+@jit_piece
 def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
     """Replace scores by the slopes of `losses.logistic_loss`; returns the loss. All are flat (n,).
 
@@ -180,7 +100,7 @@ def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarr
     return float(loss)
 
 
-@fast_piece
+@jit_piece
 def squared_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
     """The same for `losses.squared_loss`."""
     loss = np.float32(0)

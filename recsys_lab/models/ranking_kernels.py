@@ -2,15 +2,18 @@
 
 import numpy as np
 
-from recsys_lab.models.kernels import fast_piece
+from recsys_lab.models.kernels import jit_piece
 
 
-@fast_piece
+@jit_piece
 def margin_slopes(
-    scores: np.ndarray, positive: np.ndarray, negative: np.ndarray, margin: float
+    scores: np.ndarray, positive: np.ndarray, negative: np.ndarray, columns: int, margin: float
 ) -> float:
-    """Replace scores (R, C) by the slopes of `losses.margin_loss`; returns the loss."""
-    rows, columns = scores.shape
+    """Replace scores by the slopes of `losses.margin_loss`; returns the loss.
+
+    Rows and columns are those of the weights (R, C), and the first `columns`.
+    """
+    rows = len(positive)
     slopes = np.empty(columns, np.float32)
     loss = np.float32(0)
     for row in range(rows):
@@ -40,18 +43,20 @@ def margin_slopes(
     return float(loss)
 
 
-@fast_piece
+@jit_piece
 def softmax_slopes(
-    scores: np.ndarray, positive: np.ndarray, negative: np.ndarray, temperature: float
+    scores: np.ndarray, positive: np.ndarray, negative: np.ndarray, columns: int, temperature: float
 ) -> float:
     """The same for `losses.softmax_loss` of the scores over the temperature."""
-    rows, columns = scores.shape
+    rows = len(positive)
     inverse = np.float32(1 / temperature)
     powers = np.empty(columns, np.float32)
     loss = np.float32(0)
     for row in range(rows):
-        mass, top = positive[row].sum(), scores[row].max()
-        rest = np.float32(0)
+        mass, top, rest = np.float32(0), scores[row, 0], np.float32(0)
+        for k in range(columns):
+            mass += positive[row, k]
+            top = max(top, scores[row, k])
         for k in range(columns):
             loss += np.float32(0) * scores[row, k]
             powers[k] = negative[row, k] * np.exp((scores[row, k] - top) * inverse)

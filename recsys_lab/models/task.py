@@ -71,6 +71,7 @@ class EmbeddingTask(LightningModule):
         plan: what the schedule is spread over; None takes the limits of the trainer.
         group: the ranks that train copies of the net; None trains the only one.
         exchange: of these ranks, while they train.
+        at_batch_end: called after each batch, when all callbacks have been.
     """
 
     net: EmbeddingNet
@@ -96,6 +97,7 @@ class EmbeddingTask(LightningModule):
         self.plan: Plan | None = None
         self.group: Group | None = None
         self.exchange: Exchange | None = None
+        self.at_batch_end: Callable[[], None] | None = None
         self._exchange_options = exchange or ExchangeOptions()
         self._updater: Updater | None = None
 
@@ -150,7 +152,7 @@ class EmbeddingTask(LightningModule):
 
     def on_fit_end(self) -> None:
         """Let the threads of the kernels go."""
-        self.exchange = None
+        self.exchange = self.group = self.at_batch_end = None
         if self._updater is not None:
             self._updater.close()
             self._updater = None
@@ -160,8 +162,13 @@ class EmbeddingTask(LightningModule):
             optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """One update; returns the mean loss of a positive with its negatives, detached."""
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """One update.
+
+        Returns:
+            the mean loss of a positive with its negatives, detached; the items trained; whether a
+            checkpoint taken now is whole (`RankTraining`).
+        """
         first, *others = self._optimizers()
         self.rate = rate = self.learning_rate(batch_idx)
         for group in chain.from_iterable(o.param_groups for o in (first, *others)):
@@ -173,7 +180,13 @@ class EmbeddingTask(LightningModule):
             optimizer.optimizer.step()
         if self.exchange is not None:
             self.exchange.after_batch(batch_idx + 1)
-        return {"mean_loss": total / weight.clamp_min(1e-12)}
+        mean = total / weight.clamp_min(1e-12)
+        return {"mean_loss": mean, "num_trained": batch.num_trained, "is_whole": True}
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """The last of the hooks of a batch."""
+        if self.at_batch_end is not None:
+            self.at_batch_end()
 
     def check_finite(self, loss: float) -> None:
         """Stop the run on a loss that is not a number.
@@ -193,6 +206,7 @@ class EmbeddingTask(LightningModule):
             "schema": SCHEMA_VERSION,
             "identity": self._identity,
             "config": self._config,
+            "ranks": 1 if self.group is None else self.group.size,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 from pytorch_lightning.loggers import Logger
 from torch import nn
@@ -36,7 +37,7 @@ class Experiment:
         prepared_dir: where prepared data is kept.
         model: items -> net (`recsys_lab.models.task.EmbeddingNet`).
         data: -> data module; called with those of catalog, split, graph (of the training pairs),
-            nodes and seed that its signature names.
+            nodes, seed and on_gpu (whether a GPU trains) that its signature names.
         optimizer: parameters -> optimiser.
         schedule: share of the base rate by progress.
         trainer: callbacks, logger, plugins and folders -> Lightning's trainer.
@@ -84,3 +85,9 @@ class Experiment:
     history: HistoryWeights = field(default_factory=HistoryWeights)
     baselines: BaselineOptions = OPTIONS
     exchange: ExchangeOptions = field(default_factory=ExchangeOptions)
+
+
+def on_gpu(configuration: Mapping[str, Any]) -> bool:
+    """Whether the trainer of a configuration takes a GPU of CUDA."""
+    accelerator = configuration.get("trainer", {}).get("accelerator")
+    return accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available()

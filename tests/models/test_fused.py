@@ -6,12 +6,20 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from model_cases import BATCHES, NUM_ITEMS, field, neighbours_of, window_batch
+from model_cases import (
+    BATCHES,
+    NUM_ITEMS,
+    field,
+    neighbours_of,
+    pair_batch,
+    window_batch,
+    with_chosen,
+)
 from torch import Tensor, nn
 
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch
-from recsys_lab.models import fused, kernels
+from recsys_lab.models import fused, kernels, products, ranking_kernels, rounds
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.lightgcn import LightGCN
@@ -74,10 +82,12 @@ def updater(net: nn.Module, optimizer: torch.optim.Optimizer, kernel: Kernel = "
 
 
 def blocks_of(batch: Batch) -> list[Batch]:
-    """Batches of one pair, or of one group of walks: what a kernel steps over."""
+    """Batches of one group of pairs, or of walks: what a kernel steps over."""
     if isinstance(batch, PairBatch):
+        size = fused.PAIRS_IN_GROUP
         return [
-            PairBatch(*(part[k : k + 1] for part in batch[:4]), 1) for k in range(len(batch[0]))
+            PairBatch(*(part[k : k + size] for part in batch[:4]), 1)
+            for k in range(0, len(batch[0]), size)
         ]
     return [
         WindowBatch(
@@ -98,6 +108,25 @@ def in_float32(batch: Batch) -> Batch:
     return type(batch)(*map(single, batch))
 
 
+def train_in_rounds(
+    net: nn.Module, steps: torch.optim.Optimizer, blocks: list[Batch]
+) -> Iterator[tuple[float, float]]:
+    """Train by autograd: the gradients of a round are of before it, each block is a step."""
+    size = rounds.GROUPS_IN_ROUND
+    for low in range(0, len(blocks), size):
+        grads = []
+        for block in blocks[low : low + size]:
+            loss, mass = net.loss(block)
+            steps.zero_grad()
+            loss.backward()
+            grads.append([p.grad for p in net.parameters()])
+            yield loss.item(), mass.item()
+        for group in grads:
+            for parameter, grad in zip(net.parameters(), group, strict=True):
+                parameter.grad = grad
+            steps.step()
+
+
 @pytest.mark.parametrize("dim", DIMS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("batch", BATCHES)
@@ -112,12 +141,8 @@ def test_a_batch_trains_as_by_autograd(net: str, batch: str, optimizer: str, dim
     rate = steps.defaults["lr"]
     for _ in range(2):  # the second time on accumulators that are not empty
         expected = [0.0, 0.0]
-        for block in blocks_of(BATCHES[batch]):
-            loss, mass = reference.loss(block)
-            steps.zero_grad()
-            loss.backward()
-            steps.step()
-            expected = [expected[0] + loss.item(), expected[1] + mass.item()]
+        for loss, mass in train_in_rounds(reference, steps, blocks_of(BATCHES[batch])):
+            expected = [expected[0] + loss, expected[1] + mass]
         found = fused.update(in_float32(BATCHES[batch]), rate)
         assert [float(value) for value in found] == pytest.approx(expected, rel=1e-4, abs=1e-5)
     for name, values in reference.state_dict().items():
@@ -213,24 +238,89 @@ def test_a_row_that_is_not_in_the_batch_does_not_move() -> None:
     assert moved.nonzero()[:, 0].tolist() == [1, 2, 3]
 
 
-def test_threads_share_the_groups_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Groups that share no item train to the same bits, whoever trains them."""
-    tables, shares, train = [], [], fused._train_windows
-    monkeypatch.setattr(fused, "_train_windows", lambda *a: shares.append(len(a[2])) or train(*a))
-    for threads in (1, 3):
-        shares.clear()
-        choose_threads(threads)
+BIG = {  # several rounds, of which the last is not full
+    "pairs": lambda: pair_batch(700, 3),
+    "windows, in batch": lambda: window_batch(37, 3, 5, 0),
+    "windows, shared": lambda: window_batch(20, 2, 4, 6),
+    "windows, chosen": lambda: with_chosen(window_batch(18, 2, 4, 0), 3),
+}
+
+
+def trained(net: nn.Module, batch: Batch, kernel: Kernel) -> list[Tensor]:
+    """Losses, weights and accumulators after two batches."""
+    optimizer = RowWiseAdagrad(net.parameters(), lr=RATE)
+    update = updater(net, optimizer, kernel)
+    losses = []
+    for _ in range(2):
+        losses += update.update(batch, RATE)
+        if update.kernel != "fused":
+            optimizer.step()
+    update.close()
+    return [*losses, *net.parameters(), *(s["sum"] for s in optimizer.state.values())]
+
+
+@pytest.mark.parametrize("batch", BIG)
+@pytest.mark.parametrize("case", [*NETS, "side information", "margin", "softmax"])
+def test_bits_do_not_depend_on_the_number_of_threads(case: str, batch: str) -> None:
+    """Of 12 items, which every group trains."""
+
+    def build() -> nn.Module:
         torch.manual_seed(0)
-        net = skipgram(5)
-        items = torch.arange(NUM_ITEMS).view(6, 1, 2)
-        weights = torch.tensor([0.0, 0.0, 1.0]).expand(6, 3).contiguous()
-        batch = WindowBatch(items, items[:, 0, :1], weights, torch.tensor([0.0, 1.0]), 5.0, 12)
-        update = updater(net, RowWiseAdagrad(net.parameters(), lr=RATE)).update
-        mass = [float(update(batch, RATE)[1]) for _ in range(3)]
-        assert mass == [12.0] * 3
-        assert shares == [6 // threads] * threads * 3
-        tables.append([p.detach().clone() for p in net.parameters()])
-    assert all(torch.equal(one, three) for one, three in zip(*tables, strict=True))
+        if case in NETS:
+            return NETS[case](5)
+        labels = [[k % 4] for k in range(NUM_ITEMS)]
+        side = SideInfoEncoder(torch.ones(NUM_ITEMS) > 0, [field(labels, 4)], 5, "mean")
+        if case == "side information":
+            return SkipGram(side, side, "dot", torch.zeros(NUM_ITEMS))
+        return StarSpace(
+            side, score="cosine", loss=case, margin=0.3, temperature=0.2, query="item",
+            decay=1.0, popularity=torch.zeros(NUM_ITEMS),
+        )  # fmt: skip
+
+    found, made = [], in_float32(BIG[batch]())
+    for threads in (1, 2, 3, 5):
+        choose_threads(threads)
+        found.append(trained(build(), made, "auto"))
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+    assert all(torch.isfinite(part).all() for part in found[0])
+
+
+def test_rounds_train_as_by_autograd() -> None:
+    """Over several rounds, with several threads."""
+    choose_threads(3)
+    torch.manual_seed(0)
+    compiled, reference = skipgram(5), skipgram(5).double()
+    reference.load_state_dict(compiled.state_dict())
+    batch = BIG["windows, shared"]()
+    optimizer = OPTIMIZERS["row_wise_adagrad"](reference.parameters())
+    expected = [*train_in_rounds(reference, optimizer, blocks_of(batch))]
+    update = updater(compiled, OPTIMIZERS["row_wise_adagrad"](compiled.parameters()))
+    found = update.update(in_float32(batch), RATE)
+    assert [float(x) for x in found] == pytest.approx(np.sum(expected, axis=0), rel=1e-4)
+    for name, values in reference.state_dict().items():
+        torch.testing.assert_close(
+            compiled.state_dict()[name].double(), values, rtol=1e-3, atol=1e-4
+        )
+
+
+def test_a_thread_that_fails_stops_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of waiting for what it has claimed."""
+    choose_threads(2)
+    train, calls = fused._train_windows, iter(range(100))
+
+    def fail_once(*arguments: object) -> bool:
+        if next(calls) == 0:
+            arguments[2].counts[0] += 1  # a group is claimed
+            raise MemoryError("no room")
+        return train(*arguments)
+
+    monkeypatch.setattr(fused, "_train_windows", fail_once)
+    net = skipgram(5)
+    update = updater(net, RowWiseAdagrad(net.parameters()))
+    with pytest.raises(MemoryError):
+        update.update(in_float32(BIG["windows, shared"]()), RATE)
+    update.close()
 
 
 def choices() -> dict[str, tuple[nn.Module, torch.optim.Optimizer, str | None]]:
@@ -354,7 +444,7 @@ def test_pieces_of_kernels_are_compiled_into_their_callers() -> None:
     """Else a process that compiles and one that loads the cache differ in the last bit."""
     of_modules = [
         (name, function)
-        for module in (fused, kernels)
+        for module in (fused, kernels, products, ranking_kernels, rounds)
         for name, function in vars(module).items()
         if hasattr(function, "targetoptions")
     ]

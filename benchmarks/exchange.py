@@ -9,16 +9,18 @@ import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pytorch_lightning import seed_everything
+from torch import nn
 
 import recsys_lab
 from benchmarks.child import peak_mb, timed
 from benchmarks.harness import Comparison, Contender, Run
 from benchmarks.inputs import Inputs
 from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.data.batch_module import BatchDataModule
 from recsys_lab.evaluation.intervals import bootstrap_intervals, ranking_statistic
 from recsys_lab.evaluation.protocol import judge
 from recsys_lab.models.exchange import Exchange, ExchangeOptions
@@ -41,12 +43,13 @@ class Ranks:
 
     def __init__(self, data: RunData, prepared: PreparedData, experiment: Experiment,
                  size: int, options: ExchangeOptions) -> None:  # fmt: skip
-        self.module = build_data(data, experiment)
+        self.module = cast(BatchDataModule, build_data(data, experiment))
         self.task = build_task(prepared, experiment)
         self.size = size
         self.sent = self.exchanges = self._epoch = 0
         self._experiment = experiment
-        self._nets = [self.task.net, *(copy.deepcopy(self.task.net) for _ in range(size - 1))]
+        net = cast(nn.Module, self.task.net)
+        self._nets = [net, *(copy.deepcopy(net) for _ in range(size - 1))]
         self._optimizers = [build_optimizers(experiment.optimizer, net) for net in self._nets]
         self._updaters = list(map(self._updater, self._nets, self._optimizers))
         groups = ThreadGroup.among(size)

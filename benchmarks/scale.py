@@ -118,7 +118,7 @@ def exchanges(prepared: PreparedData, sizes: Sequence[int], dim: int, speed: flo
         ways = {"in turns": None, f"partitioned, {share:.0%} of pairs cut": cut}
         for name, parts in ways.items():
             found = np.array([
-                count_rows(every, len(graph), parts, ranks, length * WALKS_PER_BATCH)
+                count_rows(every, len(graph), parts, ranks, int(length) * WALKS_PER_BATCH)
                 for length in np.diff(times)
             ])  # fmt: skip
             touched, union, _ = found.sum(0)
@@ -144,7 +144,7 @@ def stragglers(sizes: Sequence[int], intervals: Sequence[int], spread: float) ->
     sigma = math.sqrt(math.log1p(spread**2))
     rows = [["ranks", *(f"{n} batches" for n in intervals), "and one rank 10 % slower"]]
     for ranks in sizes:
-        cells = []
+        cells: list[str] = []
         for batches in (*intervals, intervals[-1]):
             draws = np.exp(rng.normal(-(sigma**2) / 2, sigma, (200, ranks, batches))).sum(-1)
             if len(cells) == len(intervals):

@@ -21,10 +21,10 @@ similar: $(BIN)/.train  ## show similar items by the newest run, as in make simi
 	$(BIN)/python -m recsys_lab similar $(ARGS) -- $(RUN) '$(subst ','\'',$(ITEM))'
 
 test: $(BIN)/.dev  ## run the tests
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(BIN)/.dev  ## run the slow tests, which `make test` leaves out
-	$(INSTALL) -e '.[sweep]' ranx
+	$(INSTALL) -e '.[sweep,ray]' ranx
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(BIN)/.dev  ## style and common mistakes

@@ -8,7 +8,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks import add, end_to_end, evaluate, neighbours, prepare, read, train, walks
+from benchmarks import (
+    add,
+    end_to_end,
+    evaluate,
+    exchange,
+    gpu,
+    neighbours,
+    prepare,
+    read,
+    train,
+    walks,
+)
 from benchmarks.harness import Comparison, Contender, show, stage_table
 from benchmarks.inputs import SIZES, Inputs
 from recsys_lab.compute.threads import usable_cores
@@ -23,6 +34,8 @@ COMMANDS: dict[str, ModuleType] = {
     "neighbours": neighbours,
     "end_to_end": end_to_end,
     "add": add,
+    "exchange": exchange,
+    "gpu": gpu,
 }
 
 
@@ -93,7 +106,7 @@ def main(arguments: list[str] | None = None) -> list[Comparison]:
     """Measure, show, and keep the JSON."""
     options = parse(arguments)
     module = COMMANDS[options.command]
-    if options.size != "tiny":
+    if options.size != "tiny" and module is not gpu:
         warm_up(module, options)
     inputs = Inputs(options.size, str(options.folder))
     comparisons: list[Comparison] = module.compare(inputs, options)

@@ -11,7 +11,11 @@ from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.readers.synthetic import SyntheticSource
+from tests.composed import compose_once
 from tests.run_cases import train
+
+compose_once()
+_LONGEST = ("tests/test_documented", "tests/test_contract", "tests/run/", "tests/plugin/")
 
 RELATION_WEIGHTS = {
     "bought_together": 1.2,
@@ -22,8 +26,8 @@ RELATION_WEIGHTS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest tests, so that no process waits for another at the end."""
-    items.sort(key=lambda item: "test_documented_commands" not in item.nodeid)
+    """Begin with the longest files, so that no process waits for another at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

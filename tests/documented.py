@@ -35,6 +35,7 @@ _TINY = {  # options that make other programs small; the last one given counts
     "recsys_lab": [],
     "recsys_lab.report": [],
     "benchmarks.ablations": ["--items", "300", "--dim", "4", "--epochs", "1", "--copies", "1"],
+    "benchmarks.scale": ["--items", "300", "--ranks", "2"],
     "benchmarks": [],
 }
 

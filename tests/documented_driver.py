@@ -13,6 +13,7 @@ from pathlib import Path
 
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.vectors.embeddings import Embeddings
+from tests.composed import compose_once
 from tests.run_cases import ROOT
 
 PLACEHOLDERS = {"outputs/train/runs/...": "runs", "outputs/train/multiruns/...": "multiruns"}
@@ -76,6 +77,7 @@ def call(program: str, arguments: list[str]) -> object:
 
 if __name__ == "__main__":
     prepare_process()
+    compose_once()
     codes = []
     for number, (program, arguments) in enumerate(json.load(sys.stdin)):
         print(f"\n#### {number}: {program} {arguments}", flush=True)  # noqa: T201

@@ -25,6 +25,9 @@ if multiprocessing.parent_process() is None and "pytest" not in sys.modules:  # 
     # No library with threads of its own: these do not survive in the children.
     import torch.utils.tensorboard  # noqa: F401
 
+    from tests.composed import compose_once
+
+    compose_once()
     gc.freeze()  # nothing imported is garbage: the children need not look through it
 
 

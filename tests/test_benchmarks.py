@@ -28,11 +28,13 @@ COMMANDS = {
     "end_to_end": ["--overrides", "evaluation.replicates=2"],
     "add": ["--only", "full", "with pairs", "--overrides", "trainer.max_epochs=1",
             "model.embedding_dim=16"],
+    "exchange": ["--ranks", "1", "3", "--every", "0", "2", "--epochs", "1", "--overrides",
+                 "model.embedding_dim=16"],
 }  # fmt: skip
 
 
 # Run by commands of their own.
-_SLOW = ("train", "end_to_end", "add", "neighbours", "read", "evaluate")
+_SLOW = ("train", "end_to_end", "add", "neighbours", "read", "evaluate", "exchange")
 
 
 @pytest.mark.parametrize(

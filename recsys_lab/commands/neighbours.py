@@ -1,7 +1,7 @@
 """`recsys-lab neighbours RUN`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,13 @@ def neighbours(
     probes: Annotated[
         int | None,
         typer.Option(help="cells of the index to search for each item; default: as many as needed"),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="search on a Ray cluster: auto, host:port, or local to start one here",
+            metavar="ADDRESS",
+        ),
     ] = None,
 ) -> None:
     """Write the nearest neighbours of all items; a second start goes on.
@@ -50,10 +57,18 @@ def neighbours(
                 typer.echo(f"{done:,} of {total:,} items", err=True)
 
         options = SearchOptions(exact, min_recall, probes)
-        written = write_neighbours(Embeddings.load(resolve_run(run)), out, k, options, show)
+        embeddings = Embeddings.load(resolve_run(run))
+        nodes = None if ray is None else _nodes(ray)
+        written = write_neighbours(embeddings, out, k, options, show, nodes)
     typer.echo(
         f"{count_of(written.num_rows, 'neighbour')} of {count_of(written.num_items, 'item')}; "
         f"{written.num_unscored:,} cannot be scored and have none",
         err=True,
     )
     typer.echo(out)
+
+
+def _nodes(address: str) -> Any:
+    from recsys_lab.vectors.ray_search import search_on_ray
+
+    return search_on_ray(address)

@@ -9,7 +9,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -74,6 +74,11 @@ def exit_at_once() -> None:
     handle(exit_by)
 
 
+def ignore_interrupts() -> None:
+    """Leave SIGINT, which a terminal sends to all processes, to the one that leads."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def exit_by(number: int, frame: FrameType | None = None) -> None:
     """End the process by the number of a signal."""
     with suppress(Exception):  # the signal may have come in the middle of a print
@@ -115,11 +120,21 @@ def interruptible() -> Iterator[None]:
         give_back(before)
 
 
+def with_parent(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a worker, with this process as the one that it belongs to."""
+    return {**variables, _PARENT: f"{os.getpid()} {platform.node()}"}
+
+
 def lead() -> None:
     """Let workers that this process starts end with it."""
-    os.environ[_PARENT] = f"{os.getpid()} {platform.node()}"
+    os.environ.update(with_parent({}))
     # joblib's tracker cleans up behind them, and would warn of what it finds
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
+
+
+def leave() -> None:
+    """In a process of a cluster, belong to no command: the cluster ends it."""
+    os.environ.pop(_PARENT, None)
 
 
 def is_worker() -> bool:

@@ -9,14 +9,17 @@ from recsys_lab.compute.ranges import Threads
 _MAX_TORCH_THREADS = 4  # operations on small blocks gain nothing from more
 
 WORKERS = "RECSYS_LAB_WORKERS"  # jobs of a sweep that share the cores, told to their processes
+CORES = "RECSYS_LAB_CORES"  # of a job of a cluster, told to its process
 _chosen: int | None = None
 
 
 def usable_cores() -> int:
     """Cores that this process may use: its affinity, the quota of its container, its share.
 
-    Jobs of a sweep that run side by side share them.
+    Jobs of a sweep that run side by side share them; a job of a cluster has been given its number.
     """
+    if given := os.environ.get(CORES):
+        return int(given)
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     try:

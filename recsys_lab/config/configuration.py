@@ -42,7 +42,7 @@ _MISSING = "???"  # of OmegaConf: a value that has to be given
 SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
     "catalog": frozenset(),
     "split": frozenset(),
-    "data": frozenset({"catalog", "split", "graph", "nodes", "seed", "source"}),
+    "data": frozenset({"catalog", "split", "graph", "nodes", "seed", "source", "on_gpu"}),
     "data.source": frozenset({"catalog", "split", "graph", "nodes", "seed"}),  # where data has one
     "model": frozenset({"items"}),
     "optimizer": frozenset({"params"}),
@@ -54,6 +54,7 @@ SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passe
     "nodes": frozenset(),
     "history": frozenset(),
     "baselines": frozenset(),
+    "exchange": frozenset(),
 }
 _PRESETS = ("experiment", "debug", "hparams_search")  # groups without a section
 _GROUPS: dict[str, frozenset[str]] = {  # group of any number of named parts -> passed arguments

@@ -26,9 +26,9 @@ _OPTIMIZER: dict[str, Any] = {
 }
 _TRAINER: dict[str, Any] = {
     "accelerator": Literal["auto", "cpu", "gpu", "cuda", "mps"],
-    "devices": Any,  # this one and the next are compared with 1
+    "devices": Any,  # this one and the next are checked in `trainer_arguments`
     "num_nodes": Any,
-    "strategy": Literal["auto"],
+    "strategy": Literal["auto", "ddp"],
     "precision": Literal["32-true", "bf16-mixed", 32],
     "max_epochs": Literal[-1] | Count | None,
     "min_epochs": Count | None,

@@ -39,6 +39,7 @@ _BUILDABLE = (
     "recsys_lab.data.sequences.Walks",
     "recsys_lab.data.sequences.sequence_file",
     "recsys_lab.data.sequences.stored_walks",
+    "recsys_lab.models.exchange.ExchangeOptions",
     "recsys_lab.models.optimizers.RowWiseAdagrad",
 )
 _OPEN_MODULES = (  # every function

@@ -69,11 +69,34 @@ def check_trainer(trainer: Mapping[str, Any], *, may_stop: bool = False) -> None
     for name in ("devices", "accelerator", "enable_progress_bar"):
         if name not in trainer:
             raise ConfigurationError(f"trainer.{name} is needed")
-    for name in ("devices", "num_nodes"):
-        if (count := trainer.get(name, 1)) != 1 or isinstance(count, bool):
-            message = f"trainer.{name} must be 1, got {count}: batches are not shared out yet"
-            raise ConfigurationError(message)
+    _check_ranks(trainer)
     _check_limits(trainer, may_stop)
+
+
+def rank_count(trainer: Mapping[str, Any]) -> int:
+    """The number of processes that train copies of the model."""
+    if trainer.get("strategy") != "ddp":
+        return 1
+    return int(trainer["devices"]) * int(trainer.get("num_nodes", 1))
+
+
+def _check_ranks(trainer: Mapping[str, Any]) -> None:
+    is_ddp = trainer.get("strategy") == "ddp"
+    for name in ("devices", "num_nodes"):
+        count = trainer.get(name, 1)
+        try:
+            check_value(f"trainer.{name}", count, Count)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+        if count > 1 and not is_ddp:
+            raise ConfigurationError(
+                f"trainer.{name}={count} is of several processes: add trainer=ddp, or leave it out"
+            )
+    if is_ddp and trainer["accelerator"] not in ("cpu", "gpu", "cuda"):
+        raise ConfigurationError(
+            f"trainer.accelerator={trainer['accelerator']} cannot be used with trainer=ddp: take "
+            "cpu or gpu"
+        )
 
 
 def _check_limits(trainer: Mapping[str, Any], may_stop: bool) -> None:

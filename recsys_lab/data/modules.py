@@ -12,7 +12,7 @@ from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, CountOrZero, Exponent, FieldName, Share, ThreadsOrZero
 from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch
-from recsys_lab.data.batch_module import BatchDataModule
+from recsys_lab.data.batch_module import BatchDataModule, Draw
 from recsys_lab.data.chosen_contexts import (
     NO_TYPES,
     MarketSampler,
@@ -20,15 +20,18 @@ from recsys_lab.data.chosen_contexts import (
     draw_rejected,
     goal_pairs,
 )
+from recsys_lab.data.device_walks import DeviceDraw, DeviceWalks
 from recsys_lab.data.negative_sampler import NegativeSampler
 from recsys_lab.data.node_pairs import NodePairs
 from recsys_lab.data.pair_epochs import PairEpochs, pair_weights, turned_at_random
-from recsys_lab.data.sequences import SequenceSource
+from recsys_lab.data.sequences import SequenceSource, Walks
 from recsys_lab.data.windows import distance_weights, keep_probability, subsample, window_pairs
 from recsys_lab.graph.counter import stream_key
 from recsys_lab.readers.records import Events
 
 _SUBSAMPLE, _NEGATIVES, _MARKET, _NODES = 3, 4, 7, 8  # purposes of streams
+# Batches of an epoch at least and walks of a batch at most, on a CPU and on a GPU, where open.
+_BATCHES_AND_WALKS = ((256, 4800), (128, 65_536))
 
 
 class SequenceDataModule(BatchDataModule):
@@ -46,7 +49,8 @@ class SequenceDataModule(BatchDataModule):
         num_shared: negatives drawn for a group where they are shared.
         negative_exponent: negatives follow frequency ** exponent.
         walks_per_batch: sequences in a batch; None takes 1,200, and where an epoch is long a 256th
-            part of it, up to 4,800, so that what a step costs beside its training stays small.
+            part of it, up to 4,800, so that what a step costs beside its training stays small; on
+            a GPU a 128th part, up to 65,536.
         walks_per_group: sequences that share negatives.
         num_workers: threads that draw ahead.
         market: field of the catalogue whose first value is an item's market; each sequence then
@@ -62,6 +66,7 @@ class SequenceDataModule(BatchDataModule):
         catalog: of the items, whose field is the market.
         split: of the log, where sequences are of events.
         nodes: what has a vector; batches of windows take turns with those of other nodes.
+        on_gpu: whether a GPU trains.
     """
 
     @checked
@@ -88,6 +93,7 @@ class SequenceDataModule(BatchDataModule):
         catalog: ItemCatalog | None = None,
         split: Split | EventSplit | None = None,
         nodes: Nodes | None = None,
+        on_gpu: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (("market", market), ("num_rejected", num_rejected)):
@@ -119,7 +125,8 @@ class SequenceDataModule(BatchDataModule):
         self._num_negatives = num_negatives
         self._num_shared = num_shared if negatives == "shared" else 0
         self._walks_per_group = walks_per_group
-        size = walks_per_batch or int(np.clip(source.count // 256, 1200, 4800))
+        least, most = _BATCHES_AND_WALKS[on_gpu]
+        size = walks_per_batch or int(np.clip(source.count // least, 1200, most))
         self._groups = -(-size // walks_per_group)
         self.num_batches = -(-source.count // (self._groups * walks_per_group))
         self.num_workers = num_workers
@@ -151,6 +158,34 @@ class SequenceDataModule(BatchDataModule):
         size = self._groups * self._walks_per_group
         events = cast(np.ndarray, self.source.events(epoch, number * size, size))
         return self._node_pairs.draw(events, (self._seed, epoch, number, _NODES))
+
+    def draw_on(self, device: torch.device) -> Draw | None:
+        """See `BatchDataModule`: windows of walks of first order with negatives of the batch."""
+        source = self.source
+        others = self._markets, self._num_rejected, self._node_pairs, (self._keep < 1).any()
+        if not isinstance(source, Walks) or not source.is_first_order or any(others):
+            return None
+        if self._negatives != "in_batch":
+            return None
+        size = self._groups * self._walks_per_group
+        walks = DeviceWalks(source.graph, source.count, source.length, device)
+        blocks = DeviceDraw(walks, size, source.count)
+        importance = torch.from_numpy(self._importance).to(device)
+        by_distance = torch.from_numpy(self._by_distance).to(device)
+
+        def draw(epoch: int, number: int) -> WindowBatch:
+            items = blocks(source.key(epoch), number).long()
+            num_trained = items.numel()  # walks are never short
+            missing = -len(items) % self._walks_per_group
+            items = torch.nn.functional.pad(items, (0, 0, 0, missing), value=-1)
+            items = items.view(-1, self._walks_per_group, source.length)
+            columns = items.flatten(1)
+            weights = importance[columns.clamp_min(0)] * (columns >= 0)
+            drawn = columns.new_empty(len(columns), 0)
+            share = float(self._num_negatives)
+            return WindowBatch(items, drawn, weights, by_distance, share, num_trained)
+
+        return draw
 
     def _draw(self, epoch: int, number: int) -> Batch:
         size = self._groups * self._walks_per_group

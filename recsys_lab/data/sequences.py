@@ -19,7 +19,7 @@ from recsys_lab.data.held_out_cuts import cut_sequences, find_cuts
 from recsys_lab.graph.counter import permute_range, stream_key
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.node2vec import estimated_frequencies, node2vec_walks
-from recsys_lab.graph.walks import expected_frequencies, num_walks, random_walks
+from recsys_lab.graph.walks import expected_frequencies, num_walks, random_walks, walk_key
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.sequence_rows import read_sequences
 from recsys_lab.results.files import atomic_path, write_text
@@ -67,7 +67,9 @@ class Walks:
     ) -> None:
         self._walk = partial(random_walks if p == q == 1 else partial(node2vec_walks, p=p, q=q),
                              graph, walks_per_item, walk_length, seed=seed)  # fmt: skip
-        self._graph = graph
+        self.graph = graph
+        self.is_first_order = p == q == 1
+        self._seed = seed
         self._options = {
             "walks_per_item": walks_per_item, "walk_length": walk_length, "p": p, "q": q
         }  # fmt: skip
@@ -81,11 +83,15 @@ class Walks:
     @property
     def identity(self) -> dict[str, str | int | float]:
         """What decides the walks of an epoch, by name."""
-        graph = self._graph
+        graph = self.graph
         digest = hashlib.sha256()
         for array in (graph.indptr, graph.indices, graph.weights):
             digest.update(np.ascontiguousarray(array).data)
         return {"training graph": digest.hexdigest()[:16], **self._options}
+
+    def key(self, epoch: int) -> int:
+        """The key of an epoch's walks of first order."""
+        return int(walk_key(self._seed, epoch))
 
     def draw(self, epoch: int, first: int, count: int) -> np.ndarray:
         """See `SequenceSource`."""

@@ -7,6 +7,9 @@ accumulates in float64.
 import numpy as np
 
 from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.prefetch import prefetch
+
+ROWS_AHEAD, EDGES_AHEAD = 6, 16  # of what is loaded before it is needed
 
 
 @jit()
@@ -52,20 +55,31 @@ def sum_common_rows(indptr, indices, values, queries, out):  # type: ignore[no-u
 
 @jit()
 def _step(indptr, indices, weights, inverse, mass, items, size, ahead, ahead_items):  # type: ignore[no-untyped-def]
-    """Move the probability in mass one step, into ahead; mass becomes 0. Returns ahead's size."""
-    ahead_size = 0
+    """Move the probability in mass one step, into ahead; mass becomes 0. Returns ahead's size.
+
+    Every item is noted and only new ones are kept: the processor could not foresee a branch.
+    `ahead_items` has room for one more than all items.
+    """
+    ahead_size, last = 0, len(indices) - 1
     for f in range(size):
+        prefetch(indptr, items[f])
+        prefetch(inverse, items[f])
+    for f in range(size):
+        first = indptr[items[min(f + ROWS_AHEAD, size - 1)]]
+        prefetch(indices, first)
+        prefetch(indices, first + 16)
+        prefetch(weights, first)
+        prefetch(weights, first + 16)
         here = items[f]
         share = mass[here] * inverse[here]
         mass[here] = 0.0
         for edge in range(indptr[here], indptr[here + 1]):
-            moved = share * weights[edge]
-            if moved > 0.0:  # not if the share underflows
-                j = indices[edge]
-                if ahead[j] == 0.0:
-                    ahead_items[ahead_size] = j
-                    ahead_size += 1
-                ahead[j] += moved
+            prefetch(ahead, indices[min(edge + EDGES_AHEAD, last)])
+            moved, j = share * weights[edge], indices[edge]
+            before = ahead[j]
+            ahead_items[ahead_size] = j
+            ahead_size += (before == 0.0) & (moved > 0.0)  # moved is 0 if the share underflows
+            ahead[j] = before + moved
     return ahead_size
 
 
@@ -101,23 +115,28 @@ def walk_pairs(graph, strength, steps, heads, tails, out):  # type: ignore[no-un
     """
     indptr, indices, weights, inverse = graph
     num_items = len(indptr) - 1
-    last, spare, visits = np.zeros(num_items), np.zeros(num_items), np.zeros(num_items)
-    last_items, spare_items = np.empty(num_items, np.int32), np.empty(num_items, np.int32)
-    visited = np.empty(num_items, np.int32)
-    head, size, num_visited = -1, 0, 0
-    for p in range(len(heads)):
-        tail = tails[p]
-        if heads[p] != head:
-            head = heads[p]
-            last[last_items[:size]] = 0.0
-            visits[visited[:num_visited]] = 0.0
-            last, last_items, spare, spare_items, size, num_visited = _spread(
-                graph, head, steps - 1, last, last_items, spare, spare_items, visits, visited
-            )
-        reach = visits[tail]
-        for edge in range(indptr[tail], indptr[tail + 1]):
-            reach += last[indices[edge]] * weights[edge] * inverse[indices[edge]]
-        out[p] = reach * (1.0 + strength[head] * inverse[tail])
+    last, spare = np.zeros(num_items), np.zeros(num_items)
+    items, spare_items = np.empty(num_items + 1, np.int32), np.empty(num_items + 1, np.int32)
+    low = 0
+    while low < len(heads):
+        head, high = heads[low], low
+        while high < len(heads) and heads[high] == head:
+            out[high] = 0.0
+            high += 1
+        last[head], items[0], size = 1.0, head, 1
+        for _ in range(steps - 1):
+            size = _step(indptr, indices, weights, inverse, last, items, size, spare, spare_items)
+            last, spare = spare, last
+            items, spare_items = spare_items, items
+            for p in range(low, high):
+                out[p] += last[tails[p]]
+        for p in range(low, high):
+            tail, reach = tails[p], out[p]
+            for edge in range(indptr[tail], indptr[tail + 1]):
+                reach += last[indices[edge]] * weights[edge] * inverse[indices[edge]]
+            out[p] = reach * (1.0 + strength[head] * inverse[tail])
+        last[items[:size]] = 0.0
+        low = high
 
 
 @jit()
@@ -126,7 +145,7 @@ def walk_rows(graph, strength, steps, queries, out):  # type: ignore[no-untyped-
     inverse = graph[3]
     num_items = len(inverse)
     last, spare, visits = np.zeros(num_items), np.zeros(num_items), np.zeros(num_items)
-    last_items, spare_items = np.empty(num_items, np.int32), np.empty(num_items, np.int32)
+    last_items, spare_items = np.empty(num_items + 1, np.int32), np.empty(num_items + 1, np.int32)
     visited = np.empty(num_items, np.int32)
     for q in range(len(queries)):
         last, last_items, spare, spare_items, size, num_visited = _spread(

@@ -35,6 +35,8 @@ class Popularity:
     integers and powers of two are exact, so equal products tie exactly.
     """
 
+    in_tiles = True
+
     def __init__(self, pairs: sparse.csr_matrix) -> None:
         degree = np.diff(_checked(pairs).indptr).astype(np.float64)
         floor = 0.5 ** np.ceil(np.log2(max(degree.max(initial=0.0), 1.0)) + 1.0)
@@ -46,8 +48,12 @@ class Popularity:
 
     def score_rows(self, queries: np.ndarray) -> np.ndarray:
         """(Q, N) float32."""
+        return self.score_some(queries, np.arange(len(self.degree)))
+
+    def score_some(self, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """(Q, n) float32."""
         rows = self.degree[queries, None].astype(np.float32)
-        return rows * self.degree.astype(np.float32)  # (Q, N)
+        return rows * self.degree[items].astype(np.float32)  # (Q, n)
 
 
 class _GraphBaseline:

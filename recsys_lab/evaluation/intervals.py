@@ -10,22 +10,23 @@ depend on the items, the interval is too wide, by up to the square root of three
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.parallel import map_in_threads
+from recsys_lab.compute.prefetch import prefetch
 from recsys_lab.compute.ranges import Replicates
-from recsys_lab.evaluation.metrics import tie_bounds
+from recsys_lab.evaluation.draws import AHEAD, LANES, Draws, first_negative
 from recsys_lab.evaluation.protocol import PairScores, scores_by_slice
 from recsys_lab.evaluation.ranking import RankingResult
 from recsys_lab.evaluation.slices import EvaluationPairs
 
-Statistic = Callable[[np.ndarray], np.ndarray]  # of (E, R) weights of ends; (R,), one each draw
+Statistic = Callable[[Draws], np.ndarray]  # (R,), one of each draw
 
 LEVEL = 0.95  # share of the draws inside an interval
-LANES = 8  # draws that are evaluated together: their weights of an item fill a cache line
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,23 @@ def bootstrap_intervals(
     """
     if not statistics:
         return {}
-    rng = np.random.default_rng(seed)
-    found = [_evaluate(statistics, np.ones((num_ends, 1)))]  # (S, 1), then (S, R) for each block
-    for start in range(0, replicates, LANES):
-        draws = min(LANES, replicates - start)
-        found.append(_evaluate(statistics, rng.standard_exponential((draws, num_ends)).T.copy()))
+    rng, draws = np.random.default_rng(seed), Draws(np.ones((num_ends, 1)))
+    asked = [partial(statistic, draws) for statistic in statistics.values()]
+
+    def draw(size: int) -> np.ndarray:
+        return rng.standard_exponential((size, num_ends))
+
+    sizes = [min(LANES, replicates - start) for start in range(0, replicates, LANES)]
+    found: list[list[np.ndarray]] = []  # (S, R) of equal weights, then of each block of draws
+    for size in [*sizes, 0]:  # the next weights are drawn while statistics are evaluated
+        weights, *evaluated = map_in_threads(lambda task: task(), [partial(draw, size), *asked])
+        found.append(evaluated)
+        draws.draw(weights)
+        del weights
     values = np.concatenate(found, axis=1)  # (S, 1 + replicates)
     lows, highs = np.quantile(values[:, 1:], [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], axis=1)
     table = zip(statistics, values[:, 0], lows, highs, strict=True)
     return {name: Interval(*map(float, interval)) for name, *interval in table}
-
-
-def _evaluate(statistics: Mapping[str, Statistic], weights: np.ndarray) -> list[np.ndarray]:
-    return map_in_threads(lambda statistic: statistic(weights), statistics.values())
 
 
 def auc_statistic(
@@ -80,77 +85,84 @@ def auc_statistic(
     Raises:
         ValueError: the AUC of the slice is undefined.
     """
-    both = scores_by_slice(pairs, scores, protocol).get(part)
+    both = scores_by_slice(pairs, scores, protocol, (part,)).get(part)
     if both is None:
         raise ValueError(f"slice {part!r} lacks scored positives or scored negatives ({protocol})")
-    ascending, ends = [], []
-    for ids, values in zip((pairs.positives, pairs.negatives[protocol]), both, strict=True):
-        order = np.argsort(values)
-        ascending.append(values[order])
-        ends.append(pairs.ends(ids[pairs.slices(ids)[part]][order]).astype(np.int32))
-    below, upto = tie_bounds(*ascending)
+    places = np.concatenate(
+        [
+            np.flatnonzero(pairs.masks()[part]),
+            np.flatnonzero(pairs.masks(protocol)[part]) + first_negative(pairs, protocol),
+        ],
+        dtype=np.int32,
+    )
+    values = np.concatenate(both)
+    order = np.argsort(values)
+    values, places = values[order], places[order]
+    bounds = _tied(values, places, len(pairs.positives))
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        return weighted_auc(weights, ends[0], ends[1], below, upto)
+    def statistic(draws: Draws) -> np.ndarray:
+        areas = _weighted_auc(draws.of_pairs(pairs), places, bounds, len(pairs.positives))
+        return areas[: draws.count]
 
     return statistic
 
 
-def weighted_auc(
-    weights: np.ndarray,
-    positives: np.ndarray,
-    negatives: np.ndarray,
-    below: np.ndarray,
-    upto: np.ndarray,
-) -> np.ndarray:
-    """AUC where a pair weighs the product of its ends, for R sets of weights in one pass.
+@jit()
+def _tied(values, places, num_positives):  # type: ignore[no-untyped-def]
+    """Where positives and negatives tie: (G, 2) bounds. Sorts the places of equal values.
 
-    Args:
-        weights: (E, R) positive weights of the ends; R is at most `LANES`.
-        positives: (P, 2) pairs in ascending order of their scores.
-        negatives: (M, 2) likewise.
-        below: (P,) number of negatives that score below each positive.
-        upto: (P,) number of negatives that score below it or the same.
-
-    Returns:
-        (R,) areas.
+    Memory is then read in order where many tie, and the positives come first.
     """
-    count = weights.shape[1]
-    if count < LANES:  # the compiled loops have a fixed length, which halves their time
-        weights = np.pad(weights, ((0, 0), (0, LANES - count)), constant_values=1.0)
-    return _weighted_auc(weights, positives, negatives, below, upto)[:count]
+    bounds = np.empty((len(values), 2), np.int32)
+    count = low = 0
+    for k in range(1, len(values) + 1):
+        if k < len(values) and values[k] == values[low]:
+            continue
+        if k - low > 1:
+            places[low:k] = np.sort(places[low:k])
+            if places[low] < num_positives <= places[k - 1]:
+                bounds[count] = low, k
+                count += 1
+        low = k
+    return bounds[:count].copy()
 
 
 @jit()
-def _weighted_auc(weights, positives, negatives, below, upto):  # type: ignore[no-untyped-def]
-    passed, tied = np.zeros(LANES), np.zeros(LANES)  # weight of the negatives below, and level
-    total, won = np.zeros(LANES), np.zeros(LANES)
-    p = k = 0
-    while p < len(positives):
-        low, high = below[p], upto[p]
-        k = _add_weights(weights, negatives, k, low, passed)
-        tied[:] = 0.0
-        k = _add_weights(weights, negatives, k, high, tied)
-        while p < len(positives) and below[p] == low and upto[p] == high:
-            head, tail = positives[p, 0], positives[p, 1]
-            for r in range(LANES):
-                weight = weights[head, r] * weights[tail, r]
-                total[r] += weight
-                won[r] += weight * (passed[r] + 0.5 * tied[r])
-            p += 1
-        passed += tied
-    _add_weights(weights, negatives, k, len(negatives), passed)
+def _weighted_auc(weights, places, bounds, num_positives):  # type: ignore[no-untyped-def]
+    """AUC where every pair has a weight, for LANES sets of weights in one pass.
+
+    Takes weights (T, LANES), those of positives first, and the places in these of the pairs in
+    ascending order of their scores. The positives that tie with negatives come first, so they win
+    over none of these; then half of the weights of both, multiplied, is added.
+    """
+    passed, total, won = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    start = 0
+    for low, high in bounds:
+        _add_weights(weights, places, start, low, num_positives, passed, total, won)
+        before, beaten = total.copy(), passed.copy()
+        _add_weights(weights, places, low, high, num_positives, passed, total, won)
+        won += 0.5 * (total - before) * (passed - beaten)
+        start = high
+    _add_weights(weights, places, start, len(places), num_positives, passed, total, won)
     return np.minimum(won / (total * passed), 1.0)
 
 
 @jit()
-def _add_weights(weights, pairs, start, stop, total):  # type: ignore[no-untyped-def]
-    """Add the weights of pairs[start:stop] to total (LANES,); returns stop."""
+def _add_weights(weights, places, start, stop, num_positives, passed, total, won):  # type: ignore[no-untyped-def]
+    """Add negatives to passed, positives to total, and what each positive wins to won.
+
+    It multiplies by 0 and 1 instead of branching, which the processor could not foresee.
+    """
+    entries, last = weights.ravel(), len(places) - 1
     for k in range(start, stop):
-        head, tail = pairs[k, 0], pairs[k, 1]  # read once: in the loop they are read in every lane
+        prefetch(entries, places[min(k + AHEAD, last)] * LANES)
+        place = places[k]
+        is_positive = 1.0 if place < num_positives else 0.0
         for r in range(LANES):
-            total[r] += weights[head, r] * weights[tail, r]
-    return stop
+            weight = is_positive * weights[place, r]
+            passed[r] += weights[place, r] - weight
+            total[r] += weight
+            won[r] += weight * passed[r]
 
 
 def ranking_statistic(result: RankingResult, metric: str, part: str = "all") -> Statistic:
@@ -167,19 +179,34 @@ def ranking_statistic(result: RankingResult, metric: str, part: str = "all") -> 
     if not mask.any():
         raise ValueError(f"no queries in slice {part!r}")
     query, target = result.ends[mask].T
-    values, shares = result.values(metric, part), result.shares(part)[:, None]
+    values, shares = result.values(metric, part), result.shares(part)
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        each = weights[query] * weights[target] * shares  # (r, R)
-        # not a matrix product: its threads stall on a machine that is busy
-        return np.einsum("rd,r->d", each, values) / each.sum(0)
+    def statistic(draws: Draws) -> np.ndarray:
+        return _weighted_mean(draws.ends, query, target, shares, values)[: draws.count]
 
     return statistic
 
 
+@jit()
+def _weighted_mean(weights, query, target, shares, values):  # type: ignore[no-untyped-def]
+    """Mean of values where each weighs its share of the product of two ends, in all lanes."""
+    total, won = np.zeros(LANES), np.zeros(LANES)
+    entries, last = weights.ravel(), len(query) - 1
+    for k in range(len(query)):
+        ahead = min(k + AHEAD, last)
+        prefetch(entries, query[ahead] * LANES)
+        prefetch(entries, target[ahead] * LANES)
+        one, other, share, value = query[k], target[k], shares[k], values[k]
+        for r in range(LANES):
+            weight = weights[one, r] * weights[other, r] * share
+            total[r] += weight
+            won[r] += weight * value
+    return won / total
+
+
 def difference(first: Statistic, second: Statistic) -> Statistic:
     """First - second under the same weights: a paired comparison."""
-    return lambda weights: first(weights) - second(weights)
+    return lambda draws: first(draws) - second(draws)
 
 
 def ranking_difference(

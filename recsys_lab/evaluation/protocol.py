@@ -3,7 +3,7 @@
 Undefined metrics are None, never 0, 1 or one half.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,25 +118,24 @@ def auc_metrics(pairs: EvaluationPairs, scores: PairScores) -> dict[str, float |
         for name in SLICES:
             metrics[f"auc/{protocol}/{name}"] = auc_roc(*found[name]) if name in found else None
     scored = ~np.isnan(scores.positives)
-    for name, mask in pairs.slices(pairs.positives).items():
+    for name, mask in pairs.masks().items():
         metrics[f"coverage/{name}"] = float(scored[mask].mean()) if mask.any() else None
     return metrics
 
 
 def scores_by_slice(
-    pairs: EvaluationPairs, scores: PairScores, protocol: str
+    pairs: EvaluationPairs, scores: PairScores, protocol: str, parts: Iterable[str] = SLICES
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Positive and negative scores of every slice that has both, unscored pairs imputed.
 
     A slice has both if at least one positive and one negative of it are scored: the AUC of a class
     of imputed constants would measure the constant.
     """
-    of_positives = pairs.slices(pairs.positives)
-    of_negatives = pairs.slices(pairs.negatives[protocol])
+    of_positives, of_negatives = pairs.masks(), pairs.masks(protocol)
     scored = ~np.isnan(scores.positives), ~np.isnan(scores.negatives[protocol])
     positives, negatives = scores.imputed(protocol)
     return {
         name: (positives[of_positives[name]], negatives[of_negatives[name]])
-        for name in SLICES
+        for name in parts
         if scored[0][of_positives[name]].any() and scored[1][of_negatives[name]].any()
     }

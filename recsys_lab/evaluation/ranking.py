@@ -1,12 +1,10 @@
-"""Filtered ranking over the full catalogue, in bounded memory."""
+"""Filtered ranking over the full catalogue."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from recsys_lab.compute.kernel_cache import jit
-from recsys_lab.compute.parallel import run_parts
 from recsys_lab.evaluation.list_metrics import (
     Row,
     f1_scores,
@@ -16,12 +14,10 @@ from recsys_lab.evaluation.list_metrics import (
     mean_over_queries,
 )
 from recsys_lab.evaluation.metrics import ranking_metric_names, ranking_values
+from recsys_lab.evaluation.rank_counts import Targets, rank_targets
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.shown_lists import ShownLists
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
-
-CHUNK_BYTES = 128 * 2**20  # of float32 scores held at a time
-CHUNK_ROWS = 64  # but as many rows: products of fewer take longer to read the vectors
 
 
 @dataclass(frozen=True)
@@ -158,7 +154,7 @@ def evaluate_ranking(
     return RankingResult(
         query=query,
         target=target,
-        rank=_rank_in_chunks(scorer, pairs, ranked_items, query, target, lists, progress),
+        rank=rank_targets(scorer, Targets(pairs, ranked_items, query, target), lists, progress),
         seen=pairs.seen_ends,
         ks=tuple(ks),
         num_query_items=len(query_items),
@@ -169,95 +165,3 @@ def evaluate_ranking(
 def most_queries(pairs: EvaluationPairs, max_scores: float) -> int:
     """Query items that are ranked at the most."""
     return max(int(max_scores // max(pairs.num_items, 1)), 1)
-
-
-def _rank_in_chunks(
-    scorer: Scorer,
-    pairs: EvaluationPairs,
-    items: np.ndarray,
-    query: np.ndarray,
-    target: np.ndarray,
-    lists: ShownLists | None,
-    progress: Callable[[int], None],
-) -> np.ndarray:
-    """Ranks of the targets, for queries sorted as the items are; counts what is shown in lists."""
-    ranks = np.empty(len(query))
-    bounds = np.append(np.searchsorted(query, items), len(query))  # targets of items[u]
-    indptr, indices = pairs.known.indptr, pairs.known.indices
-
-    def rank_chunk(chunk: slice) -> None:
-        rows = np.ascontiguousarray(scorer.score_rows(items[chunk]), np.float32)  # (chunk, N)
-        expected = len(items[chunk]), pairs.num_items
-        if rows.shape != expected:
-            raise ValueError(f"score_rows must return {expected}, got {rows.shape}")
-        starts = bounds[chunk.start : chunk.stop + 1]
-
-        def rank_part(low: int, high: int) -> None:
-            part, ends = slice(low, high), starts[low : high + 1]
-            block = rows[part], items[chunk][part], ends, target, indptr, indices
-            _rank_rows(*block, lists is not None, ranks)
-            if lists is not None:
-                lists.add(*block)
-
-        run_parts(rank_part, len(rows))
-
-    size = max(CHUNK_ROWS, CHUNK_BYTES // (4 * max(pairs.num_items, 1)))
-    for start in range(0, len(items), size):
-        rank_chunk(slice(start, start + size))
-        progress(len(items[start : start + size]))
-    return ranks
-
-
-@jit()
-def _rank_rows(rows, items, bounds, target, indptr, indices, are_lists, ranks):  # type: ignore[no-untyped-def]
-    """Write the filtered mid-rank of target[bounds[u]:bounds[u + 1]] within rows[u].
-
-    Counts over the whole row, then subtracts the filtered items: a plain count is vectorised, and
-    a row has few known items. The targets are among them, so none counts itself; of lists, the
-    other targets are added again. Of pairs of items, the query itself is subtracted.
-    """
-    for u in range(len(items)):
-        row, item = rows[u], items[u]
-        known = indices[indptr[item] : indptr[item + 1]]
-        for t in range(bounds[u], bounds[u + 1]):
-            score = row[target[t]]
-            better, level = _count(row, score)
-            for other in known:
-                better -= _above(row[other], score)
-                level -= _same(row[other], score)
-            if are_lists:
-                for s in range(bounds[u], bounds[u + 1]):
-                    if s != t:
-                        better += _above(row[target[s]], score)
-                        level += _same(row[target[s]], score)
-            else:
-                better -= _above(row[item], score)
-                level -= _same(row[item], score)
-            ranks[t] = 1.0 + better + 0.5 * level
-
-
-@jit()
-def _count(row, score):  # type: ignore[no-untyped-def]
-    """Number of entries above score, and at the same level."""
-    above, same = 0, 0
-    if np.isnan(score):
-        for value in row:
-            same += np.isnan(value)
-        above = len(row) - same
-    else:
-        for value in row:
-            above += value > score
-            same += value == score
-    return above, same
-
-
-@jit()
-def _above(value, score):  # type: ignore[no-untyped-def]
-    """Whether value ranks before score; NaN ranks last."""
-    return not np.isnan(value) if np.isnan(score) else value > score
-
-
-@jit()
-def _same(value, score):  # type: ignore[no-untyped-def]
-    """Whether value ties with score; NaN ties with NaN."""
-    return np.isnan(value) if np.isnan(score) else value == score

@@ -29,7 +29,7 @@ class ShownLists:
         self._information = -np.log2(np.maximum(item_counts, 1) / total)
         self._lock = Lock()
 
-    def add(  # as `ranking._rank_rows` takes them
+    def add(
         self,
         rows: np.ndarray,
         queries: np.ndarray,

@@ -96,6 +96,18 @@ class EvaluationPairs:
         """(P,) bool for each slice."""
         return slice_masks(self.seen_ends, self.ends(pairs))
 
+    def masks(self, protocol: str = "") -> dict[str, np.ndarray]:
+        """`slices` of the positives, or of the negatives of a protocol, made once."""
+        if protocol not in self._masks:
+            self._masks[protocol] = self.slices(
+                self.negatives[protocol] if protocol else self.positives
+            )
+        return self._masks[protocol]
+
+    @cached_property
+    def _masks(self) -> dict[str, dict[str, np.ndarray]]:
+        return {}
+
     def to_rank(self) -> tuple[np.ndarray, np.ndarray]:
         """The queries and targets of a ranking: a pair of items is ranked from both ends."""
         if self.queries is not None:
@@ -146,5 +158,5 @@ def slice_masks(seen: np.ndarray, pairs: np.ndarray) -> dict[str, np.ndarray]:
 
 def count_slices(pairs: EvaluationPairs) -> dict[str, int]:
     """Number of positives in each slice."""
-    masks = pairs.slices(pairs.positives)
+    masks = pairs.masks()
     return {name: int(mask.sum()) for name, mask in masks.items()}

@@ -54,6 +54,11 @@ def _walk_block(
                 here[lane] = walks[low + lane, step] = item
 
 
+def walk_key(seed: int, epoch: int) -> np.uint64:
+    """The key of the walks of an epoch."""
+    return stream_key(seed, epoch, _PURPOSE)
+
+
 def num_walks(graph: ItemGraph, walks_per_item: int) -> int:
     """Number of walks in an epoch: each item that has a neighbour starts `walks_per_item`."""
     return walks_per_item * len(graph.start_items)
@@ -117,7 +122,7 @@ def random_walks(
         ValueError: an argument is out of range, or the graph has no pair to walk along.
     """
     rows, slots, bits = graph.tables
-    key = stream_key(seed, epoch, _PURPOSE)
+    key = walk_key(seed, epoch)
 
     def fill(first: int, total: int, walks: np.ndarray) -> None:
         _walk_block(rows, slots, bits, graph.start_items, key, first, total, walks)

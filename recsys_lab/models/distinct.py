@@ -42,7 +42,8 @@ def list_entries(counts: Tensor, padded_to: int | None) -> tuple[Tensor, Tensor,
 
     Returns:
         of each entry: its group, its number from 0 over all groups, and whether it is real.
-        In a padded list the last real one is repeated.
+        A padded list goes through the real ones again from the first on, so that no one of them
+        is repeated much more often than another: a GPU adds up the repetitions of one in turn.
     """
     if padded_to is None:
         owner = torch.repeat_interleave(counts)
@@ -51,6 +52,6 @@ def list_entries(counts: Tensor, padded_to: int | None) -> tuple[Tensor, Tensor,
     ends = counts.cumsum(0)
     numbers = torch.arange(padded_to, device=counts.device)
     is_real = numbers < ends[-1:]
-    numbers = numbers.minimum(ends[-1:] - 1).clamp_min(0)
+    numbers = numbers % ends[-1:].clamp_min(1)
     owner = torch.searchsorted(ends, numbers, right=True).clamp_max(len(counts) - 1)
     return owner, numbers, is_real

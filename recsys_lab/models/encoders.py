@@ -16,6 +16,7 @@ from recsys_lab.models.scoring import FieldVectors, Score, SideInfoVectors
 
 Pooling = Literal["mean", "attention"]
 Bag = Literal["sum"]
+_BAG_OF_PADDING = 32  # entries
 
 
 class Encoder(Protocol):
@@ -197,7 +198,7 @@ class SideInfoEncoder(nn.Module):
         vectors = F.embedding_bag(
             self.rows[entries],
             self.table,
-            starts,
+            starts if most is None else _with_bags_of_padding(starts, counts, most),
             mode="sum",
             sparse=True,
             per_sample_weights=part_weights * (self.shares[entries] * is_real).to(self.table.dtype),
@@ -270,6 +271,16 @@ def side_info_vectors(
     missing = weights[0].shape[1] - weights[1].shape[1]  # contexts of item ids alone
     padded = F.pad(weights[1], (0, missing))
     return SideInfoVectors(fields, weights[0], padded, centers.size_exponent)
+
+
+def _with_bags_of_padding(starts: Tensor, counts: Tensor, length: int) -> Tensor:
+    """The starts of bags (u,) and of further small ones for what follows them, up to a length.
+
+    A GPU goes through a bag one entry after the other, so that one of all padding takes long.
+    """
+    end = starts[-1:] + counts[-1:]
+    more = torch.arange(0, length + 1, _BAG_OF_PADDING, device=starts.device)
+    return torch.cat([starts, (end + more).clamp_max(length)])
 
 
 def _sums(counts: Tensor) -> Tensor:

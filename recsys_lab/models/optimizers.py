@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Epsilon, LearningRate
+from recsys_lab.compute.triton_found import has_triton
 from recsys_lab.models.distinct import rank_sorted
 
 
@@ -85,6 +86,12 @@ class RowWiseAdagrad(torch.optim.Optimizer):
                     )
                     continue
                 grad = parameter.grad
+                if has_triton(grad.device) and grad.dtype == torch.float32:
+                    from recsys_lab.models.triton_rows import step_rows
+
+                    where, rows = grad._indices()[0], grad._values()
+                    step_rows(parameter, total, where, rows, group["lr"], group["eps"])
+                    continue
                 index, rows = sum_rows(
                     grad._indices()[0], grad._values(), padded=grad.device.type != "cpu"
                 )

@@ -11,6 +11,8 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from recsys_lab.data.batch import Batch
+from recsys_lab.models.exchange import Exchange, ExchangeOptions
+from recsys_lab.models.groups import Group
 from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.plan import Plan
 from recsys_lab.models.schedules import Schedule
@@ -61,11 +63,15 @@ class EmbeddingTask(LightningModule):
         schedule: share of the base rate by progress.
         identity: plain values that a checkpoint must agree on, such as the vocabulary's hash.
         config: the resolved configuration as plain containers, kept in checkpoints.
+        exchange: what ranks exchange, where several train copies of the net.
 
     Attributes:
         kernel: what has updated the weights (`Updater.kernel`); None before training.
         rate: learning rate of the last step.
         plan: what the schedule is spread over; None takes the limits of the trainer.
+        group: the ranks that train copies of the net; None trains the only one.
+        exchange: of these ranks, while they train.
+        at_batch_end: called after each batch, when all callbacks have been.
     """
 
     net: EmbeddingNet
@@ -77,6 +83,7 @@ class EmbeddingTask(LightningModule):
         schedule: Schedule,
         identity: Mapping[str, str],
         config: Mapping[str, Any],
+        exchange: ExchangeOptions | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -88,6 +95,10 @@ class EmbeddingTask(LightningModule):
         self.kernel: str | None = None
         self.rate = 0.0
         self.plan: Plan | None = None
+        self.group: Group | None = None
+        self.exchange: Exchange | None = None
+        self.at_batch_end: Callable[[], None] | None = None
+        self._exchange_options = exchange or ExchangeOptions()
         self._updater: Updater | None = None
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -128,8 +139,20 @@ class EmbeddingTask(LightningModule):
         self.kernel = self._updater.kernel
         log.info("training by %s", WORDS[self.kernel].format(precision=self.trainer.precision))
 
+    def on_train_start(self) -> None:
+        """Get ready to exchange, now that weights and state of the optimisers are in place."""
+        if self.group is None or self.group.size == 1:
+            return
+        optimizers = [one.optimizer for one in self._optimizers()]
+        self.exchange = Exchange(optimizers, self._exchange_options, self.group)
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        places = data.draw(0, 0).num_trained
+        batches = int(self.trainer.num_training_batches)
+        self.exchange.begin(batches, data.frequencies, places, lambda: self.current_epoch)
+
     def on_fit_end(self) -> None:
         """Let the threads of the kernels go."""
+        self.exchange = self.group = self.at_batch_end = None
         if self._updater is not None:
             self._updater.close()
             self._updater = None
@@ -139,8 +162,13 @@ class EmbeddingTask(LightningModule):
             optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """One update; returns the mean loss of a positive with its negatives, detached."""
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """One update.
+
+        Returns:
+            the mean loss of a positive with its negatives, detached; the items trained; whether a
+            checkpoint taken now is whole (`RankTraining`).
+        """
         first, *others = self._optimizers()
         self.rate = rate = self.learning_rate(batch_idx)
         for group in chain.from_iterable(o.param_groups for o in (first, *others)):
@@ -150,7 +178,15 @@ class EmbeddingTask(LightningModule):
         first.step()  # this one counts, so that `global_step` is the number of batches
         for optimizer in others:
             optimizer.optimizer.step()
-        return {"mean_loss": total / weight.clamp_min(1e-12)}
+        if self.exchange is not None:
+            self.exchange.after_batch(batch_idx + 1)
+        mean = total / weight.clamp_min(1e-12)
+        return {"mean_loss": mean, "num_trained": batch.num_trained, "is_whole": True}
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """The last of the hooks of a batch."""
+        if self.at_batch_end is not None:
+            self.at_batch_end()
 
     def check_finite(self, loss: float) -> None:
         """Stop the run on a loss that is not a number.
@@ -170,6 +206,7 @@ class EmbeddingTask(LightningModule):
             "schema": SCHEMA_VERSION,
             "identity": self._identity,
             "config": self._config,
+            "ranks": 1 if self.group is None else self.group.size,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +16,7 @@ from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.encoders import IdEncoder
 from recsys_lab.models.fused import train_batch
 from recsys_lab.models.fused_loss import fused_loss
+from recsys_lab.models.gpu_loss import gpu_loss
 from recsys_lab.models.group_steps import NO_TABLE, Settings, Table, Tables
 from recsys_lab.models.optimizers import RowWiseAdagrad
 
@@ -30,6 +32,7 @@ WORDS = {  # for the log
     "net": "the model's own library, in float32 (kernel=net)",
     "fused": "compiled kernels, in float32 (kernel=fused)",
     "fused_loss": "compiled kernels for the loss and autograd, in float32 (kernel=fused_loss)",
+    "triton": "Triton kernels for the loss and autograd, with precision {precision} (kernel=auto)",
     "autograd": "torch's operations and autograd, with precision {precision} (kernel=autograd)",
 }
 
@@ -60,7 +63,7 @@ class SelfUpdatingNet(Protocol):
 class Updater(NamedTuple):
     """What was chosen; all but "net" and "fused" leave gradients for the optimiser."""
 
-    kernel: Literal["net", "fused", "fused_loss", "autograd"]
+    kernel: Literal["net", "fused", "fused_loss", "triton", "autograd"]
     update: Update
     close: Callable[[], None] = lambda: None  # lets threads go
 
@@ -90,7 +93,8 @@ def choose_updater(
         net.begin(frequencies)
         return Updater("net", net.update)
     kernel: Kernel = getattr(net, "kernel", "autograd")
-    form = None if kernel == "autograd" or precision != FLOAT32 else _form_of(net)
+    known = None if kernel == "autograd" else _form_of(net)
+    form = known if precision == FLOAT32 else None
     plain = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters())
     if form and plain and takes_tables(optimizer) and _is_tables(form):
         fused = FusedTables(form, optimizer)
@@ -98,20 +102,19 @@ def choose_updater(
     if kernel == "fused":
         raise ValueError(FUSED_NEEDS)
 
-    def by_autograd(batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
-        loss, weight = net.loss(batch)  # type: ignore[operator]
-        set_gradients(loss)
-        return loss.detach(), weight
+    def by_loss(loss_of: Callable[[Batch], tuple[Tensor, Tensor]]) -> Update:
+        def update(batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
+            loss, weight = loss_of(batch)
+            set_gradients(loss)
+            return loss.detach(), weight
 
-    def by_fused_loss(batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
-        assert form is not None  # noqa: S101 - narrows the type
-        loss, weight = fused_loss(form, batch)
-        set_gradients(loss)
-        return loss.detach(), weight
+        return update
 
     if form and plain and form.biases is None:
-        return Updater("fused_loss", by_fused_loss)
-    return Updater("autograd", by_autograd)
+        return Updater("fused_loss", by_loss(partial(fused_loss, form)))
+    if known and (on_gpu := gpu_loss(net, known)):
+        return Updater("triton", by_loss(on_gpu))
+    return Updater("autograd", by_loss(lambda batch: net.loss(batch)))  # type: ignore[operator]
 
 
 def check_precision(net: nn.Module, precision: str) -> None:

@@ -52,6 +52,9 @@ _AS_BEFORE: dict[str, Any] = {  # older runs do not say so
     "nodes.min_events": 10,
     "nodes.labels": [],
     "nodes.graph": "auto",
+    "exchange._target_": "recsys_lab.models.exchange.ExchangeOptions",
+    "exchange.every_n_batches": None,
+    "exchange.precision": 32,
     **{f"catalog.item_columns.{field}": None for field in ("title", "brand", "category", "price")},
     "catalog.outside_items": "drop",
 }

@@ -44,7 +44,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part_folder(path) as part:
             yield part
-            for file_path in part.iterdir():
+            for file_path in filter(Path.is_file, part.iterdir()):
                 with file_path.open("rb") as file:
                     os.fsync(file.fileno())
             if path.exists():

@@ -38,6 +38,11 @@ def hidden_beside(path: Path, kind: str = _PART) -> Path:
     return path.with_name(f".{path.name}.{_machine()}{secrets.token_hex(8)}.{kind}")
 
 
+def is_part(name: str) -> bool:
+    """Whether a name is one of a hidden file or folder that is being written or was left."""
+    return _LEFT.fullmatch(name) is not None
+
+
 def _machine() -> str:
     """Names this machine since its last start: the processes that see each other's locks."""
     try:

@@ -13,7 +13,7 @@ from torch import Tensor
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, Positive
 from recsys_lab.run.checkpoints import find_damage, link_or_copy
-from recsys_lab.run.step_limit import ends_epoch
+from recsys_lab.run.step_limit import may_save
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ class BestCheckpoint(ModelCheckpoint):
         self._seconds = float("inf") if every_n_minutes is None else 60 * every_n_minutes
         self._resumed = resumed
         self._written = 0.0  # when the last one was
+        self._is_due = False
 
     @property
     def _best(self) -> Path:
@@ -85,18 +86,18 @@ class BestCheckpoint(ModelCheckpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save the last checkpoint if it is time to, unless the epoch is at its end."""
-        is_due = time.monotonic() - self._written >= self._seconds
-        is_due |= self._steps is not None and trainer.global_step % self._steps == 0
-        if is_due and not ends_epoch(trainer, batch_idx):
+        self._is_due |= time.monotonic() - self._written >= self._seconds
+        self._is_due |= self._steps is not None and trainer.global_step % self._steps == 0
+        if self._is_due and may_save(trainer, outputs, batch_idx):
             trainer.save_checkpoint(self.last)
-            self._written = time.monotonic()
+            self._written, self._is_due = time.monotonic(), False
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best checkpoint if this epoch is better, and the last one in any case."""
         super().on_train_epoch_end(trainer, pl_module)
         if not self._should_skip_saving_checkpoint(trainer):  # it skips what was just saved
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
-        self._written = time.monotonic()
+        self._written, self._is_due = time.monotonic(), False
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Without a best checkpoint the last one is what is tested."""

@@ -24,6 +24,7 @@ from recsys_lab.config.paths import anchor
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_log import explain_folder
 from recsys_lab.run.job_checks import check_jobs, check_outlines
+from recsys_lab.run.rank_worker import ranks_to_lead, serve_started
 from recsys_lab.run.resuming import with_earlier_words
 from recsys_lab.run.sweep_end import SweepEnd
 from recsys_lab.run.workers import share_cores
@@ -80,9 +81,16 @@ def train(words: Sequence[str]) -> None:
         SystemExit: it cannot be composed, or the run failed; the message is printed.
     """
     exit_at_once()
+    if serve_started():
+        return
     lead()
     prepare_process()
     register_resolvers()
+    with ranks_to_lead():
+        _train(words)
+
+
+def _train(words: Sequence[str]) -> None:
     try:
         words = in_order(with_earlier_words(in_order(words), CONF))
         if (jobs := compose_jobs(words, CONF)) is not None:

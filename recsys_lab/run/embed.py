@@ -52,6 +52,11 @@ _SINCE: dict[str, Any] = {  # keys that older runs do not have
         "max_dense_items": 25_000,
         "refit": False,
     },
+    "exchange": {
+        "_target_": "recsys_lab.models.exchange.ExchangeOptions",
+        "every_n_batches": None,
+        "precision": 32,
+    },
     "evaluation": {"mixture": []},
     "checkpoint": {
         "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",

@@ -11,8 +11,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
-from pytorch_lightning import LightningDataModule, Trainer
-from pytorch_lightning.profilers import PassThroughProfiler
+from pytorch_lightning import LightningDataModule
 
 from recsys_lab.catalog.prepared import prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
@@ -37,7 +36,7 @@ from recsys_lab.results.prepared_users import note_user
 from recsys_lab.results.run_folder import how_to_resume, how_to_test
 from recsys_lab.results.run_lock import FolderInUse, alone_in
 from recsys_lab.results.write_errors import explain
-from recsys_lab.run.argument_names import named, with_prefixes
+from recsys_lab.run.argument_names import named
 from recsys_lab.run.checkpoints import check_resumable, load_checkpoint, newest_checkpoint
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.fitting import call_with, check_data, fit, load
@@ -47,9 +46,11 @@ from recsys_lab.run.label_options import check_labels
 from recsys_lab.run.mixing import check_mixture
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.query_options import check_query
+from recsys_lab.run.rank_jobs import check_ranks
 from recsys_lab.run.rehearsal import rehearse
 from recsys_lab.run.resuming import AUTO, CHECKPOINTS, RESUME, holds_results, store_configuration
 from recsys_lab.run.sweep_jobs import check_folder, in_sweep, is_finished
+from recsys_lab.run.trainers import trainer_factory
 from recsys_lab.run.trial import current_trial
 from recsys_lab.run.use_loggers import check_usable
 from recsys_lab.vectors.store import FOLDER, USERS
@@ -58,7 +59,7 @@ log = logging.getLogger(__name__)
 
 _BUILT = (
     "catalog", "split", "model", "optimizer", "schedule", "curve", "checkpoint", "evaluation",
-    "nodes", "history", "baselines",
+    "nodes", "history", "baselines", "exchange",
 )  # fmt: skip
 _USED_IN_FIT = ("model", "data", "data.source", "optimizer", "curve", "checkpoint", "evaluation")
 
@@ -135,6 +136,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     if train and checkpoint is not None and stored is not None:
         changes = configuration["resume_with_changes"]
         check_resumable(stored, checkpoint, {} if changes else configuration)
+        check_ranks(experiment, stored)
     with named(_arguments(configuration, "catalog", "split")):
         prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
     note_user((prepared.catalog_folder, prepared.split_folder), folder)
@@ -196,6 +198,7 @@ def check_run(configuration: Mapping[str, Any]) -> Experiment:
     with named(_arguments(configuration, "catalog")):
         check_first_lines(experiment.source)
     if configuration["train"]:
+        check_ranks(experiment, None)
         with named(_arguments(configuration, *_USED_IN_FIT, "schedule", "trainer")):
             rehearse(experiment, configuration)
     return experiment
@@ -272,7 +275,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         data=_data_factory(configuration),
         optimizer=build["optimizer"],
         schedule=build["schedule"],
-        trainer=_trainer_factory(trainer),
+        trainer=trainer_factory(trainer),
         curve=build["curve"],
         checkpoint=build["checkpoint"],
         evaluation=build["evaluation"](),
@@ -289,6 +292,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         nodes=build["nodes"](),
         history=build["history"](),
         baselines=build["baselines"](),
+        exchange=build["exchange"](),
     )
 
 
@@ -339,24 +343,3 @@ def _factories(configuration: Mapping[str, Any], group: str) -> list[Callable[..
         return lambda **pieces: build(**{n: x for n, x in pieces.items() if n in wanted})
 
     return [part(name) for name in configuration[group]]
-
-
-def _trainer_factory(section: Mapping[str, Any]) -> Callable[..., Trainer]:
-    arguments = {"trainer": set(parameters_of(section["_target_"])[0])}
-
-    def call(**objects: Any) -> Trainer:
-        try:
-            trainer = factory(section)(**objects)
-        except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
-            reason = with_prefixes(str(error).splitlines()[0].replace("`", ""), arguments)
-            if section["accelerator"] != "cpu":
-                reason = (
-                    f"trainer.accelerator={section['accelerator']} with trainer.devices="
-                    f"{section['devices']} cannot be used here ({reason}): try trainer=cpu"
-                )
-            raise ConfigurationError(reason) from error
-        if not isinstance(profiler := trainer.profiler, PassThroughProfiler):
-            profiler.filename = profiler.filename or "profile"  # else it goes into the log
-        return trainer
-
-    return call

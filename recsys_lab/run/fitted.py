@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pytorch_lightning.loggers import Logger
 
 from recsys_lab.catalog.prepared import PreparedData
-from recsys_lab.evaluation.scorers import VectorScorer, first_items
+from recsys_lab.evaluation.scorers import VectorScorer, first_items, on_device
 from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.results.curve import Row
 from recsys_lab.results.write_errors import may_fail
@@ -17,7 +18,7 @@ from recsys_lab.run.board_curves import test_curves
 from recsys_lab.run.board_results import write_board
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.net_scorers import net_scorer
-from recsys_lab.run.parts import Experiment
+from recsys_lab.run.parts import Experiment, on_gpu
 from recsys_lab.run.run_data import RunData
 from recsys_lab.run.run_embeddings import embeddings_content
 from recsys_lab.run.saving import save_all
@@ -96,9 +97,10 @@ class Fitted:
         with failing(self.loggers):
             options, seed = self.experiment, self.experiment.split.seed
             shows = options.progress_bar
-            found = options.evaluation(
-                self.node_scorer, self.data, self.folder, seed, shows_progress=shows
-            )
+            scorer = self.node_scorer
+            if on_gpu(options.configuration):
+                scorer = on_device(scorer, torch.device("cuda"))
+            found = options.evaluation(scorer, self.data, self.folder, seed, shows_progress=shows)
         return self.measured | found
 
     def save(self, metrics: Metrics) -> None:

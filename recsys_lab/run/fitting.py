@@ -32,9 +32,11 @@ from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitted import Fitted
 from recsys_lab.run.label_test import label_curves
 from recsys_lab.run.learning_curve import LearningCurve
-from recsys_lab.run.parts import Experiment
+from recsys_lab.run.parts import Experiment, on_gpu
 from recsys_lab.run.progress_bar import TrainingBar
 from recsys_lab.run.provenance import peak_rss_mb, provenance
+from recsys_lab.run.rank_jobs import check_ranks, describe_job, join, of_rank
+from recsys_lab.run.ranks import Ranks, other_ranks
 from recsys_lab.run.run_data import RunData, known_items
 from recsys_lab.run.step_limit import StepLimit
 from recsys_lab.run.stop_on_signal import StopOnSignal
@@ -99,10 +101,13 @@ def _fit(
     choose_threads(experiment.num_threads)
     measured = _identity(prepared, experiment)
     data = _run_data(prepared, experiment)
+    stored = None if resume is None else load_checkpoint(resume, mmap=True)
+    size = check_ranks(experiment, stored)
     with isolate_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning with this torch
         warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
         warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # of a resumed run
+        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # rank 0 alone logs
         seed_everything(experiment.seed, verbose=False)
         task = build_task(prepared, experiment, data.nodes)
         if not has_parameters(task):
@@ -111,10 +116,14 @@ def _fit(
             log.info("nothing is trained: the model has no parameters, so trainer= has no effect")
             return Fitted(prepared, experiment, task, folder, data, measured)
         tell_fields(task.net)
-        if resume is not None:
+        if resume is not None and stored is not None:
             configuration = {} if with_changes else experiment.configuration
-            check_resumable(load_checkpoint(resume, mmap=True), resume, configuration)
-        curve, kept, loggers = _train(data, experiment, folder, task, resume)
+            check_resumable(stored, resume, configuration)
+        job = describe_job(prepared, experiment, resume) if size > 1 else {}
+        with other_ranks(size, job, folder) as ranks:
+            choose_threads(experiment.num_threads)
+            curve, kept, loggers = _train(data, experiment, folder, task, resume, ranks)
+        choose_threads(experiment.num_threads)
     return Fitted(
         prepared,
         experiment,
@@ -203,6 +212,7 @@ def build_task(
         experiment.schedule,
         identity,
         experiment.configuration,
+        experiment.exchange,
     )
 
 
@@ -219,7 +229,9 @@ def has_parameters(task: EmbeddingTask) -> bool:
 def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
     """The data module of an experiment."""
     pieces = {"catalog": data.catalog, "split": data.split, "seed": experiment.seed}
-    return call_with(experiment.data, pieces | {"graph": data.graph, "nodes": data.nodes})
+    graph = {"graph": data.graph, "nodes": data.nodes}
+    trained = {"on_gpu": on_gpu(experiment.configuration)}
+    return call_with(experiment.data, pieces | graph | trained)
 
 
 def check_trained(module: LightningDataModule, nodes: Nodes, net: nn.Module) -> None:
@@ -278,6 +290,7 @@ def _train(
     folder: Path,
     task: EmbeddingTask,
     resume: Path | None,
+    ranks: Ranks | None,
 ) -> tuple[LearningCurve, Metrics, Sequence[Logger]]:
     """Train, then load the best checkpoint into the task.
 
@@ -300,7 +313,8 @@ def _train(
     )
     loggers = start(experiment, folder, goes_on=resume is not None)
     own = [build(monitor=experiment.monitor) for build in experiment.callbacks]
-    callbacks: list[Callback] = [StepLimit(), curve, *own, best, StopOnSignal(best.last)]
+    stop = StopOnSignal(best.last)
+    callbacks: list[Callback] = [StepLimit(), curve, *own, best, stop]
     if experiment.progress_bar:
         callbacks.append(TrainingBar(curve, experiment.monitor))
     trainer = experiment.trainer(
@@ -310,7 +324,10 @@ def _train(
         default_root_dir=folder,
         enable_model_summary=False,
         enable_progress_bar=experiment.progress_bar,
+        **of_rank(ranks),
     )
+    if ranks is not None:
+        join(ranks, trainer, task, module, stop)
     CLOCK.begin("training")
     compiled = CLOCK.seconds
     trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))
@@ -325,3 +342,28 @@ def _train(
         kept = best_metrics(stored)
         log.info("best checkpoint: %s", describe_best(kept))
     return curve, kept, loggers
+
+
+def fit_copy(
+    prepared: PreparedData, experiment: Experiment, ranks: Ranks, resume: Path | None
+) -> None:
+    """Train the copy of another rank than rank 0, which keeps nothing.
+
+    Raises:
+        Finished: rank 0 has ended the training.
+    """
+    data = _run_data(prepared, experiment)
+    task = build_task(prepared, experiment, data.nodes)
+    module = build_data(data, experiment)
+    trainer = experiment.trainer(
+        callbacks=[StepLimit()],
+        logger=False,
+        plugins=[AtomicCheckpointIO()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        profiler=None,
+        **of_rank(ranks),
+    )
+    join(ranks, trainer, task, module, None)
+    trainer.fit(task, datamodule=module, ckpt_path=None if resume is None else str(resume))

@@ -15,6 +15,7 @@ from recsys_lab.config.overrides import Jobs
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.config.written_types import check_written
 from recsys_lab.run.input_files import check_files
+from recsys_lab.run.ray_launcher import check_launcher
 
 _TELL_EVERY = 2.0  # seconds
 
@@ -30,6 +31,8 @@ def check_outlines(jobs: Jobs) -> None:
         from recsys_lab.run.study import optuna_library
 
         optuna_library()  # which is refused
+    if jobs.is_sweep and jobs.hydra is not None:
+        check_launcher(jobs.hydra.launcher)
     for chosen, cfg in jobs:
         try:
             configuration = check_outline(cfg)

@@ -35,7 +35,7 @@ from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.board_results import clear_board
 from recsys_lab.run.boards import BoardLogger
 from recsys_lab.run.net_scorers import net_scorer, sample_scorer
-from recsys_lab.run.step_limit import ends_epoch
+from recsys_lab.run.step_limit import may_save
 from recsys_lab.run.tolerant import Tolerant
 
 log = logging.getLogger(__name__)
@@ -98,6 +98,7 @@ class LearningCurve(Callback):
         self._losses: list[torch.Tensor] = []
         self._clock = 0.0
         self._unwritten: WriteError | None = None
+        self._is_due = False  # a point
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to continue the curve."""
@@ -160,12 +161,14 @@ class LearningCurve(Callback):
         self, trainer: Trainer, pl_module: EmbeddingTask, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Count the batch; every few batches, add a point."""
-        self.items_trained += batch.num_trained
-        self._losses.append(outputs["mean_loss"])
+        self.items_trained += outputs["num_trained"]
         every = points_every(self._every, int(trainer.num_training_batches))
-        if (batch_idx + 1) % every == 0:
-            self._add_point(trainer, pl_module)
-        if self._unwritten is not None and not ends_epoch(trainer, batch_idx):
+        self._is_due |= (batch_idx + 1) % every == 0
+        if outputs["is_whole"]:  # else ranks have not exchanged yet
+            self._losses.append(outputs["mean_loss"])
+            if self._is_due:
+                self._add_point(trainer, pl_module)
+        if self._unwritten is not None and may_save(trainer, outputs, batch_idx):
             best = trainer.checkpoint_callback
             assert isinstance(best, BestCheckpoint)  # noqa: S101 - narrows the type
             try:
@@ -238,6 +241,7 @@ class LearningCurve(Callback):
         task.check_finite(loss)
         began = seconds_without_compiling()
         self._losses.clear()
+        self._is_due = False
         seconds = self._seconds()
         row: Row = {
             "step": trainer.global_step,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 from pytorch_lightning.loggers import Logger
 from torch import nn
@@ -14,6 +15,7 @@ from recsys_lab.catalog.nodes import NodeOptions
 from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.evaluation.histories import HistoryWeights
 from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions
+from recsys_lab.models.exchange import ExchangeOptions
 from recsys_lab.models.optimizers import Build
 from recsys_lab.models.schedules import Schedule
 from recsys_lab.readers.records import CatalogSource
@@ -35,7 +37,7 @@ class Experiment:
         prepared_dir: where prepared data is kept.
         model: items -> net (`recsys_lab.models.task.EmbeddingNet`).
         data: -> data module; called with those of catalog, split, graph (of the training pairs),
-            nodes and seed that its signature names.
+            nodes, seed and on_gpu (whether a GPU trains) that its signature names.
         optimizer: parameters -> optimiser.
         schedule: share of the base rate by progress.
         trainer: callbacks, logger, plugins and folders -> Lightning's trainer.
@@ -55,6 +57,7 @@ class Experiment:
         embeddings: whether the test leaves the folder `embeddings/`.
         users: whether that folder holds users of an event log, with their histories.
         projector: items that the test leaves for TensorBoard's projector.
+        exchange: what ranks exchange, where several train copies of the model.
     """
 
     source: CatalogSource
@@ -81,3 +84,10 @@ class Experiment:
     nodes: NodeOptions = field(default_factory=NodeOptions)
     history: HistoryWeights = field(default_factory=HistoryWeights)
     baselines: BaselineOptions = OPTIONS
+    exchange: ExchangeOptions = field(default_factory=ExchangeOptions)
+
+
+def on_gpu(configuration: Mapping[str, Any]) -> bool:
+    """Whether the trainer of a configuration takes a GPU of CUDA."""
+    accelerator = configuration.get("trainer", {}).get("accelerator")
+    return accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available()

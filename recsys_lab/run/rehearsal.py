@@ -11,6 +11,7 @@ from typing import Any
 
 from recsys_lab.catalog.nodes import find_nodes
 from recsys_lab.config.configuration import section_of
+from recsys_lab.config.trainer_arguments import rank_count
 from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.updates import FLOAT32, check_precision
@@ -18,6 +19,7 @@ from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitting import build_data, check_monitor, check_trained
 from recsys_lab.run.label_test import column_of
 from recsys_lab.run.parts import Experiment
+from recsys_lab.run.rank_jobs import check_net
 from recsys_lab.run.rehearsal_data import few_items, few_items_split, known_few_items
 from recsys_lab.run.run_data import RunData
 
@@ -73,6 +75,7 @@ def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
     if configuration["vectors"] is None:
         parts[_build_model] = (
             "model", "optimizer", "trainer.accelerator", "trainer.precision", "nodes",
+            "trainer.strategy", "trainer.devices", "trainer.num_nodes",
         )  # fmt: skip
     source = section_of(configuration, "data.source") or {}
     if not str(source.get("_target_")).endswith(_FILES):
@@ -103,6 +106,7 @@ def _build_trainer(experiment: Experiment, data: RunData) -> None:
 def _build_model(experiment: Experiment, data: RunData) -> None:
     net = experiment.model(items=known_few_items(data))
     build_optimizers(experiment.optimizer, net)
+    check_net(net, rank_count(experiment.configuration["trainer"]))
     precision = section_of(experiment.configuration, "trainer.precision")
     check_precision(net, FLOAT32 if precision in (None, 32) else precision)
 

@@ -72,7 +72,7 @@ class RunData:
         """What the baselines of the test may know: training pairs and labels, or events."""
         no_labels = sparse.csr_matrix((self.split.num_items, 0))
         labels = no_labels if self.catalog is None else _labels(self.catalog)
-        return TrainingData(sparse.csr_matrix(self.graph.adjacency), labels)
+        return TrainingData(_matrix(self.graph, self.graph.weights), labels)
 
     def history_weights(self, part: Part) -> sparse.csr_matrix | None:
         """(Q, V) CSR, what the nodes that stand for each query weigh; None: queries are items."""
@@ -97,8 +97,7 @@ class RunData:
     def _known(self) -> sparse.csr_matrix:
         """(N, N) matrix whose stored entries are the pairs of all parts."""
         known = _graph(self._pairs.known)
-        ones = np.ones(len(known.indices), np.int8)
-        return sparse.csr_matrix((ones, known.indices, known.indptr), shape=(len(known),) * 2)
+        return _matrix(known, np.ones(len(known.indices), np.int8))
 
 
 def known_items(prepared: PreparedData, nodes: Nodes | None = None) -> Items:
@@ -165,6 +164,14 @@ def node_graph(split: Split | EventSplit, nodes: Nodes) -> ItemGraph:
 
 def _graph(pairs: ItemPairs) -> ItemGraph:
     return ItemGraph.from_pairs(pairs.heads, pairs.tails, pairs.weights, pairs.num_items)
+
+
+def _matrix(graph: ItemGraph, entries: np.ndarray) -> sparse.csr_matrix:
+    """(N, N) matrix that shares its places with the graph; they have 32 bits where that is enough.
+
+    `ItemGraph.adjacency` has 64, in a copy.
+    """
+    return sparse.csr_matrix((entries, graph.indices, graph.indptr), shape=(len(graph),) * 2)
 
 
 def _labels(catalog: ItemCatalog) -> sparse.csr_matrix:

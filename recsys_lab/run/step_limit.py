@@ -1,6 +1,7 @@
 """The limit of steps, which may cut an epoch, and going on from an epoch that was cut."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
@@ -91,6 +92,11 @@ def _limit_or_callback(trainer: Trainer) -> str:
     return "trainer.max_time" if is_over else "a callback"
 
 
-def ends_epoch(trainer: Trainer, batch_idx: int) -> bool:
-    """Whether a batch is the last one of its epoch; until the epoch's end no state is whole."""
-    return bool(trainer.should_stop or batch_idx + 1 >= trainer.num_training_batches)
+def may_save(trainer: Trainer, outputs: Mapping[str, Any], batch_idx: int) -> bool:
+    """Whether a checkpoint may be written behind a batch, with what its step returned.
+
+    Not behind the last one of an epoch, since no state is whole until the epoch's end; and where
+    ranks train together only behind an exchange, when all have the same weights.
+    """
+    ends_epoch = trainer.should_stop or batch_idx + 1 >= trainer.num_training_batches
+    return bool(outputs["is_whole"] and not ends_epoch)

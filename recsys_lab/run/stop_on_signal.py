@@ -9,7 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from recsys_lab.compute.signals import Receiver, give_back, handle, interrupt
 from recsys_lab.results.run_folder import how_to_resume
-from recsys_lab.run.step_limit import ends_epoch
+from recsys_lab.run.step_limit import may_save
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,16 @@ class StopOnSignal(Callback):
         self._signals = Receiver(lambda number: None, interrupt)
         self._before: dict[int, Any] = {}
 
+    @property
+    def number(self) -> int | None:
+        """The signal that has come; None if none has."""
+        return self._signals.number
+
+    def receive(self, number: int) -> None:
+        """Take a signal that came to another rank."""
+        if self._signals.number is None:
+            self._signals(number, None)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals over."""
         self._signals = Receiver(lambda number: None, interrupt)
@@ -39,7 +49,7 @@ class StopOnSignal(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop here if a signal has come, unless the epoch ends here."""
-        if self._signals.number is not None and not ends_epoch(trainer, batch_idx):
+        if self._signals.number is not None and may_save(trainer, outputs, batch_idx):
             trainer.save_checkpoint(self._path)
             self._leave(trainer)
 

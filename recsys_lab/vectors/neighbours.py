@@ -25,6 +25,7 @@ _MANIFEST, _PLAN = "manifest.json", "plan.npz"
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
+Lists = tuple[np.ndarray, np.ndarray]  # rows (n, k) and scores (n, k), as of `top_k`
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def write_neighbours(
     k: int = 20,
     options: SearchOptions = SearchOptions(),
     progress: Progress = lambda done, total: None,
+    nodes: Callable[..., Iterator[Lists]] | None = None,
 ) -> Written:
     """Write the k nearest neighbours of every item that can be scored.
 
@@ -87,6 +89,8 @@ def write_neighbours(
         k: length of the lists.
         options: exact or with an index.
         progress: called with the number of items done, and of all.
+        nodes: searches blocks of items on a cluster, as `ray_search.search_on_ray` does; None
+            searches here.
 
     Raises:
         VectorsError: the recall of the index is too small, an argument cannot be used, or another
@@ -101,14 +105,15 @@ def write_neighbours(
     if parts.resume():
         log.info("going on after %s parts of an earlier start", len(parts.done()))
     blocks = [(parts.path(n), block) for n, block in _blocks(rows, k)]
-    if any(not path.exists() for path, _ in blocks):
-        search, done = open_search(embeddings, k, options, parts), 0
-        for path, block in blocks:
-            if not path.exists():
-                lists = _frame(embeddings, block, *search(block))
-                parts.check()
-                with atomic_path(path) as part:
-                    lists.write_parquet(part)
+    todo = [(path, block) for path, block in blocks if not path.exists()]
+    if todo:
+        done = len(rows) - sum(len(block) for _, block in todo)
+        found = _search_blocks(embeddings, k, options, parts, nodes, [b for _, b in todo])
+        for (path, block), lists in zip(todo, found, strict=True):
+            frame = _frame(embeddings, block, *lists)
+            parts.check()
+            with atomic_path(path) as part:
+                frame.write_parquet(part)
             done += len(block)
             progress(done, len(rows))
     parts.check()
@@ -123,23 +128,47 @@ def check_list_length(k: int) -> None:
         raise VectorsError(f"k must be >= 1, got {k}")
 
 
+def _search_blocks(
+    embeddings: Embeddings,
+    k: int,
+    options: SearchOptions,
+    parts: "_Parts",
+    nodes: Callable[..., Iterator[Lists]] | None,
+    blocks: list[np.ndarray],
+) -> Iterator[Lists]:
+    """The lists of each block, here or on the nodes of a cluster."""
+    search = open_search(embeddings, k, options, parts)
+    if nodes is None:
+        return map(search, blocks)
+    return nodes(embeddings, k, parts.read_plan(), blocks)
+
+
 def open_search(
     embeddings: Embeddings, k: int, options: SearchOptions, parts: "_Parts | None" = None
 ) -> Search:
     """Exact search, or an index whose recall suffices: that of the parts, if they have one."""
-    queries, keys, allowed = embeddings.queries, embeddings.keys, embeddings.scored
     if not options.uses_index(len(embeddings)):
         if not options.exact and len(embeddings) > EXACT_ITEMS:
             log.info("searching exactly, since faiss is not installed: the extra `index` is faster")
-        return lambda rows: top_k(queries[rows], keys, k, allowed, rows)
+        return search_by(embeddings, k, None)
     plan = parts.read_plan() if parts else None
-    if plan is None:
-        index = build_index(queries, keys, allowed, k, options.min_recall, options.probes)
-    else:
-        index = CellIndex.build(keys, allowed, plan)
-    if parts and plan is None:
+    queries, keys, allowed = embeddings.queries, embeddings.keys, embeddings.scored
+    if plan is not None:
+        _log_recall(plan, min(SAMPLE, int(allowed.sum())))
+        return search_by(embeddings, k, plan)
+    index = build_index(queries, keys, allowed, k, options.min_recall, options.probes)
+    if parts:
         parts.write_plan(index.plan)
     _log_recall(index.plan, min(SAMPLE, int(allowed.sum())))
+    return lambda rows: index.top_k(queries[rows], k, rows)
+
+
+def search_by(embeddings: Embeddings, k: int, plan: IndexPlan | None) -> Search:
+    """Search by the index of a plan, or exactly without one."""
+    queries, keys, allowed = embeddings.queries, embeddings.keys, embeddings.scored
+    if plan is None:
+        return lambda rows: top_k(queries[rows], keys, k, allowed, rows)
+    index = CellIndex.build(keys, allowed, plan)
     return lambda rows: index.top_k(queries[rows], k, rows)
 
 

@@ -45,6 +45,7 @@ BASES = {  # what makes a configuration of each target
     "nodes.NodeOptions": (),
     "histories.HistoryWeights": (),
     "query_baselines.BaselineOptions": (),
+    "exchange.ExchangeOptions": (),
     "event_sequences.event_sequences": ("data/source=events",),
     "sequences.Walks": (),
     "sequences.sequence_file": ("data/source=sequence_file", "data.source.path=x"),

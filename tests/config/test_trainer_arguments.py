@@ -7,7 +7,7 @@ from pytorch_lightning import Trainer
 
 from recsys_lab.config.library_arguments import used_arguments
 from recsys_lab.config.targets import ConfigurationError
-from recsys_lab.config.trainer_arguments import REFUSED, check_trainer
+from recsys_lab.config.trainer_arguments import REFUSED, check_trainer, rank_count
 
 PLAIN = {
     "max_epochs": 1, "max_steps": -1, "max_time": None, "accelerator": "cpu", "devices": 1,
@@ -61,3 +61,31 @@ def test_limits_that_end(limits: dict) -> None:
 def test_limits_that_do_not(limits: dict, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         check_trainer(PLAIN | limits)
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [({}, 1), ({"devices": 3}, 3), ({"devices": 3, "num_nodes": 2}, 6)],
+)
+def test_number_of_ranks(options: dict, count: int) -> None:
+    trainer = PLAIN | {"strategy": "ddp"} | options
+    check_trainer(trainer)
+    assert rank_count(trainer) == count
+    assert rank_count(PLAIN) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"devices": 2}, "trainer.devices=2 is of several processes: add trainer=ddp"),
+        ({"num_nodes": 2}, "trainer.num_nodes=2 is of several processes: add trainer=ddp"),
+        ({"strategy": "ddp", "devices": 0}, "trainer.devices must be >= 1, got 0"),
+        ({"strategy": "ddp", "devices": True}, "trainer.devices must be"),
+        ({"strategy": "ddp", "devices": "auto"}, "trainer.devices must be"),
+        ({"strategy": "ddp", "devices": [0, 1]}, "trainer.devices must be"),
+        ({"strategy": "ddp", "accelerator": "auto"}, "trainer.accelerator=auto cannot be used"),
+    ],
+)
+def test_ranks_that_cannot_be(options: dict, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        check_trainer(PLAIN | options)

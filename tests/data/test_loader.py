@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from recsys_lab.data.batch import PairBatch
+from recsys_lab.data.batch_module import Deal
 from recsys_lab.data.loader import BatchLoader
 
 
@@ -79,3 +80,24 @@ def test_an_error_while_drawing_reaches_the_reader_and_ends_the_threads() -> Non
 def test_negative_workers_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^num_workers must be >= 0, got -1"):
         BatchLoader(draw, 5, -1, lambda: 0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize("num_batches", [4, 5, 6, 7, 8, 12])
+def test_ranks_share_an_epoch(num_batches: int, size: int) -> None:
+    deals = [Deal(rank, size) for rank in range(size)]
+    counts = [deal.count(num_batches) for deal in deals]
+    dealt = [
+        [d.number(i, num_batches) for i in range(n)] for d, n in zip(deals, counts, strict=True)
+    ]
+    assert sorted(n for one in dealt for n in one) == list(range(num_batches))
+    assert max(counts) - min(counts) <= 1
+    assert counts[0] == max(counts)  # rank 0 knows the steps of all
+    for place in range(min(counts)):  # all train the same stretch of the epoch at a time
+        assert {one[place] // size for one in dealt} == {place}
+
+
+def test_two_ranks_take_turns() -> None:
+    """With batches that alternate in kind, each rank trains both kinds."""
+    assert [Deal(0, 2).number(i, 5) for i in range(3)] == [0, 3, 4]
+    assert [Deal(1, 2).number(i, 5) for i in range(2)] == [1, 2]

@@ -273,7 +273,12 @@ def test_arrays_of_another_catalogue_are_refused(planted: PreparedData, tmp_path
         from_file(planted, path)
 
 
-@pytest.mark.parametrize("build", [sequences, pairs])
+def shared(planted: PreparedData) -> SequenceDataModule:
+    """Batches that no GPU draws."""
+    return sequences(planted, negatives="shared")
+
+
+@pytest.mark.parametrize("build", [shared, pairs])
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_batches_for_a_gpu_are_pinned(
     planted: PreparedData, build, device: str, monkeypatch: pytest.MonkeyPatch

@@ -6,15 +6,15 @@ from evaluation_cases import random_pairs, random_table, symmetric
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys_lab.evaluation.draws import Draws, first_negative
 from recsys_lab.evaluation.intervals import (
     auc_statistic,
     bootstrap_intervals,
     difference,
     ranking_difference,
     ranking_statistic,
-    weighted_auc,
 )
-from recsys_lab.evaluation.metrics import auc_roc, tie_bounds
+from recsys_lab.evaluation.metrics import auc_roc
 from recsys_lab.evaluation.protocol import PairScores, evaluate_auc, score_evaluation_pairs
 from recsys_lab.evaluation.ranking import RankingResult, evaluate_ranking
 from recsys_lab.evaluation.slices import EvaluationPairs
@@ -103,7 +103,7 @@ def test_auc_interval_covers_the_truth_about_as_often_as_it_says(effect):
 
 def test_statistics_at_equal_weights_are_the_metrics():
     pairs, scorer = random_pairs(20, 0), random_table(20, 0, unscored=(7, 8))
-    scores, ones = score_evaluation_pairs(scorer, pairs), np.ones((20, 1))
+    scores, ones = score_evaluation_pairs(scorer, pairs), Draws(np.ones((20, 1)))
     metrics = evaluate_auc(scorer, pairs)
     for part in ("all", "seen", "one_cold"):
         statistic = auc_statistic(pairs, scores, "uniform", part)
@@ -122,7 +122,7 @@ def test_weighted_statistics_by_hand():
     expected = auc_roc(
         np.repeat(scores.positives, copies), np.repeat(scores.negatives["uniform"], of_negatives)
     )
-    value = auc_statistic(pairs, scores, "uniform")(weights[:, None])[0]
+    value = auc_statistic(pairs, scores, "uniform")(Draws(weights[:, None]))[0]
     assert value == pytest.approx(expected, abs=1e-12)
 
     result = RankingResult(
@@ -134,24 +134,50 @@ def test_weighted_statistics_by_hand():
         num_query_items=2,
     )
     # weights 2 * 3 and 3 * 5
-    value = ranking_statistic(result, "mrr")(np.array([[2.0], [3.0], [5.0]]))[0]
+    value = ranking_statistic(result, "mrr")(Draws(np.array([[2.0], [3.0], [5.0]])))[0]
     assert value == pytest.approx((6 * 1.0 + 15 * 0.25) / 21)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1), st.lists(st.integers(0, 5), min_size=1))
 @settings(max_examples=80, deadline=None)
 def test_weighted_auc_matches_counting(positive, negative):
-    positive, negative = np.sort(positive), np.sort(negative)
     count = len(positive) + len(negative)
     ends = np.stack([np.arange(count), np.full(count, count)], axis=1)
-    positives, negatives = ends[: len(positive)], ends[len(positive) :]
-    rng = np.random.default_rng(count)
-    weights = rng.random((count + 1, 3)) + 0.01
-    areas = weighted_auc(weights, positives, negatives, *tie_bounds(positive, negative))
+    ids = ends[: len(positive)]
+    pairs = EvaluationPairs(
+        num_items=count + 1,
+        positives=ids,
+        negatives={"uniform": ends[len(positive) :]},
+        known=symmetric(ids, count + 1),
+        seen=np.ones(count + 1, bool),
+    )
+    positive, negative = np.array(positive, float), np.array(negative, float)
+    weights = np.random.default_rng(count).random((count + 1, 3)) + 0.01
+    statistic = auc_statistic(pairs, PairScores(positive, {"uniform": negative}), "uniform")
+    areas = statistic(Draws(weights))
     wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)  # (P, M)
+    assert areas.shape == (3,)
     for lane, area in enumerate(areas):
         each = weights[: len(positive), lane, None] * weights[len(positive) : count, lane]
         assert area == pytest.approx((each * wins).sum() / each.sum(), abs=1e-12)
+
+
+def test_draws_weigh_pairs_anew_after_each_draw():
+    pairs, _ = scored_by_item_effects(0)
+    rng = np.random.default_rng(0)
+    draws = Draws(rng.random((NUM_ITEMS, 3)))
+    for weights in (draws.ends[:, :3].copy(), rng.random((NUM_ITEMS, 2))):
+        draws.draw(weights.T)
+        assert draws.count == weights.shape[1]
+        found = draws.of_pairs(pairs)
+        assert found is draws.of_pairs(pairs)
+        assert found.ctypes.data % 64 == 0
+        for first, ids in (
+            (0, pairs.positives),
+            (first_negative(pairs, "uniform"), pairs.negatives["uniform"]),
+        ):
+            rows = found[first : first + len(ids), : draws.count]
+            np.testing.assert_array_equal(rows, weights[ids[:, 0]] * weights[ids[:, 1]])
 
 
 def test_statistics_do_not_depend_on_who_else_is_asked():
@@ -167,7 +193,7 @@ def test_statistics_do_not_depend_on_who_else_is_asked():
         assert together[name] == alone
     rng = np.random.default_rng(4)
     draws = [
-        asked["mrr"](rng.standard_exponential(NUM_ITEMS)[:, None])[0] for _ in range(11)
+        asked["mrr"](Draws(rng.standard_exponential((NUM_ITEMS, 1))))[0] for _ in range(11)
     ]  # blocks of draws are draws
     bounds = np.quantile(draws, [0.025, 0.975])
     assert (together["mrr"].low, together["mrr"].high) == pytest.approx(bounds, abs=1e-12)

@@ -10,8 +10,9 @@ from query_cases import random_log, random_scores
 from scipy import sparse
 from sklearn.metrics import ndcg_score
 
-from recsys_lab.evaluation import ranking
+from recsys_lab.evaluation import rank_counts
 from recsys_lab.evaluation.chance import compare_with_chance, random_order
+from recsys_lab.evaluation.draws import Draws
 from recsys_lab.evaluation.intervals import (
     auc_statistic,
     bootstrap_intervals,
@@ -73,8 +74,8 @@ def metrics_by_loop(lists, k):
 @pytest.mark.parametrize("unscored", [(), (0, 6, 11)])
 @pytest.mark.parametrize("seed", range(4))
 def test_metrics_of_lists_are_those_of_the_loops(seed, unscored, filters_history, monkeypatch):
-    monkeypatch.setattr(ranking, "CHUNK_BYTES", 4 * N * 5)  # five rows at a time
-    monkeypatch.setattr(ranking, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(rank_counts, "CHUNK_BYTES", 4 * N * 5)  # five rows at a time
+    monkeypatch.setattr(rank_counts, "CHUNK_ROWS", 1)
     pairs, _ = random_log(Q, N, seed, filters_history=filters_history)
     scorer = random_scores(Q, N, seed, unscored=unscored)
     lists = lists_by_loop(scorer.table, pairs)
@@ -215,7 +216,7 @@ def test_intervals_weigh_queries_and_items():
     pairs, _ = random_log(Q, N, 5)
     scorer = random_scores(Q, N, 5)
     judgement = judge(scorer, pairs, ks=(3,))
-    metrics, ones = judgement.metrics(), np.ones((Q + N, 1))
+    metrics, ones = judgement.metrics(), Draws(np.ones((Q + N, 1)))
     for name in ("hr@3", "ndcg@3", "mrr", "recall@3"):
         for part in ("all", "seen"):
             value = ranking_statistic(judgement.ranking, name, part)(ones)[0]
@@ -228,7 +229,7 @@ def test_intervals_weigh_queries_and_items():
     for query, target, rank in zip(result.query, result.target, result.rank, strict=True):
         each = weights[query] * weights[Q + target] / (result.query == query).sum()
         total, value = total + each, value + each * (rank <= 3)
-    found = ranking_statistic(result, "recall@3")(weights[:, None])[0]
+    found = ranking_statistic(result, "recall@3")(Draws(weights[:, None]))[0]
     assert found == pytest.approx(value / total)
     expected = [
         np.sign(scorer.table[q, i] - scorer.table[p, j]) / 2 + 0.5
@@ -240,7 +241,7 @@ def test_intervals_weigh_queries_and_items():
         for q, i in pairs.positives
         for p, j in pairs.negatives["uniform"]
     ]
-    assert auc(weights[:, None])[0] == pytest.approx(np.average(expected, weights=by_hand))
+    assert auc(Draws(weights[:, None]))[0] == pytest.approx(np.average(expected, weights=by_hand))
     same = bootstrap_intervals(
         {"it": ranking_difference(result, result, "recall@3")}, Q + N, replicates=3
     )["it"]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from evaluation_cases import TableScorer, random_pairs, random_table, symmetric
 
-from recsys_lab.evaluation import ranking
+from recsys_lab.evaluation import rank_counts
 from recsys_lab.evaluation.metrics import RANKING_METRICS
 from recsys_lab.evaluation.ranking import evaluate_ranking
+from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.results.metric_names import SLICES
 
@@ -29,8 +30,8 @@ def rank_by_loop(table, known, query, target):
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("unscored", [(), (0, 6, 11)])
 def test_ranks_match_the_double_loop(seed, unscored, monkeypatch):
-    monkeypatch.setattr(ranking, "CHUNK_BYTES", 4 * 20 * 3)  # three rows at a time
-    monkeypatch.setattr(ranking, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(rank_counts, "CHUNK_BYTES", 4 * 20 * 3)  # three rows at a time
+    monkeypatch.setattr(rank_counts, "CHUNK_ROWS", 1)
     pairs, scorer = random_pairs(20, seed), random_table(20, seed, unscored=unscored)
     result = evaluate_ranking(scorer, pairs)
     known = pairs.known.toarray()
@@ -41,6 +42,37 @@ def test_ranks_match_the_double_loop(seed, unscored, monkeypatch):
     }
     got = zip(result.query.tolist(), result.target.tolist(), result.rank.tolist(), strict=True)
     assert {(i, j): rank for i, j, rank in got} == expected
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_tiles_rank_as_rows_do(both_ways, seed, monkeypatch):
+    monkeypatch.setattr(rank_counts, "TILE_QUERIES", 5)
+    monkeypatch.setattr(rank_counts, "TILE_ITEMS", 7)
+    rng = np.random.default_rng(seed)
+    vectors = rng.integers(-2, 3, (2, 20, 16)) / 2  # products are exact, and many tie
+    vectors[:, 5] = vectors[:, 6]  # two items are the same to all
+    bias, scorable = rng.integers(0, 3, 20) / 2, rng.random(20) > 0.2
+    scorer = VectorScorer(*vectors, bias, both_ways, scorable)
+    pairs = random_pairs(20, seed)
+    result = evaluate_ranking(scorer, pairs)
+    by_rows = evaluate_ranking(TableScorer(scorer.score_rows(np.arange(20))), pairs)
+    assert result.rank.tolist() == by_rows.rank.tolist()
+    assert np.isnan(scorer.score_some(np.array([0]), np.arange(20))).any()
+
+
+def test_equal_vectors_tie_wherever_they_stand():
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((2, 3000, 24))
+    copies = np.arange(3, 3000, 611)
+    vectors[:, copies] = vectors[:, [1]]
+    ids = np.array([[0, 1]])
+    pairs = EvaluationPairs(3000, ids, {}, symmetric(ids, 3000), np.ones(3000, bool))
+    scorer = VectorScorer(*vectors, both_ways=True)
+    rank = evaluate_ranking(scorer, pairs).rank[0]
+    row = np.delete(scorer.score_rows(np.array([0]))[0], [0, 1, *copies])
+    target = scorer.score_pairs(np.array([0]), np.array([1]))[0]
+    assert rank == 1 + (row > target).sum() + len(copies) / 2
 
 
 def three_pairs():
@@ -111,16 +143,16 @@ def test_a_sample_is_ranked_where_the_catalogue_is_too_large():
 def test_chunking_and_pair_order_change_nothing(monkeypatch):
     pairs, scorer = random_pairs(20, 3), random_table(20, 3)
     whole = evaluate_ranking(scorer, pairs)
-    monkeypatch.setattr(ranking, "CHUNK_BYTES", 1)
-    monkeypatch.setattr(ranking, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(rank_counts, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(rank_counts, "CHUNK_ROWS", 1)
     turned = dataclasses.replace(pairs, positives=pairs.positives[::-1, ::-1].copy())
     np.testing.assert_array_equal(evaluate_ranking(scorer, turned).rank, whole.rank)
 
 
 @pytest.mark.parametrize(("bytes_held", "most"), [(4 * 20 * 4, 4), (4 * 20, 3)])
 def test_no_more_rows_than_asked_for_are_held(bytes_held, most, monkeypatch):
-    monkeypatch.setattr(ranking, "CHUNK_BYTES", bytes_held)
-    monkeypatch.setattr(ranking, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(rank_counts, "CHUNK_BYTES", bytes_held)
+    monkeypatch.setattr(rank_counts, "CHUNK_ROWS", 3)
     sizes = []
 
     class Watched(TableScorer):

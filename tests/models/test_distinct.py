@@ -29,4 +29,4 @@ def test_entries_belong_to_their_groups(counts: list[int], more: int | None) -> 
     assert owner[is_real].tolist() == np.repeat(range(len(counts)), counts).tolist()
     assert numbers[is_real].tolist() == list(range(total))
     assert len(owner) == total + (more or 0)
-    assert (numbers[~is_real] == max(total - 1, 0)).all()
+    assert numbers[~is_real].tolist() == [k % max(total, 1) for k in range(more or 0)]

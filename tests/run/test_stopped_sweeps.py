@@ -11,9 +11,19 @@ from recsys_lab.run.checkpoints import load_checkpoint
 from tests.run_cases import command
 
 WORDS = ("trainer.max_epochs=10000", "prepared_dir=prepared", "hydra.sweep.subdir=${hydra.job.num}")
-LAUNCHERS = {
-    "basic": ((), 1),
-    "joblib": (("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), 2),
+LAUNCHERS = {  # words, jobs at a time, and what has to be installed
+    "basic": (("seed=0,1,2",), 1, "hydra"),
+    "joblib": (
+        ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1,2"),
+        2,
+        "hydra_plugins.hydra_joblib_launcher",
+    ),
+    "submitit": (
+        ("hydra/launcher=submitit_local", "seed=0,1"),
+        2,
+        "hydra_plugins.hydra_submitit_launcher",
+    ),
+    "ray": (("hydra/launcher=ray", "hydra.launcher.n_jobs=2", "seed=0,1,2"), 2, "ray"),
 }
 
 
@@ -35,9 +45,9 @@ def processes(session: int) -> list[str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_it_ends_with_all_its_processes(launcher: str, number: int, tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    words, jobs = LAUNCHERS[launcher]
-    python, script, *others = command(*WORDS, *words, "hydra.sweep.dir=sweep", "seed=0,1,2")
+    words, jobs, needed = LAUNCHERS[launcher]
+    pytest.importorskip(needed)
+    python, script, *others = command(*WORDS, *words, "hydra.sweep.dir=sweep")
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(
             [python, script, "-m", *others],
@@ -46,7 +56,7 @@ def test_it_ends_with_all_its_processes(launcher: str, number: int, tmp_path: Pa
     begun = lambda: list(tmp_path.glob("sweep/*/checkpoints/last.ckpt"))  # noqa: E731
     wait_until(lambda: len(begun()) == jobs, 120)
     process.send_signal(number)
-    assert process.wait(10) == 128 + number
+    assert process.wait(30) == 128 + number
     wait_until(lambda: not processes(process.pid), 5)
     shown = (tmp_path / "out").read_text()
     assert "Traceback" not in shown

@@ -1,0 +1,77 @@
+"""Ray, and the cluster that work is handed to."""
+
+import os
+import socket
+from importlib.util import find_spec
+from typing import Any
+
+from recsys_lab.compute.signals import exit_by, give_back, handle
+from recsys_lab.compute.threads import usable_cores
+
+_ANSWERS_IN = 10.0  # seconds
+_LOCAL_STORE = 256 * 2**20  # bytes for objects in shared memory; beyond them Ray spills to disk
+
+
+class ClusterError(ValueError):
+    """Ray or its cluster cannot be used; the message is one sentence for the user."""
+
+
+def check_ray(option: str) -> None:
+    """Refuse an option that needs Ray where it is not installed; Ray is not imported.
+
+    Raises:
+        ClusterError: it is not installed.
+    """
+    if find_spec("ray") is None:
+        raise ClusterError(f"{option} needs Ray: pip install 'recsys-lab[ray]'")
+
+
+def connect(address: str | None, option: str) -> Any:
+    """Ray, connected to a cluster; a process has one at a time, until it ends.
+
+    Args:
+        address: such as auto or host:port; None starts a cluster on this machine, which ends with
+            this process.
+        option: that asks for it, for messages.
+
+    Raises:
+        ClusterError: Ray is not installed, or no cluster answers.
+    """
+    check_ray(option)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # both are read when Ray is imported
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else all else on this machine goes first
+    import ray
+
+    if ray.is_initialized():
+        return ray
+    before = handle(exit_by)  # Ray takes SIGTERM, and an address may be waited for
+    try:
+        _check_answers(address)
+        ray.init(log_to_driver=False, logging_level="error", **_place(address))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ClusterError(
+            f"no Ray cluster can be used at {address or 'this machine'} "
+            f"({str(error).splitlines()[0]}): {option} takes auto or host:port of a cluster that "
+            "runs, or null to start one here"
+        ) from error
+    finally:
+        give_back(before)
+    return ray
+
+
+def _check_answers(address: str | None) -> None:
+    """Ask an address itself: Ray would wait for minutes."""
+    host, _, port = str(address).rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_IN).close()
+
+
+def _place(address: str | None) -> dict[str, Any]:
+    if address is not None:
+        return {"address": address}
+    return {
+        "address": "local",
+        "num_cpus": usable_cores(),
+        "include_dashboard": False,
+        "object_store_memory": _LOCAL_STORE,
+    }

@@ -1,0 +1,226 @@
+"""Ranks of targets among all items, by counting those before them, in bounded memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.parallel import run_parts
+from recsys_lab.evaluation.device_ranks import rank_rows
+from recsys_lab.evaluation.scorers import QueryScorer, Scorer, TileScorer
+from recsys_lab.evaluation.shown_lists import ShownLists
+from recsys_lab.evaluation.slices import EvaluationPairs
+
+CHUNK_BYTES = 128 * 2**20  # of float32 scores held at a time
+CHUNK_ROWS = 64  # but as many rows: products of fewer take longer to read the vectors
+TILE_QUERIES, TILE_ITEMS = 512, 2048  # 4 MB of scores: they stay in the caches
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is to be ranked.
+
+    Attributes:
+        pairs: their known pairs are no candidates.
+        items: (Q,) the queries, ascending.
+        query: (R,) of each target, ascending.
+        target: (R,) ascending within a query.
+    """
+
+    pairs: EvaluationPairs
+    items: np.ndarray
+    query: np.ndarray
+    target: np.ndarray
+
+    @cached_property
+    def bounds(self) -> np.ndarray:
+        """(Q + 1,) the targets of items[u] are those from bounds[u] to bounds[u + 1]."""
+        return np.append(np.searchsorted(self.query, self.items), len(self.query))
+
+    @property
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the known pairs."""
+        return self.pairs.known.indptr, self.pairs.known.indices
+
+
+def rank_targets(
+    scorer: Scorer,
+    targets: Targets,
+    lists: ShownLists | None,
+    progress: Callable[[int], None],
+) -> np.ndarray:
+    """(R,) filtered mid-ranks.
+
+    Args:
+        scorer: it scores the rows of the queries, or tiles of them where it can.
+        targets: of the queries.
+        lists: counts what is shown. Of these the targets of a query are candidates of each other.
+        progress: called with the number of queries ranked since the last call.
+    """
+    if lists is None and isinstance(scorer, QueryScorer) and scorer.on_gpu:
+        return _rank_on_gpu(scorer, targets, progress)
+    counts = np.zeros((len(targets.query), 2), np.int64)  # before each target, and level with it
+    if lists is None and isinstance(scorer, TileScorer) and scorer.in_tiles:
+        _count_in_tiles(scorer, targets, counts, progress)
+    else:
+        _count_in_rows(scorer, targets, counts, lists, progress)
+    return 1.0 + counts[:, 0] + 0.5 * counts[:, 1]
+
+
+def _rank_on_gpu(
+    scorer: QueryScorer, targets: Targets, progress: Callable[[int], None]
+) -> np.ndarray:
+    """By whole rows that stay on the GPU."""
+    ranks = np.empty(len(targets.query))
+    size = max(CHUNK_ROWS, CHUNK_BYTES // (4 * max(targets.pairs.num_items, 1)))
+    for start in range(0, len(targets.items), size):
+        asked = targets.items[start : start + size]
+        bounds = targets.bounds[start : start + len(asked) + 1]
+        rows = scorer.device_rows(asked)
+        ranks[bounds[0] : bounds[-1]] = rank_rows(
+            rows, asked, bounds, targets.target, *targets.known
+        )
+        progress(len(asked))
+    return ranks
+
+
+def _count_in_tiles(
+    scorer: TileScorer, targets: Targets, counts: np.ndarray, progress: Callable[[int], None]
+) -> None:
+    """Without rows: the scores of the targets first, then tile by tile of the catalogue."""
+    num_items, known = targets.pairs.num_items, targets.known
+    for start in range(0, len(targets.items), TILE_QUERIES):
+        asked = targets.items[start : start + TILE_QUERIES]
+        bounds = targets.bounds[start : start + len(asked) + 1]
+        scores = _scores_of_targets(scorer, targets, asked, bounds)
+        for first in range(0, num_items, TILE_ITEMS):
+            tile = scorer.score_some(asked, np.arange(first, min(first + TILE_ITEMS, num_items)))
+            _count_tile(tile, first, asked, bounds, scores, *known, False, counts)
+        progress(len(asked))
+
+
+def _scores_of_targets(
+    scorer: TileScorer, targets: Targets, asked: np.ndarray, bounds: np.ndarray
+) -> np.ndarray:
+    """(R,) scores of the targets of some queries, with the same product as all others."""
+    scores = np.empty(len(targets.query), np.float32)
+    block = slice(bounds[0], bounds[-1])
+    row = np.searchsorted(asked, targets.query[block])
+    held, column = np.unique(targets.target[block], return_inverse=True)
+    for first in range(0, len(held), TILE_ITEMS):
+        tile = scorer.score_some(asked, held[first : first + TILE_ITEMS])
+        inside = np.flatnonzero((column >= first) & (column < first + TILE_ITEMS))
+        scores[bounds[0] + inside] = tile[row[inside], column[inside] - first]
+    return scores
+
+
+def _count_in_rows(
+    scorer: Scorer,
+    targets: Targets,
+    counts: np.ndarray,
+    lists: ShownLists | None,
+    progress: Callable[[int], None],
+) -> None:
+    """By whole rows, a few at a time; counts what is shown in lists."""
+    num_items, known, target = targets.pairs.num_items, targets.known, targets.target
+    size = max(CHUNK_ROWS, CHUNK_BYTES // (4 * max(num_items, 1)))
+    scores = np.empty(len(targets.query), np.float32)
+    for start in range(0, len(targets.items), size):
+        asked = targets.items[start : start + size]
+        bounds = targets.bounds[start : start + len(asked) + 1]
+        rows = np.ascontiguousarray(scorer.score_rows(asked), np.float32)  # (asked, N)
+        if rows.shape != (len(asked), num_items):
+            expected = len(asked), num_items
+            raise ValueError(f"score_rows must return {expected}, got {rows.shape}")
+        block = slice(bounds[0], bounds[-1])
+        row = np.searchsorted(asked, targets.query[block])
+        scores[block] = rows[row, target[block]]
+        _count_tile(rows, 0, asked, bounds, scores, *known, lists is not None, counts)
+        if lists is not None:
+            _add_lists(lists, rows, asked, bounds, target, *known)
+        progress(len(asked))
+
+
+def _count_tile(
+    tile: np.ndarray, first: int, asked: np.ndarray, bounds: np.ndarray, *others: object
+) -> None:
+    """`_count_candidates` on several threads."""
+
+    def count(low: int, high: int) -> None:
+        part = slice(low, high)
+        _count_candidates(tile[part], first, asked[part], bounds[low : high + 1], *others)
+
+    run_parts(count, len(asked))
+
+
+def _add_lists(
+    lists: ShownLists, rows: np.ndarray, asked: np.ndarray, bounds: np.ndarray, *others: np.ndarray
+) -> None:
+    """`ShownLists.add` on several threads."""
+    run_parts(
+        lambda low, high: lists.add(
+            rows[low:high], asked[low:high], bounds[low : high + 1], *others
+        ),
+        len(asked),
+    )
+
+
+@jit()
+def _count_candidates(tile, first, items, bounds, scores, indptr, indices, are_lists, counts):  # type: ignore[no-untyped-def]
+    """Add to counts[t] the candidates before and level with the targets of each item.
+
+    The tile (items, n) holds the scores of the items from `first` on. Counts all of them, then
+    subtracts the filtered ones: a plain count is vectorised, and an item has few known ones. The
+    targets are among them, so none counts itself; of lists, the other targets are added again, in
+    the only tile. Of pairs of items, the query itself is subtracted.
+    """
+    stop = first + tile.shape[1]
+    for u in range(len(items)):
+        row, item = tile[u], items[u]
+        known = indices[indptr[item] : indptr[item + 1]]
+        known = known[np.searchsorted(known, first) : np.searchsorted(known, stop)]
+        for t in range(bounds[u], bounds[u + 1]):
+            score = scores[t]
+            above, same = _count(row, score)
+            for other in known:
+                above -= _above(row[other - first], score)
+                same -= _same(row[other - first], score)
+            if are_lists:
+                for s in range(bounds[u], bounds[u + 1]):
+                    if s != t:
+                        above += _above(scores[s], score)
+                        same += _same(scores[s], score)
+            elif first <= item < stop:
+                above -= _above(row[item - first], score)
+                same -= _same(row[item - first], score)
+            counts[t, 0] += above
+            counts[t, 1] += same
+
+
+@jit()
+def _count(row, score):  # type: ignore[no-untyped-def]
+    """Number of entries above score, and at the same level; loops over places are vectorised."""
+    above, same = 0, 0
+    if np.isnan(score):
+        for k in range(len(row)):
+            same += np.isnan(row[k])
+        above = len(row) - same
+    else:
+        for k in range(len(row)):
+            above += row[k] > score
+            same += row[k] == score
+    return above, same
+
+
+@jit()
+def _above(value, score):  # type: ignore[no-untyped-def]
+    """Whether value ranks before score; NaN ranks last."""
+    return not np.isnan(value) if np.isnan(score) else value > score
+
+
+@jit()
+def _same(value, score):  # type: ignore[no-untyped-def]
+    """Whether value ties with score; NaN ties with NaN."""
+    return np.isnan(value) if np.isnan(score) else value == score

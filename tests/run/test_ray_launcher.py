@@ -1,0 +1,56 @@
+"""The launcher on Ray, as far as it needs no Ray."""
+
+import importlib.util
+import os
+from importlib.machinery import ModuleSpec
+
+import pytest
+
+from recsys_lab.compute.threads import CORES, usable_cores
+from recsys_lab.config.configuration import register_resolvers
+from recsys_lab.config.overrides import compose_jobs
+from recsys_lab.run.command_line import CONF
+from recsys_lab.run.job_checks import check_outlines
+from recsys_lab.run.ray_launcher import RayOptions
+
+OPTIONS = {"address": None, "num_cpus": 1, "num_gpus": 0, "n_jobs": None, "retries": 3}
+
+
+def check(monkeypatch: pytest.MonkeyPatch, *words: str, has_ray: bool) -> None:
+    found, spec = importlib.util.find_spec, ModuleSpec("ray", None) if has_ray else None
+    find = lambda name, *_: spec if name == "ray" else found(name)  # noqa: E731
+    monkeypatch.setattr("recsys_lab.compute.ray_cluster.find_spec", find)
+    register_resolvers()
+    jobs = compose_jobs(["-m", "hydra/launcher=ray", "seed=1,2", *words], CONF)
+    assert jobs is not None
+    check_outlines(jobs)
+
+
+def test_without_ray_it_is_refused_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"^hydra/launcher=ray needs Ray: pip install 'recsys-lab"):
+        check(monkeypatch, has_ray=False)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("num_cpus=0", r"hydra\.launcher\.num_cpus must be .*, got 0$"),
+        ("num_gpus=-1", r"hydra\.launcher\.num_gpus must be .*, got -1$"),
+        ("n_jobs=0", r"hydra\.launcher\.n_jobs must be .*, got 0$"),
+        ("retries=many", r"hydra\.launcher\.retries must be .*, got 'many'$"),
+        ("address=3", r"hydra\.launcher\.address must be .*, got 3$"),
+    ],
+)
+def test_options_are_checked(monkeypatch: pytest.MonkeyPatch, word: str, told: str) -> None:
+    check(monkeypatch, has_ray=True)
+    with pytest.raises(ValueError, match=told):
+        check(monkeypatch, f"hydra.launcher.{word}", has_ray=True)
+
+
+@pytest.mark.parametrize(("num_cpus", "threads"), [(0.5, 1), (1, 1), (2.5, 2), (8, 8)])
+def test_a_job_has_as_many_threads_as_cpus(
+    num_cpus: float, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = RayOptions(**OPTIONS | {"num_cpus": num_cpus})
+    monkeypatch.setitem(os.environ, CORES, str(options.num_threads))
+    assert usable_cores() == threads

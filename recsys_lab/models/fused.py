@@ -54,7 +54,7 @@ def _train_windows(
             groups = rounds.groups_in_round(turns, place[0])
             group_steps.apply_bucket(tables, settings, changes, groups, number, first_context)
         else:
-            slot = number % rounds.GROUPS_IN_ROUND
+            slot = number % turns.size
             following = rounds.next_group(turns, place)
             if following >= 0:
                 group_steps.prefetch_rows(tables.centers.values, items[following].ravel())
@@ -109,7 +109,7 @@ def _train_pairs(
             groups = rounds.groups_in_round(turns, place[0])
             group_steps.apply_bucket(tables, settings, changes, groups, number, first_context)
         else:
-            slot = number % rounds.GROUPS_IN_ROUND
+            slot = number % turns.size
             own, first = changes.items[slot], number * PAIRS_IN_GROUP
             following = rounds.next_group(turns, place) * PAIRS_IN_GROUP
             if following >= 0:
@@ -158,10 +158,11 @@ def train_batch(
         arrays += batch.distance_weights.numpy(), batch.num_negatives
     if not groups:
         return 0.0, 0.0
-    turns, sums = rounds.new_turns(groups), np.zeros((groups, 2))
+    size = rounds.round_size(len(tables.centers.values), centers)
+    turns, sums = rounds.new_turns(groups, size), np.zeros((groups, 2))
     rows = group_steps.contexts_begin(centers) + products.round_up(contexts, products.ROWS)
     dim = products.round_up(tables.centers.values.shape[1], products.WIDTH)
-    changes = rounds.new_changes(rows, dim, biases=len(tables.biases.values) > 0)
+    changes = rounds.new_changes(size, rows, dim, biases=len(tables.biases.values) > 0)
     failed = Event()
     jobs = [
         pool.submit(_work, run, (tables, settings, turns, changes), (sums, *arrays), failed)

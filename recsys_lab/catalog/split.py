@@ -155,8 +155,8 @@ def given_split(pairs: ItemPairs, given: dict[str, LabelledPairs], options: Spli
     overlaps = len(pairs) - len(train), len(positives["val"]) - len(val)
     if any(overlaps):
         log.warning("%d training and %d validation pairs are held out later, left out", *overlaps)
-    known = Split(train, HeldOut(val, {}), HeldOut(test, {})).known
-    return _with_negatives(train, {"val": val, "test": test}, negatives, options, known)
+    pairs = Split(train, HeldOut(val, {}), HeldOut(test, {})).known
+    return _with_negatives(train, {"val": val, "test": test}, negatives, options, pairs)
 
 
 def _positives(labelled: LabelledPairs, num_items: int) -> ItemPairs:

@@ -238,8 +238,8 @@ def sequence_file(
         catalog: gives raw ids their item ids.
         split: its held-out pairs are kept out of training.
         path: a .npy table (S, L) of item ids with -1 as padding; or sequences of raw ids, in the
-            forms of `readers.sequence_rows`, in a file or several. Raw ids that the catalogue does not know are left out
-            and counted.
+            forms of `readers.sequence_rows`, in a file or several. Raw ids that the
+            catalogue does not know are left out and counted.
         max_length: longest row.
         window: distance up to which training sees two places together.
         subsample_threshold: of the data module; above 0, places that are left out bring others

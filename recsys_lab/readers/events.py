@@ -27,8 +27,8 @@ from recsys_lab.readers.item_tables import (
 )
 from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.list_cells import UNEQUAL
-from recsys_lab.readers.named_columns import NamedColumns
 from recsys_lab.readers.listed_paths import Paths, join_paths
+from recsys_lab.readers.named_columns import NamedColumns
 from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.pair_options import PairOptions

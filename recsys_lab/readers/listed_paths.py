@@ -21,6 +21,7 @@ class ListedPaths(str):
     each: tuple[str, ...]
 
     def __new__(cls, paths: Iterable[str]) -> "ListedPaths":
+        """Take the paths in their order."""
         each = tuple(paths)
         made = super().__new__(cls, f"[{','.join(each)}]")
         made.each = each
@@ -33,7 +34,7 @@ class ListedPaths(str):
     def __format__(self, how: str) -> str:
         return format(str(self), how)
 
-    def __getnewargs__(self) -> tuple[tuple[str, ...]]:
+    def __getnewargs__(self) -> tuple[tuple[str, ...]]:  # type: ignore[override]
         return (self.each,)
 
 

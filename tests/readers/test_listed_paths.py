@@ -17,7 +17,6 @@ from recsys_lab.readers.edges import EdgeSource
 from recsys_lab.readers.listed_paths import ListedPaths
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import Records
-
 from tests.readers.amazon_cases import WEIGHTS
 from tests.readers.edge_cases import edge_source
 

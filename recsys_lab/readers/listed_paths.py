@@ -51,6 +51,6 @@ def join_paths(source: Any, names: Iterable[str]) -> None:
     """
     for name in names:
         value = getattr(source, name)
-        if value is not None and not len(value):
+        if value is not None and not isinstance(value, str) and not value:
             raise ValueError(f"{name} is an empty list; give the path of the catalogue")
         object.__setattr__(source, name, as_path(value))

@@ -53,6 +53,7 @@ from recsys_lab.catalog.stored_arrays import (
 )
 from recsys_lab.compute.counts import count_of
 from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.events import EventSource
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.pair_options import PairOptions
 from recsys_lab.readers.records import CatalogSource, Events, Records
@@ -115,7 +116,8 @@ def prepare(
     """
     check_source(source, options)
     source = _spooled(source, Path(folder))
-    inputs = {role: _hash_input(path) for role, path in source.files.items()}
+    in_order = isinstance(source, EventSource)  # events of one time stand in the order of lines
+    inputs = {r: _hash_input(p, in_order=in_order) for r, p in source.files.items()}
     kind = f"{type(source).__module__}.{type(source).__qualname__}"
     key = key_of(FORMAT, kind, _plain(source), inputs)
     said = _Warnings()
@@ -323,7 +325,13 @@ def _spool(pipe: Path, folder: Path) -> str:
     return str(final)
 
 
-def _hash_input(path: str) -> str:
-    """Hash of the contents of the files that a path names, in their order."""
+def _hash_input(path: str, *, in_order: bool) -> str:
+    """Hash of the contents of the files that a path names.
+
+    Args:
+        path: of the source.
+        in_order: whether their order matters; if not, it does not decide the hash either.
+    """
     hashes = [hash_file(file) for file in find_files(path)]
+    hashes = hashes if in_order else sorted(hashes)
     return hashes[0] if len(hashes) == 1 else key_of(hashes)

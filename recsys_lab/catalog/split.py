@@ -127,7 +127,8 @@ def split_pairs(pairs: ItemPairs, options: SplitOptions) -> Split:
     """
     parts = assign_parts(pairs, options)
     train, val, test = (pairs.take(parts == part) for part in range(3))
-    return _with_negatives(train, {"val": val, "test": test}, {"val": {}, "test": {}}, options)
+    held = {"val": val, "test": test}
+    return _with_negatives(train, held, {"val": {}, "test": {}}, options, pairs)
 
 
 def given_split(pairs: ItemPairs, given: dict[str, LabelledPairs], options: SplitOptions) -> Split:
@@ -154,7 +155,8 @@ def given_split(pairs: ItemPairs, given: dict[str, LabelledPairs], options: Spli
     overlaps = len(pairs) - len(train), len(positives["val"]) - len(val)
     if any(overlaps):
         log.warning("%d training and %d validation pairs are held out later, left out", *overlaps)
-    return _with_negatives(train, {"val": val, "test": test}, negatives, options)
+    pairs = Split(train, HeldOut(val, {}), HeldOut(test, {})).known
+    return _with_negatives(train, {"val": val, "test": test}, negatives, options, pairs)
 
 
 def _positives(labelled: LabelledPairs, num_items: int) -> ItemPairs:
@@ -166,24 +168,36 @@ def _positives(labelled: LabelledPairs, num_items: int) -> ItemPairs:
 
 
 def _with_negatives(
-    train: ItemPairs, held: dict[str, ItemPairs], given: dict[str, Negatives], options: SplitOptions
+    train: ItemPairs,
+    held: dict[str, ItemPairs],
+    given: dict[str, Negatives],
+    options: SplitOptions,
+    known: ItemPairs,
 ) -> Split:
-    """Check that no part is empty and draw the negatives of both held-out parts."""
+    """Check that no part is empty and draw the negatives of both held-out parts.
+
+    Args:
+        train: training pairs.
+        held: pairs of the held-out parts.
+        given: their negatives that came with the catalogue.
+        options: name the protocols.
+        known: the pairs of all parts.
+    """
     for name, part in {"train": train, **held}.items():
         if len(part) == 0:
             raise CatalogError(
                 f"the {name} part of the split is empty ({len(train):,} training pairs): use a "
                 "larger catalogue, or other val_fraction and test_fraction"
             )
-    known = Split(train, HeldOut(held["val"], {}), HeldOut(held["test"], {})).known
     rng = np.random.default_rng([options.seed, 1])
+    keys, items = known.keys, known.items
     negatives = {name: dict(given[name]) for name in held}
     problems = []
     for protocol in ("uniform", "degree_matched"):
         if protocol not in options.negatives:
             continue
         try:
-            drawn = _draw_negatives(protocol, held, known, rng)
+            drawn = _draw_negatives(protocol, held, keys, items, train.num_items, rng)
         except TooFewNegativesError as error:
             problems.append(str(error))
             log.warning("no %s negatives, their columns stay empty: %s", protocol, error)
@@ -196,14 +210,19 @@ def _with_negatives(
 
 
 def _draw_negatives(
-    protocol: str, held: dict[str, ItemPairs], known: ItemPairs, rng: np.random.Generator
+    protocol: str,
+    held: dict[str, ItemPairs],
+    keys: np.ndarray,
+    items: np.ndarray,
+    num_items: int,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """Negatives (P, 2) of the held-out parts by one protocol."""
     if protocol == "uniform":
         sizes = [len(held["val"]), len(held["test"])]
-        drawn = uniform_negatives(sum(sizes), known.items, known.keys, known.num_items, rng)
+        drawn = uniform_negatives(sum(sizes), items, keys, num_items, rng)
         return dict(zip(("val", "test"), np.split(drawn, sizes[:1]), strict=True))
     return {
-        name: degree_matched_negatives(part.ids, known.keys, known.num_items, rng)
+        name: degree_matched_negatives(part.ids, keys, num_items, rng)
         for name, part in held.items()
     }

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 PATHS = (
     "prepared_dir", "vectors", "ckpt_path", "catalog.path", "catalog.val_path",
@@ -23,3 +23,5 @@ def anchor(cfg: DictConfig, folder: Path) -> None:
             path = OmegaConf.select(cfg, name)
             if isinstance(path, str):
                 OmegaConf.update(cfg, name, str(folder / path))
+            elif isinstance(path, ListConfig):
+                OmegaConf.update(cfg, name, [str(folder / one) for one in path], merge=False)

@@ -43,8 +43,7 @@ REFUSED = {
     "val_check_interval": f"{_NO_LOOP}ranking_queries",
 }
 NOT_LISTED = frozenset(
-    {*REFUSED, "min_epochs", "min_steps", "num_nodes", "overfit_batches", "precision"}
-    | {"profiler", "strategy"}
+    {*REFUSED, "min_epochs", "min_steps", "overfit_batches", "precision", "profiler"}
 )  # arguments that no file of conf/trainer names
 _DURATION = (
     "as DD:HH:MM:SS or by names such as {minutes: 90}, and longer than nothing (days, hours, "

@@ -21,6 +21,7 @@ from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.node2vec import estimated_frequencies, node2vec_walks
 from recsys_lab.graph.walks import expected_frequencies, num_walks, random_walks, walk_key
 from recsys_lab.readers.account import CatalogError
+from recsys_lab.readers.listed_paths import Paths, as_path
 from recsys_lab.readers.sequence_rows import read_sequences
 from recsys_lab.results.files import atomic_path, write_text
 
@@ -229,7 +230,7 @@ def _label_of(file: Path) -> Path:
 def sequence_file(
     catalog: ItemCatalog,
     split: Split,
-    path: str,
+    path: Paths,
     max_length: WalkLength,
     *,
     window: Count,
@@ -243,8 +244,8 @@ def sequence_file(
         catalog: gives raw ids their item ids.
         split: its held-out pairs are kept out of training.
         path: a .npy table (S, L) of item ids with -1 as padding; or sequences of raw ids, in the
-            forms of `readers.sequence_rows`. Raw ids that the catalogue does not know are left out
-            and counted.
+            forms of `readers.sequence_rows`, in a file or several. Raw ids that the
+            catalogue does not know are left out and counted.
         max_length: longest row.
         window: distance up to which training sees two places together.
         subsample_threshold: of the data module; above 0, places that are left out bring others
@@ -257,6 +258,7 @@ def sequence_file(
     Raises:
         ValueError: the file cannot be read or holds no sequence of two known items.
     """
+    path = as_path(path)
     file = Path(path)
     if file.suffix == ".npy":
         table = _cut(_load_array(file), max_length)

@@ -37,6 +37,13 @@ class ReadAccount:
         if count:
             self.dropped[reason] += count
 
+    def add(self, other: "ReadAccount") -> None:
+        """Add the counts of another part of the same files."""
+        self.lines += other.lines
+        self.kept += other.kept
+        self.dropped.update(other.dropped)
+        self.notes.update(other.notes)
+
     def refuse_bad(
         self,
         path: str,

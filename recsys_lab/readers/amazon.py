@@ -1,7 +1,7 @@
 """Amazon product metadata of 2014 and 2018, one record per line, to records."""
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import compress
@@ -13,7 +13,7 @@ from recsys_lab.compute.checks import checked
 from recsys_lab.compute.parallel import map_in_order
 from recsys_lab.compute.ranges import CountOrZero, RelationWeight, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount
-from recsys_lab.readers.amazon_layouts import read_records
+from recsys_lab.readers.amazon_layouts import full_parts, read_records
 from recsys_lab.readers.amazon_records import (
     PARENT_IDS,
     RELATIONS,
@@ -26,6 +26,7 @@ from recsys_lab.readers.encodings import convert
 from recsys_lab.readers.fields import read_brand, read_categories, read_price, read_title
 from recsys_lab.readers.ids import IdCodes, rank_ids
 from recsys_lab.readers.items import ItemBuffer, complete_items
+from recsys_lab.readers.listed_paths import Paths, join_paths
 from recsys_lab.readers.listings import ListingBuffer
 from recsys_lab.readers.literals import parse_line
 from recsys_lab.readers.options import check_weights
@@ -41,7 +42,7 @@ _REMEDIES = {
 @checked
 @dataclass(frozen=True)
 class AmazonSource:
-    """A file of Amazon metadata: plain or gzip, strict JSON or Python literals, of 2014 or 2018.
+    """Amazon metadata: plain or gzip, strict JSON or Python literals, of 2014 or 2018.
 
     A record is dropped, and counted, when it is malformed, too long, not an object, without a
     usable id, or filtered; a field of a wrong type is only ignored, and noted. Records of the
@@ -50,7 +51,7 @@ class AmazonSource:
     sorts first.
 
     Attributes:
-        path: the file.
+        path: a file, a folder of parts, a pattern, or a list of these.
         relation_weights: weight of a listing by relation (names: RELATIONS); 0 ignores it.
         outside_items: whether listed items without a record of their own stay in the vocabulary.
         require_title: drop records without a title.
@@ -58,7 +59,7 @@ class AmazonSource:
         max_bad_fraction: largest tolerated fraction of the non-blank lines that are no record.
     """
 
-    path: str
+    path: Paths
     relation_weights: Mapping[str, RelationWeight]
     outside_items: Literal["keep", "drop"]
     require_title: bool
@@ -66,6 +67,7 @@ class AmazonSource:
     max_bad_fraction: Share
 
     def __post_init__(self) -> None:
+        join_paths(self, ("path",))
         check_weights("relation_weights", self.relation_weights, RELATIONS)
 
     @property
@@ -74,20 +76,40 @@ class AmazonSource:
         return {"metadata": self.path}
 
     def read(self) -> Records:
-        """Read the whole file.
+        """Read all files.
 
         Raises:
-            CatalogError: the file cannot be read, too many lines are bad, or nothing is left.
+            CatalogError: a file cannot be read, too many lines are bad, or nothing is left.
         """
-        reading = _Reading(self)
+        return self.join([self.read_part(self.path)])
+
+    def parts(self) -> list[str]:
+        """Paths that can be read apart from each other: files that are not empty."""
+        return full_parts(self.path)
+
+    def read_part(self, path: str) -> "AmazonPart":
+        """Read some of the files, with ids coded by themselves."""
+        reading = AmazonPart(self)
 
         def decode(block: bytes | None) -> Decoded | None:
             return None if block is None else decode_lines(block, reading.looked_at)
 
         with _garbage_uncollected():
-            for decoded in map_in_order(decode, read_records(self.path)):
+            for decoded in map_in_order(decode, read_records(path)):
                 reading.take_block(decoded)
-        return _finish(self, reading)
+        return reading
+
+    def join(self, parts: Iterable["AmazonPart"]) -> Records:
+        """The records of all parts, in the order of the files.
+
+        Raises:
+            CatalogError: too many lines are bad, or nothing is left.
+        """
+        following = iter(parts)
+        whole = next(following)
+        for part in following:
+            whole.take_part(part)
+        return _finish(self, whole)
 
 
 @contextmanager
@@ -102,7 +124,7 @@ def _garbage_uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class _Reading:
+class AmazonPart:
     """What has been read so far: codes of ids, listings and items of the kept records, counts."""
 
     def __init__(self, source: AmazonSource) -> None:
@@ -139,6 +161,16 @@ class _Reading:
         titles = list(compress(titles, kept.tolist()))
         codes = self._take_items(list(compress(decoded.records, kept.tolist())), titles)
         self._take_lists(decoded.lists, targets, kept, codes)
+
+    def take_part(self, other: "AmazonPart") -> None:
+        """Take what another part has read, behind what this one has."""
+        if other.first_bad and not self.first_bad:
+            self.first_bad = self.account.lines + other.first_bad
+            self.first_bad_line = other.first_bad_line
+        self.account.add(other.account)
+        code_of = self.codes.encode(other.codes.raws(np.arange(len(other.codes))))
+        self.listings.take(other.listings, code_of)
+        self.items.take(other.items, code_of)
 
     def _drop(self, number: int, reason: str) -> None:
         self.account.dropped[reason] += 1
@@ -197,7 +229,7 @@ def _num_also_bought(lists: np.ndarray, targets: np.ndarray, num_records: int) -
     return np.bincount(distinct >> 32, minlength=num_records)
 
 
-def _finish(source: AmazonSource, reading: _Reading) -> Records:
+def _finish(source: AmazonSource, reading: AmazonPart) -> Records:
     """Check the counts, merge duplicates, sort the vocabulary and the listings."""
     account = reading.account
     account.refuse_bad(

@@ -11,6 +11,7 @@
 import csv
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ import polars as pl
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.readers import opening
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.columnar_tables import read_slices
+from recsys_lab.readers.columnar_tables import kind_of, read_slices
 from recsys_lab.readers.lines import begin, read_blocks, read_chunks
 from recsys_lab.readers.literals import parse_line
+from recsys_lab.readers.opening import find_files
 
 _BOM = b"\xef\xbb\xbf"
 _IDS = ("asin", "parent_asin")
@@ -40,9 +42,35 @@ _BLOCK = 5_000  # records rewritten at a time
 def read_records(path: str) -> Iterator[bytes | None]:
     """Blocks of lines with a record each, as `read_blocks` gives them; None for a line too long.
 
+    Each file of a path has a layout and a header of its own.
+
     Raises:
-        CatalogError: the file cannot be read, or holds reviews or edges.
+        CatalogError: a file cannot be read, or holds reviews or edges, or all are empty.
     """
+    for file in full_parts(path):
+        yield from _records_of_file(file)
+
+
+def full_parts(path: str) -> list[str]:
+    """The files of a path; of several those that are not empty, as some that Spark writes are.
+
+    Raises:
+        CatalogError: there are none.
+    """
+    files = find_files(path)
+    if len(files) == 1:
+        return files
+    if full := [file for file in files if not _is_empty(file)]:
+        return full
+    raise CatalogError(f"{path} has empty files only; give one with a record")
+
+
+def _is_empty(file: str) -> bool:
+    return Path(file).is_file() and not kind_of(file) and not begin(file)[0]
+
+
+def _records_of_file(path: str) -> Iterator[bytes | None]:
+    """`read_records` of one file."""
     if (tables := read_slices(path, _BLOCK)) is not None:
         return _lines_of(_rows(tables))
     first, blocks = begin(path)

@@ -20,6 +20,7 @@ from recsys_lab.readers.edge_order import EdgeRows, sorted_rows
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
 from recsys_lab.readers.item_tables import ItemTable, check_fields, note_table
 from recsys_lab.readers.items import complete_items
+from recsys_lab.readers.listed_paths import Paths, join_paths
 from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import LabelledPairs, Records
@@ -81,7 +82,8 @@ class EdgeSource:
     0, -1 or false), and their items join the vocabulary. Items are described by a table of theirs.
 
     Attributes:
-        path: the training edges: a file, a folder of parts, or a pattern.
+        path: the training edges: a file, a folder of parts, a pattern, or a list of these, as
+            the other paths.
         val_path: labelled pairs for validation, given together with test_path or not at all.
         test_path: labelled pairs for the test.
         items_path: a table that describes items, as that of `EventSource`.
@@ -99,10 +101,10 @@ class EdgeSource:
         undirected: whether a line with source and target exchanged repeats another, too.
     """
 
-    path: str
-    val_path: str | None
-    test_path: str | None
-    items_path: str | None
+    path: Paths
+    val_path: Paths | None
+    test_path: Paths | None
+    items_path: Paths | None
     item_columns: Mapping[str, str | Sequence[str] | None]
     outside_items: Literal["keep", "drop"]
     max_bad_fraction: Share
@@ -115,6 +117,7 @@ class EdgeSource:
 
     def __post_init__(self) -> None:
         """Check the options that go together."""
+        join_paths(self, ("path", "val_path", "test_path", "items_path"))
         self._form_options  # noqa: B018 - checks itself
         check_fields(self.item_columns)
         if (self.val_path is None) != (self.test_path is None):

@@ -27,6 +27,7 @@ from recsys_lab.readers.item_tables import (
 )
 from recsys_lab.readers.items import complete_items
 from recsys_lab.readers.list_cells import UNEQUAL
+from recsys_lab.readers.listed_paths import Paths, join_paths
 from recsys_lab.readers.named_columns import NamedColumns
 from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
@@ -79,11 +80,11 @@ class EventSource:
         pairs: how pairs of items are made of the events, as `PairOptions` takes it.
     """
 
-    path: str
-    val_path: str | None
-    test_path: str | None
-    items_path: str | None
-    users_path: str | None
+    path: Paths
+    val_path: Paths | None
+    test_path: Paths | None
+    items_path: Paths | None
+    users_path: Paths | None
     layout: Literal["events", "sequences", "baskets"] | None
     columns: Mapping[str, Role]
     item_columns: Said
@@ -104,6 +105,7 @@ class EventSource:
 
     def __post_init__(self) -> None:
         """Check the options that go together."""
+        join_paths(self, ("path", "val_path", "test_path", "items_path", "users_path"))
         PairOptions.of(self.pairs)
         for role in self.columns:
             if role not in ROLES_OF_EVENTS:

@@ -36,6 +36,15 @@ class ItemBuffer:
         if len(self._columns["code"]) >= _CHUNK:
             self._pack()
 
+    def take(self, other: "ItemBuffer", code_of: np.ndarray) -> None:
+        """Append the rows of another buffer, whose codes have other codes here."""
+        self._pack()
+        other._pack()
+        self._frames += [
+            rows.with_columns(code=pl.Series(code_of[rows["code"].to_numpy()], dtype=pl.Int32))
+            for rows in other._frames
+        ]
+
     def _pack(self) -> None:
         self._frames.append(pl.DataFrame(self._columns, schema=_PACKED))
         self._columns = {name: [] for name in _PACKED}

@@ -31,6 +31,13 @@ class ListingBuffer:
         self._relations.frombytes(relations.tobytes())
         self._lengths.frombytes(lengths.tobytes())
 
+    def take(self, other: "ListingBuffer", code_of: np.ndarray) -> None:
+        """Append the listings of another buffer, whose codes have other codes here."""
+        sources, targets = other.codes()
+        relations = np.frombuffer(other._relations, np.int32)
+        lengths = np.frombuffer(other._lengths, np.int32)
+        self.extend(code_of[sources], relations, lengths, code_of[targets])
+
     def codes(self) -> tuple[np.ndarray, np.ndarray]:
         """The codes of all sources and of all targets, with repetitions."""
         return np.frombuffer(self._sources, np.int32), np.frombuffer(self._targets, np.int32)

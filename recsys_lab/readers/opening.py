@@ -19,6 +19,7 @@ from isal import isal_zlib
 
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.foreign import foreign_archive, foreign_form
+from recsys_lab.readers.listed_paths import ListedPaths
 
 BLOCK_BYTES = 1 << 20
 _ZSTD_BYTES = 1 << 14  # packed; a block of them is at most some hundred times as long
@@ -38,13 +39,16 @@ class DamagedFileError(Exception):
 
 
 def find_files(path: str) -> list[str]:
-    """The files that a path names: a file, a folder of parts, or a pattern with `*`.
+    """The files that a path names: a file, a folder of parts, a pattern with `*`, or several.
 
-    In a folder, files whose names begin with `_` or `.` are left out, as Spark's `_SUCCESS`.
+    In a folder, files whose names begin with `_` or `.` are left out, as Spark's `_SUCCESS`. Of
+    several paths each names its own; a file that two of them name is read once.
 
     Raises:
         CatalogError: there are none, or the path is an address.
     """
+    if isinstance(path, ListedPaths):
+        return list(dict.fromkeys(file for one in path.each for file in find_files(one)))
     if not path:
         raise CatalogError("path is empty; give the path of the catalogue")
     if _ADDRESS.match(path):

@@ -45,7 +45,9 @@ def _data_title(run: Run) -> str:
     catalog = run.config.get("catalog") or {}
     path = catalog.get("path") if isinstance(catalog, Mapping) else None
     name = str(run.choices.get("catalog") or "catalogue")
-    if path:
+    if isinstance(path, list) and path:
+        name = f"{Path(str(path[0])).name} and {len(path) - 1} more"
+    elif path:
         name = Path(str(path)).name.removesuffix(".gz").rpartition(".")[0] or str(path)
     split = run.config.get("split")
     by = split.get("by", "pairs") if isinstance(split, Mapping) else "pairs"

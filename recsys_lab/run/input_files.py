@@ -10,6 +10,7 @@ from recsys_lab.data.sequences import check_stored_walks
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.edges import EdgeSource
 from recsys_lab.readers.events import EventSource
+from recsys_lab.readers.listed_paths import as_path
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import CatalogSource
 from recsys_lab.readers.vector_files import find_vectors
@@ -82,9 +83,9 @@ def check_first_lines(source: CatalogSource) -> None:
         source.check_first_lines()
 
 
-def _find(key: str, path: str) -> None:
+def _find(key: str, path: Any) -> None:
     try:
-        find_files(path)
+        find_files(as_path(path))
     except (CatalogError, OSError) as error:
         raise ConfigurationError(f"{key}: {error}") from error
 

@@ -80,18 +80,18 @@ def rank_count(trainer: Mapping[str, Any]) -> int:
 
 
 def _check_ranks(trainer: Mapping[str, Any]) -> None:
-    is_ddp = trainer.get("strategy") == "ddp"
+    strategy = trainer.get("strategy", "auto")  # others are refused where values are checked
     for name in ("devices", "num_nodes"):
         count = trainer.get(name, 1)
         try:
             check_value(f"trainer.{name}", count, Count)
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
-        if count > 1 and not is_ddp:
+        if count > 1 and strategy == "auto":
             raise ConfigurationError(
                 f"trainer.{name}={count} is of several processes: add trainer=ddp, or leave it out"
             )
-    if is_ddp and trainer["accelerator"] not in ("cpu", "gpu", "cuda"):
+    if strategy == "ddp" and trainer["accelerator"] not in ("cpu", "gpu", "cuda"):
         raise ConfigurationError(
             f"trainer.accelerator={trainer['accelerator']} cannot be used with trainer=ddp: take "
             "cpu or gpu"

@@ -23,10 +23,10 @@ CONTEXT.set_forkserver_preload(["tests.forked"])
 if multiprocessing.parent_process() is None and "pytest" not in sys.modules:  # the server
     prepare_process()
     # No library whose threads the children would miss: polars and pyarrow.
-    import matplotlib.backends.backend_agg
+    import matplotlib.backends.backend_agg  # noqa: F401
     import numba.core.registry
-    import pytorch_lightning
-    import scipy.signal
+    import pytorch_lightning  # noqa: F401
+    import scipy.signal  # noqa: F401
     import torch._dynamo
     import torch.utils.tensorboard  # noqa: F401
 

@@ -22,11 +22,17 @@ CONTEXT.set_forkserver_preload(["tests.forked"])
 
 if multiprocessing.parent_process() is None and "pytest" not in sys.modules:  # the server
     prepare_process()
-    # No library with threads of its own: these do not survive in the children.
+    # No library whose threads the children would miss: polars and pyarrow.
+    import matplotlib.backends.backend_agg  # noqa: F401
+    import numba.core.registry
+    import pytorch_lightning  # noqa: F401
+    import scipy.signal  # noqa: F401
+    import torch._dynamo
     import torch.utils.tensorboard  # noqa: F401
 
     from tests.composed import compose_once
 
+    numba.core.registry.cpu_target.target_context.refresh()
     compose_once()
     gc.freeze()  # nothing imported is garbage: the children need not look through it
 

@@ -72,13 +72,6 @@ def check_trainer(trainer: Mapping[str, Any], *, may_stop: bool = False) -> None
     _check_limits(trainer, may_stop)
 
 
-def rank_count(trainer: Mapping[str, Any]) -> int:
-    """The number of processes that train copies of the model."""
-    if trainer.get("strategy") != "ddp":
-        return 1
-    return int(trainer["devices"]) * int(trainer.get("num_nodes", 1))
-
-
 def _check_ranks(trainer: Mapping[str, Any]) -> None:
     strategy = trainer.get("strategy", "auto")  # others are refused where values are checked
     for name in ("devices", "num_nodes"):

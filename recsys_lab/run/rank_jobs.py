@@ -11,7 +11,7 @@ from torch import nn
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.prepared_copy import describe
 from recsys_lab.compute.counts import count_of
-from recsys_lab.config.trainer_arguments import rank_count
+from recsys_lab.config.rank_count import rank_count
 from recsys_lab.data.batch_module import BatchDataModule, Deal
 from recsys_lab.models.task import KEY, EmbeddingTask, TrainingError
 from recsys_lab.models.updates import SelfUpdatingNet

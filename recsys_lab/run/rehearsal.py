@@ -11,7 +11,7 @@ from typing import Any
 
 from recsys_lab.catalog.nodes import find_nodes
 from recsys_lab.config.configuration import section_of
-from recsys_lab.config.trainer_arguments import rank_count
+from recsys_lab.config.rank_count import rank_count
 from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.updates import FLOAT32, check_precision

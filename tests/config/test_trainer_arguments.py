@@ -6,8 +6,9 @@ import pytest
 from pytorch_lightning import Trainer
 
 from recsys_lab.config.library_arguments import used_arguments
+from recsys_lab.config.rank_count import rank_count
 from recsys_lab.config.targets import ConfigurationError
-from recsys_lab.config.trainer_arguments import REFUSED, check_trainer, rank_count
+from recsys_lab.config.trainer_arguments import REFUSED, check_trainer
 
 PLAIN = {
     "max_epochs": 1, "max_steps": -1, "max_time": None, "accelerator": "cpu", "devices": 1,

@@ -159,7 +159,7 @@ def test_a_checkpoint_is_of_no_use(folder: Path, finish: Finish) -> None:
     path = Embeddings.load(fitted.folder).path
     done = external(folder, path)
     with pytest.raises(TrainingError, match="a model without parameters has none"):
-        recsys_lab.fit(done.prepared, done.experiment, folder / "again", resume="best.ckpt")
+        recsys_lab.fit(done.prepared, done.experiment, folder / "again", resume=fitted.folder)
     loaded = recsys_lab.load(done.prepared, done.experiment, folder / "loaded", None)
     np.testing.assert_array_equal(loaded.vectors(), done.vectors())
     with pytest.raises(TrainingError, match="no best checkpoint"):

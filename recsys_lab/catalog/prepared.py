@@ -296,9 +296,9 @@ def _write_catalog(
     if limit.size is None or events is not None:
         num_pairs = _write_pairs(records, part)
     else:
-        listings = spill(records, part, limit)
-        records = records.without_listings()
-        num_pairs = write_sums(listings, records, part)
+        spilled = spill(records, part, limit)
+        records = records.without_listings()  # frees them
+        num_pairs = write_sums(spilled, records, part)
     if num_pairs == 0:
         raise CatalogError(records.why_no_pairs or _why_no_pairs(records))
     return {

@@ -143,15 +143,16 @@ def sum_spilled(listings: SpilledListings, folder: Path) -> PairFiles:
         for path in listings.paths:
             rows = np.fromfile(path, _LISTING)
             path.unlink()
-            columns = [np.ascontiguousarray(rows[name]) for name in _LISTING.names or ()]
+            sources, targets, weights, relations = (
+                np.ascontiguousarray(rows[name]) for name in _LISTING.names or ()
+            )
             del rows
-            *ends, weights, relations = columns
-            pairs = build_pairs(*ends, weights, listings.num_items)
+            pairs = build_pairs(sources, targets, weights, listings.num_items)
             for field in ("heads", "tails", "weights"):
                 getattr(pairs, field).tofile(files[field])
             beyond.append(pairs.ids[~np.isfinite(pairs.weights)])
             masks = (
-                relation_masks(*ends, relations, listings.num_items)
+                relation_masks(sources, targets, relations, listings.num_items)
                 if listings.has_relations
                 else np.zeros(len(pairs), np.uint8)
             )

@@ -100,6 +100,7 @@ class EmbeddingTask(LightningModule):
         self.at_batch_end: Callable[[], None] | None = None
         self._exchange_options = exchange or ExchangeOptions()
         self._updater: Updater | None = None
+        self._num_batches: int | None = None  # of an epoch, of all ranks
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """The optimisers over all parameters; the first decides the rate that is logged."""
@@ -141,11 +142,12 @@ class EmbeddingTask(LightningModule):
 
     def on_train_start(self) -> None:
         """Get ready to exchange, now that weights and state of the optimisers are in place."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        self._num_batches = getattr(data, "num_batches", None)
         if self.group is None or self.group.size == 1:
             return
         optimizers = [one.optimizer for one in self._optimizers()]
         self.exchange = Exchange(optimizers, self._exchange_options, self.group)
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
         places = data.draw(0, 0).num_trained
         batches = int(self.trainer.num_training_batches)
         self.exchange.begin(batches, data.frequencies, places, lambda: self.current_epoch)
@@ -207,7 +209,7 @@ class EmbeddingTask(LightningModule):
             "identity": self._identity,
             "config": self._config,
             "ranks": 1 if self.group is None else self.group.size,
-            "num_batches": getattr(self.trainer.datamodule, "num_batches", None),  # type: ignore[attr-defined]
+            "num_batches": self._num_batches,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -30,6 +30,7 @@ _TOP_LEVEL: dict[str, Any] = {
     "skip_finished": bool,
     "monitor": str,
     "prepared_dir": str,
+    "prepare": Literal["local", "ray"],
     "num_threads": Threads | None,
     "plugins": Sequence[str],
     "test": bool,

@@ -13,7 +13,7 @@ from recsys_lab.compute.checks import checked
 from recsys_lab.compute.parallel import map_in_order
 from recsys_lab.compute.ranges import CountOrZero, RelationWeight, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount
-from recsys_lab.readers.amazon_layouts import full_parts, read_records
+from recsys_lab.readers.amazon_layouts import read_records
 from recsys_lab.readers.amazon_records import (
     PARENT_IDS,
     RELATIONS,
@@ -26,6 +26,7 @@ from recsys_lab.readers.encodings import convert
 from recsys_lab.readers.fields import read_brand, read_categories, read_price, read_title
 from recsys_lab.readers.ids import IdCodes, rank_ids
 from recsys_lab.readers.items import ItemBuffer, complete_items
+from recsys_lab.readers.lines import full_parts
 from recsys_lab.readers.listed_paths import Paths, join_paths
 from recsys_lab.readers.listings import ListingBuffer
 from recsys_lab.readers.literals import parse_line
@@ -83,9 +84,9 @@ class AmazonSource:
         """
         return self.join([self.read_part(self.path)])
 
-    def parts(self) -> list[str]:
+    def parts(self) -> list[tuple[str]]:
         """Paths that can be read apart from each other: files that are not empty."""
-        return full_parts(self.path)
+        return [(file,) for file in full_parts(self.path)]
 
     def read_part(self, path: str) -> "AmazonPart":
         """Read some of the files, with ids coded by themselves."""

@@ -5,7 +5,7 @@ that belongs to the form of the file; the values are stripped of it.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,11 +20,12 @@ from recsys_lab.readers.edge_order import EdgeRows, sorted_rows
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
 from recsys_lab.readers.item_tables import ItemTable, check_fields, note_table
 from recsys_lab.readers.items import complete_items
+from recsys_lab.readers.lines import full_parts
 from recsys_lab.readers.listed_paths import Paths, join_paths
 from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import LabelledPairs, Records
-from recsys_lab.readers.table_form import FormOptions
+from recsys_lab.readers.table_form import FormOptions, TableForm
 from recsys_lab.readers.table_reader import TableReader
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,32 @@ class Edges:
     def table(self) -> pl.DataFrame:
         """All batches as one."""
         return pl.concat(self.tables)  # there is one at least: a file without lines is refused
+
+
+@dataclass
+class EdgePart:
+    """Edges of some files, the codes of their ids, the account of their lines, and their form."""
+
+    edges: Edges
+    codes: IdCodes
+    account: ReadAccount
+    form: TableForm | None
+    remedies: dict[str, str]
+
+    def take(self, other: "EdgePart") -> None:
+        """Take what another part holds, behind what this one does."""
+        if other.edges.first_bad and not self.edges.first_bad:
+            self.edges.first_bad = self.account.lines + other.edges.first_bad
+            self.edges.first_bad_text = other.edges.first_bad_text
+        self.account.add(other.account)
+        self.remedies = other.remedies | self.remedies
+        code_of = self.codes.encode(other.codes.raws(np.arange(len(other.codes))))
+        self.edges.tables += [
+            rows.with_columns(
+                pl.Series(end, code_of[rows[end].to_numpy()]) for end in ("source", "target")
+            )
+            for rows in other.edges.tables
+        ]
 
 
 @checked
@@ -154,32 +181,75 @@ class EdgeSource:
         Raises:
             CatalogError: a file cannot be read, too many lines are bad, or nothing is left.
         """
-        codes = IdCodes()
+        return self.join([self.read_part(self.path)])
+
+    def parts(self) -> list[tuple[str, TableForm | None]]:
+        """Paths of edges that can be read apart from each other, and the form to read them by.
+
+        A form that counts the lines of all files, JSON documents and files of columns make one.
+        """
+        files = full_parts(self.path)
+        reader = TableReader(files[0], self._form_options)
+        next(reader.batches(), None)
+        form = reader.form
+        if reader.is_of_lines and form is not None and form.entries is None and not form.counted:
+            return [(files[0], None), *((file, form) for file in files[1:])]
+        return [(self.path, None)]
+
+    def read_part(self, path: str, form: TableForm | None = None) -> "EdgePart":
+        """Read some of the files of edges, with ids coded by themselves."""
+        return self._read_table(path, IdCodes(), form, labelled=False)
+
+    def _read_table(
+        self, path: str, codes: IdCodes, form: TableForm | None, *, labelled: bool
+    ) -> "EdgePart":
+        reader, account = TableReader(path, self._form_options, form), ReadAccount()
+        edges = read_edges(reader, codes, account, labelled=labelled)
+        return EdgePart(edges, codes, account, reader.form, reader.remedies)
+
+    def join(self, parts: Iterable["EdgePart"]) -> Records:
+        """The records of all parts of the edges, in the order of the files, and what is beside.
+
+        Raises:
+            CatalogError: too many lines are bad, or nothing is left.
+        """
+        following = iter(parts)
+        whole = next(following)
+        for part in following:
+            whole.take(part)
+        codes = whole.codes
         accounts: dict[str, ReadAccount] = {}
         tables: dict[str, pl.DataFrame] = {}
         understood: dict[str, str] = {}
-        users_items = None
         for role, path in self._edge_files.items():
-            accounts[role] = account = ReadAccount()
-            reader = TableReader(path, self._form_options)
-            edges = read_edges(reader, codes, account, labelled=role != "edges")
-            said = "" if reader.form is None else reader.form.said
-            account.refuse_bad(
-                path,
-                BAD_REASONS,
-                self.max_bad_fraction,
-                edges.first_bad,
-                edges.first_bad_text,
-                said,
-                _REMEDIES | reader.remedies,
-            )
-            _refuse_empty(path, account)
-            understood[role] = said
-            if role == "edges" and reader.form is not None:
-                users_items = reader.form.users_items
-            for warning in () if reader.form is None else reader.form.warnings:
-                log.warning("%s: %s", path, warning)
-            tables[role] = edges.table()
+            is_edges = role == "edges"
+            read = whole if is_edges else self._read_table(path, codes, None, labelled=True)
+            understood[role] = self._check_table(path, read)
+            accounts[role], tables[role] = read.account, read.edges.table()
+        users_items = None if whole.form is None else whole.form.users_items
+        return self._records(codes, accounts, tables, understood, users_items)
+
+    def _check_table(self, path: str, read: "EdgePart") -> str:
+        """Refuse a table with too many bad lines or none; what was understood of it."""
+        said = "" if read.form is None else read.form.said
+        edges = read.edges
+        read.account.refuse_bad(
+            path, BAD_REASONS, self.max_bad_fraction, edges.first_bad, edges.first_bad_text, said,
+            _REMEDIES | read.remedies,
+        )  # fmt: skip
+        _refuse_empty(path, read.account)
+        for warning in () if read.form is None else read.form.warnings:
+            log.warning("%s: %s", path, warning)
+        return said
+
+    def _records(
+        self,
+        codes: IdCodes,
+        accounts: dict[str, ReadAccount],
+        tables: dict[str, pl.DataFrame],
+        understood: dict[str, str],
+        users_items: tuple[str, str] | None,
+    ) -> Records:
         beside = ReadAccount()
         items, ranks = self._items(codes, beside, understood)
         given = {

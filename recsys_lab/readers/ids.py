@@ -30,6 +30,17 @@ class IdCodes:
     def __len__(self) -> int:
         return self._count
 
+    def __getstate__(self) -> tuple[np.ndarray, dict[bytes, int]]:
+        """What another process needs: the ids alone."""
+        return self._keys[: self._count], self._long
+
+    def __setstate__(self, state: tuple[np.ndarray, dict[bytes, int]]) -> None:
+        keys, long = state
+        self.__init__()  # type: ignore[misc]
+        self._reserve(len(keys))
+        self._keys[: len(keys)], self._long, self._count = keys, long, len(keys)
+        _fill(self._slots, self._keys, self._count)
+
     def encode(self, raws: Iterable[str]) -> np.ndarray:
         """Codes (n,) int32 of ids, none of them empty."""
         if isinstance(raws, pl.Series):

@@ -39,16 +39,19 @@ class TableReader:
     Args:
         path: a file, a folder of parts, or a pattern.
         options: what the user says about its form.
+        form: of a part that goes on where another ended, the form of that one; else None.
 
     Attributes:
         form: what was understood; known after the first batch.
         remedies: what to do about lines that cannot be used, by the reason.
+        is_of_lines: whether each line is read by itself; known after the first batch.
     """
 
-    def __init__(self, path: str, options: FormOptions) -> None:
+    def __init__(self, path: str, options: FormOptions, form: TableForm | None = None) -> None:
         self.path = path
-        self.form: TableForm | None = None
+        self.form = form
         self.remedies: dict[str, str] = {}
+        self.is_of_lines = False
         self._options = options
         self._data_lines = 0  # that are neither blank nor before the data
 
@@ -73,6 +76,7 @@ class TableReader:
         if begins_document(first):
             yield from self._document(read_chunks(self.path, blocks))
         else:
+            self.is_of_lines = True
             yield from self._lines(blocks)
 
     def _document(self, chunks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
@@ -85,7 +89,7 @@ class TableReader:
             before += len(lines)
 
     def _lines(self, blocks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
-        before, is_lines_of_json = 0, False
+        before, is_lines_of_json = 0, self.form is not None and self.form.separator == "json"
         for batch in read_batches(self.path, blocks=blocks):
             lines = pl.Series("line", batch, dtype=pl.Binary)
             text, remedy = decode_lines(lines)

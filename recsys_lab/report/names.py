@@ -9,6 +9,7 @@ from recsys_lab.results.run_folder import Run
 _NOT_SETTINGS = (
     "seed",
     "prepared_dir",
+    "prepare",  # both give the same
     "catalog.path",
     "catalog.val_path",
     "catalog.test_path",

@@ -18,6 +18,7 @@ from recsys_lab.vectors.errors import VectorsError
 _SINCE: dict[str, Any] = {  # keys that older runs do not have
     "embeddings": True,
     "users": True,
+    "prepare": "local",
     "vectors": None,
     "projector": 0,
     "resume_with_changes": False,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, LightningDataModule, Trainer
@@ -54,6 +54,7 @@ class Experiment:
         history: what an event weighs in the history of a user or session, where events are split.
         baselines: options of the baselines of users and sessions.
         configuration: plain values, kept in checkpoints.
+        prepare: what reads the files of the catalogue, this process or tasks of Ray.
         embeddings: whether the test leaves the folder `embeddings/`.
         users: whether that folder holds users of an event log, with their histories.
         projector: items that the test leaves for TensorBoard's projector.
@@ -75,6 +76,7 @@ class Experiment:
     num_threads: int | None
     progress_bar: bool
     configuration: Mapping[str, Any] = field(default_factory=dict)
+    prepare: Literal["local", "ray"] = "local"
     embeddings: bool = True
     users: bool = True
     projector: int = 0

@@ -10,12 +10,12 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 import polars as pl
@@ -56,7 +56,6 @@ from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.events import EventSource
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.pair_options import PairOptions
-from recsys_lab.readers.ray_reading import check_parted, read_by_ray
 from recsys_lab.readers.records import CatalogSource, Events, Records
 from recsys_lab.results.part_files import part_file
 from recsys_lab.results.write_errors import writing
@@ -68,7 +67,6 @@ log = logging.getLogger(__name__)
 FORMAT = 7
 
 
-Engine = Literal["local", "ray"]
 AnySplit = TypeVar("AnySplit", Split, EventSplit)
 
 
@@ -94,19 +92,27 @@ class PreparedData(Generic[AnySplit]):
         return PairRelations(tuple(manifest["relations"]), pairs, arrays["pairs/relations"])
 
 
+Read = Callable[[CatalogSource], Records]
+
+
+def read_here(source: CatalogSource) -> Records:
+    """The records of a source, read by this process."""
+    return source.read()
+
+
 @overload
 def prepare(
-    source: CatalogSource, options: SplitOptions, folder: str | Path, by: Engine = ...
+    source: CatalogSource, options: SplitOptions, folder: str | Path, read: Read = ...
 ) -> PreparedData[Split]: ...
 @overload
 def prepare(
-    source: CatalogSource, options: EventSplitOptions, folder: str | Path, by: Engine = ...
+    source: CatalogSource, options: EventSplitOptions, folder: str | Path, read: Read = ...
 ) -> PreparedData[EventSplit]: ...
 def prepare(
     source: CatalogSource,
     options: SplitOptions | EventSplitOptions,
     folder: str | Path,
-    by: Engine = "local",
+    read: Read = read_here,
 ) -> PreparedData[Any]:
     """Read and split a catalogue, or load what an earlier run has prepared in the same way.
 
@@ -114,15 +120,13 @@ def prepare(
         source: where the catalogue comes from; a dataclass, whose fields are its options.
         options: how it is split, by its pairs or items, or by its events.
         folder: where prepared data is kept.
-        by: what reads the files: this process, or tasks of Ray; both write the same.
+        read: what reads the files, such as `RayReading`; the records are the same.
 
     Raises:
         CatalogError: the catalogue cannot be used.
         WriteError: the folder cannot be written.
     """
     check_source(source, options)
-    if by == "ray":
-        check_parted(source)
     source = _spooled(source, Path(folder))
     in_order = isinstance(source, EventSource)  # events of one time stand in the order of lines
     inputs = {r: _hash_input(p, in_order=in_order) for r, p in source.files.items()}
@@ -130,7 +134,7 @@ def prepare(
     key = key_of(FORMAT, kind, _plain(source), inputs)
     said = _Warnings()
     catalog_folder = obtain_folder(
-        Path(folder, "catalogs", key), lambda part: _write_catalog(source, part, said, by)
+        Path(folder, "catalogs", key), lambda part: _write_catalog(source, part, said, read)
     )
     items = pl.read_parquet(catalog_folder / "items.parquet")
     manifest = _manifest(catalog_folder)
@@ -232,12 +236,12 @@ class _Warnings(logging.Handler):
 
 
 def _write_catalog(
-    source: CatalogSource, part: Path, said: _Warnings, by: Engine
+    source: CatalogSource, part: Path, said: _Warnings, read: Read
 ) -> dict[str, Any]:
     """Read the source and write what it holds; returns what goes into the manifest."""
     started = time.monotonic()
     with said.kept():
-        records = read_by_ray(source) if by == "ray" else source.read()
+        records = read(source)
     seconds = time.monotonic() - started
     num_items, events = records.items.height, records.events
     if events is None:

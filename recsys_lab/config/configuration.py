@@ -31,6 +31,7 @@ _TOP_LEVEL: dict[str, Any] = {
     "monitor": str,
     "prepared_dir": str,
     "prepare": Literal["local", "ray"],
+    "ray_address": str | None,
     "num_threads": Threads | None,
     "plugins": Sequence[str],
     "test": bool,

@@ -29,6 +29,8 @@ NO_RESULT = (  # keys that change no result of a run
     "resume_with_changes",
     "evaluate",
     "prepared_dir",
+    "prepare",
+    "ray_address",
     "embeddings",
     "users",
     "projector",

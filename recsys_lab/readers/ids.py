@@ -65,6 +65,16 @@ class IdCodes:
             codes[place] = self._encode_long(data[end - int(lengths[place]) : end].tobytes())
         return codes
 
+    def take(self, other: "IdCodes") -> np.ndarray:
+        """Codes (n,) int32 of the ids of another table, by their codes there."""
+        codes = np.empty(len(other), np.int32)
+        is_long = np.zeros(len(other), bool)
+        is_long[list(other._long.values())] = True
+        codes[~is_long] = self._encode_packed(other._keys[: len(other)][~is_long])
+        for raw, code in other._long.items():
+            codes[code] = self._encode_long(raw)
+        return codes
+
     def _encode_packed(self, words: np.ndarray) -> np.ndarray:
         self._reserve(len(words))
         codes = np.empty(len(words), np.int32)

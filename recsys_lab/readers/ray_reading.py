@@ -1,99 +1,113 @@
-"""Reading of many files by Ray: a task for each, and one table of ids for all.
+"""Reading of many files on a Ray cluster: a task for each, and one table of ids for all.
 
 A task unpacks and parses a file, checks its lines and codes its ids by themselves, which is nearly
-all the work of reading. What it returns is integers, and each id once; Ray moves that to disk where
-memory is short. The process that started the tasks joins the parts in the order of the files, by
-the same function that finishes the reading of a single process, so the result is the same.
+all the work of reading. It returns integers, and each id once; Ray moves them to disk where memory
+is short. The process that started the tasks joins the parts in the order of the files, by the
+function that joins those of a single process, so the records are the same.
 """
 
+import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from recsys_lab.compute.threads import WORKERS
+from recsys_lab.compute.ray_cluster import connect
+from recsys_lab.compute.threads import CORES
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.records import Records
+
+log = logging.getLogger(__name__)
+
+OPTION = "prepare=ray"
+_LOG_EVERY = 5.0  # seconds
 
 
 @runtime_checkable
 class PartedSource(Protocol):
-    """A source of which files can be read apart from each other."""
+    """A source whose files can be read apart from each other."""
 
     def parts(self) -> list[tuple[Any, ...]]:
-        """The arguments of `read_part` for each part."""
+        """The arguments of `read_part`, a path first, for each part."""
         ...
 
     def read_part(self, *part: Any) -> Any:
         """Read one."""
         ...
 
-    def join(self, parts: Iterator[Any]) -> Records:
+    def join(self, parts: Iterable[Any]) -> Records:
         """The records of all parts, in their order."""
         ...
 
 
-def check_parted(source: object) -> None:
-    """Refuse a source that is read by one process alone.
+@dataclass(frozen=True)
+class RayReading:
+    """Reads the parts of a source by tasks of Ray.
 
-    Raises:
-        CatalogError: it is.
+    Attributes:
+        address: of the cluster, such as auto or host:port; None starts one on this machine. Its
+            nodes see the files under the same paths.
     """
-    if not isinstance(source, PartedSource):
-        raise CatalogError(
-            f"prepare=ray does not read by {type(source).__name__}: it reads Amazon metadata and "
-            "lists of edges (catalog=amazon, catalog=edges); use prepare=local"
-        )
 
+    address: str | None = None
 
-def read_by_ray(source: object) -> Records:
-    """The records of a source, as its `read` gives them; its parts are read by tasks of Ray.
+    def check(self, source: object) -> None:
+        """Refuse a source that one process alone can read.
 
-    It runs on the cluster that this process is connected to or that RAY_ADDRESS names, whose
-    machines must see the files under the same paths; else on this machine, while it reads.
+        Raises:
+            CatalogError: it is one.
+        """
+        if not isinstance(source, PartedSource):
+            raise CatalogError(
+                f"{OPTION} reads Amazon metadata and lists of edges (catalog=amazon, "
+                f"catalog=edges), got {type(source).__name__}: use prepare=local"
+            )
 
-    Raises:
-        CatalogError: as of `read`, or the source has no parts, or Ray is not installed.
-    """
-    check_parted(source)
-    assert isinstance(source, PartedSource)  # noqa: S101 - narrows the type
-    try:
-        import ray  # type: ignore[import-not-found, unused-ignore]  # late: an extra
-    except ImportError as error:
-        raise CatalogError(
-            "prepare=ray needs Ray: pip install 'recsys-lab[ray]', or use prepare=local"
-        ) from error
-    with _cluster(ray):
-        task = ray.remote(_read_part).options(num_cpus=1)
+    def __call__(self, source: Any) -> Records:
+        """The records of a source, as its `read` gives them; a single part is read here.
+
+        Raises:
+            CatalogError: as of `read`, or a node was lost.
+            ClusterError: Ray is not installed, or no cluster answers.
+        """
+        self.check(source)
+        parts = source.parts()
+        if len(parts) == 1:
+            records: Records = source.read()
+            return records
+        ray = connect(self.address, OPTION)
+        log.info("reading %d files by tasks of Ray", len(parts))
+        read = ray.remote(num_cpus=1)(_read_part)
         shared = ray.put(source)
-        return source.join(_results(ray, [task.remote(shared, part) for part in source.parts()]))
-
-
-def _read_part(source: PartedSource, part: tuple[Any, ...]) -> Any:
-    os.environ[WORKERS] = str(os.cpu_count())  # a task has one core
-    return source.read_part(*part)
-
-
-def _results(ray: Any, references: list[Any]) -> Iterator[Any]:
-    """The results of tasks, each forgotten by Ray once it is used."""
-    references.reverse()
-    while references:
+        tasks = [read.remote(shared, os.path.abspath(part[0]), *part[1:]) for part in parts]
         try:
-            yield ray.get(references.pop())
+            found: Records = source.join(_results(ray, tasks))
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, CatalogError):
                 raise CatalogError(str(error.cause)) from error
             raise
+        except ray.exceptions.RayError as error:
+            raise CatalogError(
+                f"a node of the Ray cluster was lost ({type(error).__name__}): start the command "
+                "again"
+            ) from error
+        finally:
+            for task in tasks:
+                ray.cancel(task)
+        return found
 
 
-@contextmanager
-def _cluster(ray: Any) -> Iterator[None]:
-    """Connect to a cluster, or start one that ends here."""
-    started = not ray.is_initialized()
-    if started:
-        ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
-    try:
-        yield
-    finally:
-        if started:
-            ray.shutdown()
+def _read_part(source: PartedSource, *part: Any) -> Any:
+    os.environ[CORES] = "1"  # of the task
+    return source.read_part(*part)
+
+
+def _results(ray: Any, tasks: list[Any]) -> Iterator[Any]:
+    """The results of tasks in their order, each forgotten by Ray once it is used."""
+    total, logged = len(tasks), time.monotonic()
+    while tasks:
+        yield ray.get(tasks.pop(0))
+        if time.monotonic() - logged >= _LOG_EVERY:
+            logged = time.monotonic()
+            log.info("%d of %d files read", total - len(tasks), total)

@@ -10,6 +10,7 @@ _NOT_SETTINGS = (
     "seed",
     "prepared_dir",
     "prepare",  # both give the same
+    "ray_address",
     "catalog.path",
     "catalog.val_path",
     "catalog.test_path",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningDataModule, Trainer
@@ -12,6 +12,7 @@ from torch import nn
 
 from recsys_lab.catalog.event_split import EventSplitOptions
 from recsys_lab.catalog.nodes import NodeOptions
+from recsys_lab.catalog.prepared import Read, read_here
 from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.evaluation.histories import HistoryWeights
 from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions
@@ -54,7 +55,7 @@ class Experiment:
         history: what an event weighs in the history of a user or session, where events are split.
         baselines: options of the baselines of users and sessions.
         configuration: plain values, kept in checkpoints.
-        prepare: what reads the files of the catalogue, this process or tasks of Ray.
+        read: what reads the files of the catalogue, this process or a `RayReading`.
         embeddings: whether the test leaves the folder `embeddings/`.
         users: whether that folder holds users of an event log, with their histories.
         projector: items that the test leaves for TensorBoard's projector.
@@ -76,7 +77,7 @@ class Experiment:
     num_threads: int | None
     progress_bar: bool
     configuration: Mapping[str, Any] = field(default_factory=dict)
-    prepare: Literal["local", "ray"] = "local"
+    read: Read = read_here
     embeddings: bool = True
     users: bool = True
     projector: int = 0

@@ -19,6 +19,8 @@ _SINCE: dict[str, Any] = {  # keys that older runs do not have
     "embeddings": True,
     "users": True,
     "max_memory_gb": None,
+    "prepare": "local",
+    "ray_address": None,
     "vectors": None,
     "projector": 0,
     "resume_with_changes": False,

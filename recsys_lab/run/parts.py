@@ -18,7 +18,7 @@ from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions
 from recsys_lab.models.exchange import ExchangeOptions
 from recsys_lab.models.optimizers import Build
 from recsys_lab.models.schedules import Schedule
-from recsys_lab.readers.records import CatalogSource
+from recsys_lab.readers.records import CatalogSource, Read, read_here
 from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.final_test import FinalTest
 from recsys_lab.run.learning_curve import LearningCurve
@@ -55,6 +55,7 @@ class Experiment:
         baselines: options of the baselines of users and sessions.
         configuration: plain values, kept in checkpoints.
         max_memory_gb: resident memory that preparation may take; None is no limit.
+        read: what reads the files of the catalogue, this process or a `RayReading`.
         embeddings: whether the test leaves the folder `embeddings/`.
         users: whether that folder holds users of an event log, with their histories.
         projector: items that the test leaves for TensorBoard's projector.
@@ -77,6 +78,7 @@ class Experiment:
     progress_bar: bool
     configuration: Mapping[str, Any] = field(default_factory=dict)
     max_memory_gb: float | None = None
+    read: Read = read_here
     embeddings: bool = True
     users: bool = True
     projector: int = 0

@@ -1,5 +1,7 @@
 """Negatives for evaluation: distinct pairs that are not known pairs of any split."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from recsys_lab.catalog.pairs import pair_keys
@@ -8,6 +10,7 @@ from recsys_lab.compute.sorted_rows import are_stored
 from recsys_lab.readers.account import CatalogError
 
 _ROUNDS = 200
+_PIECE = 1 << 20
 
 
 class _KnownPairs:
@@ -86,11 +89,30 @@ def uniform_negatives(
         keys = np.empty(0, np.int64)
         while len(keys) < count:
             ends = candidates[rng.integers(0, len(candidates), (2, 2 * (count - len(keys)) + 64))]
-            drawn = pair_keys(ends[0], ends[1], num_items)
-            good = (ends[0] != ends[1]) & ~known.contain(drawn)
-            keys = np.concatenate([keys, drawn[good]])
-            keys = keys[_first_of_each(keys, num_items)][:count]
+            keys = np.concatenate([keys, *_unknown_keys(*ends, known, num_items)])
+            del ends
+            keys = _first_distinct(keys, count, num_items)
     return np.stack([keys // num_items, keys % num_items], axis=1).astype(np.int32)
+
+
+def _unknown_keys(
+    heads: np.ndarray, tails: np.ndarray, known: _KnownPairs, num_items: int
+) -> Iterator[np.ndarray]:
+    """Keys of the pairs of two different ends that are not known, a million pairs at a time."""
+    for first in range(0, len(heads), _PIECE):
+        part = slice(first, first + _PIECE)
+        keys = pair_keys(heads[part], tails[part], num_items)
+        yield keys[(heads[part] != tails[part]) & ~known.contain(keys)]
+
+
+def _first_distinct(keys: np.ndarray, count: int, num_items: int) -> np.ndarray:
+    """The first `count` distinct keys, in their order; fewer where there are no more."""
+    enough = count + count // 64 + 64  # as a rule; sorting all takes memory
+    found = keys[:0]
+    for size in (enough, len(keys)):
+        if len(found) < count:
+            found = keys[:size][_first_of_each(keys[:size], num_items)]
+    return found[:count]
 
 
 def degree_matched_negatives(

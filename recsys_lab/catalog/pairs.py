@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.compute.ordering import sort_pairs
+from recsys_lab.readers.account import CatalogError
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,24 @@ def build_pairs(
     summed = np.add.reduceat(ordered, first, dtype=np.float64) if len(first) else ordered
     with np.errstate(over="ignore"):  # whoever stores the pairs looks at it
         return ItemPairs(heads[first], tails[first], summed.astype(np.float32), num_items)
+
+
+def check_sums(names: pl.Series, beyond: np.ndarray) -> None:
+    """Refuse weights whose sum is beyond float32.
+
+    Args:
+        names: raw ids of the items.
+        beyond: (B, 2) the pairs with such a sum.
+
+    Raises:
+        CatalogError: there are some.
+    """
+    if len(beyond):
+        one, other = (names[int(item)] for item in beyond[0])
+        raise CatalogError(
+            f"the weights of the pair {one!r} and {other!r} sum to more than a 32-bit number holds "
+            f"(3.4e38), as do those of {len(beyond) - 1:,} other pairs: scale the weights down"
+        )
 
 
 _UNORDERED, _UNSORTED, _OUTSIDE = 1, 2, 3

@@ -28,7 +28,7 @@ from recsys_lab.catalog.event_split import (
     check_source,
     split_events,
 )
-from recsys_lab.catalog.pairs import ItemPairs, build_pairs
+from recsys_lab.catalog.pairs import build_pairs, check_sums
 from recsys_lab.catalog.prepared_folders import (
     hash_arrays,
     hash_file,
@@ -37,10 +37,12 @@ from recsys_lab.catalog.prepared_folders import (
     obtain_folder,
 )
 from recsys_lab.catalog.relations import PairRelations, relation_masks
+from recsys_lab.catalog.spilled_pairs import spill, write_sums
 from recsys_lab.catalog.split import Split, SplitOptions, given_split, split_pairs
 from recsys_lab.catalog.stored_arrays import (
     event_arrays,
     event_split_facts,
+    holds_labelled,
     labelled_arrays,
     load_arrays,
     pair_arrays,
@@ -51,7 +53,9 @@ from recsys_lab.catalog.stored_arrays import (
     read_split,
     split_arrays,
 )
+from recsys_lab.catalog.stored_split import BYTES_OF_PAIR, split_stored
 from recsys_lab.compute.counts import count_of
+from recsys_lab.compute.memory import GB, MemoryLimit, MemoryLimitError, reading_within
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.events import EventSource
 from recsys_lab.readers.opening import find_files
@@ -66,6 +70,8 @@ log = logging.getLogger(__name__)
 # these are stored in another way: prepared data of an earlier format is then built again.
 FORMAT = 7
 
+
+_BYTES_OF_WHOLE = 50  # that a pair or event takes where all are held
 
 AnySplit = TypeVar("AnySplit", Split, EventSplit)
 
@@ -94,14 +100,26 @@ class PreparedData(Generic[AnySplit]):
 
 @overload
 def prepare(
-    source: CatalogSource, options: SplitOptions, folder: str | Path
+    source: CatalogSource,
+    options: SplitOptions,
+    folder: str | Path,
+    *,
+    max_memory_gb: float | None = ...,
 ) -> PreparedData[Split]: ...
 @overload
 def prepare(
-    source: CatalogSource, options: EventSplitOptions, folder: str | Path
+    source: CatalogSource,
+    options: EventSplitOptions,
+    folder: str | Path,
+    *,
+    max_memory_gb: float | None = ...,
 ) -> PreparedData[EventSplit]: ...
 def prepare(
-    source: CatalogSource, options: SplitOptions | EventSplitOptions, folder: str | Path
+    source: CatalogSource,
+    options: SplitOptions | EventSplitOptions,
+    folder: str | Path,
+    *,
+    max_memory_gb: float | None = None,
 ) -> PreparedData[Any]:
     """Read and split a catalogue, or load what an earlier run has prepared in the same way.
 
@@ -109,12 +127,27 @@ def prepare(
         source: where the catalogue comes from; a dataclass, whose fields are its options.
         options: how it is split, by its pairs or items, or by its events.
         folder: where prepared data is kept.
+        max_memory_gb: most gigabytes of resident memory; listings beyond it lie on disk.
 
     Raises:
-        CatalogError: the catalogue cannot be used.
+        CatalogError: the catalogue cannot be used, or needs more memory.
         WriteError: the folder cannot be written.
     """
     check_source(source, options)
+    limit = MemoryLimit(None if max_memory_gb is None else int(max_memory_gb * GB))
+    try:
+        return _prepare(source, options, folder, limit)
+    except MemoryLimitError as error:
+        raise CatalogError(str(error)) from error
+
+
+def _prepare(
+    source: CatalogSource,
+    options: SplitOptions | EventSplitOptions,
+    folder: str | Path,
+    limit: MemoryLimit,
+) -> PreparedData[Any]:
+    limit.require(0, "preparation")
     source = _spooled(source, Path(folder))
     in_order = isinstance(source, EventSource)  # events of one time stand in the order of lines
     inputs = {r: _hash_input(p, in_order=in_order) for r, p in source.files.items()}
@@ -122,7 +155,7 @@ def prepare(
     key = key_of(FORMAT, kind, _plain(source), inputs)
     said = _Warnings()
     catalog_folder = obtain_folder(
-        Path(folder, "catalogs", key), lambda part: _write_catalog(source, part, said)
+        Path(folder, "catalogs", key), lambda part: _write_catalog(source, part, said, limit)
     )
     items = pl.read_parquet(catalog_folder / "items.parquet")
     manifest = _manifest(catalog_folder)
@@ -139,7 +172,7 @@ def prepare(
         split = _obtain_event_split(catalog_folder, split_folder, options, items.height)
         split_hash = _hash_event_split(split, vocabulary_hash)
     else:
-        split = _obtain_split(catalog_folder, split_folder, options, items.height)
+        split = _obtain_split(catalog_folder, split_folder, options, items.height, limit)
         split_hash = hash_arrays(split_arrays(split), vocabulary_hash)
     return PreparedData(
         ItemCatalog(items),
@@ -159,11 +192,25 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _obtain_split(
-    catalog_folder: Path, split_folder: Path, options: SplitOptions, num_items: int
+    catalog_folder: Path,
+    split_folder: Path,
+    options: SplitOptions,
+    num_items: int,
+    limit: MemoryLimit,
 ) -> Split:
     """The split of the pairs of a catalogue, which is made if it is not there."""
+    num_pairs = _manifest(catalog_folder)["num_pairs"]
+
+    def write_in_pieces(part: Path) -> dict[str, Any]:
+        size = count_of(num_pairs, "pair")
+        limit.require(num_pairs * BYTES_OF_PAIR, f"splitting {size}")
+        log.info("splitting %s in pieces and drawing negatives", size)
+        path = catalog_folder / "pairs.npz"
+        split_stored(path, num_pairs, num_items, options).write(part / "split.npz")
+        return {}
 
     def write(part: Path) -> dict[str, Any]:
+        limit.require(num_pairs * _BYTES_OF_WHOLE, f"splitting {count_of(num_pairs, 'pair')}")
         arrays = load_arrays(catalog_folder / "pairs.npz")
         pairs, given = read_pairs(arrays, "pairs", num_items), read_labelled(arrays)
         log.info("splitting %s and drawing negatives", count_of(len(pairs), "pair"))
@@ -171,7 +218,10 @@ def _obtain_split(
         np.savez(part / "split.npz", **split_arrays(split))  # type: ignore[arg-type]
         return {}
 
-    return read_split(load_arrays(obtain_folder(split_folder, write) / "split.npz"), num_items)
+    in_pieces = limit.size is not None and not holds_labelled(catalog_folder / "pairs.npz")
+    split_file = obtain_folder(split_folder, write_in_pieces if in_pieces else write) / "split.npz"
+    limit.require(split_file.stat().st_size, f"the split of {count_of(num_pairs, 'pair')}")
+    return read_split(load_arrays(split_file), num_items)
 
 
 def _obtain_event_split(
@@ -223,28 +273,54 @@ class _Warnings(logging.Handler):
             readers.removeHandler(self)
 
 
-def _write_catalog(source: CatalogSource, part: Path, said: _Warnings) -> dict[str, Any]:
+def _write_catalog(
+    source: CatalogSource, part: Path, said: _Warnings, limit: MemoryLimit
+) -> dict[str, Any]:
     """Read the source and write what it holds; returns what goes into the manifest."""
     started = time.monotonic()
-    with said.kept():
+    with said.kept(), reading_within(limit):
         records = source.read()
     seconds = time.monotonic() - started
     num_items, events = records.items.height, records.events
     if events is None:
         listings = count_of(len(records.sources), "listing")
         log.info("read in %.0f s; summing %s", seconds, listings)
-        pairs = build_pairs(records.sources, records.targets, records.weights, num_items)
         size = count_of(num_items, "item")
     else:
         log.info("read in %.0f s; pairing %s", seconds, count_of(len(events), "event"))
-        pairs = cooccurrence_pairs(events, num_items, PairOptions.of(records.pair_options))
+        limit.require(len(events) * _BYTES_OF_WHOLE, f"pairing {count_of(len(events), 'event')}")
         _write_events(events, part)
         counts = {"item": num_items, "user": events.users.height, "event": len(events)}
         size = ", ".join(count_of(number, name) for name, number in counts.items())
-    if len(pairs) == 0:
-        raise CatalogError(records.why_no_pairs or _why_no_pairs(records))
-    _check_sums(records, pairs)
     records.items.write_parquet(part / "items.parquet", compression="zstd", compression_level=1)
+    if limit.size is None or events is not None:
+        num_pairs = _write_pairs(records, part)
+    else:
+        spilled = spill(records, part, limit)
+        records = records.without_listings()  # frees them
+        num_pairs = write_sums(spilled, records, part)
+    if num_pairs == 0:
+        raise CatalogError(records.why_no_pairs or _why_no_pairs(records))
+    return {
+        "account": f"{records.account}: {size}, {count_of(num_pairs, 'pair')}",
+        "counts": vars(records.account),
+        "num_pairs": num_pairs,
+        "relations": records.relation_names,
+        "kind_names": [] if events is None else events.kind_names,
+        "pair_options": dict(records.pair_options),
+        "understood": records.understood,
+        "warnings": said.texts,
+    }
+
+
+def _write_pairs(records: Records, part: Path) -> int:
+    """Sum the listings, or pair the events, in memory, and write the pairs; their number."""
+    num_items = records.items.height
+    if records.events is None:
+        pairs = build_pairs(records.sources, records.targets, records.weights, num_items)
+    else:
+        pairs = cooccurrence_pairs(records.events, num_items, PairOptions.of(records.pair_options))
+    check_sums(records.items["item"], pairs.ids[~np.isfinite(pairs.weights)])
     arrays = pair_arrays(pairs, "pairs") | labelled_arrays(records.given)
     arrays["pairs/relations"] = (
         np.zeros(len(pairs), np.uint8)
@@ -252,16 +328,7 @@ def _write_catalog(source: CatalogSource, part: Path, said: _Warnings) -> dict[s
         else relation_masks(records.sources, records.targets, records.relations, num_items)
     )
     np.savez(part / "pairs.npz", **arrays)  # type: ignore[arg-type]
-    return {
-        "account": f"{records.account}: {size}, {count_of(len(pairs), 'pair')}",
-        "counts": vars(records.account),
-        "num_pairs": len(pairs),
-        "relations": records.relation_names,
-        "kind_names": [] if events is None else events.kind_names,
-        "pair_options": dict(records.pair_options),
-        "understood": records.understood,
-        "warnings": said.texts,
-    }
+    return len(pairs)
 
 
 def _write_events(events: Events, part: Path) -> None:
@@ -277,18 +344,6 @@ def _why_no_pairs(records: Records) -> str:
         f"the catalogue of {records.items.height:,} items has no pairs: {records.account}; "
         "give a file whose lines name two items"
     )
-
-
-def _check_sums(records: Records, pairs: ItemPairs) -> None:
-    """Refuse weights whose sum is beyond float32."""
-    if len(wrong := np.flatnonzero(~np.isfinite(pairs.weights))):
-        one, other = (
-            records.items["item"][int(ids[wrong[0]])] for ids in (pairs.heads, pairs.tails)
-        )
-        raise CatalogError(
-            f"the weights of the pair {one!r} and {other!r} sum to more than a 32-bit number holds "
-            f"(3.4e38), as do those of {len(wrong) - 1:,} other pairs: scale the weights down"
-        )
 
 
 def _plain(options: Any) -> Any:

@@ -110,13 +110,22 @@ def assign_parts(pairs: ItemPairs, options: SplitOptions) -> np.ndarray:
     Split by items, a pair goes to the part of its later end: to test if either end is hidden for
     test, else to validation if either end is hidden for validation.
     """
-    rng = np.random.default_rng([options.seed, 0])
     if options.by == "pairs":
-        return _hold_out(len(pairs), options, rng)
-    with_pairs = pairs.items
-    part_of_item = np.zeros(pairs.num_items, np.int8)
-    part_of_item[with_pairs] = _hold_out(len(with_pairs), options, rng)
+        return parts_of_pairs(len(pairs), options)
+    part_of_item = parts_of_items(pairs.items, pairs.num_items, options)
     return np.maximum(part_of_item[pairs.heads], part_of_item[pairs.tails])
+
+
+def parts_of_pairs(num_pairs: int, options: SplitOptions) -> np.ndarray:
+    """Part of each pair (P,), drawn at random."""
+    return _hold_out(num_pairs, options, np.random.default_rng([options.seed, 0]))
+
+
+def parts_of_items(items: np.ndarray, num_items: int, options: SplitOptions) -> np.ndarray:
+    """Part of each item (N,), of those that stand in a pair drawn at random, else 0."""
+    parts = np.zeros(num_items, np.int8)
+    parts[items] = _hold_out(len(items), options, np.random.default_rng([options.seed, 0]))
+    return parts
 
 
 def split_pairs(pairs: ItemPairs, options: SplitOptions) -> Split:
@@ -183,21 +192,46 @@ def _with_negatives(
         options: name the protocols.
         known: the pairs of all parts.
     """
-    for name, part in {"train": train, **held}.items():
-        if len(part) == 0:
+    check_sizes(len(train), held)
+    negatives = negatives_of_parts(held, given, options, known.keys, known.items)
+    return Split(train, *(HeldOut(held[name], negatives[name]) for name in ("val", "test")))
+
+
+def check_sizes(num_train: int, held: dict[str, ItemPairs]) -> None:
+    """Refuse a split with an empty part."""
+    for name, size in {"train": num_train, **{n: len(part) for n, part in held.items()}}.items():
+        if size == 0:
             raise CatalogError(
-                f"the {name} part of the split is empty ({len(train):,} training pairs): use a "
+                f"the {name} part of the split is empty ({num_train:,} training pairs): use a "
                 "larger catalogue, or other val_fraction and test_fraction"
             )
+
+
+def negatives_of_parts(
+    held: dict[str, ItemPairs],
+    given: dict[str, Negatives],
+    options: SplitOptions,
+    keys: np.ndarray,
+    items: np.ndarray,
+) -> dict[str, Negatives]:
+    """The negatives of both held-out parts, those that are given included.
+
+    Args:
+        held: pairs of the held-out parts.
+        given: their negatives that came with the catalogue.
+        options: name the protocols.
+        keys: ascending keys of the pairs of all parts.
+        items: the items that stand in one.
+    """
     rng = np.random.default_rng([options.seed, 1])
-    keys, items = known.keys, known.items
+    num_items = held["val"].num_items
     negatives = {name: dict(given[name]) for name in held}
     problems = []
     for protocol in ("uniform", "degree_matched"):
         if protocol not in options.negatives:
             continue
         try:
-            drawn = _draw_negatives(protocol, held, keys, items, train.num_items, rng)
+            drawn = _draw_negatives(protocol, held, keys, items, num_items, rng)
         except TooFewNegativesError as error:
             problems.append(str(error))
             log.warning("no %s negatives, their columns stay empty: %s", protocol, error)
@@ -206,7 +240,7 @@ def _with_negatives(
             negatives[name][protocol] = drawn[name]
     if not all(negatives.values()):
         raise CatalogError(problems[0])
-    return Split(train, *(HeldOut(held[name], negatives[name]) for name in ("val", "test")))
+    return negatives
 
 
 def _draw_negatives(

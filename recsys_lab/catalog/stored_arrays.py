@@ -45,6 +45,12 @@ def labelled_arrays(given: dict[str, LabelledPairs]) -> Arrays:
     }
 
 
+def holds_labelled(path: Path) -> bool:
+    """Whether a file of pairs holds evaluation pairs that came with the catalogue, too."""
+    with np.load(path, allow_pickle=False) as archive:
+        return any(f"{part}/heads" in archive.files for part in _HELD)
+
+
 def read_labelled(arrays: Arrays) -> dict[str, LabelledPairs]:
     """The evaluation pairs that came with a catalogue, by part."""
     names = ("heads", "tails", "labels")

@@ -42,6 +42,7 @@ Margin = Annotated[float, Interval(ge=0, le=1e3)]  # between scores
 Decay = Annotated[float, Interval(gt=0, le=1)]  # weight of an event over that of the next
 PopularityWeight = Annotated[float, Interval(ge=-100, le=100)]
 RelationWeight = Literal[0] | Annotated[float, Interval(ge=1e-30, le=1e30)]
+Gigabytes = Annotated[float, Gt(0), Ge(1e-3), Le(1e6)]
 NumScores = Annotated[float, Ge(1), Le(1e15)]
 
 Dimension = Annotated[int, Ge(1), Le(65_536)]

@@ -39,9 +39,10 @@ def num_threads() -> int:
 def choose_threads(num_threads: Threads | None) -> None:
     """Set the threads of torch and of the compiled kernels; None takes one for each usable core.
 
-    The kernels divide their work among threads of their own and call scipy's BLAS from each, so
-    the BLAS gets one thread. By default torch gets at most four. The threads that draw batches
-    (`num_workers` of a data module) are not counted; they take a small part of the time.
+    The kernels divide their work among threads of their own; those of the evaluation call scipy's
+    BLAS from each, so the BLAS gets one thread. By default torch gets at most four. The threads
+    that draw batches (`num_workers` of a data module) are not counted; they take a small part of
+    the time.
 
     Raises:
         ValueError: fewer than one is wanted.

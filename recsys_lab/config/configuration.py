@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recsys_lab.compute.checks import check_value
 from recsys_lab.compute.near_words import did_you_mean
-from recsys_lab.compute.ranges import CountOrZero, Seed, Threads
+from recsys_lab.compute.ranges import CountOrZero, Gigabytes, Seed, Threads
 from recsys_lab.config.job_names import job_folder
 from recsys_lab.config.library_arguments import used_arguments
 from recsys_lab.config.targets import (
@@ -30,6 +30,7 @@ _TOP_LEVEL: dict[str, Any] = {
     "skip_finished": bool,
     "monitor": str,
     "prepared_dir": str,
+    "max_memory_gb": Gigabytes | None,
     "num_threads": Threads | None,
     "plugins": Sequence[str],
     "test": bool,

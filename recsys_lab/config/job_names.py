@@ -29,6 +29,7 @@ NO_RESULT = (  # keys that change no result of a run
     "resume_with_changes",
     "evaluate",
     "prepared_dir",
+    "max_memory_gb",
     "embeddings",
     "users",
     "projector",

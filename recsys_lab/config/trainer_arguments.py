@@ -20,7 +20,7 @@ REFUSED = {
     "default_root_dir": "cannot be set: take hydra.run.dir",
     "detect_anomaly": "cannot be used: kernels and sparse updates are no part of autograd; a loss "
     "that is not finite stops the run anyway",
-    "deterministic": "cannot be used: num_threads=1 repeats a run to the bit, on a CPU",
+    "deterministic": "has no effect: the same seed repeats a run to the bit, on a CPU",
     "enable_autolog_hparams": "has no effect: the configuration is in .hydra/ and in checkpoints",
     "enable_checkpointing": "cannot be set: the best checkpoint is what is tested",
     "enable_model_summary": "has no effect",
@@ -73,18 +73,18 @@ def check_trainer(trainer: Mapping[str, Any], *, may_stop: bool = False) -> None
 
 
 def _check_ranks(trainer: Mapping[str, Any]) -> None:
-    is_ddp = trainer.get("strategy") == "ddp"
+    strategy = trainer.get("strategy", "auto")  # others are refused where values are checked
     for name in ("devices", "num_nodes"):
         count = trainer.get(name, 1)
         try:
             check_value(f"trainer.{name}", count, Count)
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
-        if count > 1 and not is_ddp:
+        if count > 1 and strategy == "auto":
             raise ConfigurationError(
                 f"trainer.{name}={count} is of several processes: add trainer=ddp, or leave it out"
             )
-    if is_ddp and trainer["accelerator"] not in ("cpu", "gpu", "cuda"):
+    if strategy == "ddp" and trainer["accelerator"] not in ("cpu", "gpu", "cuda"):
         raise ConfigurationError(
             f"trainer.accelerator={trainer['accelerator']} cannot be used with trainer=ddp: take "
             "cpu or gpu"

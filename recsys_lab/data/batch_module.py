@@ -45,7 +45,7 @@ class BatchDataModule(LightningDataModule):
     num_batches: int
     frequencies: np.ndarray  # (N,) share of each item in what is trained
     num_workers: int
-    deal: "Deal | None" = None  # where ranks share an epoch
+    deal: Deal | None = None  # where ranks share an epoch
 
     def draw(self, epoch: int, number: int) -> Batch:
         """Batch `number` of an epoch."""

@@ -15,7 +15,8 @@ from recsys_lab.compute.threads import num_threads
 from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, WindowBatch
 from recsys_lab.models.blocks import HISTORIES_NEEDED
 from recsys_lab.models.compiled_form import CompiledForm
-from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_batch
+from recsys_lab.models.fused import train_batch
+from recsys_lab.models.group_steps import NO_TABLE, Settings, Table, Tables
 
 
 def fused_loss(form: CompiledForm, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -82,7 +82,7 @@ class ThreadGroup:
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
         """See `Group`."""
-        return self._post(tensor.clone(), lambda board: list(board))
+        return self._post(tensor.clone(), list)
 
     def deal(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """See `Group`."""

@@ -122,7 +122,7 @@ def multiply(
     """
     for column in range(0, columns, WIDTH):
         for row in range(0, rows, ROWS):
-            _tile(
+            _tile(  # type: ignore[call-arg]  # numba passes the context
                 out, out_at + row * out_row + column, out_row,
                 left, left_at + row * left_row, left_row, left_step,
                 right, right_at + column, right_step, steps,

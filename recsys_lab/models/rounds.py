@@ -15,7 +15,7 @@ import numpy as np
 from recsys_lab.compute.atomics import count_up, read_count
 from recsys_lab.models.kernels import jit_piece
 
-GROUPS_IN_ROUND = 16  # more serve more threads, and train on older rows
+MAX_GROUPS = 16  # of a round; more serve more threads, and train on older rows
 BUCKETS = 32
 GROUP, BUCKET, WAIT, END = range(4)  # what a thread does next
 
@@ -29,23 +29,32 @@ class Turns(NamedTuple):
 
     counts: np.ndarray  # (rounds * _LINES,) int64
     groups: int
+    size: int  # groups in a round
 
 
 class Changes(NamedTuple):
-    """What the groups of a round change: rows of centers, then rows of contexts."""
+    """What the groups of a round change: rows of centers, then of contexts; S groups."""
 
-    items: np.ndarray  # (GROUPS_IN_ROUND, n) int64, -1 for padding
-    grads: np.ndarray  # (GROUPS_IN_ROUND * n * D) float32, flat
-    biases: np.ndarray  # (GROUPS_IN_ROUND, n) gradients of biases, or (0, 0)
-    total: np.ndarray  # (GROUPS_IN_ROUND,) of the global bias
-    order: np.ndarray  # (GROUPS_IN_ROUND, n) int64, distinct rows by bucket
-    ends: np.ndarray  # (GROUPS_IN_ROUND, BUCKETS) int64, where a bucket ends in `order`
+    items: np.ndarray  # (S, n) int64, -1 for padding
+    grads: np.ndarray  # (S * n * D) float32, flat
+    biases: np.ndarray  # (S, n) gradients of biases, or (0, 0)
+    total: np.ndarray  # (S,) of the global bias
+    order: np.ndarray  # (S, n) int64, distinct rows by bucket
+    ends: np.ndarray  # (S, BUCKETS) int64, where a bucket ends in `order`
 
 
-def new_turns(groups: int) -> Turns:
+def round_size(num_items: int, centers: int) -> int:
+    """Groups in a round, by the items of a table and the centers of a group.
+
+    Fewer where items are few: a row that many groups of a round change would go too far.
+    """
+    return max(1, min(MAX_GROUPS, num_items // centers))
+
+
+def new_turns(groups: int, size: int) -> Turns:
     """The state of a batch that nobody has begun."""
-    rounds = -(-groups // GROUPS_IN_ROUND)
-    return Turns(np.zeros(rounds * _LINES, np.int64), groups)
+    rounds = -(-groups // size)
+    return Turns(np.zeros(rounds * _LINES, np.int64), groups, size)
 
 
 def new_place() -> np.ndarray:
@@ -53,23 +62,23 @@ def new_place() -> np.ndarray:
     return np.array([0, 0, -1])
 
 
-def new_changes(rows: int, dim: int, *, biases: bool) -> Changes:
+def new_changes(size: int, rows: int, dim: int, *, biases: bool) -> Changes:
     """Room for the rows of a round's groups, which are `dim` floats long."""
-    shape = GROUPS_IN_ROUND, rows
+    shape = size, rows
     return Changes(
         np.empty(shape, np.int64),
-        np.empty(GROUPS_IN_ROUND * rows * dim, np.float32),
+        np.empty(size * rows * dim, np.float32),
         np.empty(shape if biases else (0, 0), np.float32),
-        np.zeros(GROUPS_IN_ROUND, np.float32),
+        np.zeros(size, np.float32),
         np.empty(shape, np.int64),
-        np.empty((GROUPS_IN_ROUND, BUCKETS), np.int64),
+        np.empty((size, BUCKETS), np.int64),
     )
 
 
 @jit_piece
 def groups_in_round(turns: Turns, number: int) -> int:
     """How many groups a round has; none behind the last."""
-    return min(GROUPS_IN_ROUND, turns.groups - number * GROUPS_IN_ROUND)
+    return min(turns.size, turns.groups - number * turns.size)
 
 
 @jit_piece
@@ -90,7 +99,7 @@ def next_turn(turns: Turns, place: np.ndarray) -> tuple[int, int]:
             place[2] = -1
             if number < groups:
                 place[2] = count_up(turns.counts, line + _CLAIMED)
-                kind, number = GROUP, place[0] * GROUPS_IN_ROUND + number
+                kind, number = GROUP, place[0] * turns.size + number
             else:
                 place[1] = 1
         elif read_count(turns.counts, line + _COMPUTED) < groups:
@@ -113,7 +122,7 @@ def next_turn(turns: Turns, place: np.ndarray) -> tuple[int, int]:
 def next_group(turns: Turns, place: np.ndarray) -> int:
     """The group that a thread works on after the one it has got, if it is known, else -1."""
     known = 0 <= place[2] < groups_in_round(turns, place[0])
-    return place[0] * GROUPS_IN_ROUND + place[2] if known else -1
+    return place[0] * turns.size + place[2] if known else -1
 
 
 @jit_piece

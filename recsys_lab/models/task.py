@@ -207,6 +207,7 @@ class EmbeddingTask(LightningModule):
             "identity": self._identity,
             "config": self._config,
             "ranks": 1 if self.group is None else self.group.size,
+            "num_batches": getattr(self.trainer.datamodule, "num_batches", None),  # type: ignore[attr-defined]
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from recsys_lab.data.batch import WindowBatch
 
-# How Triton takes the products of a precision, and the warps of a group. On an H200 5,400 groups of
-# 60 places take 1.6, .9 and .7 ms; four warps 2.7, 1.0 and more. "tf32x3" is as exact as float32
-# (the gradients are off by 3e-7); "ieee", without tensor cores, takes 30 ms.
-_PRODUCTS = {"fp32": ("tf32x3", 8), "tf32": ("tf32", 8), "bf16": ("tf32", 8)}
+# On an H200 5,400 groups of 60 places take 1.6 ms in float32, .9 in TF32 and .7 in bfloat16; with
+# four warps 2.7, 1.0 and more. "tf32x3" is as exact as float32 (the gradients are off by 3e-7);
+# "ieee", without tensor cores, takes 30 ms.
+_WARPS = 8  # of a group
 
 
 @triton.jit
@@ -96,13 +96,12 @@ class _BlockLoss(torch.autograd.Function):
         grads = torch.empty_like(centers), torch.empty_like(contexts)
         losses, masses = centers.new_empty(2, groups)
         exact = torch.get_float32_matmul_precision() == "highest"
-        precision, warps = _PRODUCTS["bf16" if bf16 else "fp32" if exact else "tf32"]
         _block[(groups,)](
             centers.contiguous(), contexts.contiguous(), batch.items, batch.column_weights,
             batch.distance_weights, *grads, losses, masses,
             rows, columns, dim, length, batch.num_negatives, l2,
             ROWS=_padded(rows), COLUMNS=_padded(columns), DIM=_padded(dim),
-            BF16=bf16, PRECISION=precision, num_warps=warps,
+            BF16=bf16, PRECISION="tf32x3" if exact else "tf32", num_warps=_WARPS,
         )  # fmt: skip
         ctx.save_for_backward(*grads)
         weight = masses.sum()

@@ -14,9 +14,10 @@ from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.encoders import IdEncoder
-from recsys_lab.models.fused import NO_TABLE, Settings, Table, Tables, train_batch
+from recsys_lab.models.fused import train_batch
 from recsys_lab.models.fused_loss import fused_loss
 from recsys_lab.models.gpu_loss import gpu_loss
+from recsys_lab.models.group_steps import NO_TABLE, Settings, Table, Tables
 from recsys_lab.models.optimizers import RowWiseAdagrad
 
 Update = Callable[[Batch, float], tuple[Tensor, Tensor]]  # batch, rate -> loss, positives' weight

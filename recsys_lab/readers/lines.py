@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from recsys_lab.compute.memory import check_reading
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.opening import DamagedFileError, find_files, read_bytes
 
@@ -94,6 +95,7 @@ def read_blocks(
         whole = block[first:end] if too_long else rest + block[:end]
         yield from _within(whole, max_line_bytes)
         rest, too_long = block[end:], False
+        check_reading(path, count)
         if time.monotonic() - logged >= _LOG_EVERY:
             logged = time.monotonic()
             log.info("%s: %s lines read in %.0f s", path, f"{count:,}", logged - started)

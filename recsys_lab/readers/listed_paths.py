@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from recsys_lab.readers.account import CatalogError
+
 if TYPE_CHECKING:
     Paths = str  # a list becomes `ListedPaths`, which is text, too
 else:
@@ -39,8 +41,17 @@ class ListedPaths(str):
 
 
 def as_path(path: Any) -> Any:
-    """A path, which several that are given as a list become, too."""
-    return path if path is None or isinstance(path, str) else ListedPaths(path)
+    """A path, which several that are given as a list become, too.
+
+    Raises:
+        CatalogError: the list holds anything but texts.
+    """
+    if path is None or isinstance(path, str):
+        return path
+    for one in path:
+        if not isinstance(one, str):
+            raise CatalogError(f"a path in the list must be text, got {one!r}: quote it")
+    return ListedPaths(path)
 
 
 def join_paths(source: Any, names: Iterable[str]) -> None:

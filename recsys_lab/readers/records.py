@@ -1,7 +1,7 @@
 """What every catalogue source returns: items, weighted listings, and an account of the reading."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -98,6 +98,12 @@ class Records:
     why_no_pairs: str = ""
     events: Events | None = None
     pair_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def without_listings(self) -> "Records":
+        """The records, with no listings."""
+        ids = np.zeros(0, np.int32)
+        weights = np.zeros(0, np.float32)
+        return replace(self, sources=ids, targets=ids, weights=weights, relations=None)
 
 
 class CatalogSource(Protocol):

@@ -9,6 +9,7 @@ from recsys_lab.results.run_folder import Run
 _NOT_SETTINGS = (
     "seed",
     "prepared_dir",
+    "max_memory_gb",
     "catalog.path",
     "catalog.val_path",
     "catalog.test_path",

@@ -63,7 +63,12 @@ def added_by_net(
         TrainingError: the checkpoint cannot be used.
     """
     experiment, model = assemble(dict(configuration)), configuration["model"]
-    prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
+    prepared = prepare(
+        experiment.source,
+        experiment.split,
+        experiment.prepared_dir,
+        max_memory_gb=experiment.max_memory_gb,
+    )
     fitted = load(prepared, experiment, folder, best_of(folder))
     net, nodes = fitted.task.net, fitted.data.nodes
     assert isinstance(net, SkipGram)  # noqa: S101 - narrows the type

@@ -10,6 +10,7 @@ from typing import IO, Any
 import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.models.task import KEY, TrainingError
 from recsys_lab.results.files import atomic_path
 from recsys_lab.results.part_files import hidden_beside
@@ -223,6 +224,21 @@ def check_resumable(
                 )
 
     _tell_of_others(before, configuration, path)
+
+
+def check_batches(stored: Mapping[str, Any], num_batches: int | None) -> None:
+    """Refuse to go on with batches of another size, as a GPU has them by default.
+
+    Raises:
+        TrainingError: naming both numbers of batches.
+    """
+    before = stored[KEY].get("num_batches")  # older checkpoints do not say so
+    if None not in (before, num_batches) and before != num_batches:
+        raise TrainingError(
+            f"ckpt_path: an epoch of the checkpoint has {count_of(before, 'batch')}, one of this "
+            f"run {num_batches:,}, since a GPU takes larger batches than a CPU by default: go on "
+            "with the trainer.accelerator of before, or say resume_with_changes=true"
+        )
 
 
 def _tell_of_others(before: Mapping[str, Any], now: Mapping[str, Any], path: str | Path) -> None:

@@ -18,6 +18,7 @@ from recsys_lab.vectors.errors import VectorsError
 _SINCE: dict[str, Any] = {  # keys that older runs do not have
     "embeddings": True,
     "users": True,
+    "max_memory_gb": None,
     "vectors": None,
     "projector": 0,
     "resume_with_changes": False,
@@ -86,7 +87,12 @@ def embed(folder: str | Path) -> Path:
     if run.problem:
         raise VectorsError(f"{folder} is not the folder of a finished run: {run.problem}")
     experiment = assemble(stored_configuration(folder))
-    prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
+    prepared = prepare(
+        experiment.source,
+        experiment.split,
+        experiment.prepared_dir,
+        max_memory_gb=experiment.max_memory_gb,
+    )
     return load(prepared, experiment, folder, best_of(folder)).save_embeddings(run.metrics)
 
 

@@ -138,7 +138,12 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         check_resumable(stored, checkpoint, {} if changes else configuration)
         check_ranks(experiment, stored)
     with named(_arguments(configuration, "catalog", "split")):
-        prepared = prepare(experiment.source, experiment.split, experiment.prepared_dir)
+        prepared = prepare(
+            experiment.source,
+            experiment.split,
+            experiment.prepared_dir,
+            max_memory_gb=experiment.max_memory_gb,
+        )
     note_user((prepared.catalog_folder, prepared.split_folder), folder)
     if stored is not None:
         check_data(stored, prepared)
@@ -284,6 +289,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         num_threads=configuration["num_threads"],
         progress_bar=trainer["enable_progress_bar"],
         configuration=configuration,
+        max_memory_gb=configuration["max_memory_gb"],
         embeddings=configuration["embeddings"],
         users=configuration["users"],
         projector=configuration["projector"],

@@ -24,6 +24,7 @@ from recsys_lab.results.part_files import clear_left
 from recsys_lab.results.run_lock import alone_in
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
+    check_batches,
     check_resumable,
     load_checkpoint,
     newest_checkpoint,
@@ -116,13 +117,15 @@ def _fit(
             log.info("nothing is trained: the model has no parameters, so trainer= has no effect")
             return Fitted(prepared, experiment, task, folder, data, measured)
         tell_fields(task.net)
+        module = build_data(data, experiment)
         if resume is not None and stored is not None:
-            configuration = {} if with_changes else experiment.configuration
-            check_resumable(stored, resume, configuration)
+            check_resumable(stored, resume, {} if with_changes else experiment.configuration)
+            if not with_changes:
+                check_batches(stored, getattr(module, "num_batches", None))
         job = describe_job(prepared, experiment, resume) if size > 1 else {}
         with other_ranks(size, job, folder) as ranks:
             choose_threads(experiment.num_threads)
-            curve, kept, loggers = _train(data, experiment, folder, task, resume, ranks)
+            curve, kept, loggers = _train(data, experiment, folder, task, module, resume, ranks)
         choose_threads(experiment.num_threads)
     return Fitted(
         prepared,
@@ -289,6 +292,7 @@ def _train(
     experiment: Experiment,
     folder: Path,
     task: EmbeddingTask,
+    module: LightningDataModule,
     resume: Path | None,
     ranks: Ranks | None,
 ) -> tuple[LearningCurve, Metrics, Sequence[Logger]]:
@@ -297,7 +301,7 @@ def _train(
     Returns:
         the curve, what `best_metrics` says of the checkpoint, and the loggers.
     """
-    module, pairs = build_data(data, experiment), data.evaluation_pairs("val")
+    pairs = data.evaluation_pairs("val")
     check_trained(module, data.nodes, task.net)  # type: ignore[arg-type]
     curve = experiment.curve(
         pairs=pairs,

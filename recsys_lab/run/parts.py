@@ -54,6 +54,7 @@ class Experiment:
         history: what an event weighs in the history of a user or session, where events are split.
         baselines: options of the baselines of users and sessions.
         configuration: plain values, kept in checkpoints.
+        max_memory_gb: resident memory that preparation may take; None is no limit.
         embeddings: whether the test leaves the folder `embeddings/`.
         users: whether that folder holds users of an event log, with their histories.
         projector: items that the test leaves for TensorBoard's projector.
@@ -75,6 +76,7 @@ class Experiment:
     num_threads: int | None
     progress_bar: bool
     configuration: Mapping[str, Any] = field(default_factory=dict)
+    max_memory_gb: float | None = None
     embeddings: bool = True
     users: bool = True
     projector: int = 0

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch
-from recsys_lab.models import fused, kernels, products, ranking_kernels, rounds
+from recsys_lab.models import fused, group_steps, kernels, products, ranking_kernels, rounds
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.lightgcn import LightGCN
@@ -112,7 +112,9 @@ def train_in_rounds(
     net: nn.Module, steps: torch.optim.Optimizer, blocks: list[Batch]
 ) -> Iterator[tuple[float, float]]:
     """Train by autograd: the gradients of a round are of before it, each block is a step."""
-    size = rounds.GROUPS_IN_ROUND
+    first = blocks[0]
+    centers = fused.PAIRS_IN_GROUP if isinstance(first, PairBatch) else first.items.numel()
+    size = rounds.round_size(NUM_ITEMS, centers)
     for low in range(0, len(blocks), size):
         grads = []
         for block in blocks[low : low + size]:
@@ -261,8 +263,11 @@ def trained(net: nn.Module, batch: Batch, kernel: Kernel) -> list[Tensor]:
 
 @pytest.mark.parametrize("batch", BIG)
 @pytest.mark.parametrize("case", [*NETS, "side information", "margin", "softmax"])
-def test_bits_do_not_depend_on_the_number_of_threads(case: str, batch: str) -> None:
+def test_bits_do_not_depend_on_the_number_of_threads(
+    case: str, batch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of 12 items, which every group trains."""
+    monkeypatch.setattr(rounds, "round_size", lambda *_: 16)
 
     def build() -> nn.Module:
         torch.manual_seed(0)
@@ -286,8 +291,9 @@ def test_bits_do_not_depend_on_the_number_of_threads(case: str, batch: str) -> N
     assert all(torch.isfinite(part).all() for part in found[0])
 
 
-def test_rounds_train_as_by_autograd() -> None:
+def test_rounds_train_as_by_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over several rounds, with several threads."""
+    monkeypatch.setattr(rounds, "round_size", lambda *_: 16)
     choose_threads(3)
     torch.manual_seed(0)
     compiled, reference = skipgram(5), skipgram(5).double()
@@ -444,10 +450,16 @@ def test_pieces_of_kernels_are_compiled_into_their_callers() -> None:
     """Else a process that compiles and one that loads the cache differ in the last bit."""
     of_modules = [
         (name, function)
-        for module in (fused, kernels, products, ranking_kernels, rounds)
+        for module in (fused, group_steps, kernels, products, ranking_kernels, rounds)
         for name, function in vars(module).items()
         if hasattr(function, "targetoptions")
     ]
     whole = {name for name, f in of_modules if f.targetoptions.get("inline") != "always"}
     assert whole == {"_train_windows", "_train_pairs"}
     assert len(of_modules) > 10
+
+
+def test_a_round_is_smaller_where_items_are_few() -> None:
+    """Else the rows of a small catalogue are changed too often from one state."""
+    sizes = [rounds.round_size(num_items, 60) for num_items in (2, 21, 300, 10_000, 420_000)]
+    assert sizes == [1, 1, 5, 16, 16]

@@ -14,7 +14,7 @@ from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.amazon import AmazonSource
 from recsys_lab.readers.edges import EdgeSource
-from recsys_lab.readers.listed_paths import ListedPaths
+from recsys_lab.readers.listed_paths import ListedPaths, as_path
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import Records
 from tests.readers.amazon_cases import WEIGHTS
@@ -81,6 +81,8 @@ def test_a_list_says_its_first_path_and_number() -> None:
     assert pickle.loads(pickle.dumps(paths)).each == paths.each  # noqa: S301
     with pytest.raises(CatalogError, match=r"a\.json does not exist"):
         find_files(paths)
+    with pytest.raises(CatalogError, match=r"^a path in the list must be text, got 3: quote it$"):
+        as_path(["a.json", 3])
     with pytest.raises(ValueError, match="path is an empty list"):
         amazon([])
 

@@ -13,6 +13,7 @@ from recsys_lab.results.write_errors import WriteError
 from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.checkpoints import (
     AtomicCheckpointIO,
+    check_batches,
     check_resumable,
     load_checkpoint,
 )
@@ -123,6 +124,14 @@ def test_what_a_run_goes_on_from_is_whole_and_of_the_same_experiment() -> None:
     ):
         with pytest.raises(TrainingError, match=f"{key}.*resume_with_changes=true"):
             check_resumable(whole, "a.ckpt", changed)
+
+
+def test_batches_of_another_size_are_refused() -> None:
+    stored = {"recsys_lab": {"num_batches": 256}}
+    check_batches(stored, 256)
+    check_batches({"recsys_lab": {}}, 128)  # of an earlier version
+    with pytest.raises(TrainingError, match=r"has 256 batches, one of this run 128, .*=true$"):
+        check_batches(stored, 128)
 
 
 def test_a_failed_write_leaves_what_stood_there(

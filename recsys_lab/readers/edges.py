@@ -15,6 +15,7 @@ import polars as pl
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, Share
+from recsys_lab.compute.memory import check_reading
 from recsys_lab.readers.account import CatalogError, ReadAccount, join_accounts
 from recsys_lab.readers.edge_order import EdgeRows, sorted_rows
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
@@ -48,6 +49,7 @@ _REMEDIES = {
     "label not 0 or 1": "give labels 1 and 0, or true and false, in the third column or in that of "
     "columns.weight=,",
 }
+_BYTES_OF_EDGE = 60  # that sorting takes
 _MANY_REPEATS = 0.02  # of the lines; more get a warning
 _MAX_RELATIONS = 8  # that a mask of pairs holds
 _LABELS = {"1": 1.0, "0": 0.0, "-1": 0.0, "true": 1.0, "false": 0.0}
@@ -230,6 +232,7 @@ class EdgeSource:
         users_items: tuple[str, str] | None,
     ) -> tuple[EdgeRows, tuple[str, ...]]:
         """The training edges, and the names of their relations."""
+        check_reading(self.path, account.lines, _BYTES_OF_EDGE * len(table))
         names = tuple(table["type"].drop_nulls().unique().sort())
         if len(names) > _MAX_RELATIONS:
             log.warning(

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, Share
 from recsys_lab.compute.memory import check_reading
+from recsys_lab.compute.ranges import Count, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount, join_accounts
 from recsys_lab.readers.edge_order import EdgeRows, sorted_rows
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids

@@ -13,7 +13,6 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule
 
-from recsys_lab.catalog.prepared import prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
 from recsys_lab.compute.signals import Interrupted, interruptible
 from recsys_lab.compute.threads import choose_threads
@@ -138,12 +137,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         check_resumable(stored, checkpoint, {} if changes else configuration)
         check_ranks(experiment, stored)
     with named(_arguments(configuration, "catalog", "split")):
-        prepared = prepare(
-            experiment.source,
-            experiment.split,
-            experiment.prepared_dir,
-            max_memory_gb=experiment.max_memory_gb,
-        )
+        prepared = experiment.prepare()
     note_user((prepared.catalog_folder, prepared.split_folder), folder)
     if stored is not None:
         check_data(stored, prepared)

@@ -103,6 +103,7 @@ def test_weights_beyond_float32_are_refused_as_before(tmp_path: Path) -> None:
         ([3.0], "preparation needs 3.00 GB"),
         ([1.0, 3.0], "reading"),
         ([1.0, 1.0, 1.995], "summing .* listings needs 2.00 GB"),
+        ([1.0, 1.0, 1.0, 1.0, 3.0], "splitting .* pairs needs 3.00 GB"),
     ],
 )
 def test_what_cannot_be_held_is_refused(
@@ -122,7 +123,7 @@ def test_what_cannot_be_held_is_refused(
     options = SplitOptions("pairs", 0.1, 0.1, ("uniform",), 0)
     with pytest.raises(CatalogError, match=f"{work}.*max_memory_gb=2: raise it to"):
         prepare(edge_source(str(path)), options, tmp_path / "out", max_memory_gb=2)
-    assert not list(tmp_path.glob("out/*/*/*"))
+    assert not list(tmp_path.glob("out/splits/*/*"))
     check_reading("a file", 1)  # the limit ends with the reading
 
 

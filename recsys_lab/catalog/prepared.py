@@ -53,7 +53,7 @@ from recsys_lab.catalog.stored_arrays import (
     read_split,
     split_arrays,
 )
-from recsys_lab.catalog.stored_split import BYTES_OF_PAIR, split_stored
+from recsys_lab.catalog.stored_split import bytes_of_split, split_stored
 from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.memory import GB, MemoryLimit, MemoryLimitError, reading_within
 from recsys_lab.readers.account import CatalogError
@@ -209,7 +209,7 @@ def _obtain_split(
 
     def write_in_pieces(part: Path) -> dict[str, Any]:
         size = count_of(num_pairs, "pair")
-        limit.require(num_pairs * BYTES_OF_PAIR, f"splitting {size}")
+        limit.require(bytes_of_split(num_pairs, options), f"splitting {size}")
         log.info("splitting %s in pieces and drawing negatives", size)
         path = catalog_folder / "pairs.npz"
         split_stored(path, num_pairs, num_items, options).write(part / "split.npz")

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from recsys_lab.compute.checks import checked
+from recsys_lab.compute.memory import check_reading
 from recsys_lab.compute.parallel import map_in_order
 from recsys_lab.compute.ranges import CountOrZero, RelationWeight, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount
@@ -34,6 +35,7 @@ from recsys_lab.readers.options import check_weights
 from recsys_lab.readers.records import Records
 
 BAD_REASONS = ("malformed", "too long", "not an object", "no id")
+_BYTES_OF_LISTING, _BYTES_OF_ITEM = 13, 150  # that the records take beside what has been read
 _REMEDIES = {
     "filtered: no title": "require_title=false",
     "filtered: few also_bought": "a smaller min_also_bought",
@@ -245,6 +247,8 @@ def _finish(source: AmazonSource, reading: AmazonPart) -> Records:
     )
     account.refuse_empty(source.path, _REMEDIES)
     _refuse_wrong_lists(source, account)
+    needed = _BYTES_OF_LISTING * len(reading.listings) + _BYTES_OF_ITEM * len(reading.codes)
+    check_reading(source.path, account.lines, needed)
     metadata = reading.items.merged(account)
     stays = np.zeros(len(reading.codes), bool)  # codes of filtered records may be nobody's
     stays[metadata["code"].to_numpy()] = True

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.compute.checks import checked
+from recsys_lab.compute.memory import check_reading
 from recsys_lab.compute.ranges import Count, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount, join_accounts
 from recsys_lab.readers.edge_order import EdgeRows, sorted_rows
@@ -37,6 +38,7 @@ _REMEDIES = {
     "label not 0 or 1": "give labels 1 and 0, or true and false, in the third column or in that of "
     "columns.weight=,",
 }
+_BYTES_OF_EDGE = 60  # that sorting takes
 _MANY_REPEATS = 0.02  # of the lines; more get a warning
 _MAX_RELATIONS = 8  # that a mask of pairs holds
 
@@ -228,6 +230,7 @@ class EdgeSource:
         users_items: tuple[str, str] | None,
     ) -> tuple[EdgeRows, tuple[str, ...]]:
         """The training edges, and the names of their relations."""
+        check_reading(self.path, account.lines, _BYTES_OF_EDGE * len(table))
         names = tuple(table["type"].drop_nulls().unique().sort())
         if len(names) > _MAX_RELATIONS:
             log.warning(

@@ -13,7 +13,6 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule
 
-from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
 from recsys_lab.compute.signals import Interrupted, interruptible
 from recsys_lab.compute.threads import choose_threads
@@ -139,7 +138,8 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         changes = configuration["resume_with_changes"]
         check_resumable(stored, checkpoint, {} if changes else configuration)
         check_ranks(experiment, stored)
-    prepared = _prepare(experiment, configuration)
+    with named(_arguments(configuration, "catalog", "split")):
+        prepared = experiment.prepare()
     note_user((prepared.catalog_folder, prepared.split_folder), folder)
     if stored is not None:
         check_data(stored, prepared)
@@ -297,17 +297,6 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         baselines=build["baselines"](),
         exchange=build["exchange"](),
     )
-
-
-def _prepare(experiment: Experiment, configuration: Mapping[str, Any]) -> PreparedData[Any]:
-    with named(_arguments(configuration, "catalog", "split")):
-        return prepare(
-            experiment.source,
-            experiment.split,
-            experiment.prepared_dir,
-            experiment.read,
-            max_memory_gb=experiment.max_memory_gb,
-        )
 
 
 def _reading(configuration: Mapping[str, Any], source: CatalogSource) -> Read:

@@ -12,6 +12,7 @@ from torch import nn
 
 from recsys_lab.catalog.event_split import EventSplitOptions
 from recsys_lab.catalog.nodes import NodeOptions
+from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.evaluation.histories import HistoryWeights
 from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions
@@ -89,6 +90,16 @@ class Experiment:
     history: HistoryWeights = field(default_factory=HistoryWeights)
     baselines: BaselineOptions = OPTIONS
     exchange: ExchangeOptions = field(default_factory=ExchangeOptions)
+
+    def prepare(self) -> PreparedData[Any]:
+        """Read and split the catalogue, or load what an earlier run has prepared.
+
+        Raises:
+            CatalogError: it cannot be used.
+            WriteError: the folder cannot be written.
+        """
+        limit = self.max_memory_gb
+        return prepare(self.source, self.split, self.prepared_dir, self.read, max_memory_gb=limit)
 
 
 def on_gpu(configuration: Mapping[str, Any]) -> bool:

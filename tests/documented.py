@@ -161,6 +161,8 @@ def _first_value(word: str) -> str:
 
 def small(program: str, arguments: list[str]) -> list[str]:
     """The arguments with those that make the command small."""
+    if program == "recsys_lab" and arguments[:1] == ["train"]:
+        return ["train", *small("train.py", arguments[1:])]
     is_external = "model=external" in arguments or arguments[:1] == ["import"]
     if program != "train.py" and not is_external:
         return [*arguments, *_TINY[program]]

@@ -89,7 +89,7 @@ def uniform_negatives(
         keys = np.empty(0, np.int64)
         while len(keys) < count:
             ends = candidates[rng.integers(0, len(candidates), (2, 2 * (count - len(keys)) + 64))]
-            keys = np.concatenate([keys, *_unknown_keys(*ends, known, num_items)])
+            keys = np.concatenate([keys, *_unknown_keys(ends[0], ends[1], known, num_items)])
             del ends
             keys = _first_distinct(keys, count, num_items)
     return np.stack([keys // num_items, keys % num_items], axis=1).astype(np.int32)

@@ -53,14 +53,14 @@ from recsys_lab.catalog.stored_arrays import (
     read_split,
     split_arrays,
 )
-from recsys_lab.catalog.stored_split import BYTES_OF_PAIR, split_stored
+from recsys_lab.catalog.stored_split import bytes_of_split, split_stored
 from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.memory import GB, MemoryLimit, MemoryLimitError, reading_within
 from recsys_lab.readers.account import CatalogError
 from recsys_lab.readers.events import EventSource
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.pair_options import PairOptions
-from recsys_lab.readers.records import CatalogSource, Events, Records
+from recsys_lab.readers.records import CatalogSource, Events, Read, Records, read_here
 from recsys_lab.results.part_files import part_file
 from recsys_lab.results.write_errors import writing
 
@@ -103,6 +103,7 @@ def prepare(
     source: CatalogSource,
     options: SplitOptions,
     folder: str | Path,
+    read: Read = ...,
     *,
     max_memory_gb: float | None = ...,
 ) -> PreparedData[Split]: ...
@@ -111,6 +112,7 @@ def prepare(
     source: CatalogSource,
     options: EventSplitOptions,
     folder: str | Path,
+    read: Read = ...,
     *,
     max_memory_gb: float | None = ...,
 ) -> PreparedData[EventSplit]: ...
@@ -118,6 +120,7 @@ def prepare(
     source: CatalogSource,
     options: SplitOptions | EventSplitOptions,
     folder: str | Path,
+    read: Read = read_here,
     *,
     max_memory_gb: float | None = None,
 ) -> PreparedData[Any]:
@@ -127,6 +130,7 @@ def prepare(
         source: where the catalogue comes from; a dataclass, whose fields are its options.
         options: how it is split, by its pairs or items, or by its events.
         folder: where prepared data is kept.
+        read: what reads the files, such as `RayReading`; the records are the same.
         max_memory_gb: most gigabytes of resident memory; listings beyond it lie on disk.
 
     Raises:
@@ -136,7 +140,7 @@ def prepare(
     check_source(source, options)
     limit = MemoryLimit(None if max_memory_gb is None else int(max_memory_gb * GB))
     try:
-        return _prepare(source, options, folder, limit)
+        return _prepare(source, options, folder, read, limit)
     except MemoryLimitError as error:
         raise CatalogError(str(error)) from error
 
@@ -145,6 +149,7 @@ def _prepare(
     source: CatalogSource,
     options: SplitOptions | EventSplitOptions,
     folder: str | Path,
+    read: Read,
     limit: MemoryLimit,
 ) -> PreparedData[Any]:
     limit.require(0, "preparation")
@@ -155,7 +160,8 @@ def _prepare(
     key = key_of(FORMAT, kind, _plain(source), inputs)
     said = _Warnings()
     catalog_folder = obtain_folder(
-        Path(folder, "catalogs", key), lambda part: _write_catalog(source, part, said, limit)
+        Path(folder, "catalogs", key),
+        lambda part: _write_catalog(source, part, said, read, limit),
     )
     items = pl.read_parquet(catalog_folder / "items.parquet")
     manifest = _manifest(catalog_folder)
@@ -203,7 +209,7 @@ def _obtain_split(
 
     def write_in_pieces(part: Path) -> dict[str, Any]:
         size = count_of(num_pairs, "pair")
-        limit.require(num_pairs * BYTES_OF_PAIR, f"splitting {size}")
+        limit.require(bytes_of_split(num_pairs, options), f"splitting {size}")
         log.info("splitting %s in pieces and drawing negatives", size)
         path = catalog_folder / "pairs.npz"
         split_stored(path, num_pairs, num_items, options).write(part / "split.npz")
@@ -274,12 +280,12 @@ class _Warnings(logging.Handler):
 
 
 def _write_catalog(
-    source: CatalogSource, part: Path, said: _Warnings, limit: MemoryLimit
+    source: CatalogSource, part: Path, said: _Warnings, read: Read, limit: MemoryLimit
 ) -> dict[str, Any]:
     """Read the source and write what it holds; returns what goes into the manifest."""
     started = time.monotonic()
     with said.kept(), reading_within(limit):
-        records = source.read()
+        records = read(source)
     seconds = time.monotonic() - started
     num_items, events = records.items.height, records.events
     if events is None:

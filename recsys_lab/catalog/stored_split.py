@@ -18,9 +18,18 @@ from recsys_lab.catalog.split import (
 from recsys_lab.catalog.stored_arrays import pair_arrays
 from recsys_lab.compute.process import return_freed_memory
 
-BYTES_OF_PAIR = 20  # that a split takes: drawing the parts 17, keys and negatives 20
+# Bytes of a pair while its part is drawn, then for its part and its key, and for its negatives.
+_DRAWN, _KEPT, _HELD_OUT = 17, 9, 180
 _FIELDS = ("heads", "tails", "weights")
 _ENDS = ("pairs/heads", "pairs/tails")
+
+
+def bytes_of_split(num_pairs: int, options: SplitOptions) -> int:
+    """Memory that `split_stored` takes, measured for the two protocols of negatives."""
+    share = options.val_fraction + options.test_fraction
+    if options.by == "items":
+        share = 1 - (1 - share) ** 2  # a pair has two ends
+    return int(num_pairs * max(_DRAWN, _KEPT + _HELD_OUT * share))
 
 
 def split_stored(

@@ -62,18 +62,19 @@ def reading_within(limit: MemoryLimit) -> Iterator[None]:
         _current[0] = former
 
 
-def check_reading(path: str, count: int) -> None:
+def check_reading(path: str, count: int, needed: int = 0) -> None:
     """Refuse to go on reading beyond the limit.
 
     Args:
         path: of the file, for the message.
         count: lines that have been read.
+        needed: bytes that the next step takes.
 
     Raises:
         MemoryLimitError: naming what has been taken.
     """
     if _current[0].size is not None:
-        _current[0].require(0, f"reading {path}, of which {count:,} lines have been read,")
+        _current[0].require(needed, f"reading {path}, of which {count:,} lines have been read,")
 
 
 def resident() -> int:

@@ -1,4 +1,4 @@
-"""Whether torchrun, Ray Train or Slurm has started this process as one of several ranks."""
+"""Whether torchrun or Slurm has started this process as one of several ranks."""
 
 import os
 from typing import NamedTuple

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -31,6 +31,8 @@ _TOP_LEVEL: dict[str, Any] = {
     "monitor": str,
     "prepared_dir": str,
     "max_memory_gb": Gigabytes | None,
+    "prepare": Literal["local", "ray"],
+    "ray_address": str | None,
     "num_threads": Threads | None,
     "plugins": Sequence[str],
     "test": bool,

@@ -30,6 +30,8 @@ NO_RESULT = (  # keys that change no result of a run
     "evaluate",
     "prepared_dir",
     "max_memory_gb",
+    "prepare",
+    "ray_address",
     "embeddings",
     "users",
     "projector",

@@ -45,7 +45,7 @@ class DistributedGroup:
         padded = torch.zeros(most, dtype=tensor.dtype, device=self._device)
         padded[: len(tensor)] = tensor
         found = padded.new_empty(self.size * most)
-        dist.all_gather_into_tensor(found, padded)
+        dist.all_gather_single(found, padded)
         return [found[r * most :][:n].to(tensor.device) for r, n in enumerate(lengths)]
 
     def deal(self, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -60,7 +60,7 @@ class DistributedGroup:
         """Some lengths of every rank, on the CPU: (ranks, lengths)."""
         row = torch.tensor(own, device=self._device)
         found = row.new_empty(self.size * len(own))
-        dist.all_gather_into_tensor(found, row)
+        dist.all_gather_single(found, row)
         return found.view(self.size, -1).cpu()
 
 

@@ -53,6 +53,7 @@ class ReadAccount:
         first_text: str = "",
         form: str = "",
         remedies: Mapping[str, str] | None = None,
+        first_path: str = "",
     ) -> None:
         """Refuse a file with too many bad lines.
 
@@ -60,10 +61,11 @@ class ReadAccount:
             path: the file, for the message.
             reasons: the reasons for dropping a line that make it bad.
             max_fraction: largest tolerated fraction of the lines that are not blank.
-            first_bad: number of the first bad line, from 1.
+            first_bad: number of the first bad line, from 1, in its file.
             first_text: that line.
             form: what was understood of the file.
             remedies: what to do, by reason; that of "" where the reason has none.
+            first_path: the file of the first bad line, where path names several.
 
         Raises:
             CatalogError: the fraction is exceeded.
@@ -75,7 +77,8 @@ class ReadAccount:
             most = max(counts, key=lambda reason: counts[reason])
             known = {"": "repair the file"} | dict(remedies or {})
             listed = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
-            quoted = f" {show(first_text)}" if first_text else ""
+            of = f" of {first_path}" if first_path not in ("", path) else ""
+            quoted = of + (f" {show(first_text)}" if first_text else "")
             understood = f"; read as {form}" if form else ""
             raise CatalogError(
                 f"{path}: {bad:,} of {self.lines:,} lines are bad ({listed}), a fraction of "

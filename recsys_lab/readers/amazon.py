@@ -10,10 +10,11 @@ from typing import Literal
 import numpy as np
 
 from recsys_lab.compute.checks import checked
+from recsys_lab.compute.memory import check_reading
 from recsys_lab.compute.parallel import map_in_order
 from recsys_lab.compute.ranges import CountOrZero, RelationWeight, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount
-from recsys_lab.readers.amazon_layouts import full_parts, read_records
+from recsys_lab.readers.amazon_layouts import read_records
 from recsys_lab.readers.amazon_records import (
     PARENT_IDS,
     RELATIONS,
@@ -26,6 +27,7 @@ from recsys_lab.readers.encodings import convert
 from recsys_lab.readers.fields import read_brand, read_categories, read_price, read_title
 from recsys_lab.readers.ids import IdCodes, rank_ids
 from recsys_lab.readers.items import ItemBuffer, complete_items
+from recsys_lab.readers.lines import full_parts
 from recsys_lab.readers.listed_paths import Paths, join_paths
 from recsys_lab.readers.listings import ListingBuffer
 from recsys_lab.readers.literals import parse_line
@@ -33,6 +35,7 @@ from recsys_lab.readers.options import check_weights
 from recsys_lab.readers.records import Records
 
 BAD_REASONS = ("malformed", "too long", "not an object", "no id")
+_BYTES_OF_LISTING, _BYTES_OF_ITEM = 13, 150  # that the records take beside what has been read
 _REMEDIES = {
     "filtered: no title": "require_title=false",
     "filtered: few also_bought": "a smaller min_also_bought",
@@ -81,15 +84,15 @@ class AmazonSource:
         Raises:
             CatalogError: a file cannot be read, too many lines are bad, or nothing is left.
         """
-        return self.join([self.read_part(self.path)])
+        return self.join(self.read_part(*part) for part in self.parts())
 
-    def parts(self) -> list[str]:
-        """Paths that can be read apart from each other: files that are not empty."""
-        return full_parts(self.path)
+    def parts(self) -> list[tuple[str]]:
+        """The arguments of `read_part`, for each file that is not empty."""
+        return [(file,) for file in full_parts(self.path)]
 
     def read_part(self, path: str) -> "AmazonPart":
         """Read some of the files, with ids coded by themselves."""
-        reading = AmazonPart(self)
+        reading = AmazonPart(self, path)
 
         def decode(block: bytes | None) -> Decoded | None:
             return None if block is None else decode_lines(block, reading.looked_at)
@@ -127,9 +130,10 @@ def _garbage_uncollected() -> Iterator[None]:
 class AmazonPart:
     """What has been read so far: codes of ids, listings and items of the kept records, counts."""
 
-    def __init__(self, source: AmazonSource) -> None:
+    def __init__(self, source: AmazonSource, path: str) -> None:
         self.account = ReadAccount()
-        self.first_bad = 0  # number of the first bad line, from 1
+        self.path = path  # of the first bad line
+        self.first_bad = 0  # its number in the file, from 1
         self.first_bad_line = b""
         self.codes = IdCodes()
         self.listings = ListingBuffer()
@@ -164,11 +168,11 @@ class AmazonPart:
 
     def take_part(self, other: "AmazonPart") -> None:
         """Take what another part has read, behind what this one has."""
-        if other.first_bad and not self.first_bad:
-            self.first_bad = self.account.lines + other.first_bad
+        if not self.first_bad:
+            self.path, self.first_bad = other.path, other.first_bad
             self.first_bad_line = other.first_bad_line
         self.account.add(other.account)
-        code_of = self.codes.encode(other.codes.raws(np.arange(len(other.codes))))
+        code_of = self.codes.take(other.codes)
         self.listings.take(other.listings, code_of)
         self.items.take(other.items, code_of)
 
@@ -239,9 +243,12 @@ def _finish(source: AmazonSource, reading: AmazonPart) -> Records:
         reading.first_bad,
         reading.first_bad_line.decode(errors="backslashreplace"),
         remedies={"": _remedy_of_line(reading.first_bad_line)},
+        first_path=reading.path if len(source.parts()) > 1 else "",
     )
     account.refuse_empty(source.path, _REMEDIES)
     _refuse_wrong_lists(source, account)
+    needed = _BYTES_OF_LISTING * len(reading.listings) + _BYTES_OF_ITEM * len(reading.codes)
+    check_reading(source.path, account.lines, needed)
     metadata = reading.items.merged(account)
     stays = np.zeros(len(reading.codes), bool)  # codes of filtered records may be nobody's
     stays[metadata["code"].to_numpy()] = True

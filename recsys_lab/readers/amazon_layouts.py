@@ -11,7 +11,6 @@
 import csv
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,9 @@ import polars as pl
 from recsys_lab.compute.kernel_cache import jit
 from recsys_lab.readers import opening
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.columnar_tables import kind_of, read_slices
-from recsys_lab.readers.lines import begin, read_blocks, read_chunks
+from recsys_lab.readers.columnar_tables import read_slices
+from recsys_lab.readers.lines import begin, full_parts, read_blocks, read_chunks
 from recsys_lab.readers.literals import parse_line
-from recsys_lab.readers.opening import find_files
 
 _BOM = b"\xef\xbb\xbf"
 _IDS = ("asin", "parent_asin")
@@ -49,24 +47,6 @@ def read_records(path: str) -> Iterator[bytes | None]:
     """
     for file in full_parts(path):
         yield from _records_of_file(file)
-
-
-def full_parts(path: str) -> list[str]:
-    """The files of a path; of several those that are not empty, as some that Spark writes are.
-
-    Raises:
-        CatalogError: there are none.
-    """
-    files = find_files(path)
-    if len(files) == 1:
-        return files
-    if full := [file for file in files if not _is_empty(file)]:
-        return full
-    raise CatalogError(f"{path} has empty files only; give one with a record")
-
-
-def _is_empty(file: str) -> bool:
-    return Path(file).is_file() and not kind_of(file) and not begin(file)[0]
 
 
 def _records_of_file(path: str) -> Iterator[bytes | None]:

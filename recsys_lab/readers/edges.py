@@ -5,8 +5,8 @@ that belongs to the form of the file; the values are stripped of it.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +14,11 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.compute.checks import checked
+from recsys_lab.compute.memory import check_reading
 from recsys_lab.compute.ranges import Count, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount, join_accounts
 from recsys_lab.readers.edge_order import EdgeRows, sorted_rows
+from recsys_lab.readers.edge_parts import BAD_REASONS, EdgePart, read_edges
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
 from recsys_lab.readers.item_tables import ItemTable, check_fields, note_table
 from recsys_lab.readers.items import complete_items
@@ -24,23 +26,11 @@ from recsys_lab.readers.listed_paths import Paths, join_paths
 from recsys_lab.readers.odd_ids import odd_ids
 from recsys_lab.readers.opening import find_files
 from recsys_lab.readers.records import LabelledPairs, Records
-from recsys_lab.readers.table_form import FormOptions
-from recsys_lab.readers.table_reader import TableReader
+from recsys_lab.readers.table_form import FormOptions, TableForm
+from recsys_lab.readers.table_reader import TableReader, parts_of_table
 
 log = logging.getLogger(__name__)
 
-BAD_REASONS = (
-    "not UTF-8",
-    "malformed",
-    "too long",
-    "neither an object nor a list",
-    "wrong number of columns",
-    "no id",
-    "value not a number",
-    "label not 0 or 1",
-    "weight not finite",
-    "weight not positive",
-)
 _REMEDIES = {
     "no id": "give two ids in each line",
     "value not a number": "say which column is the weight with columns.weight=, or leave it out "
@@ -48,28 +38,9 @@ _REMEDIES = {
     "label not 0 or 1": "give labels 1 and 0, or true and false, in the third column or in that of "
     "columns.weight=,",
 }
+_BYTES_OF_EDGE = 60  # that sorting takes
 _MANY_REPEATS = 0.02  # of the lines; more get a warning
 _MAX_RELATIONS = 8  # that a mask of pairs holds
-_LABELS = {"1": 1.0, "0": 0.0, "-1": 0.0, "true": 1.0, "false": 0.0}
-
-
-@dataclass
-class Edges:
-    """The edges of one file, with ids as codes.
-
-    Attributes:
-        tables: source and target (codes), value (weight or label) and type, batch by batch.
-        first_bad: number of the first bad line, from 1; 0 for none.
-        first_bad_text: that line.
-    """
-
-    tables: list[pl.DataFrame] = field(default_factory=list)
-    first_bad: int = 0
-    first_bad_text: str = ""
-
-    def table(self) -> pl.DataFrame:
-        """All batches as one."""
-        return pl.concat(self.tables)  # there is one at least: a file without lines is refused
 
 
 @checked
@@ -154,32 +125,61 @@ class EdgeSource:
         Raises:
             CatalogError: a file cannot be read, too many lines are bad, or nothing is left.
         """
-        codes = IdCodes()
+        return self.join(self.read_part(*part) for part in self.parts())
+
+    def parts(self) -> list[tuple[str, TableForm | None]]:
+        """The arguments of `read_part`, for each of the edges' files that can be read by itself."""
+        return parts_of_table(self.path, self._form_options)
+
+    def read_part(
+        self, path: str, form: TableForm | None = None, *, labelled: bool = False
+    ) -> EdgePart:
+        """Read some of the files of edges, with ids coded by themselves."""
+        return read_edges(TableReader(path, self._form_options, form), labelled=labelled)
+
+    def join(self, parts: Iterable[EdgePart]) -> Records:
+        """The records of all parts of the edges, in the order of the files, and what is beside.
+
+        Raises:
+            CatalogError: too many lines are bad, or nothing is left.
+        """
+        whole = _joined(parts)
         accounts: dict[str, ReadAccount] = {}
         tables: dict[str, pl.DataFrame] = {}
         understood: dict[str, str] = {}
-        users_items = None
         for role, path in self._edge_files.items():
-            accounts[role] = account = ReadAccount()
-            reader = TableReader(path, self._form_options)
-            edges = read_edges(reader, codes, account, labelled=role != "edges")
-            said = "" if reader.form is None else reader.form.said
-            account.refuse_bad(
-                path,
-                BAD_REASONS,
-                self.max_bad_fraction,
-                edges.first_bad,
-                edges.first_bad_text,
-                said,
-                _REMEDIES | reader.remedies,
-            )
-            _refuse_empty(path, account)
-            understood[role] = said
-            if role == "edges" and reader.form is not None:
-                users_items = reader.form.users_items
-            for warning in () if reader.form is None else reader.form.warnings:
-                log.warning("%s: %s", path, warning)
-            tables[role] = edges.table()
+            read = whole if role == "edges" else self._read_labelled(path, whole.codes)
+            understood[role] = self._check_table(path, read)
+            accounts[role], tables[role] = read.account, read.table()
+        users_items = None if whole.form is None else whole.form.users_items
+        return self._records(whole.codes, accounts, tables, understood, users_items)
+
+    def _read_labelled(self, path: str, codes: IdCodes) -> EdgePart:
+        parts = parts_of_table(path, self._form_options)
+        read = _joined(self.read_part(*part, labelled=True) for part in parts)
+        read.recode(codes)
+        return read
+
+    def _check_table(self, path: str, read: EdgePart) -> str:
+        """Refuse a table with too many bad lines or none; what was understood of it."""
+        said = "" if read.form is None else read.form.said
+        read.account.refuse_bad(
+            path, BAD_REASONS, self.max_bad_fraction, read.first_bad, read.first_bad_text, said,
+            _REMEDIES | read.remedies, read.first_bad_path,
+        )  # fmt: skip
+        _refuse_empty(path, read.account)
+        for warning in () if read.form is None else read.form.warnings:
+            log.warning("%s: %s", path, warning)
+        return said
+
+    def _records(
+        self,
+        codes: IdCodes,
+        accounts: dict[str, ReadAccount],
+        tables: dict[str, pl.DataFrame],
+        understood: dict[str, str],
+        users_items: tuple[str, str] | None,
+    ) -> Records:
         beside = ReadAccount()
         items, ranks = self._items(codes, beside, understood)
         given = {
@@ -230,6 +230,7 @@ class EdgeSource:
         users_items: tuple[str, str] | None,
     ) -> tuple[EdgeRows, tuple[str, ...]]:
         """The training edges, and the names of their relations."""
+        check_reading(self.path, account.lines, _BYTES_OF_EDGE * len(table))
         names = tuple(table["type"].drop_nulls().unique().sort())
         if len(names) > _MAX_RELATIONS:
             log.warning(
@@ -265,6 +266,14 @@ class EdgeSource:
                 "val_path and test_path out to have pairs held out"
             )
         return LabelledPairs(rows.sources, rows.targets, rows.values > 0)
+
+
+def _joined(parts: Iterable[EdgePart]) -> EdgePart:
+    following = iter(parts)
+    whole = next(following)
+    for part in following:
+        whole.take(part)
+    return whole
 
 
 def _check_kinds(path: str, rows: EdgeRows, names: tuple[str, str] | None) -> None:
@@ -309,62 +318,3 @@ def _refuse_empty(path: str, account: ReadAccount) -> None:
     else:
         why = "give a file that holds pairs of items"
     raise CatalogError(f"{path}: nothing is left ({account}); {why}")
-
-
-def read_edges(reader: TableReader, codes: IdCodes, account: ReadAccount, labelled: bool) -> Edges:
-    """Read one file; every line is kept or counted in the account.
-
-    Args:
-        reader: of the file.
-        codes: codes of the raw ids, which grow.
-        account: counts lines, kept and dropped.
-        labelled: whether the third column is a label rather than a weight.
-    """
-    edges = Edges()
-    for rows in reader.batches():
-        weighted = reader.form is not None and "weight" in reader.form.roles
-        frame = _with_values(rows, labelled=labelled, weighted=weighted)
-        account.dropped.update(dict(frame["reason"].drop_nulls().value_counts().iter_rows()))
-        if not edges.first_bad:
-            where = frame["reason"].is_in(BAD_REASONS).fill_null(False).arg_true()
-            if len(where):
-                edges.first_bad = frame["number"][int(where[0])]
-                edges.first_bad_text = frame["text"][int(where[0])] or ""
-        kept = frame.filter(pl.col("reason").is_null())
-        edges.tables.append(
-            pl.DataFrame(
-                {
-                    "source": codes.encode(kept["source"]),
-                    "target": codes.encode(kept["target"]),
-                    "value": kept["value"],
-                    "type": kept["type"],
-                }
-            )
-        )
-        account.lines += len(frame)
-        account.kept += len(kept)
-    return edges
-
-
-def _with_values(rows: pl.DataFrame, *, labelled: bool, weighted: bool) -> pl.DataFrame:
-    """The rows with a value, and the reason for which one cannot be used (null: it is kept)."""
-    if labelled:
-        lower = pl.col("cell").str.to_lowercase()
-        value = lower.replace_strict(_LABELS, default=None, return_dtype=pl.Float64)
-        value = value.fill_null(lower.cast(pl.Float64, strict=False))
-    else:
-        value = pl.col("cell").cast(pl.Float64, strict=False) if weighted else pl.lit(1.0)
-    frame = rows.with_columns(value=value)
-    single = pl.col("value").cast(pl.Float32)  # what the records hold: 1e300 is infinite there
-    checks = (
-        [("label not 0 or 1", ~pl.col("value").is_in([0.0, 1.0]).fill_null(False))]
-        if labelled
-        else [
-            ("value not a number", pl.col("value").is_null()),
-            ("weight not finite", ~single.is_finite()),
-            ("weight not positive", single <= 0),
-        ]
-    )
-    checks.append(("self-pair", pl.col("source") == pl.col("target")))
-    reasons = [pl.when(test).then(pl.lit(name)) for name, test in checks]
-    return frame.with_columns(reason=pl.coalesce("reason", *reasons))

@@ -30,6 +30,17 @@ class IdCodes:
     def __len__(self) -> int:
         return self._count
 
+    def __getstate__(self) -> tuple[np.ndarray, dict[bytes, int]]:
+        """What another process needs: the ids alone."""
+        return self._keys[: self._count], self._long
+
+    def __setstate__(self, state: tuple[np.ndarray, dict[bytes, int]]) -> None:
+        keys, long = state
+        self.__init__()  # type: ignore[misc]
+        self._reserve(len(keys))
+        self._keys[: len(keys)], self._long, self._count = keys, long, len(keys)
+        _fill(self._slots, self._keys, self._count)
+
     def encode(self, raws: Iterable[str]) -> np.ndarray:
         """Codes (n,) int32 of ids, none of them empty."""
         if isinstance(raws, pl.Series):
@@ -52,6 +63,16 @@ class IdCodes:
         for place in np.flatnonzero(is_long).tolist():
             end = int(ends[place])
             codes[place] = self._encode_long(data[end - int(lengths[place]) : end].tobytes())
+        return codes
+
+    def take(self, other: "IdCodes") -> np.ndarray:
+        """Codes (n,) int32 of the ids of another table, by their codes there."""
+        codes = np.empty(len(other), np.int32)
+        is_long = np.zeros(len(other), bool)
+        is_long[list(other._long.values())] = True
+        codes[~is_long] = self._encode_packed(other._keys[: len(other)][~is_long])
+        for raw, code in other._long.items():
+            codes[code] = self._encode_long(raw)
         return codes
 
     def _encode_packed(self, words: np.ndarray) -> np.ndarray:

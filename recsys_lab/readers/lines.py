@@ -4,12 +4,13 @@ import logging
 import time
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 
 from recsys_lab.compute.memory import check_reading
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.readers.opening import DamagedFileError, find_files, read_bytes
+from recsys_lab.readers.opening import DamagedFileError, find_files, holds_nothing, read_bytes
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,24 @@ def begin(path: str) -> tuple[bytes, Iterator[bytes]]:
     except DamagedFileError as error:
         raise _damaged(path, error) from error
     return first, chain([first], blocks)
+
+
+def full_parts(path: str) -> list[str]:
+    """The files of a path; of several those that are not empty, as some that Spark writes are.
+
+    Raises:
+        CatalogError: there are none.
+    """
+    files = find_files(path)
+    if len(files) == 1:
+        return files
+    if full := [file for file in files if not _is_empty(file)]:
+        return full
+    raise CatalogError(f"{path} has empty files only; give one with a record")
+
+
+def _is_empty(file: str) -> bool:
+    return Path(file).is_file() and holds_nothing(file)
 
 
 def read_batches(

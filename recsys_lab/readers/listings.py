@@ -19,6 +19,9 @@ class ListingBuffer:
         self._relations = array("i")
         self._lengths = array("i")
 
+    def __len__(self) -> int:
+        return len(self._targets)
+
     def extend(
         self, sources: np.ndarray, relations: np.ndarray, lengths: np.ndarray, targets: np.ndarray
     ) -> None:

@@ -102,6 +102,14 @@ def _kind_of_name(name: str) -> str:
     return "".join(x for x in Path(name).suffixes if not x[1:].isdigit())
 
 
+def holds_nothing(path: str) -> bool:
+    """Whether a file is empty once it is unpacked."""
+    try:
+        return not any(_unpacked(path))
+    except DamagedFileError:
+        return False  # whoever reads it says so
+
+
 def read_bytes(path: str) -> Iterator[bytes]:
     """Blocks of one file, unpacked, as UTF-8 where a mark says that it is UTF-16.
 

@@ -1,6 +1,6 @@
 """What every catalogue source returns: items, weighted listings, and an account of the reading."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -120,3 +120,11 @@ class CatalogSource(Protocol):
     def read(self) -> Records:
         """Read the whole catalogue."""
         ...
+
+
+Read = Callable[[CatalogSource], Records]
+
+
+def read_here(source: CatalogSource) -> Records:
+    """The records of a source, read by this process."""
+    return source.read()

@@ -17,8 +17,9 @@ from recsys_lab.readers.json_tables import (
     take_json,
 )
 from recsys_lab.readers.line_fields import split_lines
-from recsys_lab.readers.lines import begin, read_batches, read_chunks
+from recsys_lab.readers.lines import begin, full_parts, read_batches, read_chunks
 from recsys_lab.readers.opening import BLOCK_BYTES, find_files
+from recsys_lab.readers.part_beginnings import begin_part
 from recsys_lab.readers.table_form import (
     BOM,
     RULER,
@@ -39,16 +40,19 @@ class TableReader:
     Args:
         path: a file, a folder of parts, or a pattern.
         options: what the user says about its form.
+        form: of a part that goes on where another ended, the form of that one; else None.
 
     Attributes:
         form: what was understood; known after the first batch.
         remedies: what to do about lines that cannot be used, by the reason.
+        is_of_lines: whether each line is read by itself; known after the first batch.
     """
 
-    def __init__(self, path: str, options: FormOptions) -> None:
+    def __init__(self, path: str, options: FormOptions, form: TableForm | None = None) -> None:
         self.path = path
-        self.form: TableForm | None = None
+        self.form = form
         self.remedies: dict[str, str] = {}
+        self.is_of_lines = False
         self._options = options
         self._data_lines = 0  # that are neither blank nor before the data
 
@@ -73,6 +77,7 @@ class TableReader:
         if begins_document(first):
             yield from self._document(read_chunks(self.path, blocks))
         else:
+            self.is_of_lines = True
             yield from self._lines(blocks)
 
     def _document(self, chunks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
@@ -85,14 +90,16 @@ class TableReader:
             before += len(lines)
 
     def _lines(self, blocks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
-        before, is_lines_of_json = 0, False
+        before, is_lines_of_json = 0, self.form is not None and self.form.separator == "json"
         for batch in read_batches(self.path, blocks=blocks):
             lines = pl.Series("line", batch, dtype=pl.Binary)
             text, remedy = decode_lines(lines)
             if remedy:
                 self.remedies.setdefault("not UTF-8", remedy)
             text = text.str.strip_prefix(BOM)
-            begins = self.form is None
+            skipped = 0
+            if self.form is not None and not before:  # the form is that of another part
+                skipped = begin_part(text.head(2 * SAMPLE), self.form, self.path)
             if self.form is None:
                 known = text.drop_nulls().head(2 * SAMPLE).to_list()
                 if not any(line.strip() for line in known):
@@ -105,12 +112,12 @@ class TableReader:
                 else:
                     is_whole = len(known) == len(batch) and sum(map(len, known)) < BLOCK_BYTES // 2
                     self.form = detect_form(known, self.path, self._options, is_whole=is_whole)
+                    skipped = self.form.skipped
                     if self._options.layout is None:
                         self.remedies["wrong number of columns"] = _REMEDY
             if is_lines_of_json:
                 yield take_json(lines, text, self.form, before)
             else:
-                skipped = self.form.skipped if begins else 0
                 comment = self._options.comment or ""
                 rows = _take_apart(lines, text, self.form, comment, skipped, before)
                 if self.form.entries is not None or self.form.counted:
@@ -134,6 +141,22 @@ class TableReader:
                 f"{self.path} promises {entries:,} entries and holds {self._data_lines:,}: fetch "
                 "it again, or correct its line of sizes"
             )
+
+
+def parts_of_table(path: str, options: FormOptions) -> list[tuple[str, TableForm | None]]:
+    """Paths of a table that can be read apart from each other, and the form to read each by.
+
+    The first tells the form of all. JSON documents, files of columns, and a form that counts the
+    lines of all files make one part.
+    """
+    files = full_parts(path)
+    if len(files) > 1:
+        reader = TableReader(files[0], options)
+        next(reader.batches(), None)
+        form = reader.form
+        if reader.is_of_lines and form is not None and form.entries is None and not form.counted:
+            return [(files[0], None), *((file, form) for file in files[1:])]
+    return [(path, None)]
 
 
 def _take_apart(

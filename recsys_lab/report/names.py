@@ -10,6 +10,8 @@ _NOT_SETTINGS = (
     "seed",
     "prepared_dir",
     "max_memory_gb",
+    "prepare",  # both give the same
+    "ray_address",
     "catalog.path",
     "catalog.val_path",
     "catalog.test_path",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from recsys_lab.catalog.nodes import USER
-from recsys_lab.catalog.prepared import PreparedData, prepare
+from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.graph.visits import most_visited
 from recsys_lab.models.encoders import SideInfoEncoder
 from recsys_lab.models.pinsage import PinSage
@@ -63,12 +63,7 @@ def added_by_net(
         TrainingError: the checkpoint cannot be used.
     """
     experiment, model = assemble(dict(configuration)), configuration["model"]
-    prepared = prepare(
-        experiment.source,
-        experiment.split,
-        experiment.prepared_dir,
-        max_memory_gb=experiment.max_memory_gb,
-    )
+    prepared = experiment.prepare()
     fitted = load(prepared, experiment, folder, best_of(folder))
     net, nodes = fitted.task.net, fitted.data.nodes
     assert isinstance(net, SkipGram)  # noqa: S101 - narrows the type

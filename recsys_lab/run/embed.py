@@ -5,7 +5,6 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from recsys_lab.catalog.prepared import prepare
 from recsys_lab.config.configuration import check_configuration, register_resolvers
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_folder import CONFIG, read_run
@@ -19,6 +18,8 @@ _SINCE: dict[str, Any] = {  # keys that older runs do not have
     "embeddings": True,
     "users": True,
     "max_memory_gb": None,
+    "prepare": "local",
+    "ray_address": None,
     "vectors": None,
     "projector": 0,
     "resume_with_changes": False,
@@ -87,12 +88,7 @@ def embed(folder: str | Path) -> Path:
     if run.problem:
         raise VectorsError(f"{folder} is not the folder of a finished run: {run.problem}")
     experiment = assemble(stored_configuration(folder))
-    prepared = prepare(
-        experiment.source,
-        experiment.split,
-        experiment.prepared_dir,
-        max_memory_gb=experiment.max_memory_gb,
-    )
+    prepared = experiment.prepare()
     return load(prepared, experiment, folder, best_of(folder)).save_embeddings(run.metrics)
 
 

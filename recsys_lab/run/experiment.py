@@ -13,7 +13,6 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule
 
-from recsys_lab.catalog.prepared import prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
 from recsys_lab.compute.signals import Interrupted, interruptible
 from recsys_lab.compute.threads import choose_threads
@@ -28,6 +27,8 @@ from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
+from recsys_lab.readers.ray_reading import RayReading
+from recsys_lab.readers.records import CatalogSource, Read, read_here
 from recsys_lab.report.published_logs import published_for
 from recsys_lab.report.summary import print_summary
 from recsys_lab.results.curve import best_value
@@ -138,12 +139,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         check_resumable(stored, checkpoint, {} if changes else configuration)
         check_ranks(experiment, stored)
     with named(_arguments(configuration, "catalog", "split")):
-        prepared = prepare(
-            experiment.source,
-            experiment.split,
-            experiment.prepared_dir,
-            max_memory_gb=experiment.max_memory_gb,
-        )
+        prepared = experiment.prepare()
     note_user((prepared.catalog_folder, prepared.split_folder), folder)
     if stored is not None:
         check_data(stored, prepared)
@@ -264,7 +260,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
     with named({"evaluation": {"mixture"}}):
         check_mixture(configuration["evaluation"].get("mixture", ()))
     build = {name: _factory(configuration, name) for name in _BUILT}
-    trainer = configuration["trainer"]
+    source, trainer = build["catalog"](), configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):
         optimizer = check_optimizer(build["optimizer"])
         on_cpu = trainer["accelerator"] == "cpu"
@@ -273,7 +269,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         ):
             raise ValueError(FUSED_NEEDS)  # before any data is read
     return Experiment(
-        source=build["catalog"](),
+        source=source,
         split=build["split"](),
         prepared_dir=Path(configuration["prepared_dir"]),
         model=build["model"],
@@ -290,6 +286,7 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         progress_bar=trainer["enable_progress_bar"],
         configuration=configuration,
         max_memory_gb=configuration["max_memory_gb"],
+        read=_reading(configuration, source),
         embeddings=configuration["embeddings"],
         users=configuration["users"],
         projector=configuration["projector"],
@@ -300,6 +297,14 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
         baselines=build["baselines"](),
         exchange=build["exchange"](),
     )
+
+
+def _reading(configuration: Mapping[str, Any], source: CatalogSource) -> Read:
+    if configuration["prepare"] == "local":
+        return read_here
+    reading = RayReading(configuration["ray_address"])
+    reading.check(source)
+    return reading
 
 
 def _arguments(configuration: Mapping[str, Any], *sections: str) -> dict[str, set[str]]:

@@ -12,13 +12,14 @@ from torch import nn
 
 from recsys_lab.catalog.event_split import EventSplitOptions
 from recsys_lab.catalog.nodes import NodeOptions
+from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.catalog.split import SplitOptions
 from recsys_lab.evaluation.histories import HistoryWeights
 from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions
 from recsys_lab.models.exchange import ExchangeOptions
 from recsys_lab.models.optimizers import Build
 from recsys_lab.models.schedules import Schedule
-from recsys_lab.readers.records import CatalogSource
+from recsys_lab.readers.records import CatalogSource, Read, read_here
 from recsys_lab.run.best_checkpoint import BestCheckpoint
 from recsys_lab.run.final_test import FinalTest
 from recsys_lab.run.learning_curve import LearningCurve
@@ -55,6 +56,7 @@ class Experiment:
         baselines: options of the baselines of users and sessions.
         configuration: plain values, kept in checkpoints.
         max_memory_gb: resident memory that preparation may take; None is no limit.
+        read: what reads the files of the catalogue, this process or a `RayReading`.
         embeddings: whether the test leaves the folder `embeddings/`.
         users: whether that folder holds users of an event log, with their histories.
         projector: items that the test leaves for TensorBoard's projector.
@@ -77,6 +79,7 @@ class Experiment:
     progress_bar: bool
     configuration: Mapping[str, Any] = field(default_factory=dict)
     max_memory_gb: float | None = None
+    read: Read = read_here
     embeddings: bool = True
     users: bool = True
     projector: int = 0
@@ -87,6 +90,16 @@ class Experiment:
     history: HistoryWeights = field(default_factory=HistoryWeights)
     baselines: BaselineOptions = OPTIONS
     exchange: ExchangeOptions = field(default_factory=ExchangeOptions)
+
+    def prepare(self) -> PreparedData[Any]:
+        """Read and split the catalogue, or load what an earlier run has prepared.
+
+        Raises:
+            CatalogError: it cannot be used.
+            WriteError: the folder cannot be written.
+        """
+        limit = self.max_memory_gb
+        return prepare(self.source, self.split, self.prepared_dir, self.read, max_memory_gb=limit)
 
 
 def on_gpu(configuration: Mapping[str, Any]) -> bool:

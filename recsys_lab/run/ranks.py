@@ -206,7 +206,7 @@ class Children:
 
 
 class Started:
-    """The ranks that torchrun, Ray Train or Slurm has started, for any number of jobs.
+    """The ranks that torchrun or Slurm has started, for any number of jobs.
 
     Args:
         place: of this process, rank 0 among them.

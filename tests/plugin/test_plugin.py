@@ -1,8 +1,6 @@
 """The package of a user's own beside this file, by the commands that a user types."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +31,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def swept(folder: Path) -> Path:
-    """A sweep over the model of the package and one of the project, by a process of its own."""
-    sweep = words(
-        "-m", "experiment=skipgram_tied,skipgram", "plugins=[my_package]", "catalog.num_items=400",
-        "hydra.sweep.dir=sweep", "hydra.callbacks.sweep_end.page=false",
-    )  # fmt: skip
-    path = f"{HERE}{os.pathsep}{ROOT}"
-    done = subprocess.run(
-        [sys.executable, *sweep], capture_output=True, text=True, cwd=folder, timeout=300,
-        env=os.environ | {"PYTHONPATH": path},
+    """A sweep over the model of the package and one of the project."""
+    done = train(
+        folder, "-m", "experiment=skipgram_tied,skipgram", "plugins=[my_package]",
+        "catalog.num_items=400", "hydra.sweep.dir=sweep", "hydra.callbacks.sweep_end.page=false",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "sweep"

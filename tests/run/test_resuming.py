@@ -1,8 +1,8 @@
 """Runs that start from a checkpoint: evaluated alone, refused, or stopped and gone on with."""
 
+import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from recsys_lab.results.part_files import hidden_beside
 from recsys_lab.run.checkpoints import load_checkpoint
+from tests.forked import start_forked
 from tests.run_cases import SMALL, bare, command, results, rows, train
 
 
@@ -128,15 +129,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_stopped_run_goes_on_as_if_nothing_had_been(whole: Path, number: int) -> None:
     stopped = whole.parent / f"stopped_{number}"
     arguments = [f"hydra.run.dir={stopped}", f"prepared_dir={whole.parent / 'prepared'}", *LONGER]
-    process = subprocess.Popen(
-        command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=whole.parent
-    )
+    (printed := whole.parent / f"printed_{number}").mkdir()
+    process = start_forked(command(*arguments)[1:], whole.parent, printed)
     last = stopped / "checkpoints" / "last.ckpt"
-    while not last.exists() and process.poll() is None:
+    while not last.exists() and process.is_alive():
         time.sleep(0.02)
     time.sleep(0.1)
-    process.send_signal(number)
-    assert process.wait(60) == (-number if number == signal.SIGKILL else 128 + number)
+    assert process.pid is not None
+    os.kill(process.pid, number)
+    process.join(60)
+    assert process.exitcode == (-number if number == signal.SIGKILL else 128 + number)
     assert 0 < load_checkpoint(last)["global_step"] < int(rows(whole)[-1]["step"])
     if number == signal.SIGTERM:  # go on in another folder
         stopped = whole.parent / "elsewhere"

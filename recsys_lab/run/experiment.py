@@ -13,7 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule
 
-from recsys_lab.catalog.prepared import prepare
+from recsys_lab.catalog.prepared import PreparedData, prepare
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
 from recsys_lab.compute.signals import Interrupted, interruptible
 from recsys_lab.compute.threads import choose_threads
@@ -137,14 +137,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         changes = configuration["resume_with_changes"]
         check_resumable(stored, checkpoint, {} if changes else configuration)
         check_ranks(experiment, stored)
-    with named(_arguments(configuration, "catalog", "split")):
-        prepared = prepare(
-            experiment.source,
-            experiment.split,
-            experiment.prepared_dir,
-            max_memory_gb=experiment.max_memory_gb,
-        )
-    note_user((prepared.catalog_folder, prepared.split_folder), folder)
+    prepared = _prepared(configuration, experiment, folder)
     if stored is not None:
         check_data(stored, prepared)
     former = read_settings(folder)
@@ -181,6 +174,21 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         if (folder / FOLDER / USERS).is_file():
             log.info("of a user: python -m recsys_lab similar %s --user=ID", quote(str(folder)))
     return fitted.best
+
+
+def _prepared(
+    configuration: Mapping[str, Any], experiment: Experiment, folder: Path
+) -> PreparedData[Any]:
+    """The data of a run, whose user is noted."""
+    with named(_arguments(configuration, "catalog", "split")):
+        prepared = prepare(
+            experiment.source,
+            experiment.split,
+            experiment.prepared_dir,
+            max_memory_gb=experiment.max_memory_gb,
+        )
+    note_user((prepared.catalog_folder, prepared.split_folder), folder)
+    return prepared
 
 
 def check_run(configuration: Mapping[str, Any]) -> Experiment:

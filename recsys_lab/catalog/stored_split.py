@@ -19,7 +19,7 @@ from recsys_lab.catalog.stored_arrays import pair_arrays
 from recsys_lab.compute.process import return_freed_memory
 
 # Bytes of a pair while its part is drawn, then for its part and its key, and for its negatives.
-_DRAWN, _KEPT, _HELD_OUT = 17, 9, 180
+_DRAWN, _KEPT, _HELD_OUT = 17, 9, 95
 _FIELDS = ("heads", "tails", "weights")
 _ENDS = ("pairs/heads", "pairs/tails")
 

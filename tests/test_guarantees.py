@@ -17,7 +17,8 @@ def is_soak(path: str, name: str) -> bool:
     """
     tree = ast.parse((ROOT / "tests" / path).read_text())
     found = next(x for x in tree.body if isinstance(x, ast.FunctionDef) and x.name == name)
-    return any(ast.unparse(mark) == "pytest.mark.soak" for mark in found.decorator_list)
+    is_whole = any(ast.unparse(x) == "pytestmark = pytest.mark.soak" for x in tree.body)
+    return is_whole or any(ast.unparse(x) == "pytest.mark.soak" for x in found.decorator_list)
 
 
 def test_every_guarantee_names_tests_that_exist() -> None:

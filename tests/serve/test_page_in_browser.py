@@ -289,10 +289,11 @@ def test_the_page_works_without_script(browser: Browser, address: str) -> None:
         page.locator("#q").fill("blue lamp")
         page.get_by_role("button", name="Search").click()
         page.locator(".cards a").first.click()
+        page.locator(".list").first.wait_for()  # without script a click does not wait for the page
         assert page.locator(".list").count() == 4
         page.locator("[name=hide_known]").check()
         page.get_by_role("button", name="Show").click()
-        assert "hide_known=1" in page.url
+        page.wait_for_url("**hide_known=1**")
 
 
 def test_lists_are_tables_with_headings(page: Page) -> None:

@@ -17,10 +17,30 @@ from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, no_chosen
 from recsys_lab.models import group_steps, kernels, products, rounds
 from recsys_lab.models.blocks import HISTORIES_NEEDED
 from recsys_lab.models.group_steps import Settings, Tables
-from recsys_lab.models.kernels import fast_jit
+from recsys_lab.models.kernels import fast_jit, jit_piece
 
 PAIRS_IN_GROUP = 32
 _PAUSE = 5e-5  # seconds for which a thread lets its core go
+
+
+@jit_piece
+def _next_group(
+    tables: Tables,
+    settings: Settings,
+    turns: rounds.Turns,
+    changes: rounds.Changes,
+    place: np.ndarray,
+    first_context: int,
+) -> tuple[int, int]:
+    """Apply buckets until there is a group to compute, or none; returns what `next_turn` says."""
+    kind, number = rounds.BUCKET, 0
+    while kind == rounds.BUCKET:
+        kind, number = rounds.next_turn(turns, place)
+        if kind == rounds.BUCKET:
+            groups = rounds.groups_in_round(turns, place[0])
+            group_steps.apply_bucket(tables, settings, changes, groups, number, first_context)
+            rounds.end_turn(turns, place, kind)
+    return kind, number
 
 
 @fast_jit
@@ -47,37 +67,33 @@ def _train_windows(
     rows = changes.items.shape[1]
     block = group_steps.new_block(places, columns, rows, len(changes.grads) // changes.items.size)
     while True:
-        kind, number = rounds.next_turn(turns, place)
-        if kind >= rounds.WAIT:
+        kind, number = _next_group(tables, settings, turns, changes, place, first_context)
+        if kind != rounds.GROUP:
             break
-        if kind == rounds.BUCKET:
-            groups = rounds.groups_in_round(turns, place[0])
-            group_steps.apply_bucket(tables, settings, changes, groups, number, first_context)
-        else:
-            slot = number % turns.size
-            following = rounds.next_group(turns, place)
-            if following >= 0:
-                group_steps.prefetch_rows(tables.centers.values, items[following].ravel())
-                group_steps.prefetch_rows(tables.contexts.values, items[following].ravel())
-                group_steps.prefetch_rows(tables.contexts.values, negatives[following])
-                group_steps.prefetch_rows(tables.contexts.values, chosen[following])
-            own, flat = changes.items[slot], items[number].ravel()
-            own[:] = -1
-            own[:places] = flat
-            own[first_context : first_context + places] = flat
-            own[first_context + places : first_context + places + drawn] = negatives[number]
-            own[first_context + places + drawn : first_context + columns] = chosen[number]
-            kernels.weigh_windows(
-                items[number],
-                column_weights[number],
-                distance_weights,
-                num_negatives,
-                chosen_positive[number],
-                chosen_negative[number],
-                block.positive,
-                block.negative,
-            )
-            sums[number] = group_steps.learn(tables, settings, changes, slot, block, columns, False)
+        slot = number % turns.size
+        following = rounds.next_group(turns, place)
+        if following >= 0:
+            group_steps.prefetch_rows(tables.centers.values, items[following].ravel())
+            group_steps.prefetch_rows(tables.contexts.values, items[following].ravel())
+            group_steps.prefetch_rows(tables.contexts.values, negatives[following])
+            group_steps.prefetch_rows(tables.contexts.values, chosen[following])
+        own, flat = changes.items[slot], items[number].ravel()
+        own[:] = -1
+        own[:places] = flat
+        own[first_context : first_context + places] = flat
+        own[first_context + places : first_context + places + drawn] = negatives[number]
+        own[first_context + places + drawn : first_context + columns] = chosen[number]
+        kernels.weigh_windows(
+            items[number],
+            column_weights[number],
+            distance_weights,
+            num_negatives,
+            chosen_positive[number],
+            chosen_negative[number],
+            block.positive,
+            block.negative,
+        )
+        sums[number] = group_steps.learn(tables, settings, changes, slot, block, columns, False)
         rounds.end_turn(turns, place, kind)
     return kind == rounds.END
 
@@ -102,35 +118,31 @@ def _train_pairs(
         PAIRS_IN_GROUP, columns, rows, len(changes.grads) // changes.items.size
     )
     while True:
-        kind, number = rounds.next_turn(turns, place)
-        if kind >= rounds.WAIT:
+        kind, number = _next_group(tables, settings, turns, changes, place, first_context)
+        if kind != rounds.GROUP:
             break
-        if kind == rounds.BUCKET:
-            groups = rounds.groups_in_round(turns, place[0])
-            group_steps.apply_bucket(tables, settings, changes, groups, number, first_context)
-        else:
-            slot = number % turns.size
-            own, first = changes.items[slot], number * PAIRS_IN_GROUP
-            following = rounds.next_group(turns, place) * PAIRS_IN_GROUP
-            if following >= 0:
-                group_steps.prefetch_rows(
-                    tables.centers.values, centers[following : following + PAIRS_IN_GROUP]
-                )
-                group_steps.prefetch_rows(
-                    tables.contexts.values, contexts[following : following + PAIRS_IN_GROUP]
-                )
-                for pair in range(following, min(following + PAIRS_IN_GROUP, len(centers))):
-                    group_steps.prefetch_rows(tables.contexts.values, negatives[pair])
-            own[:] = -1
-            block.positive[:] = 0
-            block.negative[:] = 0
-            for pair in range(min(PAIRS_IN_GROUP, len(centers) - first)):
-                at, k = first_context + pair * columns, first + pair
-                own[pair], own[at] = centers[k], contexts[k]
-                own[at + 1 : at + columns] = negatives[k]
-                block.positive[pair, 0] = weights[k]
-                block.negative[pair, 1:columns] = weights[k]
-            sums[number] = group_steps.learn(tables, settings, changes, slot, block, columns, True)
+        slot = number % turns.size
+        own, first = changes.items[slot], number * PAIRS_IN_GROUP
+        following = rounds.next_group(turns, place) * PAIRS_IN_GROUP
+        if following >= 0:
+            group_steps.prefetch_rows(
+                tables.centers.values, centers[following : following + PAIRS_IN_GROUP]
+            )
+            group_steps.prefetch_rows(
+                tables.contexts.values, contexts[following : following + PAIRS_IN_GROUP]
+            )
+            for pair in range(following, min(following + PAIRS_IN_GROUP, len(centers))):
+                group_steps.prefetch_rows(tables.contexts.values, negatives[pair])
+        own[:] = -1
+        block.positive[:] = 0
+        block.negative[:] = 0
+        for pair in range(min(PAIRS_IN_GROUP, len(centers) - first)):
+            at, k = first_context + pair * columns, first + pair
+            own[pair], own[at] = centers[k], contexts[k]
+            own[at + 1 : at + columns] = negatives[k]
+            block.positive[pair, 0] = weights[k]
+            block.negative[pair, 1:columns] = weights[k]
+        sums[number] = group_steps.learn(tables, settings, changes, slot, block, columns, True)
         rounds.end_turn(turns, place, kind)
     return kind == rounds.END
 

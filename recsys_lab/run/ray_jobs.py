@@ -87,6 +87,17 @@ class Outcome:
     node: str = ""
 
 
+def run_here(job: NodeJob) -> JobReturn:
+    """Let Hydra run a job in this process."""
+    return run_job(
+        hydra_context=job.context,
+        task_function=job.task,
+        config=job.config,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+
+
 def run_on_node(job: NodeJob, earlier: Sequence[Any]) -> Outcome:
     """Run a job in a process of its own.
 
@@ -124,13 +135,7 @@ def _run(job: NodeJob) -> Outcome:
     while job.losses and is_in_use(job.folder) and time.monotonic() < end:
         time.sleep(_POLL)  # its process may end later than its node
     try:
-        returned = run_job(
-            hydra_context=job.context,
-            task_function=job.task,
-            config=job.config,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-        )
+        returned = run_here(job)
     except SystemExit:
         return Outcome(Kind.STOPPED)
     return Outcome(Kind.ENDED, returned)

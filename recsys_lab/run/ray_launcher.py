@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from annotated_types import Interval
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job, setup_globals
+from hydra.core.utils import JobReturn, configure_log, filter_overrides, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
@@ -22,7 +22,7 @@ from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.ranges import Count, CountOrZero
 from recsys_lab.compute.ray_cluster import check_ray, connect
 from recsys_lab.config.targets import ConfigurationError
-from recsys_lab.run.ray_jobs import NodeJob
+from recsys_lab.run.ray_jobs import NodeJob, run_here
 from recsys_lab.run.sweep_jobs import is_finished
 
 OPTION = "hydra/launcher=ray"
@@ -155,13 +155,7 @@ class RaySweep(Launcher):
 
     def _run_here(self, job: NodeJob) -> JobReturn:
         """Let a job of this process say that it has finished before."""
-        returned = run_job(
-            hydra_context=self._context,
-            task_function=self._task,
-            config=job.config,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-        )
+        returned = run_here(job)
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         return returned
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys_lab.compute.prefetch import prefetch
 from recsys_lab.models import kernels, products, ranking_kernels, rounds
-from recsys_lab.models.kernels import jit_piece
+from recsys_lab.models.kernels import jit_piece, scratch
 from recsys_lab.models.losses import LOGISTIC, MARGIN, SQUARED
 
 _LINE = 16  # floats of a cache line
@@ -78,12 +78,12 @@ def new_block(centers: int, columns: int, rows: int, dim: int) -> Block:
     while size < 2 * rows:
         size *= 2
     return Block(
-        np.zeros(rows * dim, np.float32),
-        np.zeros(dim * stride, np.float32),
-        np.zeros((centers + products.ROWS, stride), np.float32),
-        np.zeros((centers, stride), np.float32),
-        np.zeros((centers, stride), np.float32),
-        np.zeros(rows, np.float32),
+        scratch(rows * dim),
+        scratch(dim * stride),
+        scratch((centers + products.ROWS) * stride).reshape(centers + products.ROWS, stride),
+        scratch(centers * stride).reshape(centers, stride),
+        scratch(centers * stride).reshape(centers, stride),
+        scratch(rows),
         np.empty(size, np.int64),
     )
 
@@ -282,14 +282,15 @@ def learn(
     has_biases = len(tables.biases.values) > 0
     if has_biases:
         _add_biases(tables, items, block, first_context, columns, of_pairs)
-    loss = _slopes(settings, block, columns)
+    loss, mass = _slopes(settings, block, columns), float(block.positive.sum())
     if of_pairs:
         _spread_pairs(block, first_context, columns, dim, grads, start)
     else:
         _spread_windows(block, first_context, columns, dim, grads, start)
     if settings.l2 > 0 or has_biases:
-        both = block.positive + block.negative
-        _sum_cells(both, first_context, columns, of_pairs, block.weights)
+        for row in range(len(block.positive)):
+            block.negative[row] += block.positive[row]
+        _sum_cells(block.negative, first_context, columns, of_pairs, block.weights)
         loss += _regularize(block.weights, block.vectors, grads, start, settings.l2)
     if has_biases:
         slopes = block.scores[: len(block.positive)]
@@ -297,7 +298,7 @@ def learn(
         changes.total[slot] = changes.biases[slot, :first_context].sum()
         loss += _bias_grads(tables, settings, changes, slot, block)
     rounds.sort_rows(changes, slot, first_context, settings.one_table, dim, block.seen)
-    return loss, float(block.positive.sum())
+    return loss, mass
 
 
 @jit_piece

@@ -17,6 +17,19 @@ fast_jit = jit(fastmath=_FAST, error_model="numpy")  # for loops over vectors
 # differ in the last bit.
 jit_piece = jit(fastmath=_FAST, error_model="numpy", inline="always")
 
+_GUARD = 256  # floats, more than a vectorised loop takes in one turn
+
+
+@jit_piece
+def scratch(size: int) -> np.ndarray:
+    """Zeros (size,) float32 that no other array follows closely.
+
+    A vectorised loop that writes one array and reads another begins by comparing their addresses,
+    and goes one by one where the second follows within a turn. Its sums then differ in the last
+    bit, and where arrays lie depends on the thread.
+    """
+    return np.zeros(size + _GUARD, np.float32)[:size]
+
 
 @jit_piece
 def weigh_windows(
@@ -46,12 +59,11 @@ def weigh_windows(
             positive[row] = 0
             for other in range(length):
                 if items[walk, place] >= 0 and items[walk, other] >= 0:
-                    weight = distance_weights[abs(place - other)]
-                    positive[row, low + other] = weight
-                    mass += weight
+                    positive[row, low + other] = distance_weights[abs(place - other)]
             for column in range(chosen_positive.shape[1]):
                 positive[row, first + column] = chosen_positive[row, column]
-                mass += chosen_positive[row, column]
+            for column in range(positive.shape[1]):
+                mass += positive[row, column]
             for column in range(first):
                 negative[row, column] = mass * scale * column_weights[column]
             negative[row, low:high] = 0
@@ -69,8 +81,8 @@ def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarr
     to 1e-6, relative.
     """
     loss = np.float32(0)
-    bits = np.empty(len(scores), np.int32)
-    power = bits.view(np.float32)
+    power = scratch(len(scores))
+    bits = power.view(np.int32)
     for k in range(len(scores)):
         x = scores[k]
         t = max(-abs(x) * np.float32(1.4426950408889634), np.float32(-126.0))

@@ -27,7 +27,7 @@ def sum_rows(indices: Tensor, rows: Tensor, *, padded: bool = False) -> tuple[Te
     Returns:
         the distinct indices (u,), ascending, and their sums (u, D).
     """
-    ordered, order = torch.sort(indices)
+    ordered, order = torch.sort(indices, stable=True)  # equal ones are added in their order
     if padded:
         numbers = torch.arange(len(ordered), device=ordered.device)
         offsets = torch.searchsorted(rank_sorted(ordered), numbers)  # (n,), n behind the last

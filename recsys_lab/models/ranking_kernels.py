@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recsys_lab.models.kernels import jit_piece
+from recsys_lab.models.kernels import jit_piece, scratch
 
 
 @jit_piece
@@ -14,7 +14,7 @@ def margin_slopes(
     Rows and columns are those of the weights (R, C), and the first `columns`.
     """
     rows = len(positive)
-    slopes = np.empty(columns, np.float32)
+    slopes = scratch(columns)
     loss = np.float32(0)
     for row in range(rows):
         slopes[:] = 0
@@ -50,7 +50,7 @@ def softmax_slopes(
     """The same for `losses.softmax_loss` of the scores over the temperature."""
     rows = len(positive)
     inverse = np.float32(1 / temperature)
-    powers = np.empty(columns, np.float32)
+    powers = scratch(columns)
     loss = np.float32(0)
     for row in range(rows):
         mass, top, rest = np.float32(0), scores[row, 0], np.float32(0)

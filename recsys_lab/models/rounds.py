@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recsys_lab.compute.atomics import count_up, read_count
-from recsys_lab.models.kernels import jit_piece
+from recsys_lab.models.kernels import jit_piece, scratch
 
 MAX_GROUPS = 16  # of a round; more serve more threads, and train on older rows
 BUCKETS = 32
@@ -67,8 +67,8 @@ def new_changes(size: int, rows: int, dim: int, *, biases: bool) -> Changes:
     shape = size, rows
     return Changes(
         np.empty(shape, np.int64),
-        np.empty(size * rows * dim, np.float32),
-        np.empty(shape if biases else (0, 0), np.float32),
+        scratch(size * rows * dim),
+        scratch(size * rows).reshape(shape) if biases else np.zeros((0, 0), np.float32),
         np.zeros(size, np.float32),
         np.empty(shape, np.int64),
         np.empty((size, BUCKETS), np.int64),

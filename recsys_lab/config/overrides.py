@@ -169,7 +169,6 @@ class _Tree:
         self._whole: DictConfig | None = None  # with Hydra's own section
         self._composed: dict[tuple[str, ...], DictConfig] = {}
         self._parsed: dict[str, Override] = {}
-        self._choices: dict[str, list[str]] = {}
 
     def jobs(self, *, sweep: bool) -> Jobs:
         """The jobs that Hydra's sweeper makes of the overrides."""
@@ -282,17 +281,13 @@ class _Tree:
 
     def choices(self, group: str) -> list[str]:
         """The choices of a group; none if there is no such group."""
-        if group not in self._choices:
-            self._choices[group] = sorted(self._repository.get_group_options(group))
-        return self._choices[group]
+        return sorted(self._repository.get_group_options(group))
 
     @cached_property
     def _repository(self) -> CachingConfigRepository:
-        """The tree's files; the loader's own `get_group_options` reads the tree in each call."""
-        loader = GlobalHydra.instance().config_loader()
-        assert isinstance(loader, ConfigLoaderImpl)  # noqa: S101 - narrows the type
-        _, found = loader._parse_overrides_and_create_caching_repo(self._name, self._search)
-        return found
+        """The files of the tree; the loader's own `get_group_options` reads them in each call."""
+        loader: Any = GlobalHydra.instance().config_loader()
+        return loader._parse_overrides_and_create_caching_repo(self._name, self._search)[1]
 
     def groups(self) -> list[str]:
         loader = GlobalHydra.instance().config_loader()

@@ -84,8 +84,8 @@ def _step(indptr, indices, weights, inverse, mass, items, size, ahead, ahead_ite
 
 
 @jit()
-def _spread(graph, start, steps, last, last_items, spare, spare_items, visits, visited):  # type: ignore[no-untyped-def]
-    """Walk `steps` steps from start; last = chances of the last step, visits = sum over steps.
+def _spread(graph, start, step_weights, last, last_items, spare, spare_items, visits, visited):  # type: ignore[no-untyped-def]
+    """Walk from start; last = chances of the last step, visits = their weighted sum over steps.
 
     Returns last, last_items and spare, spare_items (swapped at each step), then the
     number of entries in last_items and in visited.
@@ -94,26 +94,31 @@ def _spread(graph, start, steps, last, last_items, spare, spare_items, visits, v
     last[start] = 1.0
     last_items[0] = start
     size, num_visited = 1, 0
-    for _ in range(steps):
+    for step_weight in step_weights:
         size = _step(indptr, indices, weights, inverse, last, last_items, size, spare, spare_items)
         last, spare = spare, last
         last_items, spare_items = spare_items, last_items
+        if step_weight == 0.0:  # or visits[j] == 0 would no longer mean "not visited"
+            continue
         for f in range(size):
             j = last_items[f]
             if visits[j] == 0.0:
                 visited[num_visited] = j
                 num_visited += 1
-            visits[j] += last[j]
+            visits[j] += step_weight * last[j]
     return last, last_items, spare, spare_items, size, num_visited
 
 
 @jit()
-def walk_pairs(graph, strength, steps, heads, tails, out):  # type: ignore[no-untyped-def]
-    """out[p] = R_ij + R_ji, R = P + ... + P ** steps; fastest if equal heads are adjacent.
+def walk_pairs(graph, step_weights, ends, heads, tails, out):  # type: ignore[no-untyped-def]
+    """out[p] = R_ij (own_i + scale_i * other_j), R = sum over t of step_weights[t - 1] P ** t.
 
-    One step fewer is walked from the head; the last step is taken from the tail's side.
+    P_ij is weights_ij * inverse_i, and `ends` are own, scale and other. It is fastest if equal
+    heads are adjacent. One step fewer is walked from the head; the last step is taken from the
+    tail's side.
     """
     indptr, indices, weights, inverse = graph
+    own, scale, other = ends
     num_items = len(indptr) - 1
     last, spare = np.zeros(num_items), np.zeros(num_items)
     items, spare_items = np.empty(num_items + 1, np.int32), np.empty(num_items + 1, np.int32)
@@ -124,35 +129,37 @@ def walk_pairs(graph, strength, steps, heads, tails, out):  # type: ignore[no-un
             out[high] = 0.0
             high += 1
         last[head], items[0], size = 1.0, head, 1
-        for _ in range(steps - 1):
+        for step_weight in step_weights[:-1]:
             size = _step(indptr, indices, weights, inverse, last, items, size, spare, spare_items)
             last, spare = spare, last
             items, spare_items = spare_items, items
             for p in range(low, high):
-                out[p] += last[tails[p]]
+                out[p] += step_weight * last[tails[p]]
         for p in range(low, high):
-            tail, reach = tails[p], out[p]
+            tail, reach = tails[p], 0.0
             for edge in range(indptr[tail], indptr[tail + 1]):
                 reach += last[indices[edge]] * weights[edge] * inverse[indices[edge]]
-            out[p] = reach * (1.0 + strength[head] * inverse[tail])
+            reach = out[p] + step_weights[-1] * reach
+            out[p] = reach * (own[head] + scale[head] * other[tail])
         last[items[:size]] = 0.0
         low = high
 
 
 @jit()
-def walk_rows(graph, strength, steps, queries, out):  # type: ignore[no-untyped-def]
-    """out[q, j] = R_qj + R_jq for every j; out comes zeroed."""
-    inverse = graph[3]
-    num_items = len(inverse)
+def walk_rows(graph, step_weights, ends, queries, out):  # type: ignore[no-untyped-def]
+    """out[q, j] as `walk_pairs` has it for the pair of queries[q] and j; out comes zeroed."""
+    own, scale, other = ends
+    num_items = len(other)
     last, spare, visits = np.zeros(num_items), np.zeros(num_items), np.zeros(num_items)
     last_items, spare_items = np.empty(num_items + 1, np.int32), np.empty(num_items + 1, np.int32)
     visited = np.empty(num_items, np.int32)
     for q in range(len(queries)):
         last, last_items, spare, spare_items, size, num_visited = _spread(
-            graph, queries[q], steps, last, last_items, spare, spare_items, visits, visited
+            graph, queries[q], step_weights, last, last_items, spare, spare_items, visits, visited
         )
+        own_share, share = own[queries[q]], scale[queries[q]]
         for v in range(num_visited):
             j = visited[v]
-            out[q, j] = visits[j] * (1.0 + strength[queries[q]] * inverse[j])
+            out[q, j] = visits[j] * (own_share + share * other[j])
             visits[j] = 0.0
         last[last_items[:size]] = 0.0

@@ -264,9 +264,9 @@ def on_device(scorer: VectorScorer, device: torch.device) -> VectorScorer:
     return VectorScorer(queries, keys, scorer.bias, scorer.both_ways, scorer.scorable)
 
 
-def first_items(nodes: VectorScorer, num_items: int) -> VectorScorer:
-    """The scorer of the first N of its nodes, which are the items."""
-    if len(nodes.keys) == num_items:
+def first_items(nodes: Scorer, num_items: int) -> Scorer:
+    """The scorer of the first N of its nodes, which are the items; one without vectors stays."""
+    if not isinstance(nodes, VectorScorer) or len(nodes.keys) == num_items:
         return nodes
     some = slice(num_items)
     return VectorScorer(

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from recsys_lab.evaluation import baselines
+from recsys_lab.evaluation.baseline_choice import Findings
 from recsys_lab.evaluation.baselines import (
     BASELINES,
     AdamicAdar,
@@ -12,6 +14,8 @@ from recsys_lab.evaluation.baselines import (
     TrainingData,
     WalkProximity,
 )
+from recsys_lab.evaluation.ranking import evaluate_ranking
+from recsys_lab.evaluation.slices import EvaluationPairs
 
 OVER_PAIRS = [name for name in BASELINES if name != "content"]
 
@@ -235,3 +239,41 @@ def test_the_content_baseline_needs_labels():
     labels = sparse.csr_matrix(np.array([[1, 0], [1, 0], [0, 1], [0, 0]], float))
     scorer = BASELINES["content"].build(TrainingData(kite(), labels))
     assert scorer.score_pairs(np.array([0, 0]), np.array([1, 2])).tolist() == [1.0, 0.0]
+
+
+def test_parameters_are_those_that_rank_validation_best(monkeypatch):
+    """Of the choices that are tried; those that are said are taken without a try."""
+    graph = random_graph(40, 0.2, seed=5)
+    positives = np.argwhere(np.triu(graph.toarray(), 1) > 0).astype(np.int32)[::3]
+    known = sparse.csr_matrix(graph.toarray() > 0)
+    pairs = EvaluationPairs(40, positives, {}, known, np.ones(40, bool))
+    choices = ((3.0, 0.0), (0.01, 2.0), (1.0, -1.0))
+    monkeypatch.setattr(baselines, "_WALK_CHOICES", choices)
+    labels = sparse.csr_matrix((40, 0))
+    values = [
+        evaluate_ranking(WalkProximity(graph, growth=g, exponent=e), pairs).mean("ndcg@10")
+        for g, e in choices
+    ]
+    assert len(set(values)) == 3
+    order = np.argsort(values)
+    for last in (order[-1], order[-2]):  # the best one, and where it is not among them
+        monkeypatch.setattr(
+            baselines,
+            "_WALK_CHOICES",
+            tuple(choices[k] for k in order[: list(order).index(last) + 1]),
+        )
+        data = TrainingData(graph, labels, pairs)
+        found = BASELINES["walk_proximity"].build(data)
+        own = dict(zip(("growth", "exponent"), choices[last], strict=True))
+        assert data.findings.parameters["walk_proximity"] == own
+        assert data.findings.values["walk_proximity"] == values[last]
+        expected = WalkProximity(graph, **own)
+        np.testing.assert_array_equal(
+            found.score_rows(np.arange(40)), expected.score_rows(np.arange(40))
+        )
+    said = TrainingData(
+        graph, labels, pairs, findings=Findings({"walk_proximity": {"growth": 7.0}})
+    )
+    monkeypatch.setattr(TrainingData, "quality", None)
+    rows = BASELINES["walk_proximity"].build(said).score_rows(np.arange(40))
+    np.testing.assert_array_equal(rows, WalkProximity(graph, growth=7.0).score_rows(np.arange(40)))

@@ -93,9 +93,9 @@ class BaselineSource(Source):
         """None where the training pairs do not allow it."""
         graph = self.run.graph.adjacency
         data = TrainingData(graph, graph[:, :0])
-        prefix = f"parameters/{self.baseline}/"  # of what the test chose
-        own = {n.removeprefix(prefix): x for n, x in self.run.metrics.items() if prefix in n}
-        if own:
+        chosen = f"parameters/{self.baseline}/"  # by the test of the run
+        metrics = self.run.metrics.items()
+        if own := {n.removeprefix(chosen): x for n, x in metrics if n.startswith(chosen)}:
             data.findings.parameters[self.baseline] = own
         return BASELINES[self.baseline].build(data)
 

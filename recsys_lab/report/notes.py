@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from recsys_lab.report.baseline_facts import baseline_facts
 from recsys_lab.report.names import baseline_labels, flatten
 from recsys_lab.results.metric_names import SLICES
 from recsys_lab.results.run_folder import Run
@@ -88,7 +89,7 @@ def data_notes(runs: Sequence[Run]) -> list[str]:
         poor = [r.folder.name for r in runs if r.metrics.get("validation/no_better_than") == level]
         if poor:
             notes.append(f"No better than {level} on validation pairs: {', '.join(poor)}.")
-    return [*notes, *baseline_notes(runs)]
+    return [*notes, *baseline_facts(first), *baseline_notes(runs)]
 
 
 def baseline_notes(runs: Sequence[Run]) -> list[str]:

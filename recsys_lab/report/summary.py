@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recsys_lab.compute.counts import count_of
+from recsys_lab.report.baseline_facts import baseline_facts
 from recsys_lab.report.columns import title_of
 from recsys_lab.report.label_tables import label_tables
 from recsys_lab.report.names import baseline_labels
@@ -96,6 +97,8 @@ def summary_table(metrics: Metrics, published: Published | None = None) -> Table
     caption = _caption(_is_cold(metrics), cells, left_out)
     if published:
         caption += f"\n{_PUBLISHED}"
+    for fact in baseline_facts(metrics):
+        caption += f"\n{escape(fact)}"
     if warning := chance_warning(metrics):
         caption += f"\n[bold]{escape(warning)}[/bold]"
     table = Table(title=_title(metrics), caption=caption)

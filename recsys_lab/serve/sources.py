@@ -92,7 +92,12 @@ class BaselineSource(Source):
     def scorer(self) -> "Scorer | None":
         """None where the training pairs do not allow it."""
         graph = self.run.graph.adjacency
-        return BASELINES[self.baseline].build(TrainingData(graph, graph[:, :0]))
+        data = TrainingData(graph, graph[:, :0])
+        chosen = f"parameters/{self.baseline}/"  # by the test of the run
+        metrics = self.run.metrics.items()
+        if own := {n.removeprefix(chosen): x for n, x in metrics if n.startswith(chosen)}:
+            data.findings.parameters[self.baseline] = own
+        return BASELINES[self.baseline].build(data)
 
     def why_not(self, row: int) -> str:
         """An item without training pairs has no neighbours."""

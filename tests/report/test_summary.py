@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from recsys_lab.report.columns import title_of
-from recsys_lab.report.summary import print_summary, summary_table
+from recsys_lab.report.summary import print_summary, summary_table, summary_text
 from recsys_lab.results.metric_names import RANKING, SLICES
 from tests.run_folder_cases import cold_metrics, metrics
 
@@ -149,3 +149,17 @@ def test_cut_offs_that_were_asked_for_are_columns():
 def test_titles_of_metrics_are_words_or_abbreviations() -> None:
     titles = [title_of(name) for name in ("hr@10", "ndcg@20", "recall@20", "catalog_coverage@5")]
     assert titles == ["HR@10", "NDCG@20", "Recall@20", "Catalog coverage@5"]
+
+
+def test_parameters_of_baselines_and_those_that_are_left_out_are_said():
+    more = {
+        "parameters/walk_proximity/growth": 2.0,
+        "parameters/walk_proximity/hub_exponent": 0.75,
+        "validation/best_baseline": "adamic_adar",
+        "validation/baseline/adamic_adar/ndcg@10": 0.25,
+        "left_out/ease": "9 items, the most is 8",
+    }
+    text = " ".join(summary_text(metrics() | more).split())
+    assert "Parameters of baselines: walk proximity growth 2, hub exponent 0.75." in text
+    assert "The best baseline on validation is Adamic-Adar (NDCG@10 0.2500)." in text
+    assert "The baseline ease is left out: 9 items, the most is 8." in text

@@ -6,7 +6,13 @@ import torch
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.split import SplitOptions, split_pairs
-from recsys_lab.evaluation.baselines import BASELINES, AdamicAdar, Baseline
+from recsys_lab.evaluation.baselines import (
+    BASELINES,
+    AdamicAdar,
+    Baseline,
+    TrainingData,
+    WalkProximity,
+)
 from recsys_lab.evaluation.intervals import (
     auc_statistic,
     bootstrap_intervals,
@@ -15,6 +21,7 @@ from recsys_lab.evaluation.intervals import (
 )
 from recsys_lab.evaluation.metrics import RANKING_METRICS
 from recsys_lab.evaluation.protocol import judge
+from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.scorers import VectorScorer
 from recsys_lab.results.precision_recall import read_precision_recall
 from recsys_lab.run.final_test import FinalTest, baseline_scorers
@@ -150,6 +157,48 @@ def test_split_by_items_has_intervals_of_all_and_of_one_cold_end(tmp_path):
 def test_impossible_settings_are_refused_before_anything_is_scored(changes, message):
     with pytest.raises(ValueError, match=message):
         FinalTest(**({"ks": KS, "max_scores": 4e9, "replicates": 20} | changes))
+
+
+def test_the_difference_is_to_the_best_baseline_on_validation(tmp_path, monkeypatch):
+    """Whichever it is, also one that is compared for no other reason."""
+    data = RunData(split_by("pairs"))
+    metrics = FinalTest(KS, 4e9, REPLICATES)(ring_scorer(), data, tmp_path, seed=3)
+    pairs = data.evaluation_pairs("val")
+    values = {
+        name.removeprefix("baseline/"): evaluate_ranking(scorer, pairs).mean("ndcg@10")
+        for name, scorer in baseline_scorers(data.for_baselines()).items()
+    }
+    prefix, suffix = "validation/baseline/", "/ndcg@10"
+    stated = {
+        key.removeprefix(prefix).removesuffix(suffix): value
+        for key, value in metrics.items()
+        if key.startswith(prefix)
+    }
+    assert stated == pytest.approx(values)
+    assert {"ease", "resource_allocation", "rp3_beta"} < set(values)
+    best = max(values, key=values.get)
+    assert metrics["validation/best_baseline"] == best
+    assert f"difference/{best}/ndcg@10/all/low" in metrics
+    perfect = Baseline(lambda data: ring_scorer())
+    monkeypatch.setitem(BASELINES, "perfect", perfect)
+    monkeypatch.setattr(TrainingData, "quality", lambda _, s: float(isinstance(s, VectorScorer)))
+    metrics = FinalTest(KS, 4e9, REPLICATES)(ring_scorer(), data, tmp_path, seed=3)
+    assert metrics["validation/best_baseline"] == "perfect"
+    assert metrics["difference/perfect/ndcg@10/all/value"] == 0.0
+
+
+def test_a_baseline_that_is_left_out_is_stated_with_the_reason(tmp_path):
+    data = RunData(split_by("pairs"))
+    test = FinalTest(KS, 4e9, 0, max_choice_items=NUM_ITEMS - 1, max_ease_items=NUM_ITEMS - 1)
+    metrics = test(ring_scorer(), data, tmp_path, seed=3)
+    assert "evaluation.max_ease_items" in metrics["left_out/ease"]
+    assert "80 items, the most is 79" in metrics["left_out/rp3_beta"]
+    assert not [key for key in metrics if "baseline/ease" in key or "baseline/rp3" in key]
+    assert "validation/best_baseline" not in metrics
+    usual = {"growth": 2.0, "exponent": 0.7}
+    assert usual == {n: metrics[f"parameters/walk_proximity/{n}"] for n in usual}
+    expected = judge(WalkProximity(data.for_baselines().pairs), data.evaluation_pairs("test"), KS)
+    assert metrics["baseline/walk_proximity/mrr/all"] == expected.metrics()["mrr/all"]
 
 
 def test_metrics_and_baselines_of_ones_own_are_tested_and_compared(tmp_path, monkeypatch):

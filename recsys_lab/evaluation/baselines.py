@@ -5,8 +5,8 @@ item without training pairs has no common neighbours and no walks, which is a sc
 missing one. No N x N matrix and no power of the whole graph is ever formed.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,7 +14,8 @@ from scipy import sparse
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.parallel import run_parts
-from recsys_lab.compute.ranges import Count, Decay, Exponent
+from recsys_lab.compute.ranges import Count, CountOrZero, Exponent, Positive
+from recsys_lab.evaluation.baseline_choice import Choice, Findings, best_choice
 from recsys_lab.evaluation.baseline_kernels import (
     list_common,
     list_walks,
@@ -23,8 +24,16 @@ from recsys_lab.evaluation.baseline_kernels import (
 )
 from recsys_lab.evaluation.content import ContentSimilarity
 
-if TYPE_CHECKING:  # it stands beside the scorer of vectors, which imports torch
+if TYPE_CHECKING:  # they stand beside the scorer of vectors, which imports torch
     from recsys_lab.evaluation.scorers import Listed, Scorer
+    from recsys_lab.evaluation.slices import EvaluationPairs
+
+_CHOICE_QUERIES = 1000  # of validation
+# What is tried on validation, the usual ones first
+_WALK_CHOICES = (3.0, 0.7), (3.0, 0.5), (1.0, 0.7)
+_RP3_CHOICES = (0.8, 0.5), (0.8, 0.4), (0.6, 0.5)
+_EASE_PARAMETERS = "penalty", "row_exponent", "column_exponent"
+_EASE_CHOICES = (8.0, 0.5, 0.0), (4.0, 0.5, 0.0)
 
 
 class Popularity:
@@ -38,7 +47,7 @@ class Popularity:
     in_tiles = True
 
     def __init__(self, pairs: sparse.csr_matrix) -> None:
-        degree = np.diff(_checked(pairs).indptr).astype(np.float64)
+        degree = np.diff(checked_pairs(pairs).indptr).astype(np.float64)
         floor = 0.5 ** np.ceil(np.log2(max(degree.max(initial=0.0), 1.0)) + 1.0)
         self.degree = np.where(degree > 0, degree, floor)  # (N,)
 
@@ -73,7 +82,7 @@ class _GraphBaseline:
     inputs: tuple[Any, ...]
 
     def __init__(self, pairs: sparse.csr_matrix) -> None:
-        matrix = _checked(pairs)
+        matrix = checked_pairs(pairs)
         self.num_items = matrix.shape[0]
         self.indptr, self.indices, self.weights = matrix.indptr, matrix.indices, matrix.data
         self.degree = np.diff(matrix.indptr)  # (N,)
@@ -160,18 +169,19 @@ class _Walks(_GraphBaseline):
 
 
 class WalkProximity(_Walks):
-    """How often short walks from one item meet the other: both ways, each less the hub it meets.
+    """How often short walks from one item meet the other, both ways, less where they meet hubs.
 
     score = M_ij (1 / s_i ** exponent + 1 / s_j ** exponent), where M is the sum over t from 1 to
-    `steps` of decay ** (t - 1) W (S⁻¹ W) ** (t - 1), W the weights and S the sums s of its rows.
-    With an exponent of 1 that is R_ij + R_ji, where R = P + decay P² + ... is made of powers of the
-    transition matrix P = S⁻¹ W.
+    `steps` of growth ** (t - 1) W (H W) ** (t - 1), W the weights, s the sums of its rows and m
+    their mean, and H the diagonal of (m / s) ** hub_exponent / m. With both exponents 1 that is
+    R_ij + R_ji, where R = P + growth P² + ... is made of powers of the transition matrix P.
 
     Args:
         pairs: (N, N) symmetric CSR.
         steps: length of the longest walk, in steps.
-        decay: a walk of one more step counts this much less.
-        exponent: of the strength of the two ends.
+        growth: walks of one more step count so many times as much.
+        exponent: of the strengths s of the two ends.
+        hub_exponent: of the strengths of the items on the way.
     """
 
     @checked
@@ -179,40 +189,44 @@ class WalkProximity(_Walks):
         self,
         pairs: sparse.csr_matrix,
         steps: Count = 3,
-        decay: Decay = 1.0,
-        exponent: Exponent = 1.0,
+        growth: Positive = 2.0,
+        exponent: Exponent = 0.7,
+        hub_exponent: Exponent = 0.75,
     ) -> None:
         super().__init__(pairs)
         strength = self._strength(self.weights)
-        inverse = _power(strength, -1.0)
-        ends = strength * _power(strength, -exponent), strength, _power(strength, -exponent)
-        graph = self.indptr, self.indices, self.weights, inverse
-        self.inputs = graph, decay ** np.arange(steps), ends
+        mean = strength.sum() / max(np.count_nonzero(strength), 1)
+        by_hub = _power(strength, -hub_exponent) * mean ** (hub_exponent - 1) if mean else strength
+        by_strength = _power(strength, -exponent)
+        onward = _power(by_hub, -1.0)  # undoes the factor of the first item
+        graph = self.indptr, self.indices, self.weights, by_hub
+        ends = onward * by_strength, onward, by_strength
+        self.inputs = graph, growth ** np.arange(steps, dtype=np.float64), ends
 
 
 class RP3Beta(_Walks):
     """Probability of three steps from i to j, less for popular items (Paudel et al., 2016).
 
     The transition probabilities are raised to `alpha`, and those of three steps divided by
-    degree_j ** beta: M_ij / (s_i ** alpha degree_j ** beta) with a symmetric M. This is
-    M_ij / (degree_i degree_j) ** beta, which ranks the items for i alike and is symmetric.
+    s_j ** beta, s the sum of the weights of an item's pairs: M_ij / (s_i ** alpha s_j ** beta) with
+    a symmetric M. The score is M_ij / (s_i s_j) ** beta, which ranks the items for i alike.
 
     Args:
         pairs: (N, N) symmetric CSR.
         alpha: exponent of transition probabilities.
-        beta: exponent of degrees.
+        beta: exponent of popularity.
     """
 
     @checked
     def __init__(
-        self, pairs: sparse.csr_matrix, alpha: Exponent = 1.0, beta: Exponent = 0.5
+        self, pairs: sparse.csr_matrix, alpha: Exponent = 0.8, beta: Exponent = 0.5
     ) -> None:
         super().__init__(pairs)
-        strength = self._strength(self.weights) ** alpha  # (N,); 0 ** alpha counts nowhere
+        strength = self._strength(self.weights)
+        raised, by_strength = _power(strength, alpha), _power(strength, -beta)
         weights = self.weights.astype(np.float64) ** alpha
-        by_degree = _power(self.degree, -beta)
-        graph = self.indptr, self.indices, weights, _power(strength, -1.0)
-        ends = np.zeros(self.num_items), strength * by_degree, by_degree
+        graph = self.indptr, self.indices, weights, _power(strength, -alpha)
+        ends = np.zeros(self.num_items), raised * by_strength, by_strength
         self.inputs = graph, np.array([0.0, 0.0, 1.0]), ends
 
 
@@ -232,10 +246,32 @@ class TrainingData:
         pairs: (N, N) symmetric CSR of the training pairs, their weights as entries.
         labels: (N, V) CSR of the items' side information, stored where an item has a label; V is 0
             where there is none.
+        validation: pairs to choose parameters by; None chooses nothing.
+        max_choice_items: beyond, nothing is chosen, and RP3-beta is left out.
+        max_ease_items: beyond, EASE is left out.
+        findings: parameters, their values on validation, and baselines that are left out.
     """
 
     pairs: sparse.csr_matrix
     labels: sparse.csr_matrix
+    validation: "EvaluationPairs | None" = None
+    max_choice_items: CountOrZero = 50_000
+    max_ease_items: CountOrZero = 4_000
+    findings: Findings = field(default_factory=Findings)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether baselines are ranked on validation."""
+        is_there = self.validation is not None and len(self.validation.positives) > 0
+        return is_there and self.pairs.shape[0] <= self.max_choice_items
+
+    def quality(self, scorer: "Scorer") -> float:
+        """NDCG@10 on a sample of the queries of validation, the same one for all scorers."""
+        from recsys_lab.evaluation.ranking import evaluate_ranking  # imports torch
+
+        assert self.validation is not None  # noqa: S101 - `has_validation`
+        most = _CHOICE_QUERIES * self.pairs.shape[0]
+        return evaluate_ranking(scorer, self.validation, (10,), most).mean("ndcg@10")
 
 
 class Baseline(NamedTuple):
@@ -246,14 +282,69 @@ class Baseline(NamedTuple):
             returns None where the data do not allow it.
         label: its name in tables; by default its name in `BASELINES` with blanks.
         compared: the model's difference to it is computed where most test pairs are "seen", where
-            most have a "cold" end, or never.
+            most have a "cold" end, or only where it is the best one on validation.
         same_for_all: whether all queries have the same scores, so that a mixture is of no use.
     """
 
     build: "Callable[[Any], Scorer | None]"
     label: str = ""
-    compared: Literal["seen", "cold", "never"] = "never"
+    compared: Literal["seen", "cold", "if best"] = "if best"
     same_for_all: bool = False
+
+
+def _tuned(
+    name: str,
+    data: TrainingData,
+    make: "Callable[..., Scorer]",
+    names: tuple[str, ...],
+    choices: Sequence[Choice],
+) -> "Scorer":
+    """The scorer with the parameters that rank validation best; without it, with the first ones."""
+    found = data.findings
+    if name in found.parameters:
+        return make(data.pairs, **found.parameters[name])
+    best: list[tuple[float, Scorer]] = []
+
+    def value_of(choice: Choice) -> float:
+        scorer = make(data.pairs, **dict(zip(names, choice, strict=True)))
+        value = data.quality(scorer)
+        if not best or value > best[0][0]:
+            best[:] = [(value, scorer)]
+        return value
+
+    choice = choices[0]
+    if data.has_validation:
+        choice = best_choice(BASELINES[name].label, names, choices, value_of, {})
+        found.values[name] = best[0][0]
+    found.parameters[name] = dict(zip(names, choice, strict=True))
+    return best[0][1] if best else make(data.pairs, **found.parameters[name])
+
+
+def _walk_proximity(data: TrainingData) -> "Scorer":
+    return _tuned("walk_proximity", data, WalkProximity, ("growth", "exponent"), _WALK_CHOICES)
+
+
+def _rp3_beta(data: TrainingData) -> "Scorer | None":
+    num_items, most = data.pairs.shape[0], data.max_choice_items
+    if num_items > most:
+        reason = f"{num_items:,} items, the most is {most:,} (evaluation.max_choice_items)"
+        data.findings.leave_out("rp3_beta", "RP3-beta", reason)
+        return None
+    return _tuned("rp3_beta", data, RP3Beta, ("alpha", "beta"), _RP3_CHOICES)
+
+
+def _ease(data: TrainingData) -> "Scorer | None":
+    num_items, most = data.pairs.shape[0], data.max_ease_items
+    if num_items > most:
+        reason = (
+            f"its dense matrix of {num_items:,} items takes long to invert, the most is {most:,} "
+            "(evaluation.max_ease_items)"
+        )
+        data.findings.leave_out("ease", "EASE", reason)
+        return None
+    from recsys_lab.evaluation.pair_ease import ease_of_pairs  # imports torch
+
+    return _tuned("ease", data, ease_of_pairs, _EASE_PARAMETERS, _EASE_CHOICES)
 
 
 def _content(data: TrainingData) -> "Scorer | None":
@@ -266,12 +357,15 @@ BASELINES: dict[str, Baseline] = {
     "popularity": Baseline(lambda data: Popularity(data.pairs)),
     "common_neighbours": Baseline(lambda data: CommonNeighbors(data.pairs)),
     "adamic_adar": Baseline(lambda data: AdamicAdar(data.pairs), "Adamic-Adar", "seen"),
-    "walk_proximity": Baseline(lambda data: WalkProximity(data.pairs), compared="seen"),
+    "resource_allocation": Baseline(lambda data: ResourceAllocation(data.pairs)),
+    "walk_proximity": Baseline(_walk_proximity, "walk proximity", "seen"),
+    "rp3_beta": Baseline(_rp3_beta, "RP3-beta"),
+    "ease": Baseline(_ease, "EASE"),
     "content": Baseline(_content, "content (tf-idf)", "cold"),
 }
 
 
-def _checked(pairs: sparse.csr_matrix) -> sparse.csr_matrix:
+def checked_pairs(pairs: sparse.csr_matrix) -> sparse.csr_matrix:
     """The matrix with sorted, distinct entries.
 
     Raises:

@@ -5,6 +5,7 @@ from scipy import sparse
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Exponent, Positive
+from recsys_lab.evaluation.baselines import checked_pairs
 from recsys_lab.evaluation.history_scorers import weighted_rows
 from recsys_lab.evaluation.item_similarities import ease_weights
 
@@ -45,6 +46,7 @@ def ease_of_pairs(
         row_exponent: of the degree of the item that asks.
         column_exponent: of the degrees of its neighbours.
     """
+    pairs = checked_pairs(pairs)
     degree = np.maximum(np.diff(pairs.indptr), 1).astype(np.float64)  # (N,)
     ones = sparse.csr_matrix((np.ones(pairs.nnz), pairs.indices, pairs.indptr), pairs.shape)
     rows = sparse.diags(degree**-row_exponent) @ ones @ sparse.diags(degree**-column_exponent)

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count, CountOrZero, PartialShare, Positive, Share
+from recsys_lab.evaluation.baseline_choice import Choice, Findings, best_choice
 from recsys_lab.evaluation.baselines import BASELINES, Baseline, TrainingData
 from recsys_lab.evaluation.histories import Histories, HistoryWeights, before_each
 from recsys_lab.evaluation.history_scorers import HistoryScorer, SameForAll
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 _PENALTIES = (20.0, 50.0, 200.0, 1000.0)  # of EASE and of SLIST, to choose from
 _SHARES = (0.5, 0.2, 0.8)  # of SLIST, likewise, with the best penalty
 _MAX_CHOICE_ITEMS = 4000  # the matrix of more takes seconds for each choice
+_PARAMETERS = "penalty", "share"  # of SLIST; EASE has the first alone
 _USUAL_PENALTY = 50.0
 _USUAL_OF_SLIST = 20.0, 0.5
 _MAX_CHOICE_SCORES = 2e7  # of each penalty
@@ -81,6 +83,7 @@ class QueryData:
             are made of these (`options.refit`).
         ordered: whether the events of a history have an order.
         tried: NDCG@10 on validation by baseline and parameters, which are tried once.
+        findings: parameters, and baselines that are left out.
     """
 
     train: Histories
@@ -91,7 +94,8 @@ class QueryData:
     repeats: bool = False
     before_test: Histories | None = None
     ordered: bool = True
-    tried: dict[str, dict[tuple[float, ...], float]] = field(default_factory=dict)
+    tried: dict[str, dict[Choice, float]] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
 
     @cached_property
     def for_validation(self) -> "QueryData | None":
@@ -133,7 +137,7 @@ def _popularity(data: QueryData) -> "Scorer | None":
 def _recency(data: QueryData) -> "Scorer | None":
     times = data.train.times
     if times is None or not len(times) or times.min() == times.max():
-        log.info("the baseline of recent popularity is left out: events have no time")
+        data.findings.leave_out("recency", "of recent popularity", "events have no time")
         return None
     since = times.max() - _RECENT * (times.max() - times.min())
     recent = data.train.items[times >= since]
@@ -150,7 +154,9 @@ def _repeated(data: QueryData) -> "Scorer | None":
 
 def _last_item(data: QueryData) -> "Scorer | None":
     if not data.ordered:
-        log.info("the baseline of the last item's neighbours is left out: events have no order")
+        data.findings.leave_out(
+            "last_item", "of the last item's neighbours", "events have no order"
+        )
         return None
     return HistoryScorer(HistoryWeights(decay=1, last=1)(data.histories), data.nearest)
 
@@ -160,12 +166,13 @@ def _item_knn(data: QueryData) -> "Scorer | None":
 
 
 def _ease(data: QueryData) -> "Scorer | None":
-    if _is_too_large("EASE", data):
+    if _is_too_large("ease", data):
         return None
     penalty = data.options.ease_penalty
     if penalty is None:
         choices = [(x,) for x in _PENALTIES]
         (penalty,) = _best("EASE", data, choices, _ease_similarity) or (_USUAL_PENALTY,)
+    data.findings.parameters["ease"] = {"penalty": penalty}
     return HistoryScorer(data.weights(data.histories), _ease_similarity(data, penalty))
 
 
@@ -175,9 +182,9 @@ def _ease_similarity(data: QueryData, penalty: float) -> np.ndarray:
 
 def _next_item(data: QueryData) -> "Scorer | None":
     if data.weights.decay == 1:
-        log.info("the baseline SLIST is left out: the order of a history does not count")
+        data.findings.leave_out("slist", "SLIST", "the order of a history does not count")
         return None
-    if _is_too_large("SLIST", data):
+    if _is_too_large("slist", data):
         return None
     penalty, share = data.options.slist_penalty, data.options.slist_share
     if penalty is None or share is None:
@@ -190,6 +197,7 @@ def _next_item(data: QueryData) -> "Scorer | None":
             found = _best("SLIST", data, choices, _slist_similarity)
         usual = _USUAL_OF_SLIST
         penalty, share = found or (penalty or usual[0], usual[1] if share is None else share)
+    data.findings.parameters["slist"] = {"penalty": penalty, "share": share}
     return HistoryScorer(data.weights(data.histories), _slist_similarity(data, penalty, share))
 
 
@@ -201,50 +209,37 @@ def _slist_similarity(data: QueryData, penalty: float, share: float) -> np.ndarr
 def _best(
     name: str,
     data: QueryData,
-    choices: Sequence[tuple[float, ...]],
+    choices: Sequence[Choice],
     similarity: Callable[..., np.ndarray],
-) -> tuple[float, ...] | None:
+) -> Choice | None:
     """The parameters that rank validation best; None where that would take long."""
     asked = data.for_validation
     if asked is None or data.validation is None or data.train.num_items > _MAX_CHOICE_ITEMS:
         return None
-    values, weights = data.tried.setdefault(name, {}), asked.weights(asked.histories)
-    if not (new := [choice for choice in choices if choice not in values]):
-        return max(choices, key=lambda choice: values[choice])
-    for choice in new:
+    weights, pairs = asked.weights(asked.histories), data.validation[1]
+
+    def value_of(choice: Choice) -> float:
         scorer = HistoryScorer(weights, similarity(asked, *choice))
-        ranking = evaluate_ranking(scorer, data.validation[1], (10,), _MAX_CHOICE_SCORES)
-        values[choice] = ranking.mean("ndcg@10")
-    best = max(choices, key=lambda choice: values[choice])
-    log.info(
-        "%s: %s has the best NDCG@10 on validation, of %s",
-        name,
-        _said(best),
-        ", ".join(f"{_said(choice)} ({values[choice]:.4f})" for choice in choices),
-    )
-    return best
+        return evaluate_ranking(scorer, pairs, (10,), _MAX_CHOICE_SCORES).mean("ndcg@10")
 
-
-def _said(choice: Sequence[float]) -> str:
-    names = ("penalty", "share")
-    return " and ".join(f"{name} {x:g}" for name, x in zip(names, choice, strict=False))
+    names, tried = _PARAMETERS[: len(choices[0])], data.tried.setdefault(name, {})
+    return best_choice(name, names, choices, value_of, tried)
 
 
 def _is_too_large(name: str, data: QueryData) -> bool:
     """Whether a dense matrix of the items is too large; this, and one that takes long, is said."""
-    if data.train.num_items <= data.options.max_dense_items:
-        if data.train.num_items > _MAX_CHOICE_ITEMS:
-            log.info(
-                "%s: solving for a dense matrix of %s items", name, f"{data.train.num_items:,}"
-            )
-        return False
-    log.info(
-        "the baseline %s is left out: its dense matrix of %s items is too large, the most is %s",
-        name,
-        f"{data.train.num_items:,}",
-        f"{data.options.max_dense_items:,}",
-    )
-    return True
+    num_items, most = data.train.num_items, data.options.max_dense_items
+    if num_items > most:
+        data.findings.leave_out(
+            name,
+            QUERY_BASELINES[name].label,
+            f"its dense matrix of {num_items:,} items is too large, the most is {most:,} "
+            "(baselines.max_dense_items)",
+        )
+    elif num_items > _MAX_CHOICE_ITEMS:
+        label = QUERY_BASELINES[name].label
+        log.info("%s: solving for a dense matrix of %s items", label, f"{num_items:,}")
+    return num_items > most
 
 
 # Scorers beside the model in the final test of queries that are no items, as `BASELINES`.

@@ -60,6 +60,8 @@ _AS_BEFORE: dict[str, Any] = {  # older runs do not say so
     "exchange.precision": 32,
     **{f"catalog.item_columns.{field}": None for field in ("title", "brand", "category", "price")},
     "catalog.outside_items": "drop",
+    "evaluation.max_choice_items": 50_000,
+    "evaluation.max_ease_items": 4_000,
 }
 _MAX_DIFFERENCES = 4
 

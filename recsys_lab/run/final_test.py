@@ -2,16 +2,15 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
-
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.parallel import map_in_threads
-from recsys_lab.compute.ranges import CutOffs, NumScores, Replicates
+from recsys_lab.compute.ranges import CountOrZero, CutOffs, NumScores, Replicates
 from recsys_lab.evaluation.baselines import Baseline, TrainingData
 from recsys_lab.evaluation.chance import compare_with_chance, random_order
 from recsys_lab.evaluation.intervals import (
@@ -64,12 +63,18 @@ class FinalTest:
         max_scores: beyond this many scores, a sample of the queries is ranked.
         replicates: of the bootstrap over items behind the intervals; 0 leaves them out.
         mixture: baselines of queries; the model is also tested with the first that can be made.
+        max_choice_items: of pair catalogues; parameters of baselines are chosen on validation where
+            there are no more items. Beyond, RP3-beta is left out.
+        max_ease_items: of pair catalogues; EASE is tested where there are no more items. It takes
+            5 N² bytes and 4/3 N³ multiplications for each choice.
     """
 
     ks: CutOffs
     max_scores: NumScores
     replicates: Literal[0] | Replicates
     mixture: Sequence[str] = ()
+    max_choice_items: CountOrZero = 50_000
+    max_ease_items: CountOrZero = 4_000
 
     def __call__(
         self,
@@ -93,22 +98,24 @@ class FinalTest:
             `test/<metric>`, `item_vectors/<metric>` of the plain vectors by their cosine where that
             is another score, `baseline/<name>/<metric>`, `count/test/...`, `label/<name>` of
             baselines that have one, `chance/<metric>` of a random order, `validation/...` as
-            `compare_with_chance` has it, and what `intervals` gives; of logs that say what was
-            shown also what `ClickTest` gives, and where labels are nodes what `label_test` gives.
+            `compare_with_chance` has it, what `Findings.metrics` and `intervals` give; of logs that
+            say what was shown also what `ClickTest` gives, and where labels are nodes what
+            `label_test` gives.
         """
         pairs = data.evaluation_pairs("test")
         what = "pair" if pairs.queries is None else "held-out item"
         log.info("testing on %s", count_of(len(pairs.positives), what))
         CLOCK.begin("the test")
-        known = data.for_baselines()
+        known = self.known(data)
         made = scorer.parts if isinstance(scorer, Mixture) else {}
         table, baselines = baselines_for(known), baseline_scorers(known, made)
-        facts: Metrics = {}
+        facts: Metrics = known.findings.metrics()
         most = min(self.max_scores, _MAX_VALIDATION_SCORES)
         if mixed := self.mixture and mix(
             scorer, baselines, table, self.mixture, data, known, most, seed
         ):
-            baselines[f"baseline/{MIXTURE}"], facts = mixed
+            baselines[f"baseline/{MIXTURE}"], of_mixture = mixed
+            facts |= of_mixture
             label = table[str(facts["mixture/with"])].label
             table = table | {MIXTURE: Baseline(lambda data: None, f"model + {label}")}
         del known  # it holds large matrices
@@ -135,6 +142,15 @@ class FinalTest:
         with may_fail("the curve of precision and recall"):
             save_precision_recall(judged["test"], folder)
         return metrics
+
+    def known(self, data: RunData) -> TrainingData | QueryData:
+        """What the baselines may use."""
+        known = data.for_baselines()
+        if isinstance(known, QueryData):
+            return known
+        return replace(
+            known, max_choice_items=self.max_choice_items, max_ease_items=self.max_ease_items
+        )
 
     def _measure(
         self,
@@ -214,7 +230,8 @@ def intervals(
     The main metrics are AUC-ROC by negative protocol, HR@10, NDCG@10 and MRR: AUC of the seen pairs
     and ranking of all where most pairs are seen, else each of all pairs and of those with one cold
     end. An undefined metric has no interval. The differences are the model's ranking metrics less
-    those of the baselines that are compared (`Baseline.compared`), on the same queries.
+    those of the best baseline on validation and of others that are compared (`Baseline.compared`),
+    on the same queries.
 
     Args:
         judged: the model's and the baselines' judgements by name.
@@ -232,8 +249,10 @@ def intervals(
         statistics |= _statistics(name, judgement, metrics)
     model = judged["test"].ranking
     kind = "seen" if _mostly_seen(metrics) else "cold"
+    best = metrics.get("validation/best_baseline")
     for baseline, entry in table.items():
-        if entry.compared != kind or (other := judged.get(f"baseline/{baseline}")) is None:
+        is_compared = entry.compared == kind or baseline == best
+        if not is_compared or (other := judged.get(f"baseline/{baseline}")) is None:
             continue
         for metric in COMPARED_METRICS if len(model.query) else ():
             difference = ranking_difference(model, other.ranking, metric)
@@ -279,7 +298,13 @@ def baseline_scorers(
         name: made[name] if name in made else entry.build(data)
         for name, entry in reversed(table.items())
     }  # the largest first
-    return {f"baseline/{name}": scorer for name in table if (scorer := built[name]) is not None}
+    found = {f"baseline/{name}": scorer for name in table if (scorer := built[name]) is not None}
+    if isinstance(data, TrainingData) and data.has_validation:
+        values = data.findings.values
+        for name, scorer in found.items():
+            if (short := name.removeprefix("baseline/")) not in values:
+                values[short] = data.quality(scorer)
+    return found
 
 
 def collect_metrics(judged: Mapping[str, Judgement], table: Mapping[str, Baseline]) -> Metrics:

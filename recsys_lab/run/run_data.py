@@ -72,7 +72,8 @@ class RunData:
         """What the baselines of the test may know: training pairs and labels, or events."""
         no_labels = sparse.csr_matrix((self.split.num_items, 0))
         labels = no_labels if self.catalog is None else _labels(self.catalog)
-        return TrainingData(_matrix(self.graph, self.graph.weights), labels)
+        pairs = _matrix(self.graph, self.graph.weights)
+        return TrainingData(pairs, labels, self.evaluation_pairs("val"))
 
     def history_weights(self, part: Part) -> sparse.csr_matrix | None:
         """(Q, V) CSR, what the nodes that stand for each query weigh; None: queries are items."""

@@ -92,7 +92,12 @@ class BaselineSource(Source):
     def scorer(self) -> "Scorer | None":
         """None where the training pairs do not allow it."""
         graph = self.run.graph.adjacency
-        return BASELINES[self.baseline].build(TrainingData(graph, graph[:, :0]))
+        data = TrainingData(graph, graph[:, :0])
+        prefix = f"parameters/{self.baseline}/"  # of what the test chose
+        own = {n.removeprefix(prefix): x for n, x in self.run.metrics.items() if prefix in n}
+        if own:
+            data.findings.parameters[self.baseline] = own
+        return BASELINES[self.baseline].build(data)
 
     def why_not(self, row: int) -> str:
         """An item without training pairs has no neighbours."""

@@ -57,23 +57,31 @@ def transitions(graph):
     return np.divide(weights, strength, out=np.zeros_like(weights), where=strength > 0)
 
 
-def dense_walks(graph, steps, decay=1.0, exponent=1.0):
+def dense_walks(graph, steps):
+    """The chances to meet: R + R^T with R = P + P^2 + ..."""
     chance = transitions(graph)
-    powers = [np.linalg.matrix_power(chance, step) for step in range(1, steps + 1)]
-    strength = graph.toarray().astype(float).sum(1)
-    from_ends = np.where(strength > 0, strength, 1.0) ** (1.0 - exponent)
-    reach = from_ends[:, None] * sum(decay**k * power for k, power in enumerate(powers))
+    reach = sum(np.linalg.matrix_power(chance, step) for step in range(1, steps + 1))
     return reach + reach.T
+
+
+def dense_weighted_walks(graph, growth, exponent, hub_exponent):
+    weights = graph.toarray().astype(float)
+    strength = weights.sum(1)
+    mean = strength[strength > 0].mean()
+    strength[strength == 0] = np.inf
+    hub = np.diag((strength / mean) ** -hub_exponent / mean)
+    meet = weights + growth * weights @ hub @ weights
+    meet += growth**2 * weights @ hub @ weights @ hub @ weights
+    return meet * (strength[:, None] ** -exponent + strength**-exponent)
 
 
 def dense_rp3(graph, alpha, beta):
     """As the article has it, with the two factors of the query that make it symmetric."""
     chance = transitions(graph)
     raised = np.where(chance > 0, np.maximum(chance, 1e-99) ** alpha, 0.0)
-    degree = np.maximum(adjacency(graph).sum(1), 1)
     strength = np.maximum(graph.toarray().astype(float).sum(1), 1)
-    scores = np.linalg.matrix_power(raised, 3) / degree**beta
-    return scores * strength[:, None] ** alpha / degree[:, None] ** beta
+    scores = np.linalg.matrix_power(raised, 3) / strength**beta
+    return scores * strength[:, None] ** (alpha - beta)
 
 
 ORACLES = [
@@ -82,15 +90,18 @@ ORACLES = [
     pytest.param(ResourceAllocation, {}, dense_resource_allocation, id="resource-allocation"),
     *(
         pytest.param(
-            WalkProximity, {"steps": n}, lambda graph, n=n: dense_walks(graph, n), id=f"walk-{n}"
+            WalkProximity,
+            {"steps": n, "growth": 1.0, "exponent": 1.0, "hub_exponent": 1.0},
+            lambda graph, n=n: dense_walks(graph, n),
+            id=f"walk-{n}",
         )
         for n in (1, 2, 3, 4)
     ),
     pytest.param(
         WalkProximity,
-        {"steps": 3, "decay": 0.3, "exponent": 0.6},
-        lambda graph: dense_walks(graph, 3, 0.3, 0.6),
-        id="walk-decay-exponent",
+        {"growth": 0.3, "exponent": 0.6, "hub_exponent": 0.8},
+        lambda graph: dense_weighted_walks(graph, 0.3, 0.6, 0.8),
+        id="walk-exponents",
     ),
     *(
         pytest.param(
@@ -163,16 +174,20 @@ def test_four_items_by_hand():
         AdamicAdar(kite()).score_pairs(heads, tails), [1 / np.log(3), 1 / np.log(3), 0]
     )
     # two steps from 0 to 3 go by way of 2: 1/3 * 1/3; from 3 to 0: 1 * 1/3
-    two = WalkProximity(kite(), steps=2).score_pairs(heads, tails)
+    two = WalkProximity(kite(), steps=2, growth=1, exponent=1, hub_exponent=1).score_pairs(
+        heads, tails
+    )
     assert two[1] == pytest.approx(1 / 9 + 1 / 3)
     # the third step from 0 to 3: by 1 and 2 (2/3 * 1/3 * 1/3); back: by 2 and 1 (1 * 1/3 * 2/3)
-    three = WalkProximity(kite(), steps=3).score_pairs(heads, tails)
+    three = WalkProximity(kite(), steps=3, growth=1, exponent=1, hub_exponent=1).score_pairs(
+        heads, tails
+    )
     assert three[1] == pytest.approx(two[1] + 2 / 27 + 2 / 9)
     allocated = ResourceAllocation(kite()).score_pairs(heads, tails)
     np.testing.assert_allclose(allocated, [1 / 3, 1 / 3, 0])
-    # three steps from 0 to 3 have 2/27, times the strength of 0, over the degrees 2 and 1
+    # three steps from 0 to 3 have 2/27, times the strength 3 of item 0, over the root of 3 x 1
     rp3 = RP3Beta(kite(), alpha=1.0, beta=0.5).score_pairs(heads, tails)
-    assert rp3[1] == pytest.approx(2 / 27 * 3 / 2**0.5)
+    assert rp3[1] == pytest.approx(2 / 27 * 3 / 3**0.5)
 
 
 def test_popularity_puts_isolated_items_last_and_ties_equal_products():

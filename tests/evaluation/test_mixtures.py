@@ -107,9 +107,10 @@ def noisy(rng: np.random.Generator, close: np.ndarray, noise: float) -> Table:
 
 def test_weights_are_those_of_a_general_minimiser() -> None:
     rng = np.random.default_rng(3)
-    pairs, close = item_pairs(rng, 60)
+    pairs, close = item_pairs(rng, 350)
     parts = {"a": noisy(rng, close, 0.5), "b": noisy(rng, close, 1.0)}
-    found = find_candidates(parts, pairs, 1e9, 0)
+    found = find_candidates(parts, pairs, 20 * 350, 0)
+    assert found.weights.max() > 1  # of random candidates
     values = np.log(found.scores)
     values = (values - values.mean(axis=0)) / values.std(axis=0)
     used = found.folds(5, 0) != 2
@@ -119,8 +120,9 @@ def test_weights_are_those_of_a_general_minimiser() -> None:
         total, scores = [], values @ weights
         for target in found.targets[used]:
             part = slice(*found.bounds[found.places[target] :][:2])
-            others = scores[part][~found.is_target[part]]
-            total.append(np.log(np.exp(np.append(others, scores[target])).sum()) - scores[target])
+            is_other = ~found.is_target[part]
+            others = (found.weights[part] * np.exp(scores[part]))[is_other].sum()
+            total.append(np.log(others + np.exp(scores[target])) - scores[target])
         return float(np.mean(total) + 1e-3 * weights @ weights)
 
     expected = minimize(loss, np.zeros(2)).x
@@ -160,3 +162,27 @@ def test_both_ends_of_a_pair_are_in_one_fold_and_known_items_are_no_candidates()
     ends = np.stack([query, item], axis=1)
     assert np.array_equal(pairs.are_known(ends), found.is_target)
     assert not (query == item).any()
+    # of so few items all are candidates
+    assert (found.weights == 1).all()
+    others = 60 - 1 - np.diff(pairs.known.indptr)[found.queries]
+    assert np.array_equal(np.bincount(found.places[~found.is_target]), others)
+
+
+def test_random_candidates_count_for_the_rest() -> None:
+    rng = np.random.default_rng(6)
+    pairs, close = item_pairs(rng, 700)
+    found = find_candidates({"a": noisy(rng, close, 0.5)}, pairs, 30 * 700, 0)
+    others = 700 - 1 - np.diff(pairs.known.indptr)[found.queries]
+    counted = np.bincount(found.places, np.where(found.is_target, 0, found.weights))
+    np.testing.assert_allclose(counted, others, rtol=1e-5)
+    other = noisy(rng, close, 2.0)  # whose best are mostly no candidates
+    query, target = found.queries[found.places], found.items
+    ranks = found.ranks(other.scores[query, target])
+    ranking = evaluate_ranking(other, pairs, (10,), 30 * 700)
+    exact = {
+        (int(q), int(t)): r
+        for q, t, r in zip(*(ranking.query, ranking.target), ranking.rank, strict=True)
+    }
+    true = [exact.get((int(query[t]), int(target[t])), np.nan) for t in found.targets]
+    ratio = ranks[np.isfinite(true)] / np.array(true)[np.isfinite(true)]
+    assert abs(np.log(ratio).mean()) < 0.1

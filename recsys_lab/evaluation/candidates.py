@@ -1,6 +1,7 @@
 """Candidates of a sample of queries, with the scores of several scorers: what a mixture learns of.
 
-Each query has its held-out targets, the best items of every scorer, and some random ones.
+Each query has its held-out targets, the best items of every scorer, and random ones of the rest,
+which count for all of it.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from recsys_lab.evaluation.slices import EvaluationPairs
 
 _CHUNK_BYTES = 128 * 2**20  # of the scores that are held at a time
 _MAX_QUERIES = 4000
-_BEST, _RANDOM = 100, 30  # candidates of a query: the best of each scorer, and random items
+_BEST, _RANDOM = 100, 100  # candidates of a query: the best of each scorer, and of the rest
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Candidates:
         bounds: (Q + 1,) the candidates of queries[u] are those from bounds[u] to bounds[u + 1].
         items: (C,).
         is_target: (C,) bool; other known items of the query are no candidates.
+        weights: (C,) float32, the items that a candidate counts for: 1 but for random ones.
         scores: (C, K) float32, NaN where there is no score.
         best: (Q, K) float32, the best score of a candidate, NaN where there is none.
     """
@@ -37,6 +39,7 @@ class Candidates:
     bounds: np.ndarray
     items: np.ndarray
     is_target: np.ndarray
+    weights: np.ndarray
     scores: np.ndarray
     best: np.ndarray
 
@@ -58,15 +61,16 @@ class Candidates:
         return fold[pair.reshape(-1)]
 
     def ranks(self, scores: np.ndarray) -> np.ndarray:
-        """(T,) mid-ranks of the targets among the candidates that are none; NaN ranks last."""
+        """(T,) estimated mid-ranks of the targets among all that are none; NaN ranks last."""
         found = np.where(np.isnan(scores), -np.inf, scores)
+        weights = np.where(self.is_target, 0.0, self.weights)
         ranks = np.empty(len(self.targets))
         owner = self.places[self.targets]
         for n, (target, place) in enumerate(zip(self.targets, owner, strict=True)):
             part = slice(self.bounds[place], self.bounds[place + 1])
-            others = found[part][~self.is_target[part]]
-            above = np.count_nonzero(others > found[target])
-            ranks[n] = 1 + above + np.count_nonzero(others == found[target]) / 2
+            others, counts = found[part], weights[part]
+            above = counts[others > found[target]].sum()
+            ranks[n] = 1 + above + counts[others == found[target]].sum() / 2
         return ranks
 
 
@@ -94,7 +98,7 @@ def find_candidates(
     order = np.argsort(query, kind="stable")
     query, target = query[order], target[order]
     size = max(1, _CHUNK_BYTES // (4 * pairs.num_items * len(scorers)))
-    items, scores, flags, best = [], [], [], []
+    items, scores, flags, weights, best = [], [], [], [], []
     for start in range(0, len(queries), size):
         asked = queries[start : start + size]
         rows = np.stack([scorer.score_rows(asked) for scorer in scorers.values()])  # (K, q, N)
@@ -102,10 +106,11 @@ def find_candidates(
             held = target[np.searchsorted(query, one) : np.searchsorted(query, one, "right")]
             known = pairs.known.indices[pairs.known.indptr[one] : pairs.known.indptr[one + 1]]
             excluded = known if pairs.queries is not None else np.append(known, one)
-            some, tops = _candidates_of(rows[:, u], held, excluded, rng)
+            some, counts, tops = _candidates_of(rows[:, u], held, excluded, rng)
             items.append(some)
             flags.append(np.isin(some, held))
             scores.append(rows[:, u, some].T)
+            weights.append(counts)
             best.append(tops)
         progress(min(start + size, len(queries)), len(queries))
     return Candidates(
@@ -114,6 +119,7 @@ def find_candidates(
         bounds=np.append(0, np.cumsum([len(some) for some in items])),
         items=np.concatenate(items),
         is_target=np.concatenate(flags),
+        weights=np.concatenate(weights).astype(np.float32),
         scores=np.concatenate(scores).astype(np.float32),
         best=np.stack(best),
     )
@@ -121,8 +127,8 @@ def find_candidates(
 
 def _candidates_of(
     rows: np.ndarray, targets: np.ndarray, excluded: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """The candidates of a query, ascending, given its scores (K, N); and the best scores (K,)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The candidates of a query, given its scores (K, N); their weights; the best scores (K,)."""
     num_items = rows.shape[1]
     found = [targets]
     tops = np.full(len(rows), np.nan, np.float32)
@@ -135,6 +141,11 @@ def _candidates_of(
         found.append(top)
         if len(top):
             tops[k] = scores[top].max()
-    some = rng.integers(0, num_items, _RANDOM)
-    found.append(some[~np.isin(some, excluded)])
-    return np.unique(np.concatenate(found)), tops
+    chosen = np.unique(np.concatenate(found))
+    is_left = np.ones(num_items, bool)
+    is_left[excluded] = is_left[chosen] = False
+    rest = np.flatnonzero(is_left)
+    some = rng.choice(rest, min(_RANDOM, len(rest)), replace=False, shuffle=False)
+    weights = np.ones(len(chosen) + len(some))
+    weights[len(chosen) :] = len(rest) / max(1, len(some))
+    return np.append(chosen, some), weights, tops

@@ -42,8 +42,9 @@ def fit_mixture(scorers: Mapping[str, Scorer], candidates: Candidates, seed: int
     """The mixture that ranks targets best; products of two parts are taken where they pay.
 
     The weights maximise the mean log probability of a target, which is a softmax over its own score
-    and those of all candidates of its query that are no targets. Five-fold cross-validation over
-    the targets compares the mixture without and with products; both ends of a pair share a fold.
+    and those of all items that are no targets of its query, estimated by the candidates. Five-fold
+    cross-validation over the targets compares the mixture without and with products; both ends of a
+    pair share a fold.
 
     Args:
         scorers: by name; scores of vectors count as they are, others, which are never negative
@@ -81,17 +82,18 @@ def fit_weights(candidates: Candidates, table: np.ndarray, used: np.ndarray) -> 
     """(F,) weights of the features (C, F) by the softmax of each target, of the used ones (T,)."""
     targets = candidates.targets[used]
     owner, starts = candidates.places[targets], candidates.bounds[:-1]
-    sizes, is_other = np.diff(candidates.bounds), ~candidates.is_target
+    sizes = np.diff(candidates.bounds)
+    counts = np.where(candidates.is_target, 0.0, candidates.weights)
     turned = np.ascontiguousarray(table.T)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         scores = (table @ weights.astype(np.float32)).astype(np.float64)
         scores -= np.repeat(np.maximum.reduceat(scores, starts), sizes)
         exponents = np.exp(scores)
-        sums = np.add.reduceat(np.where(is_other, exponents, 0.0), starts)  # (Q,)
+        counted = counts * exponents
+        sums = np.add.reduceat(counted, starts)  # (Q,)
         total = sums[owner] + exponents[targets]  # (T,)
-        gradient = np.repeat(np.bincount(owner, 1 / total, len(sums)), sizes) * exponents
-        gradient[~is_other] = 0.0
+        gradient = np.repeat(np.bincount(owner, 1 / total, len(sums)), sizes) * counted
         gradient[targets] = exponents[targets] / total - 1
         slope = turned @ (gradient / len(targets)).astype(np.float32)
         value = float((np.log(total) - scores[targets]).mean() + _PENALTY * weights @ weights)

@@ -173,7 +173,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     if not configuration["test"]:
         log.info("not tested (test=false): %s does so", how_to_test(folder))
     log.info("run folder: %s", folder)
-    if experiment.embeddings:
+    if experiment.embeddings and fitted.mixture is None:
         log.info("similar items: python -m recsys_lab similar %s ITEM", quote(str(folder)))
         if (folder / FOLDER / USERS).is_file():
             log.info("of a user: python -m recsys_lab similar %s --user=ID", quote(str(folder)))

@@ -106,7 +106,7 @@ class FinalTest:
         what = "pair" if pairs.queries is None else "held-out item"
         log.info("testing on %s", count_of(len(pairs.positives), what))
         CLOCK.begin("the test")
-        known = self._known(data)
+        known = self.known(data)
         made = scorer.parts if isinstance(scorer, Mixture) else {}
         table, baselines = baselines_for(known), baseline_scorers(known, made)
         facts: Metrics = known.findings.metrics()
@@ -143,7 +143,7 @@ class FinalTest:
             save_precision_recall(judged["test"], folder)
         return metrics
 
-    def _known(self, data: RunData) -> TrainingData | QueryData:
+    def known(self, data: RunData) -> TrainingData | QueryData:
         """What the baselines may use."""
         known = data.for_baselines()
         if isinstance(known, QueryData):

@@ -25,6 +25,7 @@ from recsys_lab.run.run_data import RunData
 from recsys_lab.run.run_embeddings import embeddings_content
 from recsys_lab.run.saving import save_all
 from recsys_lab.run.use_loggers import failing, log_results, start_for_test
+from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 from recsys_lab.vectors.store import Content, write_embeddings
 
@@ -80,10 +81,10 @@ class Fitted:
 
         Raises:
             CatalogError: a raw id is not in the catalogue.
-            TypeError: a mixture has no vectors.
+            VectorsError: a mixture has no vectors.
         """
         if not isinstance(scorer := self.scorer, VectorScorer):
-            raise TypeError(NO_VECTORS)
+            raise VectorsError(NO_VECTORS)
         every = scorer.queries.cpu().numpy()
         return every[self._items(raw_ids)] if raw_ids is not None else every.copy()
 
@@ -160,7 +161,7 @@ class Fitted:
             metrics: of the test; they are kept beside the vectors.
 
         Raises:
-            TypeError: a mixture has no vectors.
+            VectorsError: a mixture has no vectors.
         """
         content = self._embeddings(self.measured if metrics is None else metrics)
         write_embeddings(self.folder / EMBEDDINGS, content)
@@ -168,7 +169,7 @@ class Fitted:
 
     def _embeddings(self, metrics: Mapping[str, Any]) -> Content:
         if not isinstance(scorer := self.node_scorer, VectorScorer):
-            raise TypeError(NO_VECTORS)
+            raise VectorsError(NO_VECTORS)
         return embeddings_content(
             self.prepared,
             scorer,

@@ -185,9 +185,14 @@ def _ready(fitted: Fitted) -> Fitted:
     """With the scorer of a mixture, which has its weights from validation pairs."""
     if not isinstance(fitted.task.net, MixedRanker):
         return fitted
-    shows, seed = fitted.experiment.progress_bar, fitted.experiment.split.seed
+    options, data = fitted.experiment, fitted.data
     mixture, facts = mix_parts(
-        fitted.task.net, fitted.prepared, fitted.data, seed, shows_progress=shows
+        fitted.task.net,
+        fitted.prepared,
+        data,
+        options.evaluation.known(data),
+        options.split.seed,
+        shows_progress=options.progress_bar,
     )
     return replace(fitted, mixture=mixture, measured=fitted.measured | facts)
 

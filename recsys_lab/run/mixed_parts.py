@@ -11,6 +11,7 @@ from recsys_lab.evaluation.baselines import BASELINES, TrainingData
 from recsys_lab.evaluation.candidates import find_candidates
 from recsys_lab.evaluation.mixture_fit import METRICS, FittedMixture, fit_mixture
 from recsys_lab.evaluation.mixtures import Mixture
+from recsys_lab.evaluation.query_baselines import QueryData
 from recsys_lab.evaluation.scorers import QueryScorer, Scorer
 from recsys_lab.models.mixed_ranker import MixedRanker
 from recsys_lab.run.progress import Progress
@@ -63,7 +64,13 @@ def run_folders(folder: str) -> list[Path]:
 
 
 def mix_parts(
-    net: MixedRanker, prepared: PreparedData, data: RunData, seed: int, *, shows_progress: bool
+    net: MixedRanker,
+    prepared: PreparedData,
+    data: RunData,
+    known: TrainingData | QueryData,
+    seed: int,
+    *,
+    shows_progress: bool,
 ) -> tuple[Mixture, Metrics]:
     """The mixture of the parts of a net, fitted on the validation pairs.
 
@@ -71,6 +78,7 @@ def mix_parts(
         net: names the parts.
         prepared: the runs must be of the same catalogue and split.
         data: of these.
+        known: what the baselines may use.
         seed: of the sample of queries.
         shows_progress: whether the scoring shows a bar.
 
@@ -80,7 +88,6 @@ def mix_parts(
     Raises:
         ValueError: a run is of other data, fewer than two parts are left, or events are split.
     """
-    known = data.for_baselines()
     if not isinstance(known, TrainingData):
         raise ValueError(
             "model=mixture ranks pairs of items: where events are split, "
@@ -112,8 +119,9 @@ def _of_runs(folders: Sequence[str], prepared: PreparedData) -> dict[str, Scorer
         name = f"run {folder.resolve().name}"
         while name in found:
             name += "'"
-        scored = stored.scored
-        found[name] = QueryScorer(stored.queries, stored.keys, None, scored, scored)
+        tables = stored.queries.copy(), stored.keys.copy()  # those of the file cannot be written
+        scored = stored.scored.copy()
+        found[name] = QueryScorer(*tables, None, scored, scored)
     return found
 
 

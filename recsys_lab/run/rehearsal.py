@@ -105,6 +105,8 @@ def _build_trainer(experiment: Experiment, data: RunData) -> None:
 
 def _build_model(experiment: Experiment, data: RunData) -> None:
     net = experiment.model(items=known_few_items(data))
+    if not any(True for _ in net.parameters()):
+        return  # nothing is trained
     build_optimizers(experiment.optimizer, net)
     check_net(net, rank_count(experiment.configuration["trainer"]))
     precision = section_of(experiment.configuration, "trainer.precision")

@@ -17,6 +17,7 @@ from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.catalog.split import HeldOut, Split
 from recsys_lab.data.batch import FieldCodes, Items, Neighbours, VisitedItems
+from recsys_lab.evaluation.baseline_choice import Findings
 from recsys_lab.evaluation.baselines import TrainingData
 from recsys_lab.evaluation.click_ranks import Clicks
 from recsys_lab.evaluation.query_baselines import QueryData
@@ -73,7 +74,12 @@ class RunData:
         no_labels = sparse.csr_matrix((self.split.num_items, 0))
         labels = no_labels if self.catalog is None else _labels(self.catalog)
         pairs = _matrix(self.graph, self.graph.weights)
-        return TrainingData(pairs, labels, self.evaluation_pairs("val"))
+        return TrainingData(pairs, labels, self.evaluation_pairs("val"), findings=self._findings)
+
+    @cached_property
+    def _findings(self) -> Findings:
+        """Of the baselines, which a mixture may build before the test does."""
+        return Findings()
 
     def history_weights(self, part: Part) -> sparse.csr_matrix | None:
         """(Q, V) CSR, what the nodes that stand for each query weigh; None: queries are items."""

@@ -58,6 +58,7 @@ BASES = {  # what makes a configuration of each target
     "builders.matrix_factorization": ("model=mf",),
     "builders.gensim_word2vec": ("model=gensim_word2vec",),
     "builders.history": ("model=history",),
+    "builders.mixture": ("model=mixture",),
     "builders.external": ("model=external", "vectors=x"),
     "optimizers.RowWiseAdagrad": (),
     "optim.SGD": ("optimizer=sgd",),

@@ -81,7 +81,7 @@ def check_run(name: str, runs: dict[str, Path]) -> None:
         assert set(ours) == set(theirs) - (more if name == "starspace" else set()), name
     assert (ours["hash/split"] == theirs["hash/split"]) == (name not in HIDDEN), name
     assert 0 < ours["test/auc/uniform/all"] < 1, name
-    assert name != "cold_start" or ours["test/coverage/one_cold"] == 1.0  # else it scores none
+    assert name != "cold_start" or ours["test/coverage/one_cold"] > 0.4  # ids alone score none
     with (runs[name] / "curve.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows if row["val/ndcg@10"]] == ["0", "1"]

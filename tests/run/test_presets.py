@@ -10,6 +10,8 @@ import torch
 
 import recsys_lab
 from recsys_lab.evaluation.chance import compare_with_chance
+from recsys_lab.evaluation.content import ContentSimilarity
+from recsys_lab.evaluation.protocol import judge
 from recsys_lab.report.__main__ import main
 from recsys_lab.report.summary import print_summary
 from recsys_lab.run.checkpoints import load_checkpoint
@@ -79,6 +81,7 @@ def check_run(name: str, runs: dict[str, Path]) -> None:
         assert set(ours) == set(theirs) - (more if name == "starspace" else set()), name
     assert (ours["hash/split"] == theirs["hash/split"]) == (name not in HIDDEN), name
     assert 0 < ours["test/auc/uniform/all"] < 1, name
+    assert name != "cold_start" or ours["test/coverage/one_cold"] > 0.4  # ids alone score none
     with (runs[name] / "curve.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows if row["val/ndcg@10"]] == ["0", "1"]
@@ -240,3 +243,29 @@ def test_no_preset_is_taken_for_chance(
         where = ("catalog=amazon", f"catalog.path={path}", "catalog.outside_items=drop")
     for name in PRESETS:
         assert no_better_than(tmp_path, f"experiment={name}", *where) is None, name
+
+
+@pytest.mark.soak
+def test_pairs_with_a_cold_end_rank_above_their_content(tmp_path: Path, data_folder: Path) -> None:
+    """By a fifth on validation pairs, and not for one of the two directions at the other's cost."""
+    path = data_folder / "amazon_digital_music" / "meta_Digital_Music.first7419.json.gz"
+    experiment = recsys_lab.configure(
+        "experiment=cold_start", "catalog=amazon", f"catalog.path={path}", "num_threads=1",
+        "catalog.outside_items=drop", "trainer.enable_progress_bar=false",
+    )  # fmt: skip
+    prepared = recsys_lab.prepare(experiment.source, experiment.split, tmp_path / "prepared")
+    fitted = recsys_lab.fit(prepared, experiment, tmp_path / "run")
+    pairs = fitted.data.evaluation_pairs("val")
+    content = ContentSimilarity(fitted.data.for_baselines().labels)
+    model, other = (judge(scorer, pairs) for scorer in (fitted.scorer, content))
+    for metric in ("auc/uniform", "auc/degree_matched", "hr@10", "ndcg@10"):
+        least = 1.0 if metric.startswith("auc") else 1.2
+        key = f"{metric}/one_cold"
+        assert model.metrics()[key] > least * other.metrics()[key], key
+    for from_cold in (True, False):
+        rates = []
+        for ranking in (model.ranking, other.ranking):
+            one = pairs.seen[ranking.query] != pairs.seen[ranking.target]
+            chosen = one & (pairs.seen[ranking.query] != from_cold)
+            rates.append((ranking.rank[chosen] <= 10).mean())
+        assert rates[0] > rates[1]

@@ -29,6 +29,7 @@ CASES = {
         "model.score=cosine",
         "model.popularity_weight=0",
     ],
+    "bags of side information": ["experiment=cold_start"],
     "contexts of ids": ["model=skipgram_side_info", "model.context_side_info=false"],
 }
 SMALL = ("catalog.num_items=400", "split=items")
@@ -106,7 +107,7 @@ def test_parts_of_side_information_add_up_to_the_vector(fitted: recsys_lab.Fitte
             if known:
                 vectors[item] += weights[item, number] * np.mean(known, axis=0)
     cold = found.scored & ~found.items["seen"].to_numpy()
-    if fitted.experiment.configuration["model"]["context_side_info"]:
+    if fitted.experiment.configuration["model"].get("context_side_info", True):
         assert cold.sum() > 10  # else no cold item has a context, so none is scored
     np.testing.assert_allclose(vectors[cold], found.vectors[cold], rtol=1e-4, atol=1e-6)
 
@@ -123,13 +124,14 @@ def test_parts_of_scores_are_those_of_the_model(fitted: recsys_lab.Fitted) -> No
     scores = fitted.scorer.score_pairs(np.repeat(found.index([item]), len(rows)), rows)
     np.testing.assert_allclose(parts.select(names).to_numpy().sum(1), scores, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(parts["score"], scores, rtol=1e-4, atol=1e-5)
+    both = (net.encoder, net.encoder) if "encoder" in dir(net) else (net.centers, net.contexts)
     with torch.no_grad():
         every = torch.arange(len(found))
         own = [
             (encoder.part_weights(every)[:, :1] * encoder.table[: len(found)]).numpy()
-            for encoder in (net.centers, net.contexts)
+            for encoder in both
         ]
-        vectors = [encoder.item_vectors().numpy() for encoder in (net.centers, net.contexts)]
+        vectors = [encoder.item_vectors().numpy() for encoder in both]
     row = found.index([item])[0]
     if net.score == "cosine":
         lengths = np.linalg.norm(vectors[0], axis=1)

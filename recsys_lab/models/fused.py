@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, no_chosen
+from recsys_lab.data.batch import Batch, PairBatch, no_chosen
 from recsys_lab.models import group_steps, kernels, products, rounds
-from recsys_lab.models.blocks import HISTORIES_NEEDED
+from recsys_lab.models.blocks import pairs_or_windows
 from recsys_lab.models.group_steps import Settings, Tables
 from recsys_lab.models.kernels import fast_jit, jit_piece
 
@@ -154,8 +154,7 @@ def train_batch(
 
     The tables are float32. Returns loss and weight of the positives, each of before its step.
     """
-    if isinstance(batch, HistoryBatch):
-        raise ValueError(HISTORIES_NEEDED)
+    batch = pairs_or_windows(batch)
     run: Callable[..., bool]
     arrays: tuple[Any, ...]
     if isinstance(batch, PairBatch):

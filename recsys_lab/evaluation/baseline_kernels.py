@@ -31,11 +31,27 @@ def sum_common_pairs(indptr, indices, values, heads, tails, out):  # type: ignor
 
 
 @jit()
-def sum_common_rows(indptr, indices, values, queries, out):  # type: ignore[no-untyped-def]
-    """out[q, j] = sum of values >= 0 over common neighbours of queries[q] and j; out is zeroed."""
+def _grown(items, scores, size):  # type: ignore[no-untyped-def]
+    """Both arrays with room for `size` entries; what they hold stays."""
+    if size <= len(items):
+        return items, scores
+    more_items, more_scores = np.empty(2 * size, np.int32), np.empty(2 * size, np.float32)
+    more_items[: len(items)] = items
+    more_scores[: len(scores)] = scores
+    return more_items, more_scores
+
+
+@jit()
+def list_common(indptr, indices, values, queries):  # type: ignore[no-untyped-def]
+    """Sums of values >= 0 over the common neighbours of queries[q] and an item, where there are.
+
+    Returns (Q + 1,) bounds, and between bounds[q] and bounds[q + 1] the items and their sums.
+    """
     num_items = len(indptr) - 1
     total = np.zeros(num_items)
     touched = np.empty(num_items, np.int32)
+    bounds = np.zeros(len(queries) + 1, np.int64)
+    items, scores = np.empty(1024, np.int32), np.empty(1024, np.float32)
     for q in range(len(queries)):
         size = 0
         for edge in range(indptr[queries[q]], indptr[queries[q] + 1]):
@@ -48,9 +64,13 @@ def sum_common_rows(indptr, indices, values, queries, out):  # type: ignore[no-u
                     touched[size] = j
                     size += 1
                 total[j] += values[neighbor]
+        first = bounds[q]
+        items, scores = _grown(items, scores, first + size)
         for t in range(size):
-            out[q, touched[t]] = total[touched[t]]
+            items[first + t], scores[first + t] = touched[t], total[touched[t]]
             total[touched[t]] = 0.0
+        bounds[q + 1] = first + size
+    return bounds, items[: bounds[-1]], scores[: bounds[-1]]
 
 
 @jit()
@@ -146,20 +166,25 @@ def walk_pairs(graph, step_weights, ends, heads, tails, out):  # type: ignore[no
 
 
 @jit()
-def walk_rows(graph, step_weights, ends, queries, out):  # type: ignore[no-untyped-def]
-    """out[q, j] as `walk_pairs` has it for the pair of queries[q] and j; out comes zeroed."""
+def list_walks(graph, step_weights, ends, queries):  # type: ignore[no-untyped-def]
+    """The items that `walk_pairs` scores above 0 with queries[q]; returns as `list_common` does."""
     own, scale, other = ends
     num_items = len(other)
     last, spare, visits = np.zeros(num_items), np.zeros(num_items), np.zeros(num_items)
     last_items, spare_items = np.empty(num_items + 1, np.int32), np.empty(num_items + 1, np.int32)
     visited = np.empty(num_items, np.int32)
+    bounds = np.zeros(len(queries) + 1, np.int64)
+    items, scores = np.empty(1024, np.int32), np.empty(1024, np.float32)
     for q in range(len(queries)):
         last, last_items, spare, spare_items, size, num_visited = _spread(
             graph, queries[q], step_weights, last, last_items, spare, spare_items, visits, visited
         )
-        own_share, share = own[queries[q]], scale[queries[q]]
+        own_share, share, first = own[queries[q]], scale[queries[q]], bounds[q]
+        items, scores = _grown(items, scores, first + num_visited)
         for v in range(num_visited):
             j = visited[v]
-            out[q, j] = visits[j] * (own_share + share * other[j])
+            items[first + v], scores[first + v] = j, visits[j] * (own_share + share * other[j])
             visits[j] = 0.0
         last[last_items[:size]] = 0.0
+        bounds[q + 1] = first + num_visited
+    return bounds, items[: bounds[-1]], scores[: bounds[-1]]

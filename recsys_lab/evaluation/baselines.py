@@ -16,15 +16,15 @@ from recsys_lab.compute.checks import checked
 from recsys_lab.compute.parallel import run_parts
 from recsys_lab.compute.ranges import Count, Decay, Exponent
 from recsys_lab.evaluation.baseline_kernels import (
+    list_common,
+    list_walks,
     sum_common_pairs,
-    sum_common_rows,
     walk_pairs,
-    walk_rows,
 )
 from recsys_lab.evaluation.content import ContentSimilarity
 
 if TYPE_CHECKING:  # it stands beside the scorer of vectors, which imports torch
-    from recsys_lab.evaluation.scorers import Scorer
+    from recsys_lab.evaluation.scorers import Listed, Scorer
 
 
 class Popularity:
@@ -48,23 +48,28 @@ class Popularity:
 
     def score_rows(self, queries: np.ndarray) -> np.ndarray:
         """(Q, N) float32."""
-        return self.score_some(queries, np.arange(len(self.degree)))
+        return self.score_tile(self.queries_side(queries), self.degree.astype(np.float32))
 
-    def score_some(self, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def queries_side(self, queries: np.ndarray) -> np.ndarray:
+        """(Q,) float32."""
+        return self.degree[queries].astype(np.float32)
+
+    items_side = queries_side
+
+    def score_tile(self, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
         """(Q, n) float32."""
-        rows = self.degree[queries, None].astype(np.float32)
-        return rows * self.degree[items].astype(np.float32)  # (Q, n)
+        return queries[:, None] * items
 
 
 class _GraphBaseline:
     """Spreads pairs and rows over threads; compiled kernels score the parts.
 
     Attributes:
-        kernels: of pairs and of rows, chosen by the subclass.
+        kernels: of pairs and of lists, chosen by the subclass.
         inputs: what both kernels take first, set by the subclass.
     """
 
-    kernels: tuple[Callable[..., None], Callable[..., None]]
+    kernels: "tuple[Callable[..., None], Callable[..., Listed]]"
     inputs: tuple[Any, ...]
 
     def __init__(self, pairs: sparse.csr_matrix) -> None:
@@ -94,10 +99,15 @@ class _GraphBaseline:
         rows = np.zeros((len(queries), self.num_items), np.float32)  # (Q, N)
 
         def score_part(low: int, high: int) -> None:
-            self.kernels[1](*self.inputs, queries[low:high], rows[low:high])
+            bounds, items, scores = self.list_scores(queries[low:high])
+            rows[np.repeat(np.arange(low, high), np.diff(bounds)), items] = scores
 
         run_parts(score_part, len(queries))
         return rows
+
+    def list_scores(self, queries: np.ndarray) -> "Listed":
+        """See `ListedScorer`."""
+        return self.kernels[1](*self.inputs, queries)
 
     def _hub_first(self, heads: np.ndarray, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The end of larger degree first: few heads to prepare, and tails with few neighbours."""
@@ -109,7 +119,7 @@ class _GraphBaseline:
 class CommonNeighbors(_GraphBaseline):
     """Number of common neighbours, weights ignored."""
 
-    kernels = sum_common_pairs, sum_common_rows
+    kernels = sum_common_pairs, list_common
 
     def __init__(self, pairs: sparse.csr_matrix) -> None:
         super().__init__(pairs)
@@ -119,7 +129,7 @@ class CommonNeighbors(_GraphBaseline):
 class AdamicAdar(_GraphBaseline):
     """Sum over common neighbours of 1 / log(degree) (Adamic and Adar, 2003)."""
 
-    kernels = sum_common_pairs, sum_common_rows
+    kernels = sum_common_pairs, list_common
 
     def __init__(self, pairs: sparse.csr_matrix) -> None:
         super().__init__(pairs)
@@ -131,7 +141,7 @@ class AdamicAdar(_GraphBaseline):
 class ResourceAllocation(_GraphBaseline):
     """Sum over common neighbours of 1 / degree (Zhou, Lü and Zhang, 2009)."""
 
-    kernels = sum_common_pairs, sum_common_rows
+    kernels = sum_common_pairs, list_common
 
     def __init__(self, pairs: sparse.csr_matrix) -> None:
         super().__init__(pairs)
@@ -141,7 +151,7 @@ class ResourceAllocation(_GraphBaseline):
 class _Walks(_GraphBaseline):
     """Weighted sums over walks on the graph, times a function of the two ends."""
 
-    kernels = walk_pairs, walk_rows
+    kernels = walk_pairs, list_walks
 
     def _strength(self, weights: np.ndarray) -> np.ndarray:
         """(N,) float64 sum of the weights of each item's pairs."""

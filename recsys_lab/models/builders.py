@@ -37,6 +37,7 @@ from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.history import HistoryModel
 from recsys_lab.models.lightgcn import LightGCN
 from recsys_lab.models.mf import Loss, MatrixFactorization
+from recsys_lab.models.mixed_ranker import MixedRanker
 from recsys_lab.models.pinsage import PinSage
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import PairLoss, SkipGram
@@ -378,6 +379,12 @@ def external(
     popularity = _popularity(items, popularity_weight)
     found = read_vectors(path, ids, plain=score != "auto")
     return external_vectors(found, items.raw_ids, score, popularity, path)
+
+
+@checked
+def mixture(items: Items, *, runs: Sequence[str], baselines: Sequence[str]) -> MixedRanker:
+    """Scores of runs and baselines; nothing is trained but the weights of these."""
+    return MixedRanker(runs, baselines)
 
 
 def _popularity(items: Items, weight: float, *, impute_cold: bool = False) -> Tensor:

@@ -174,7 +174,7 @@ class SideInfoEncoder(nn.Module):
         if pooling == "sum":
             sum_weights = in_parts * counts.clamp_min(1)[:, None].float() ** -size_exponent
         starts = _sums(counts)
-        self._most_values = _sums(counts.sort(descending=True).values)  # of so many items; on CPU
+        self.most_values = _sums(counts.sort(descending=True).values)  # of so many items; on CPU
         tensors = {"starts": starts, "rows": rows[order], "parts": parts[order]}
         tensors |= {"shares": shares[order], "present": in_parts > 0, "field_rows": sizes.cumsum(0)}
         self.register_buffer("sum_weights", sum_weights, persistent=False)
@@ -191,7 +191,7 @@ class SideInfoEncoder(nn.Module):
         low = self.starts[distinct]
         counts = (self.starts[distinct + 1] - low) * is_real
         starts = counts.cumsum(0) - counts
-        most = int(self._most_values[min(len(distinct), len(self.present))]) if padded else None
+        most = int(self.most_values[min(len(distinct), len(self.present))]) if padded else None
         owner, numbers, is_real = list_entries(counts, most)  # (v,)
         entries = (numbers + (low - starts)[owner]).clamp_max(len(self.rows) - 1)
         part_weights = self.part_weights(distinct)[owner, self.parts[entries]]
@@ -220,6 +220,13 @@ class SideInfoEncoder(nn.Module):
         logits = F.embedding(items, self.attention, sparse=True)
         lowest = torch.finfo(logits.dtype).min
         return torch.softmax(logits.masked_fill(~present, lowest), dim=-1) * present
+
+    @torch.no_grad()
+    def entry_weights(self) -> Tensor:
+        """(V,) what each of `rows` counts in the vector of its item."""
+        owners = torch.repeat_interleave(self.starts.diff())
+        every = torch.arange(len(self.present), device=self.rows.device)
+        return (self.part_weights(every)[owners, self.parts] * self.shares).to(self.table.dtype)
 
     def can_encode(self, seen: Tensor) -> Tensor:
         """Mask (N,) of the items that have a trained part, be it their own vector or a value."""

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from recsys_lab.data.batch import Batch, PairBatch, no_chosen
-from recsys_lab.models import group_steps, kernels, products, rounds
+from recsys_lab.models import fused_sums, group_items, group_steps, products, rounds
 from recsys_lab.models.blocks import pairs_or_windows
+from recsys_lab.models.group_items import PAIRS_IN_GROUP
 from recsys_lab.models.group_steps import Settings, Tables
 from recsys_lab.models.kernels import fast_jit, jit_piece
+from recsys_lab.models.summed_rows import Sides, new_links
 
-PAIRS_IN_GROUP = 32
 _PAUSE = 5e-5  # seconds for which a thread lets its core go
 
 
@@ -62,9 +63,9 @@ def _train_windows(
 ) -> bool:
     """Work on the groups of a window batch until it is done, or until others take long."""
     _, walks, length = items.shape
-    places, drawn = walks * length, negatives.shape[1]
-    columns, first_context = places + drawn + chosen.shape[1], group_steps.contexts_begin(places)
-    rows = changes.items.shape[1]
+    places = walks * length
+    columns = places + negatives.shape[1] + chosen.shape[1]
+    first_context, rows = group_steps.contexts_begin(places), changes.items.shape[1]
     block = group_steps.new_block(places, columns, rows, len(changes.grads) // changes.items.size)
     while True:
         kind, number = _next_group(tables, settings, turns, changes, place, first_context)
@@ -77,22 +78,12 @@ def _train_windows(
             group_steps.prefetch_rows(tables.contexts.values, items[following].ravel())
             group_steps.prefetch_rows(tables.contexts.values, negatives[following])
             group_steps.prefetch_rows(tables.contexts.values, chosen[following])
-        own, flat = changes.items[slot], items[number].ravel()
-        own[:] = -1
-        own[:places] = flat
-        own[first_context : first_context + places] = flat
-        own[first_context + places : first_context + places + drawn] = negatives[number]
-        own[first_context + places + drawn : first_context + columns] = chosen[number]
-        kernels.weigh_windows(
-            items[number],
-            column_weights[number],
-            distance_weights,
-            num_negatives,
-            chosen_positive[number],
-            chosen_negative[number],
-            block.positive,
-            block.negative,
-        )
+        own = changes.items[slot]
+        group_items.fill_windows(
+            own, block, items[number], negatives[number], column_weights[number], chosen[number],
+            chosen_positive[number], chosen_negative[number], distance_weights, num_negatives,
+        )  # fmt: skip
+        group_steps.gather(tables, own, first_context, block.vectors)
         sums[number] = group_steps.learn(tables, settings, changes, slot, block, columns, False)
         rounds.end_turn(turns, place, kind)
     return kind == rounds.END
@@ -133,50 +124,55 @@ def _train_pairs(
             )
             for pair in range(following, min(following + PAIRS_IN_GROUP, len(centers))):
                 group_steps.prefetch_rows(tables.contexts.values, negatives[pair])
-        own[:] = -1
-        block.positive[:] = 0
-        block.negative[:] = 0
-        for pair in range(min(PAIRS_IN_GROUP, len(centers) - first)):
-            at, k = first_context + pair * columns, first + pair
-            own[pair], own[at] = centers[k], contexts[k]
-            own[at + 1 : at + columns] = negatives[k]
-            block.positive[pair, 0] = weights[k]
-            block.negative[pair, 1:columns] = weights[k]
+        group_items.fill_pairs(own, block, first, centers, contexts, negatives, weights)
+        group_steps.gather(tables, own, first_context, block.vectors)
         sums[number] = group_steps.learn(tables, settings, changes, slot, block, columns, True)
         rounds.end_turn(turns, place, kind)
     return kind == rounds.END
 
 
 def train_batch(
-    tables: Tables, settings: Settings, batch: Batch, pool: ThreadPoolExecutor, threads: int
+    tables: Tables,
+    settings: Settings,
+    batch: Batch,
+    pool: ThreadPoolExecutor,
+    threads: int,
+    sides: Sides | None = None,
 ) -> tuple[float, float]:
     """Work through a batch of either contract, on the CPU, by several threads of a pool.
 
-    The tables are float32. Returns loss and weight of the positives, each of before its step.
+    The tables are float32. Rows are items, or those of `sides` are summed up to items. Returns loss
+    and weight of the positives, each of before its step.
     """
     batch = pairs_or_windows(batch)
     run: Callable[..., bool]
     arrays: tuple[Any, ...]
     if isinstance(batch, PairBatch):
-        run, arrays = _train_pairs, tuple(part.numpy() for part in batch[:4])
+        run = _train_pairs if sides is None else fused_sums.train_pairs
+        arrays = tuple(part.numpy() for part in batch[:4])
         groups = -(-len(arrays[0]) // PAIRS_IN_GROUP)
         centers, contexts = PAIRS_IN_GROUP, PAIRS_IN_GROUP * (1 + arrays[2].shape[1])
     else:
         chosen = batch.chosen or no_chosen(batch)
-        run, arrays = _train_windows, tuple(part.numpy() for part in (*batch[:3], *chosen))
+        run = _train_windows if sides is None else fused_sums.train_windows
+        arrays = tuple(part.numpy() for part in (*batch[:3], *chosen))
         groups, centers = len(arrays[0]), arrays[0][0].size if len(arrays[0]) else 0
         contexts = centers + arrays[1].shape[1] + arrays[3].shape[1]
         arrays += batch.distance_weights.numpy(), batch.num_negatives
     if not groups:
         return 0.0, 0.0
-    size = rounds.round_size(len(tables.centers.values), centers)
+    num_items = len(tables.centers.values if sides is None else sides.centers.most)
+    size = rounds.round_size(num_items, centers)
     turns, sums = rounds.new_turns(groups, size), np.zeros((groups, 2))
     rows = group_steps.contexts_begin(centers) + products.round_up(contexts, products.ROWS)
     dim = products.round_up(tables.centers.values.shape[1], products.WIDTH)
     changes = rounds.new_changes(size, rows, dim, biases=len(tables.biases.values) > 0)
+    before: tuple[Any, ...] = (tables, settings, turns, changes)
+    if sides is not None:
+        before = (tables, sides, new_links(size, sides, centers, contexts), *before[1:])
     failed = Event()
     jobs = [
-        pool.submit(_work, run, (tables, settings, turns, changes), (sums, *arrays), failed)
+        pool.submit(_work, run, before, (sums, *arrays), failed)
         for _ in range(min(threads, groups))
     ]
     for job in jobs:

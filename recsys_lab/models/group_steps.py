@@ -13,7 +13,7 @@ from recsys_lab.models import kernels, products, ranking_kernels, rounds
 from recsys_lab.models.kernels import jit_piece, scratch
 from recsys_lab.models.losses import LOGISTIC, MARGIN, SQUARED
 
-_LINE = 16  # floats of a cache line
+LINE = 16  # floats of a cache line
 
 
 class Table(NamedTuple):
@@ -94,16 +94,16 @@ def prefetch_rows(table: np.ndarray, items: np.ndarray) -> None:
     entries, dim = table.ravel(), table.shape[1]
     for item in items:
         if item >= 0:
-            for column in range(0, dim, _LINE):
+            for column in range(0, dim, LINE):
                 prefetch(entries, item * dim + column)
 
 
 @jit_piece
-def _gather(tables: Tables, items: np.ndarray, first_context: int, dim: int, block: Block) -> None:
-    """Copy the rows of a group; those of padding are zero."""
-    own = tables.centers.values.shape[1]
+def gather(tables: Tables, items: np.ndarray, first_context: int, vectors: np.ndarray) -> None:
+    """Fill in the vectors of a group, one row after the other; those of padding are zero."""
+    own, dim = tables.centers.values.shape[1], len(vectors) // len(items)
     for row in range(len(items)):
-        item, vector = items[row], block.vectors[row * dim : row * dim + own]
+        item, vector = items[row], vectors[row * dim : row * dim + own]
         if item < 0:
             vector[:] = 0
         elif row < first_context:
@@ -268,13 +268,12 @@ def learn(
     tables: Tables, settings: Settings, changes: rounds.Changes, slot: int, block: Block,
     columns: int, of_pairs: bool,
 ) -> tuple[float, float]:  # fmt: skip
-    """Gradients of a group whose items and weights are filled in; returns loss and mass."""
+    """Gradients of a group whose items, weights and vectors are filled in; loss and mass."""
     items, grads = changes.items[slot], changes.grads
     dim, first_context = len(block.vectors) // len(items), contexts_begin(len(block.positive))
     start = slot * len(block.vectors)
     if settings.one_table:
         _drop_same(items, block, first_context, columns, of_pairs)
-    _gather(tables, items, first_context, dim, block)
     if of_pairs:
         _score_pairs(block, first_context, columns, dim)
     else:
@@ -302,7 +301,7 @@ def learn(
 
 
 @jit_piece
-def _step(table: Table, settings: Settings, item: int, grads: np.ndarray, start: int) -> None:
+def step_row(table: Table, settings: Settings, item: int, grads: np.ndarray, start: int) -> None:
     """One step of row-wise Adagrad, or of SGD, on a row; see `RowWiseAdagrad`."""
     dim, rate = table.target.shape[1], np.float32(settings.rate)
     grad = grads[start : start + dim]
@@ -331,10 +330,10 @@ def apply_bucket(
             row = changes.order[slot, place]
             item, start = changes.items[slot, row], (slot * rows + row) * dim
             if settings.one_table or row < first_context:
-                _step(tables.centers, settings, item, changes.grads, start)
+                step_row(tables.centers, settings, item, changes.grads, start)
             else:
-                _step(tables.contexts, settings, item, changes.grads, start)
+                step_row(tables.contexts, settings, item, changes.grads, start)
             if has_biases:
-                _step(tables.biases, settings, item, changes.biases.ravel(), slot * rows + row)
+                step_row(tables.biases, settings, item, changes.biases.ravel(), slot * rows + row)
         if has_biases and bucket == 0:
-            _step(tables.global_bias, settings, 0, changes.total, slot)
+            step_row(tables.global_bias, settings, 0, changes.total, slot)

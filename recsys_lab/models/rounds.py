@@ -132,6 +132,18 @@ def end_turn(turns: Turns, place: np.ndarray, kind: int) -> None:
 
 
 @jit_piece
+def mix(key: int) -> np.uint64:
+    """A hash of the number of a row."""
+    return np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+
+
+@jit_piece
+def bucket_of(mixed: np.uint64) -> np.int64:
+    """The bucket of a row, by its hash."""
+    return np.int64(mixed >> np.uint64(59))
+
+
+@jit_piece
 def sort_rows(
     changes: Changes, slot: int, first_context: int, same: bool, dim: int, seen: np.ndarray
 ) -> None:
@@ -149,7 +161,7 @@ def sort_rows(
         if items[row] < 0:
             continue
         key = items[row] * 2 + (0 if same or row < first_context else 1)
-        mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = mix(key)
         at = np.int64(mixed >> np.uint64(40)) & mask
         while seen[at] >= 0:
             other = seen[at]
@@ -160,7 +172,7 @@ def sort_rows(
             at = (at + 1) & mask
         if seen[at] < 0:
             seen[at] = row
-            order[row] = np.int64(mixed >> np.uint64(59))
+            order[row] = bucket_of(mixed)
             ends[order[row]] += 1
         else:
             _add_row(changes, slot, seen[at], row, dim)

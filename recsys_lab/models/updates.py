@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,12 +13,13 @@ from recsys_lab.compute.threads import num_threads
 from recsys_lab.data.batch import Batch
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.compiled_form import CompiledForm
-from recsys_lab.models.encoders import IdEncoder
+from recsys_lab.models.encoders import IdEncoder, SideInfoEncoder
 from recsys_lab.models.fused import train_batch
 from recsys_lab.models.fused_loss import fused_loss
 from recsys_lab.models.gpu_loss import gpu_loss
 from recsys_lab.models.group_steps import NO_TABLE, Settings, Table, Tables
 from recsys_lab.models.optimizers import RowWiseAdagrad
+from recsys_lab.models.summed_rows import Parts, Sides, own_rows
 
 Update = Callable[[Batch, float], tuple[Tensor, Tensor]]  # batch, rate -> loss, positives' weight
 FUSED_NEEDS = (
@@ -152,17 +153,37 @@ def takes_tables(optimizer: torch.optim.Optimizer) -> bool:
 
 
 def _is_tables(form: CompiledForm) -> bool:
-    """Whether the vectors are rows of tables, in as many tables as the kernels expect."""
+    """Whether the vectors are sums of rows of tables, in as many tables as the kernels expect."""
     encoders = (form.centers, form.contexts)
     is_one = form.centers is form.contexts
-    return all(type(one) is IdEncoder for one in encoders) and is_one == form.one_table
+    return all(map(_is_table, encoders)) and is_one == form.one_table
+
+
+def _is_table(encoder: Callable[[Tensor], Tensor]) -> bool:
+    is_sum = type(encoder) is SideInfoEncoder and encoder.attention is None
+    return is_sum or type(encoder) is IdEncoder
+
+
+def _sides(form: CompiledForm) -> Sides | None:
+    """What the vectors of items are sums of; None where they are rows."""
+    encoders: list[Any] = [form.centers, form.contexts]
+    if all(isinstance(one, IdEncoder) for one in encoders):
+        return None
+    return Sides(*map(_parts_of, encoders))
+
+
+def _parts_of(encoder: IdEncoder | SideInfoEncoder) -> Parts:
+    if isinstance(encoder, IdEncoder):
+        return own_rows(len(encoder.table))
+    entries = encoder.starts, encoder.rows, encoder.entry_weights(), encoder.most_values
+    return Parts(*(tensor.numpy() for tensor in entries))
 
 
 class FusedTables:
-    """Updates tables of item ids, and the state of their optimiser, in place.
+    """Updates tables of items and their values, and the state of their optimiser, in place.
 
     Args:
-        form: of a net whose encoders are tables.
+        form: of a net whose encoders are tables, or sums of their rows.
         optimizer: row-wise Adagrad or SGD over its parameters; its state is that of `optimizer`'s
             own steps, so that checkpoints do not tell the two apart.
     """
@@ -172,13 +193,16 @@ class FusedTables:
         self._optimizer = optimizer
         self._threads = num_threads()
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="fused")
+        self._sides = _sides(form)
 
     def update(self, batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
         """Train on a batch; returns what the net's `loss` does, of before each step."""
         form = self._form
         eps = float(self._optimizer.param_groups[0].get("eps", 0.0))
         settings = Settings(form.one_table, *form.loss, float(form.l2), float(rate), eps)
-        loss, mass = train_batch(self._tables(), settings, batch, self._pool, self._threads)
+        loss, mass = train_batch(
+            self._tables(), settings, batch, self._pool, self._threads, self._sides
+        )
         return torch.tensor(loss), torch.tensor(mass)
 
     def close(self) -> None:

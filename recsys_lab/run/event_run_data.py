@@ -16,7 +16,7 @@ from recsys_lab.evaluation.click_ranks import Clicks, clicks_before
 from recsys_lab.evaluation.histories import Histories, HistoryWeights
 from recsys_lab.evaluation.pooled_scorer import pooled_scorer
 from recsys_lab.evaluation.query_baselines import OPTIONS, BaselineOptions, QueryData
-from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer
+from recsys_lab.evaluation.scorers import QueryScorer, Scorer, VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs, Queries
 from recsys_lab.run.run_data import Part, RunData
 from recsys_lab.vectors.users import UserHistories
@@ -117,8 +117,9 @@ class EventRunData(RunData):
         found.resize(len(found.indptr) - 1, len(self.nodes))
         return found
 
-    def asked(self, scorer: VectorScorer, part: Part) -> QueryScorer:
+    def asked(self, scorer: Scorer, part: Part) -> QueryScorer:
         """See `RunData`."""
+        assert isinstance(scorer, VectorScorer)  # noqa: S101 - narrows the type
         return pooled_scorer(scorer, self.history_weights(part), self.split.num_items)
 
     def users(self) -> UserHistories:

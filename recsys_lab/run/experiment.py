@@ -44,6 +44,7 @@ from recsys_lab.run.fitting import call_with, check_data, fit, load
 from recsys_lab.run.input_files import check_files, check_first_lines, check_vectors
 from recsys_lab.run.kept_settings import keep_settings, read_settings
 from recsys_lab.run.label_options import check_labels
+from recsys_lab.run.mixed_parts import check_parts
 from recsys_lab.run.mixing import check_mixture
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.query_options import check_query
@@ -259,6 +260,8 @@ def assemble(configuration: Mapping[str, Any]) -> Experiment:
     check_query(configuration)
     with named({"evaluation": {"mixture"}}):
         check_mixture(configuration["evaluation"].get("mixture", ()))
+    with named({"model": {"runs", "baselines"}}):
+        check_parts(configuration["model"])
     build = {name: _factory(configuration, name) for name in _BUILT}
     source, trainer = build["catalog"](), configuration["trainer"]
     with named(_arguments(configuration, "optimizer", "model")):

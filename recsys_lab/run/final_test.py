@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.compiling import CLOCK
@@ -23,6 +22,7 @@ from recsys_lab.evaluation.intervals import (
     ranking_statistic,
 )
 from recsys_lab.evaluation.metrics import precision_recall
+from recsys_lab.evaluation.mixtures import Mixture
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
 from recsys_lab.evaluation.query_baselines import QueryData, baselines_for
 from recsys_lab.evaluation.ranking import most_queries
@@ -73,7 +73,7 @@ class FinalTest:
 
     def __call__(
         self,
-        scorer: VectorScorer,
+        scorer: Scorer,
         data: RunData,
         folder: Path,
         seed: int,
@@ -101,7 +101,8 @@ class FinalTest:
         log.info("testing on %s", count_of(len(pairs.positives), what))
         CLOCK.begin("the test")
         known = data.for_baselines()
-        table, baselines = baselines_for(known), baseline_scorers(known)
+        made = scorer.parts if isinstance(scorer, Mixture) else {}
+        table, baselines = baselines_for(known), baseline_scorers(known, made)
         facts: Metrics = {}
         most = min(self.max_scores, _MAX_VALIDATION_SCORES)
         if mixed := self.mixture and mix(
@@ -126,7 +127,8 @@ class FinalTest:
             del cosine
             metrics = facts | self._measure(data.asked(scorer, "val"), data, judged, table, seed)
             metrics |= clicks.end(table, folder)
-            metrics |= label_test(scorer, data, self.replicates, most, seed)
+            if isinstance(scorer, VectorScorer):  # labels have vectors
+                metrics |= label_test(scorer, data, self.replicates, most, seed)
             if self.replicates:
                 steps.say("intervals")
                 metrics |= intervals(judged, metrics, table, self.replicates, seed)
@@ -180,7 +182,7 @@ class _Steps:
         self, pairs: EvaluationPairs, options: FinalTest, num_scorers: int, is_shown: bool
     ) -> None:
         self._pairs, self._options = pairs, options
-        queries = min(len(np.unique(pairs.to_rank()[0])), most_queries(pairs, options.max_scores))
+        queries = min(len(pairs.query_items), most_queries(pairs, options.max_scores))
         self._progress = Progress("testing", queries * num_scorers, is_shown=is_shown)
 
     def __enter__(self) -> "_Steps":
@@ -268,11 +270,14 @@ def _mostly_seen(metrics: Metrics) -> bool:
     return bool(2 * metrics["count/test/seen"] >= metrics["count/test/all"])
 
 
-def baseline_scorers(data: TrainingData | QueryData) -> dict[str, Scorer]:
-    """The baselines that these data allow, by their prefix in `metrics.json`."""
+def baseline_scorers(
+    data: TrainingData | QueryData, made: Mapping[str, Scorer] = {}
+) -> dict[str, Scorer]:
+    """The baselines that these data allow, by their prefix in `metrics.json`; some are made."""
     table = baselines_for(data)
     built = {
-        name: entry.build(data) for name, entry in reversed(table.items())
+        name: made[name] if name in made else entry.build(data)
+        for name, entry in reversed(table.items())
     }  # the largest first
     return {f"baseline/{name}": scorer for name in table if (scorer := built[name]) is not None}
 

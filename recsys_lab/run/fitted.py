@@ -10,7 +10,9 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from recsys_lab.catalog.prepared import PreparedData
-from recsys_lab.evaluation.scorers import VectorScorer, first_items, on_device
+from recsys_lab.evaluation.mixtures import Mixture
+from recsys_lab.evaluation.scorers import Scorer, VectorScorer, first_items, on_device
+from recsys_lab.models.mixed_ranker import NO_VECTORS
 from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.results.curve import Row
 from recsys_lab.results.write_errors import may_fail
@@ -45,6 +47,7 @@ class Fitted:
         loggers: of the training; the test is logged, too.
         step: batches that the model was trained for.
         has_trained: whether this run has trained it; not if a resumed one had come to its end.
+        mixture: the scorer of `model=mixture`, which has no vectors.
     """
 
     prepared: PreparedData
@@ -58,15 +61,18 @@ class Fitted:
     loggers: Sequence[Logger] = ()
     step: int = 0
     has_trained: bool = False
+    mixture: Mixture | None = None
 
     @property
-    def scorer(self) -> VectorScorer:
+    def scorer(self) -> Scorer:
         """Scores of all items by item id; items that cannot be scored give NaN."""
         return first_items(self.node_scorer, len(self.prepared.catalog))
 
     @property
-    def node_scorer(self) -> VectorScorer:
+    def node_scorer(self) -> Scorer:
         """Scores of all nodes, of which the items are the first; users and labels may follow."""
+        if self.mixture is not None:
+            return self.mixture
         return net_scorer(self.task, self.data.nodes.trained)
 
     def vectors(self, raw_ids: Sequence[str] | None = None) -> np.ndarray:
@@ -74,8 +80,11 @@ class Fitted:
 
         Raises:
             CatalogError: a raw id is not in the catalogue.
+            TypeError: a mixture has no vectors.
         """
-        every = self.scorer.queries.cpu().numpy()
+        if not isinstance(scorer := self.scorer, VectorScorer):
+            raise TypeError(NO_VECTORS)
+        every = scorer.queries.cpu().numpy()
         return every[self._items(raw_ids)] if raw_ids is not None else every.copy()
 
     def score(self, heads: Sequence[str], tails: Sequence[str]) -> np.ndarray:
@@ -98,7 +107,7 @@ class Fitted:
             options, seed = self.experiment, self.experiment.split.seed
             shows = options.progress_bar
             scorer = self.node_scorer
-            if on_gpu(options.configuration):
+            if isinstance(scorer, VectorScorer) and on_gpu(options.configuration):
                 scorer = on_device(scorer, torch.device("cuda"))
             found = options.evaluation(scorer, self.data, self.folder, seed, shows_progress=shows)
         return self.measured | found
@@ -111,11 +120,11 @@ class Fitted:
         Raises:
             WriteError: one of them cannot be written; the others are.
         """
-        options, content = self.experiment, lambda: self._embeddings(metrics)
+        options = self.experiment
         best = {} if self.best is None else {options.monitor: self.best}
         used = self.loggers or start_for_test(options, self.folder)
 
-        def show(content: Content) -> None:
+        def show(content: Content | None) -> None:
             if any(isinstance(logger, BoardLogger) for logger in used):
                 negatives = self.data.negatives("test")
                 curves = test_curves(self.folder, metrics, negatives, self.task.net.probability)
@@ -126,7 +135,7 @@ class Fitted:
             save_all(
                 self.folder,
                 metrics,
-                content,
+                (lambda: self._embeddings(metrics)) if self.mixture is None else None,
                 show,
                 embeddings=options.embeddings,
                 projector=options.projector,
@@ -149,15 +158,20 @@ class Fitted:
 
         Args:
             metrics: of the test; they are kept beside the vectors.
+
+        Raises:
+            TypeError: a mixture has no vectors.
         """
         content = self._embeddings(self.measured if metrics is None else metrics)
         write_embeddings(self.folder / EMBEDDINGS, content)
         return self.folder / EMBEDDINGS
 
     def _embeddings(self, metrics: Mapping[str, Any]) -> Content:
+        if not isinstance(scorer := self.node_scorer, VectorScorer):
+            raise TypeError(NO_VECTORS)
         return embeddings_content(
             self.prepared,
-            self.node_scorer,
+            scorer,
             self.task.net,  # type: ignore[arg-type]
             self.experiment.configuration,
             metrics,

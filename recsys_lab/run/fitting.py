@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -19,6 +20,7 @@ from recsys_lab.catalog.nodes import Nodes, find_nodes
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.threads import choose_threads
+from recsys_lab.models.mixed_ranker import MixedRanker
 from recsys_lab.models.task import NODE_HASH, EmbeddingTask, TrainingError, check_identity
 from recsys_lab.results.best_metrics import best_metrics, describe_best
 from recsys_lab.results.part_files import clear_left
@@ -34,6 +36,7 @@ from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitted import Fitted
 from recsys_lab.run.label_test import label_curves
 from recsys_lab.run.learning_curve import LearningCurve
+from recsys_lab.run.mixed_parts import mix_parts
 from recsys_lab.run.parts import Experiment, on_gpu
 from recsys_lab.run.progress_bar import TrainingBar
 from recsys_lab.run.provenance import peak_rss_mb, provenance
@@ -117,7 +120,7 @@ def _fit(
             if resume is not None:
                 raise TrainingError(_NOTHING_TO_RESUME)
             log.info("nothing is trained: the model has no parameters, so trainer= has no effect")
-            return Fitted(prepared, experiment, task, folder, data, measured)
+            return _ready(Fitted(prepared, experiment, task, folder, data, measured))
         tell_fields(task.net)
         module = build_data(data, experiment)
         if resume is not None and stored is not None:
@@ -177,7 +180,18 @@ def load(
         step = int(stored.get("global_step", 0))
         if Path(checkpoint).name.startswith("best"):
             measured |= best_metrics(stored)
-    return Fitted(prepared, experiment, task, Path(folder), data, measured, step=step)
+    return _ready(Fitted(prepared, experiment, task, Path(folder), data, measured, step=step))
+
+
+def _ready(fitted: Fitted) -> Fitted:
+    """With the scorer of a mixture, which has its weights from validation pairs."""
+    if not isinstance(fitted.task.net, MixedRanker):
+        return fitted
+    shows, seed = fitted.experiment.progress_bar, fitted.experiment.split.seed
+    mixture, facts = mix_parts(
+        fitted.task.net, fitted.prepared, fitted.data, seed, shows_progress=shows
+    )
+    return replace(fitted, mixture=mixture, measured=fitted.measured | facts)
 
 
 def check_data(stored: Mapping[str, Any], prepared: PreparedData) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from recsys_lab.compute.near_words import did_you_mean
 from recsys_lab.evaluation.baselines import Baseline, TrainingData
 from recsys_lab.evaluation.history_scorers import HistoryScorer
-from recsys_lab.evaluation.mixtures import Mixture, best_weight
+from recsys_lab.evaluation.mixtures import best_weight, sum_of_two
 from recsys_lab.evaluation.query_baselines import QUERY_BASELINES, QueryData
-from recsys_lab.evaluation.scorers import Scorer, VectorScorer
+from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.run.run_data import RunData
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def check_mixture(names: Sequence[str]) -> None:
 
 
 def mix(
-    scorer: VectorScorer,
+    scorer: Scorer,
     baselines: Mapping[str, Scorer],
     table: Mapping[str, Baseline],
     names: Sequence[str],
@@ -80,4 +80,4 @@ def mix(
     facts: dict[str, float | str] = {
         "mixture/with": found, "mixture/weight": weight, "mixture/validation/ndcg@10": value,
     }  # fmt: skip
-    return Mixture(data.asked(scorer, "test"), other, weight), facts
+    return sum_of_two(data.asked(scorer, "test"), other, weight), facts

@@ -20,7 +20,7 @@ from recsys_lab.data.batch import FieldCodes, Items, Neighbours, VisitedItems
 from recsys_lab.evaluation.baselines import TrainingData
 from recsys_lab.evaluation.click_ranks import Clicks
 from recsys_lab.evaluation.query_baselines import QueryData
-from recsys_lab.evaluation.scorers import QueryScorer, VectorScorer, first_items
+from recsys_lab.evaluation.scorers import Scorer, first_items
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.graph.graph import ItemGraph
 from recsys_lab.graph.visits import most_visited
@@ -78,7 +78,7 @@ class RunData:
         """(Q, V) CSR, what the nodes that stand for each query weigh; None: queries are items."""
         return None
 
-    def asked(self, scorer: VectorScorer, part: Part) -> QueryScorer:
+    def asked(self, scorer: Scorer, part: Part) -> Scorer:
         """The scorer of a part's queries, given that of all nodes."""
         return first_items(scorer, self.nodes.num_items)
 

@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 def save_all(
     folder: Path,
     metrics: Mapping[str, Any],
-    content: Callable[[], Content],
-    show: Callable[[Content], None],
+    content: Callable[[], Content] | None,
+    show: Callable[[Content | None], None],
     *,
     embeddings: bool,
     projector: int,
@@ -29,7 +29,7 @@ def save_all(
     Args:
         folder: run folder.
         metrics: of the test.
-        content: gives the items and vectors.
+        content: gives the items and vectors; None: there are no vectors.
         show: shows the results elsewhere, as in TensorBoard.
         embeddings: whether their folder is written.
         projector: items for TensorBoard's projector.
@@ -44,9 +44,11 @@ def save_all(
         write_text(folder / "metrics.json", text)
 
     def save_vectors() -> None:
-        vectors = content()
+        vectors = None if content is None else content()
         with may_fail("the results in TensorBoard"):
             show(vectors)
+        if vectors is None:
+            return
         if projector:
             with may_fail("TensorBoard's projector"):
                 write_projector(folder, vectors, projector, seed)

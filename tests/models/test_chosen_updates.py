@@ -29,6 +29,8 @@ def choices() -> dict[str, tuple[nn.Module, torch.optim.Optimizer, str | None]]:
     net = SkipGram(*ids, "dot", popularity)
     tied = SkipGram(ids[0], ids[0], "dot", popularity)
     mixed = SkipGram(ids[0], sides[0], "dot", popularity)
+    weighted = SideInfoEncoder(torch.ones(NUM_ITEMS) > 0, [], 5, "attention")
+    learned = SkipGram(weighted, ids[0], "dot", popularity)
     double, mf = skipgram(5).double(), factorization(5, "logistic", biases=False)
     biased = factorization(5, "logistic", biases=True)
     sparse_adam = torch.optim.SparseAdam(list(net.parameters()))
@@ -37,7 +39,9 @@ def choices() -> dict[str, tuple[nn.Module, torch.optim.Optimizer, str | None]]:
         "ids, sgd": (net, torch.optim.SGD(net.parameters()), "fused"),
         "ids, SparseAdam": (net, sparse_adam, "fused_loss"),
         "one table for both": (tied, adagrad(tied), "fused_loss"),
-        "side information": (mixed, adagrad(mixed), "fused_loss"),
+        "side information": (mixed, adagrad(mixed), "fused"),
+        "side information, SparseAdam": (mixed, sparse_adam, "fused_loss"),
+        "learned weights": (learned, adagrad(learned), "fused_loss"),
         "float64": (double, adagrad(double), "autograd"),
         "factorization": (mf, adagrad(mf), "fused"),
         "factorization, SparseAdam": (mf, sparse_adam, "fused_loss"),

@@ -1,6 +1,7 @@
 """The compiled kernels against autograd and the optimisers of torch, and against themselves."""
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import get_args
 
 import numpy as np
@@ -20,7 +21,17 @@ from torch import Tensor, nn
 
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.data.batch import Batch, ChosenContexts, PairBatch, WindowBatch
-from recsys_lab.models import fused, group_steps, kernels, products, ranking_kernels, rounds
+from recsys_lab.models import (
+    fused,
+    fused_sums,
+    group_items,
+    group_steps,
+    kernels,
+    products,
+    ranking_kernels,
+    rounds,
+    summed_rows,
+)
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.lightgcn import LightGCN
@@ -29,6 +40,10 @@ from recsys_lab.models.skipgram import SkipGram
 from recsys_lab.models.starspace import RankingLoss, StarSpace
 
 DIMS = (1, 5, 128)
+MODULES = (
+    fused, fused_sums, group_items, group_steps, kernels, products, ranking_kernels, rounds,
+    summed_rows,
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +56,7 @@ def _one_thread() -> Iterator[None]:
 def blocks_of(batch: Batch) -> list[Batch]:
     """Batches of one group of pairs, or of walks: what a kernel steps over."""
     if isinstance(batch, PairBatch):
-        size = fused.PAIRS_IN_GROUP
+        size = group_items.PAIRS_IN_GROUP
         return [
             PairBatch(*(part[k : k + size] for part in batch[:4]), 1)
             for k in range(0, len(batch[0]), size)
@@ -57,11 +72,14 @@ def blocks_of(batch: Batch) -> list[Batch]:
 
 
 def train_in_rounds(
-    net: nn.Module, steps: torch.optim.Optimizer, blocks: list[Batch]
+    net: nn.Module, steps: torch.optim.Optimizer, blocks: list[Batch], *, summed: bool = False
 ) -> Iterator[tuple[float, float]]:
-    """Train by autograd: the gradients of a round are of before it, each block is a step."""
+    """Train by autograd: the gradients of a round are of before it, each block is a step.
+
+    With `summed` a round is a step.
+    """
     first = blocks[0]
-    centers = fused.PAIRS_IN_GROUP if isinstance(first, PairBatch) else first.items.numel()
+    centers = group_items.PAIRS_IN_GROUP if isinstance(first, PairBatch) else first.items.numel()
     size = rounds.round_size(NUM_ITEMS, centers)
     for low in range(0, len(blocks), size):
         grads = []
@@ -71,6 +89,8 @@ def train_in_rounds(
             loss.backward()
             grads.append([p.grad for p in net.parameters()])
             yield loss.item(), mass.item()
+        if summed:
+            grads = [[reduce(torch.add, parts) for parts in zip(*grads, strict=True)]]
         for group in grads:
             for parameter, grad in zip(net.parameters(), group, strict=True):
                 parameter.grad = grad
@@ -101,17 +121,64 @@ def test_a_batch_trains_as_by_autograd(net: str, batch: str, optimizer: str, dim
         )
 
 
+BIG = {  # several rounds, of which the last is not full
+    "pairs": lambda: pair_batch(700, 3),
+    "windows, in batch": lambda: window_batch(37, 3, 5, 0),
+    "windows, shared": lambda: window_batch(20, 2, 4, 6),
+    "windows, chosen": lambda: with_chosen(window_batch(18, 2, 4, 0), 3),
+}
+
+
+LABELS = [[k % 3, 3] if k % 4 else [] for k in range(NUM_ITEMS)]
+
+
+def side_info(dim: int, pooling: Pooling = "mean") -> SideInfoEncoder:
+    """One item is not trained, some have no values, and a field has several."""
+    fields = [field(LABELS, 4), field([[k % 2] for k in range(NUM_ITEMS)], 2)]
+    trained = torch.arange(NUM_ITEMS) != 5
+    return SideInfoEncoder(trained, fields, dim, pooling, init_scale=2 * dim**0.75)
+
+
+def with_side_info(dim: int, case: str = "both") -> SkipGram:
+    contexts = IdEncoder(NUM_ITEMS, dim, init_scale=2 * dim**0.75)
+    if case == "both":
+        contexts = side_info(dim)
+    return SkipGram(side_info(dim), contexts, "dot", torch.zeros(NUM_ITEMS), l2=0.02)
+
+
+@pytest.mark.parametrize("size", [1, 16])
+@pytest.mark.parametrize("batch", [*BATCHES, "several rounds"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("case", ["both", "centers"])
+def test_side_information_trains_as_by_autograd(
+    case: str, optimizer: str, batch: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values are rows of many items, which take one step for a round."""
+    monkeypatch.setattr(rounds, "round_size", lambda *_: size)
+    choose_threads(1 if size == 1 else 3)
+    torch.manual_seed(0)
+    compiled, reference = with_side_info(5, case), with_side_info(5, case).double()
+    reference.load_state_dict(compiled.state_dict())
+    made = BIG["windows, chosen"]() if batch == "several rounds" else BATCHES[batch]
+    steps = OPTIMIZERS[optimizer](reference.parameters())
+    fused = updater(compiled, OPTIMIZERS[optimizer](compiled.parameters()), "auto")
+    assert fused.kernel == "fused"
+    for _ in range(2):
+        expected = [*train_in_rounds(reference, steps, blocks_of(made), summed=True)]
+        found = fused.update(in_float32(made), steps.defaults["lr"])
+        assert [float(x) for x in found] == pytest.approx(np.sum(expected, axis=0), rel=1e-3)
+    for name, values in reference.state_dict().items():
+        torch.testing.assert_close(
+            compiled.state_dict()[name].double(), values, rtol=1e-3, atol=1e-4
+        )
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("pooling", get_args(Pooling))
-def test_gradients_of_side_information(pooling: Pooling, batch: str, threads: int) -> None:
+def test_gradients_of_learned_weights(batch: str, threads: int) -> None:
     choose_threads(threads)
     torch.manual_seed(0)
-    labels = [[k % 3, 3] if k % 4 else [] for k in range(NUM_ITEMS)]
-    trained = torch.arange(NUM_ITEMS) != 5
-    sides = [
-        SideInfoEncoder(trained, [field(labels, 4)], 5, pooling, init_scale=6.0) for _ in range(2)
-    ]
+    sides = [side_info(5, "attention") for _ in range(2)]
     found = []
     for kernel, chosen in (("auto", "fused_loss"), ("autograd", "autograd")):
         net = SkipGram(*sides, score="dot", popularity=torch.zeros(NUM_ITEMS), l2=0.02)
@@ -188,14 +255,6 @@ def test_a_row_that_is_not_in_the_batch_does_not_move() -> None:
     assert moved.nonzero()[:, 0].tolist() == [1, 2, 3]
 
 
-BIG = {  # several rounds, of which the last is not full
-    "pairs": lambda: pair_batch(700, 3),
-    "windows, in batch": lambda: window_batch(37, 3, 5, 0),
-    "windows, shared": lambda: window_batch(20, 2, 4, 6),
-    "windows, chosen": lambda: with_chosen(window_batch(18, 2, 4, 0), 3),
-}
-
-
 def trained(net: nn.Module, batch: Batch, kernel: Kernel) -> list[Tensor]:
     """Losses, weights and accumulators after two batches."""
     optimizer = RowWiseAdagrad(net.parameters(), lr=RATE)
@@ -210,7 +269,7 @@ def trained(net: nn.Module, batch: Batch, kernel: Kernel) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("batch", BIG)
-@pytest.mark.parametrize("case", [*NETS, "side information", "margin", "softmax"])
+@pytest.mark.parametrize("case", [*NETS, "one encoder", "side information", "margin", "softmax"])
 def test_bits_do_not_depend_on_the_number_of_threads(
     case: str, batch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,9 +280,11 @@ def test_bits_do_not_depend_on_the_number_of_threads(
         torch.manual_seed(0)
         if case in NETS:
             return NETS[case](5)
+        if case == "side information":
+            return with_side_info(5)
         labels = [[k % 4] for k in range(NUM_ITEMS)]
         side = SideInfoEncoder(torch.ones(NUM_ITEMS) > 0, [field(labels, 4)], 5, "mean")
-        if case == "side information":
+        if case == "one encoder":
             return SkipGram(side, side, "dot", torch.zeros(NUM_ITEMS))
         return StarSpace(
             side, score="cosine", loss=case, margin=0.3, temperature=0.2, query="item",
@@ -289,12 +350,12 @@ def test_pieces_of_kernels_are_compiled_into_their_callers() -> None:
     """Else a process that compiles and one that loads the cache differ in the last bit."""
     of_modules = [
         (name, function)
-        for module in (fused, group_steps, kernels, products, ranking_kernels, rounds)
+        for module in MODULES
         for name, function in vars(module).items()
         if hasattr(function, "targetoptions")
     ]
     whole = {name for name, f in of_modules if f.targetoptions.get("inline") != "always"}
-    assert whole == {"_train_windows", "_train_pairs"}
+    assert whole == {"_train_windows", "_train_pairs", "train_windows", "train_pairs"}
     assert len(of_modules) > 10
 
 

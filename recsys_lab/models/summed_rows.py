@@ -1,0 +1,187 @@
+"""Vectors of items that are sums of rows, for the compiled training step.
+
+The vector of an item is a weighted sum of its own row and of those of its values. A value belongs
+to many items, and so to many groups of a round. Therefore a row takes one step for a round, by the
+sum of what all groups change. Gradients of items are kept as they are; the sum for a row is formed
+when it takes its step, in the order of the groups.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from recsys_lab.compute.prefetch import prefetch
+from recsys_lab.models.group_steps import LINE, Settings, Table, Tables, step_row
+from recsys_lab.models.kernels import jit_piece, scratch
+from recsys_lab.models.rounds import BUCKETS, Changes, bucket_of, mix
+
+
+class Parts(NamedTuple):
+    """What items are sums of: entries starts[i] to starts[i + 1] are those of item i."""
+
+    starts: np.ndarray  # (N + 1,) int64
+    rows: np.ndarray  # (V,) int64, of the table
+    weights: np.ndarray  # (V,) float32
+    most: np.ndarray  # (N + 1,) int64, entries of so many items at most
+
+
+class Sides(NamedTuple):
+    """The parts of the items of a model, as centers and as contexts."""
+
+    centers: Parts
+    contexts: Parts
+
+
+class Links(NamedTuple):
+    """The entries of the distinct items of each group of a round, by the bucket of their row."""
+
+    keys: np.ndarray  # (S, M) int64: twice the row, and one more for a row of contexts
+    sources: np.ndarray  # (S, M) int64, of the item in `rounds.Changes`
+    weights: np.ndarray  # (S, M) float32
+    ends: np.ndarray  # (S, BUCKETS) int64, where a bucket ends
+
+
+def own_rows(num_items: int) -> Parts:
+    """Each item is its row alone."""
+    every = np.arange(num_items + 1)
+    return Parts(every, every[:-1], np.ones(num_items, np.float32), every)
+
+
+def new_links(size: int, sides: Sides, centers: int, contexts: int) -> Links:
+    """Room for the entries of a round of groups of so many centers and contexts."""
+    both = (sides.centers, centers), (sides.contexts, contexts)
+    shape = size, sum(int(parts.most[min(n, len(parts.most) - 1)]) for parts, n in both)
+    return Links(
+        np.empty(shape, np.int64),
+        np.empty(shape, np.int64),
+        np.empty(shape, np.float32),
+        np.empty((size, BUCKETS), np.int64),
+    )
+
+
+@jit_piece
+def prefetch_sums(table: Table, parts: Parts, items: np.ndarray) -> None:
+    """Let the rows of items (n,) come to the cache while others are worked on."""
+    entries, dim = table.values.ravel(), table.values.shape[1]
+    for item in items:
+        if item >= 0:
+            for entry in range(parts.starts[item], parts.starts[item + 1]):
+                for column in range(0, dim, LINE):
+                    prefetch(entries, parts.rows[entry] * dim + column)
+
+
+@jit_piece
+def gather_sums(
+    tables: Tables, sides: Sides, items: np.ndarray, first_context: int, vectors: np.ndarray
+) -> None:
+    """Fill in the vectors of a group; those of padding are zero."""
+    dim = len(vectors) // len(items)
+    vectors[:] = 0
+    for row in range(first_context):
+        _add_rows(tables.centers, sides.centers, items[row], vectors, row * dim)
+    for row in range(first_context, len(items)):
+        _add_rows(tables.contexts, sides.contexts, items[row], vectors, row * dim)
+
+
+@jit_piece
+def _add_rows(table: Table, parts: Parts, item: int, vectors: np.ndarray, start: int) -> None:
+    if item >= 0:
+        for entry in range(parts.starts[item], parts.starts[item + 1]):
+            row, weight = parts.rows[entry], parts.weights[entry]
+            for d in range(table.values.shape[1]):
+                vectors[start + d] += weight * table.values[row, d]
+
+
+@jit_piece
+def link_rows(sides: Sides, changes: Changes, links: Links, slot: int, first_context: int) -> None:
+    """List the entries of the distinct items of a group, which are sorted (`rounds.sort_rows`)."""
+    ends = links.ends[slot]
+    distinct = changes.order[slot, : changes.ends[slot, BUCKETS - 1]]
+    ends[:] = 0
+    for is_placed in range(2):  # entries are counted, then placed
+        start = 0
+        for bucket in range(BUCKETS * is_placed):
+            start += ends[bucket]
+            ends[bucket] = start - ends[bucket]
+        for row in distinct:
+            if row < first_context:
+                _link_item(sides.centers, changes, links, slot, row, 0, is_placed)
+            else:
+                _link_item(sides.contexts, changes, links, slot, row, 1, is_placed)
+
+
+@jit_piece
+def _link_item(
+    parts: Parts, changes: Changes, links: Links, slot: int, row: int, side: int, is_placed: int
+) -> None:
+    item = changes.items[slot, row]
+    for entry in range(parts.starts[item], parts.starts[item + 1]):
+        key = 2 * parts.rows[entry] + side
+        bucket = bucket_of(mix(key))
+        if is_placed:
+            place = links.ends[slot, bucket]
+            links.keys[slot, place], links.sources[slot, place] = key, row
+            links.weights[slot, place] = parts.weights[entry]
+        links.ends[slot, bucket] += 1
+
+
+@jit_piece
+def apply_sums(
+    tables: Tables, settings: Settings, changes: Changes, links: Links, groups: int, bucket: int
+) -> None:
+    """The step of each row of a bucket, by the sum over the groups of a round."""
+    rows, dim = changes.items.shape[1], len(changes.grads) // changes.items.size
+    firsts, entries = _chain_entries(links, groups, bucket)
+    total = scratch(dim)
+    for first in firsts:
+        total[:] = 0
+        number = first
+        while number >= 0:
+            slot, place = entries[number, 0], entries[number, 1]
+            weight, row = links.weights[slot, place], slot * rows + links.sources[slot, place]
+            grad = changes.grads[row * dim : (row + 1) * dim]
+            for d in range(dim):
+                total[d] += weight * grad[d]
+            number = entries[number, 2]
+        key = links.keys[entries[first, 0], entries[first, 1]]
+        if key % 2:
+            step_row(tables.contexts, settings, key // 2, total, 0)
+        else:
+            step_row(tables.centers, settings, key // 2, total, 0)
+
+
+@jit_piece
+def _chain_entries(links: Links, groups: int, bucket: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chain the entries of a bucket that have the same row, in the order of the groups.
+
+    Returns:
+        of each distinct row its first entry (u,); of each entry (e, 3) its slot, its place, and
+        the next entry of its row, -1 for none.
+    """
+    count, number, distinct = 0, 0, 0
+    for slot in range(groups):
+        count += links.ends[slot, bucket] - (links.ends[slot, bucket - 1] if bucket else 0)
+    size = 4
+    while size < 2 * count:
+        size *= 2
+    seen, entries = np.full(size, -1), np.empty((count, 3), np.int64)
+    firsts, lasts = np.empty(count, np.int64), np.empty(count, np.int64)
+    for slot in range(groups):
+        low = links.ends[slot, bucket - 1] if bucket else 0
+        for place in range(low, links.ends[slot, bucket]):
+            key = links.keys[slot, place]
+            at = np.int64(mix(key) >> np.uint64(30)) & (size - 1)
+            while seen[at] >= 0:
+                first = firsts[seen[at]]
+                if links.keys[entries[first, 0], entries[first, 1]] == key:
+                    break
+                at = (at + 1) & (size - 1)
+            entries[number, 0], entries[number, 1], entries[number, 2] = slot, place, -1
+            if seen[at] < 0:
+                seen[at], firsts[distinct] = distinct, number
+                distinct += 1
+            else:
+                entries[lasts[seen[at]], 2] = number
+            lasts[seen[at]] = number
+            number += 1
+    return firsts[:distinct], entries

@@ -45,7 +45,9 @@ _MISSING = "???"  # of OmegaConf: a value that has to be given
 SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passes
     "catalog": frozenset(),
     "split": frozenset(),
-    "data": frozenset({"catalog", "split", "graph", "nodes", "seed", "source", "on_gpu"}),
+    "data": frozenset(
+        {"catalog", "split", "graph", "nodes", "seed", "source", "on_gpu", "teacher"}
+    ),
     "data.source": frozenset({"catalog", "split", "graph", "nodes", "seed"}),  # where data has one
     "model": frozenset({"items"}),
     "optimizer": frozenset({"params"}),

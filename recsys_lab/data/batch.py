@@ -1,6 +1,7 @@
 """The contracts between data and models: kinds of batches, and what is known of the items.
 
-Every model of items takes pairs and windows; models of histories take histories.
+Every model of items takes pairs and windows; models of histories take histories, and those that
+learn from the ranking of a teacher take that.
 
 NamedTuples of tensors, so that Lightning moves them between devices.
 Labels are not part of a batch: positives are 1 and negatives 0 inside the loss that needs them.
@@ -63,7 +64,19 @@ class HistoryBatch(NamedTuple):
     num_trained: int
 
 
-Batch = PairBatch | WindowBatch | HistoryBatch
+class TeacherBatch(NamedTuple):
+    """Items, each with the items that a teacher ranks first for it; the negatives are shared."""
+
+    queries: Tensor  # (B,) int64 item ids
+    items: Tensor  # (B, T) int64, ranked by the teacher; any id where the share is 0
+    shares: Tensor  # (B, T) float32, of the teacher's scores; a row sums to one
+    negatives: Tensor  # (K,) int64, distinct
+    chances: Tensor  # (K,) float32, of each to be among the negatives
+    excluded: Tensor  # (B, K) bool, negatives that a query ranks or has in a training pair
+    num_trained: int  # queries
+
+
+Batch = PairBatch | WindowBatch | HistoryBatch | TeacherBatch
 
 
 def no_chosen(batch: WindowBatch) -> ChosenContexts:

@@ -96,7 +96,9 @@ class HistoryDataModule(BatchDataModule):
         present = before >= 0
         weights = np.where(present & self._kept(present, rng), self._by_age, 0.0)
         weights /= weights.sum(axis=1, keepdims=True)
-        negatives, chances = self._negatives(stream_key(self._seed, epoch, number, _NEGATIVES))
+        negatives, chances = self._sampler.draw_distinct(
+            self._num_negatives, stream_key(self._seed, epoch, number, _NEGATIVES)
+        )
         return HistoryBatch(
             torch.from_numpy(np.where(present, events.items[before], -1).astype(np.int64)),
             torch.from_numpy(weights.astype(np.float32)),
@@ -124,15 +126,6 @@ class HistoryDataModule(BatchDataModule):
             return present
         kept = rng.random(present.shape) >= self._dropout
         return kept | ~(kept & present).any(axis=1, keepdims=True)
-
-    def _negatives(self, key: np.uint64) -> tuple[np.ndarray, np.ndarray]:
-        """Distinct items (K,), and (K,) the chances that they are drawn."""
-        share, count = self._sampler.probabilities, self._num_negatives
-        if count is None:
-            every = np.flatnonzero(share > 0)
-            return every, np.ones(len(every), np.float32)
-        drawn = np.unique(self._sampler.draw(count, key))
-        return drawn, (-np.expm1(count * np.log1p(-share[drawn]))).astype(np.float32)
 
 
 def _training_events(split: EventSplit) -> _Events:

@@ -47,3 +47,15 @@ class NegativeSampler:
         out = np.empty(count, np.int64)
         _draw(self._threshold, self._alias, key, out)
         return out
+
+    def draw_distinct(self, count: int | None, key: np.uint64) -> tuple[np.ndarray, np.ndarray]:
+        """Distinct items (K,) int64 of `count` draws, and the chance (K,) that each is among them.
+
+        None takes every item that occurs.
+        """
+        share = self.probabilities
+        if count is None:
+            every = np.flatnonzero(share > 0)
+            return every, np.ones(len(every), np.float32)
+        drawn = np.unique(self.draw(count, key))
+        return drawn, (-np.expm1(count * np.log1p(-share[drawn]))).astype(np.float32)

@@ -10,12 +10,17 @@ from recsys_lab.data.batch import (
     ChosenContexts,
     HistoryBatch,
     PairBatch,
+    TeacherBatch,
     WindowBatch,
     no_chosen,
 )
 
 HISTORIES_NEEDED = (
     "data=histories and model=history go together: other models train on data=sequences or "
+    "data=pairs"
+)
+TEACHER_NEEDED = (
+    "data=teacher and model=distilled go together: other models train on data=sequences or "
     "data=pairs"
 )
 Kernel = Literal["auto", "fused", "autograd"]  # what trains a block: see `choose_updater`
@@ -46,6 +51,19 @@ LOW_RANK_NEEDED = (
 )
 
 
+def pairs_or_windows(batch: Batch) -> PairBatch | WindowBatch:
+    """The batch, if it is of pairs or of windows.
+
+    Raises:
+        ValueError: it is another.
+    """
+    if isinstance(batch, HistoryBatch):
+        raise ValueError(HISTORIES_NEEDED)
+    if isinstance(batch, TeacherBatch):
+        raise ValueError(TEACHER_NEEDED)
+    return batch
+
+
 def score_block(batch: Batch, *, low_rank: bool = False) -> ScoreBlock:
     """Arrange a batch of either contract for a product of centers and contexts.
 
@@ -55,8 +73,7 @@ def score_block(batch: Batch, *, low_rank: bool = False) -> ScoreBlock:
     """
     if low_rank:
         return _with_low_rank(batch)
-    if isinstance(batch, HistoryBatch):
-        raise ValueError(HISTORIES_NEEDED)
+    batch = pairs_or_windows(batch)
     return _pair_block(batch) if isinstance(batch, PairBatch) else _window_block(batch)
 
 

@@ -30,6 +30,7 @@ from recsys_lab.compute.ranges import (
 from recsys_lab.data.batch import FieldCodes, Items
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.cold_items import stand_ins
+from recsys_lab.models.distilled import DistilledVectors
 from recsys_lab.models.encoders import Encoder, IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
@@ -203,6 +204,26 @@ def history(items: Items, *, embedding_dim: Dimension, l2: Penalty) -> HistoryMo
         IdEncoder(num_items, embedding_dim, init_scale=0.1 * spread, sparse=sparse),
         IdEncoder(num_items, 1, init_scale=0.0, sparse=sparse),
         l2=l2,
+    )
+
+
+@checked
+def distilled(items: Items, *, embedding_dim: Dimension, start: str | None) -> DistilledVectors:
+    """Vectors that learn the ranking of a teacher; they train on data=teacher.
+
+    `start` is a file of vectors to start from, as that of `external`.
+    """
+    num_items, found = len(items.degrees), None
+    if start is not None:
+        popularity = _popularity(items, 0.0)
+        read = read_vectors(start)
+        found = external_vectors(read, items.raw_ids, "auto", popularity, start).score_vectors()
+    sparse, spread = num_items > _MAX_DENSE_ITEMS, 0.1 * embedding_dim  # +- 0.1
+    return DistilledVectors(
+        IdEncoder(num_items, embedding_dim, init_scale=spread, sparse=sparse),
+        IdEncoder(num_items, embedding_dim, init_scale=spread, sparse=sparse),
+        IdEncoder(num_items, 1, init_scale=0.0, sparse=sparse),
+        start=found,
     )
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, no_chosen
+from recsys_lab.data.batch import Batch, PairBatch, no_chosen
 from recsys_lab.models import fused_sums, group_items, group_steps, products, rounds
-from recsys_lab.models.blocks import HISTORIES_NEEDED
+from recsys_lab.models.blocks import pairs_or_windows
 from recsys_lab.models.group_items import PAIRS_IN_GROUP
 from recsys_lab.models.group_steps import Settings, Tables
 from recsys_lab.models.kernels import fast_jit, jit_piece
@@ -144,8 +144,7 @@ def train_batch(
     The tables are float32. Rows are items, or those of `sides` are summed up to items. Returns loss
     and weight of the positives, each of before its step.
     """
-    if isinstance(batch, HistoryBatch):
-        raise ValueError(HISTORIES_NEEDED)
+    batch = pairs_or_windows(batch)
     run: Callable[..., bool]
     arrays: tuple[Any, ...]
     if isinstance(batch, PairBatch):

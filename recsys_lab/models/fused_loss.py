@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from recsys_lab.compute.threads import num_threads
-from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch, WindowBatch
-from recsys_lab.models.blocks import HISTORIES_NEEDED
+from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+from recsys_lab.models.blocks import pairs_or_windows
 from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.fused import train_batch
 from recsys_lab.models.group_steps import NO_TABLE, Settings, Table, Tables
@@ -52,10 +52,9 @@ def _distinct(batch: Batch) -> tuple[Tensor, Batch]:
 
 def _ids_of(batch: Batch) -> dict[str, Tensor]:
     """The item ids of a batch by name."""
+    batch = pairs_or_windows(batch)
     if isinstance(batch, PairBatch):
         return {n: getattr(batch, n) for n in ("centers", "contexts", "negatives")}
-    if isinstance(batch, HistoryBatch):
-        raise ValueError(HISTORIES_NEEDED)
     ids = {n: getattr(batch, n) for n in ("items", "negatives")}
     return ids if batch.chosen is None else ids | {"chosen": batch.chosen.items}
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys_lab.data.batch import Batch, HistoryBatch, PairBatch
-from recsys_lab.models.blocks import HISTORIES_NEEDED
+from recsys_lab.data.batch import Batch, PairBatch
+from recsys_lab.models.blocks import pairs_or_windows
 from recsys_lab.models.encoders import IdEncoder
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import SkipGram
@@ -17,10 +17,9 @@ _CUMULATIVE_END = 2**31 - 1  # of gensim's table of negatives
 
 def batch_sequences(batch: Batch) -> list[list[int]]:
     """The sequences that a batch comes from; a pair is a sequence of two."""
+    batch = pairs_or_windows(batch)
     if isinstance(batch, PairBatch):
         return torch.stack([batch.centers, batch.contexts], dim=1).tolist()
-    if isinstance(batch, HistoryBatch):
-        raise ValueError(HISTORIES_NEEDED)
     if batch.chosen is not None:
         raise ValueError(
             "gensim draws windows and negatives of its own, without goal_kinds, market and "

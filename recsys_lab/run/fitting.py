@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ from recsys_lab.run.ranks import Ranks, other_ranks
 from recsys_lab.run.run_data import RunData, known_items
 from recsys_lab.run.step_limit import StepLimit
 from recsys_lab.run.stop_on_signal import StopOnSignal
+from recsys_lab.run.teacher import rank_by_ease
 from recsys_lab.run.training_notes import (
     print_profile,
     tell_compiling,
@@ -252,7 +254,7 @@ def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
     """The data module of an experiment."""
     pieces = {"catalog": data.catalog, "split": data.split, "seed": experiment.seed}
     graph = {"graph": data.graph, "nodes": data.nodes}
-    trained = {"on_gpu": on_gpu(experiment.configuration)}
+    trained = {"on_gpu": on_gpu(experiment.configuration), "teacher": partial(rank_by_ease, data)}
     return call_with(experiment.data, pieces | graph | trained)
 
 

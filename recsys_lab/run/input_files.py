@@ -27,6 +27,7 @@ _READ = {  # target -> its arguments that name files to be read
     ),
     "recsys_lab.data.sequences.sequence_file": ("path",),
     "recsys_lab.models.builders.external": ("ids",),
+    "recsys_lab.models.builders.distilled": ("start",),
 }
 _OF_WALKS = ("walks_per_item", "walk_length", "p", "q")  # options; p and q are 1 by default
 

@@ -72,7 +72,8 @@ def _parts(configuration: Mapping[str, Any]) -> dict[Part, tuple[str, ...]]:
         _call_schedule: ("schedule",),
         _build_trainer: ("trainer", "schedule"),
     }
-    if configuration["vectors"] is None:
+    # vectors of a file are those of the catalogue's items, not of the rehearsal's
+    if configuration["vectors"] is None and not section_of(configuration, "model.start"):
         parts[_build_model] = (
             "model", "optimizer", "trainer.accelerator", "trainer.precision", "nodes",
             "trainer.strategy", "trainer.devices", "trainer.num_nodes",

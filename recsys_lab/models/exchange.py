@@ -23,8 +23,7 @@ from recsys_lab.models.groups import Group
 _PIECE = 1 << 21  # bytes of rows that are exchanged at a time
 # Measured, docs/scale.md.
 _TOUCHES = 200.0  # by all ranks, of a touched row between two exchanges, times log2 of the ranks
-_LEAST_END = 0.0
-_GROWTH = 2.0  # an interval is what has been trained before it over this and log2 of the ranks
+_LEAST_END = 0.5  # of an interval: a shorter one at the end of an epoch joins the one before
 
 
 @checked
@@ -72,7 +71,8 @@ def choose_interval(frequencies: np.ndarray, places: int, size: int) -> int:
 def exchange_times(before: int, batches: int, most: int, size: int) -> Iterator[int]:
     """After how many batches of an epoch ranks exchange, before its end.
 
-    An interval is a part of what has been trained before it, so that the first ones are short.
+    An interval is what has been trained before it over the doublings of the ranks, so that the
+    first ones are short.
 
     Args:
         before: batches of a rank before the epoch.
@@ -80,9 +80,9 @@ def exchange_times(before: int, batches: int, most: int, size: int) -> Iterator[
         most: of an interval, by `choose_interval`.
         size: number of ranks.
     """
-    done, part = 0, _GROWTH * _doublings(size)
+    done = 0
     while True:
-        step = max(1, min(most, int((before + done) / part)))
+        step = max(1, min(most, int((before + done) / _doublings(size))))
         done += step
         if done + step * _LEAST_END >= batches:
             return

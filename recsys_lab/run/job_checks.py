@@ -4,6 +4,8 @@ import sys
 import time
 from importlib.util import find_spec
 
+from omegaconf import DictConfig
+
 from recsys_lab.compute.counts import count_of
 from recsys_lab.config.configuration import (
     SECTIONS,
@@ -33,6 +35,8 @@ def check_outlines(jobs: Jobs) -> None:
         optuna_library()  # which is refused
     if jobs.is_sweep and jobs.hydra is not None:
         check_launcher(jobs.hydra.launcher)
+    elif jobs.hydra is not None:
+        _tell_unused_launcher(jobs.hydra)
     for chosen, cfg in jobs:
         try:
             configuration = check_outline(cfg)
@@ -41,6 +45,15 @@ def check_outlines(jobs: Jobs) -> None:
             check_files(configuration)
         except ConfigurationError as error:
             raise _of_job(error, chosen) from error
+
+
+def _tell_unused_launcher(hydra: DictConfig) -> None:
+    """Say that a launcher has no sweep to launch, which Hydra would not."""
+    if not str(hydra.launcher.get("_target_")).endswith("BasicLauncher"):
+        name = hydra.runtime.choices.get("hydra/launcher")
+        sys.stderr.write(
+            f"hydra/launcher={name} is for the jobs of a sweep (-m): this run is in this process\n"
+        )
 
 
 def check_jobs(jobs: Jobs) -> None:

@@ -141,3 +141,16 @@ def test_a_search_without_optuna_is_refused_early(monkeypatch: pytest.MonkeyPatc
     assert jobs is not None
     with pytest.raises(ConfigurationError, match=r"needs Optuna: pip install"):
         job_checks.check_outlines(jobs)
+
+
+def test_a_launcher_without_a_sweep_is_told(capsys: pytest.CaptureFixture) -> None:
+    register_resolvers()
+    for words, told in (
+        (["hydra/launcher=ray"], "hydra/launcher=ray is for the jobs of a sweep (-m)"),
+        (["seed=1"], ""),
+    ):
+        jobs = compose_jobs(words, CONF)
+        assert jobs is not None
+        job_checks.check_outlines(jobs)
+        found = capsys.readouterr().err
+        assert (told in found) if told else not found

@@ -35,6 +35,7 @@ def weights(folder: Path, threads: int, *words: str) -> dict[str, torch.Tensor]:
         ("data.walks_per_batch=300",),
         ("model=mf_bias", "data=pairs", "data.batch_size=900"),
         ("model=skipgram_side_info", "data.walks_per_batch=300"),
+        ("model.kernel=autograd", "catalog.num_items=3000", "trainer.max_steps=4"),
     ],
 )
 def test_a_run_does_not_depend_on_the_number_of_threads(

@@ -30,10 +30,10 @@ if TYPE_CHECKING:  # they stand beside the scorer of vectors, which imports torc
 
 _CHOICE_QUERIES = 1000  # of validation
 # What is tried on validation, the usual ones first
-_WALK_CHOICES = (3.0, 0.7), (3.0, 0.5), (1.0, 0.7)
-_RP3_CHOICES = (0.8, 0.5), (0.8, 0.4), (0.6, 0.5)
+_WALK_CHOICES = (2.0, 0.7), (2.0, 0.6), (4.0, 0.8), (1.0, 0.8)
+_RP3_CHOICES = (0.8, 0.5), (0.6, 0.5)
 _EASE_PARAMETERS = "penalty", "row_exponent", "column_exponent"
-_EASE_CHOICES = (8.0, 0.5, 0.0), (4.0, 0.5, 0.0)
+_EASE_CHOICES = (8.0, 0.5, 0.0), (16.0, 0.25, 0.25)
 
 
 class Popularity:

@@ -245,8 +245,8 @@ def intervals(
         `difference/<baseline>/<metric>/all/value`, `.../low` and `.../high`.
     """
     statistics: dict[str, Statistic] = {}
-    for name, judgement in judged.items():
-        statistics |= _statistics(name, judgement, metrics)
+    for found in map_in_threads(lambda one: _statistics(*one, metrics), judged.items()):
+        statistics |= found  # mostly sorted scores
     model = judged["test"].ranking
     kind = "seen" if _mostly_seen(metrics) else "cold"
     best = metrics.get("validation/best_baseline")
@@ -257,10 +257,10 @@ def intervals(
         for metric in COMPARED_METRICS if len(model.query) else ():
             difference = ranking_difference(model, other.ranking, metric)
             statistics[f"difference/{baseline}/{metric}/all"] = difference
-    found = bootstrap_intervals(statistics, len(model.seen), replicates, seed=seed)
+    bootstrapped = bootstrap_intervals(statistics, len(model.seen), replicates, seed=seed)
     return {
         f"{name}/{bound}": getattr(interval, bound)
-        for name, interval in found.items()
+        for name, interval in bootstrapped.items()
         for bound in ("value", "low", "high")
         if bound != "value" or name.startswith("difference/")  # other values are in the metrics
     }

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.counts import count_of

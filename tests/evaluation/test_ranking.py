@@ -63,6 +63,7 @@ def test_tiles_rank_as_rows_do(both_ways, seed, monkeypatch):
     sides = scorer.queries_side(np.array([0])), scorer.items_side(np.arange(20))
     assert np.isnan(scorer.score_tile(*sides)).any()
 
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("build", [CommonNeighbors, WalkProximity])
 def test_lists_rank_as_rows_do(build, seed):

@@ -1,6 +1,8 @@
 """The number of threads, chosen in one place: of torch, the compiled kernels and their BLAS."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from recsys_lab.compute.checks import checked
@@ -57,3 +59,16 @@ def choose_threads(num_threads: Threads | None) -> None:
     for library in ThreadpoolController().lib_controllers:
         if library.user_api == "blas" and "scipy" in library.filepath:
             library.set_num_threads(1)
+
+
+@contextmanager
+def torch_in_threads() -> Iterator[None]:
+    """Give each operation of torch one thread, where threads of our own call them."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # new threads take this number
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

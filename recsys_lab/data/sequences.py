@@ -14,7 +14,7 @@ import polars as pl
 from recsys_lab.catalog.catalog import ItemCatalog
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
-from recsys_lab.compute.ranges import Count, NumpyFile, Share, WalkBias, WalkLength
+from recsys_lab.compute.ranges import Count, Exponent, NumpyFile, Share, WalkBias, WalkLength
 from recsys_lab.data.held_out_cuts import cut_sequences, find_cuts
 from recsys_lab.graph.counter import permute_range, stream_key
 from recsys_lab.graph.graph import ItemGraph
@@ -53,7 +53,10 @@ class SequenceSource(Protocol):
 
 
 class Walks:
-    """Random walks, fresh in every epoch and never stored; of second order unless p = q = 1."""
+    """Random walks, fresh in every epoch and never stored; of second order unless p = q = 1.
+
+    A step goes to a neighbour with probability ~ (pair weight) ** weight_exponent.
+    """
 
     @checked
     def __init__(
@@ -65,7 +68,9 @@ class Walks:
         seed: int,
         p: WalkBias = 1.0,
         q: WalkBias = 1.0,
+        weight_exponent: Exponent = 1.0,
     ) -> None:
+        graph = graph.raised(weight_exponent)
         self._walk = partial(random_walks if p == q == 1 else partial(node2vec_walks, p=p, q=q),
                              graph, walks_per_item, walk_length, seed=seed)  # fmt: skip
         self.graph = graph
@@ -170,6 +175,7 @@ def stored_walks(
     seed: int,
     p: WalkBias = 1.0,
     q: WalkBias = 1.0,
+    weight_exponent: Exponent = 1.0,
 ) -> StoredSequences:
     """The walks of one epoch, kept in a file and used in every epoch; arguments as of `Walks`.
 
@@ -181,7 +187,9 @@ def stored_walks(
         ValueError: the file holds something else, or walks that belong to something else.
     """
     file = Path(path)
-    walks = Walks(graph, walks_per_item, walk_length, seed=seed, p=p, q=q)
+    walks = Walks(
+        graph, walks_per_item, walk_length, seed=seed, p=p, q=q, weight_exponent=weight_exponent
+    )
     label = _label_of(file)
     if file.exists():
         check_stored_walks(path, walks.identity)

@@ -31,11 +31,27 @@ def sum_common_pairs(indptr, indices, values, heads, tails, out):  # type: ignor
 
 
 @jit()
-def sum_common_rows(indptr, indices, values, queries, out):  # type: ignore[no-untyped-def]
-    """out[q, j] = sum of values >= 0 over common neighbours of queries[q] and j; out is zeroed."""
+def _grown(items, scores, size):  # type: ignore[no-untyped-def]
+    """Both arrays with room for `size` entries; what they hold stays."""
+    if size <= len(items):
+        return items, scores
+    more_items, more_scores = np.empty(2 * size, np.int32), np.empty(2 * size, np.float32)
+    more_items[: len(items)] = items
+    more_scores[: len(scores)] = scores
+    return more_items, more_scores
+
+
+@jit()
+def list_common(indptr, indices, values, queries):  # type: ignore[no-untyped-def]
+    """Sums of values >= 0 over the common neighbours of queries[q] and an item, where there are.
+
+    Returns (Q + 1,) bounds, and between bounds[q] and bounds[q + 1] the items and their sums.
+    """
     num_items = len(indptr) - 1
     total = np.zeros(num_items)
     touched = np.empty(num_items, np.int32)
+    bounds = np.zeros(len(queries) + 1, np.int64)
+    items, scores = np.empty(1024, np.int32), np.empty(1024, np.float32)
     for q in range(len(queries)):
         size = 0
         for edge in range(indptr[queries[q]], indptr[queries[q] + 1]):
@@ -48,9 +64,13 @@ def sum_common_rows(indptr, indices, values, queries, out):  # type: ignore[no-u
                     touched[size] = j
                     size += 1
                 total[j] += values[neighbor]
+        first = bounds[q]
+        items, scores = _grown(items, scores, first + size)
         for t in range(size):
-            out[q, touched[t]] = total[touched[t]]
+            items[first + t], scores[first + t] = touched[t], total[touched[t]]
             total[touched[t]] = 0.0
+        bounds[q + 1] = first + size
+    return bounds, items[: bounds[-1]], scores[: bounds[-1]]
 
 
 @jit()
@@ -84,8 +104,8 @@ def _step(indptr, indices, weights, inverse, mass, items, size, ahead, ahead_ite
 
 
 @jit()
-def _spread(graph, start, steps, last, last_items, spare, spare_items, visits, visited):  # type: ignore[no-untyped-def]
-    """Walk `steps` steps from start; last = chances of the last step, visits = sum over steps.
+def _spread(graph, start, step_weights, last, last_items, spare, spare_items, visits, visited):  # type: ignore[no-untyped-def]
+    """Walk from start; last = chances of the last step, visits = their weighted sum over steps.
 
     Returns last, last_items and spare, spare_items (swapped at each step), then the
     number of entries in last_items and in visited.
@@ -94,26 +114,31 @@ def _spread(graph, start, steps, last, last_items, spare, spare_items, visits, v
     last[start] = 1.0
     last_items[0] = start
     size, num_visited = 1, 0
-    for _ in range(steps):
+    for step_weight in step_weights:
         size = _step(indptr, indices, weights, inverse, last, last_items, size, spare, spare_items)
         last, spare = spare, last
         last_items, spare_items = spare_items, last_items
+        if step_weight == 0.0:  # or visits[j] == 0 would no longer mean "not visited"
+            continue
         for f in range(size):
             j = last_items[f]
             if visits[j] == 0.0:
                 visited[num_visited] = j
                 num_visited += 1
-            visits[j] += last[j]
+            visits[j] += step_weight * last[j]
     return last, last_items, spare, spare_items, size, num_visited
 
 
 @jit()
-def walk_pairs(graph, strength, steps, heads, tails, out):  # type: ignore[no-untyped-def]
-    """out[p] = R_ij + R_ji, R = P + ... + P ** steps; fastest if equal heads are adjacent.
+def walk_pairs(graph, step_weights, ends, heads, tails, out):  # type: ignore[no-untyped-def]
+    """out[p] = R_ij (own_i + scale_i * other_j), R = sum over t of step_weights[t - 1] P ** t.
 
-    One step fewer is walked from the head; the last step is taken from the tail's side.
+    P_ij is weights_ij * inverse_i, and `ends` are own, scale and other. It is fastest if equal
+    heads are adjacent. One step fewer is walked from the head; the last step is taken from the
+    tail's side.
     """
     indptr, indices, weights, inverse = graph
+    own, scale, other = ends
     num_items = len(indptr) - 1
     last, spare = np.zeros(num_items), np.zeros(num_items)
     items, spare_items = np.empty(num_items + 1, np.int32), np.empty(num_items + 1, np.int32)
@@ -124,35 +149,42 @@ def walk_pairs(graph, strength, steps, heads, tails, out):  # type: ignore[no-un
             out[high] = 0.0
             high += 1
         last[head], items[0], size = 1.0, head, 1
-        for _ in range(steps - 1):
+        for step_weight in step_weights[:-1]:
             size = _step(indptr, indices, weights, inverse, last, items, size, spare, spare_items)
             last, spare = spare, last
             items, spare_items = spare_items, items
             for p in range(low, high):
-                out[p] += last[tails[p]]
+                out[p] += step_weight * last[tails[p]]
         for p in range(low, high):
-            tail, reach = tails[p], out[p]
+            tail, reach = tails[p], 0.0
             for edge in range(indptr[tail], indptr[tail + 1]):
                 reach += last[indices[edge]] * weights[edge] * inverse[indices[edge]]
-            out[p] = reach * (1.0 + strength[head] * inverse[tail])
+            reach = out[p] + step_weights[-1] * reach
+            out[p] = reach * (own[head] + scale[head] * other[tail])
         last[items[:size]] = 0.0
         low = high
 
 
 @jit()
-def walk_rows(graph, strength, steps, queries, out):  # type: ignore[no-untyped-def]
-    """out[q, j] = R_qj + R_jq for every j; out comes zeroed."""
-    inverse = graph[3]
-    num_items = len(inverse)
+def list_walks(graph, step_weights, ends, queries):  # type: ignore[no-untyped-def]
+    """The items that `walk_pairs` scores above 0 with queries[q]; returns as `list_common` does."""
+    own, scale, other = ends
+    num_items = len(other)
     last, spare, visits = np.zeros(num_items), np.zeros(num_items), np.zeros(num_items)
     last_items, spare_items = np.empty(num_items + 1, np.int32), np.empty(num_items + 1, np.int32)
     visited = np.empty(num_items, np.int32)
+    bounds = np.zeros(len(queries) + 1, np.int64)
+    items, scores = np.empty(1024, np.int32), np.empty(1024, np.float32)
     for q in range(len(queries)):
         last, last_items, spare, spare_items, size, num_visited = _spread(
-            graph, queries[q], steps, last, last_items, spare, spare_items, visits, visited
+            graph, queries[q], step_weights, last, last_items, spare, spare_items, visits, visited
         )
+        own_share, share, first = own[queries[q]], scale[queries[q]], bounds[q]
+        items, scores = _grown(items, scores, first + num_visited)
         for v in range(num_visited):
             j = visited[v]
-            out[q, j] = visits[j] * (1.0 + strength[queries[q]] * inverse[j])
+            items[first + v], scores[first + v] = j, visits[j] * (own_share + share * other[j])
             visits[j] = 0.0
         last[last_items[:size]] = 0.0
+        bounds[q + 1] = first + num_visited
+    return bounds, items[: bounds[-1]], scores[: bounds[-1]]

@@ -14,17 +14,17 @@ from scipy import sparse
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.parallel import run_parts
-from recsys_lab.compute.ranges import Count
+from recsys_lab.compute.ranges import Count, Decay, Exponent
 from recsys_lab.evaluation.baseline_kernels import (
+    list_common,
+    list_walks,
     sum_common_pairs,
-    sum_common_rows,
     walk_pairs,
-    walk_rows,
 )
 from recsys_lab.evaluation.content import ContentSimilarity
 
 if TYPE_CHECKING:  # it stands beside the scorer of vectors, which imports torch
-    from recsys_lab.evaluation.scorers import Scorer
+    from recsys_lab.evaluation.scorers import Listed, Scorer
 
 
 class Popularity:
@@ -48,23 +48,28 @@ class Popularity:
 
     def score_rows(self, queries: np.ndarray) -> np.ndarray:
         """(Q, N) float32."""
-        return self.score_some(queries, np.arange(len(self.degree)))
+        return self.score_tile(self.queries_side(queries), self.degree.astype(np.float32))
 
-    def score_some(self, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def queries_side(self, queries: np.ndarray) -> np.ndarray:
+        """(Q,) float32."""
+        return self.degree[queries].astype(np.float32)
+
+    items_side = queries_side
+
+    def score_tile(self, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
         """(Q, n) float32."""
-        rows = self.degree[queries, None].astype(np.float32)
-        return rows * self.degree[items].astype(np.float32)  # (Q, n)
+        return queries[:, None] * items
 
 
 class _GraphBaseline:
     """Spreads pairs and rows over threads; compiled kernels score the parts.
 
     Attributes:
-        kernels: of pairs and of rows, chosen by the subclass.
+        kernels: of pairs and of lists, chosen by the subclass.
         inputs: what both kernels take first, set by the subclass.
     """
 
-    kernels: tuple[Callable[..., None], Callable[..., None]]
+    kernels: "tuple[Callable[..., None], Callable[..., Listed]]"
     inputs: tuple[Any, ...]
 
     def __init__(self, pairs: sparse.csr_matrix) -> None:
@@ -94,10 +99,15 @@ class _GraphBaseline:
         rows = np.zeros((len(queries), self.num_items), np.float32)  # (Q, N)
 
         def score_part(low: int, high: int) -> None:
-            self.kernels[1](*self.inputs, queries[low:high], rows[low:high])
+            bounds, items, scores = self.list_scores(queries[low:high])
+            rows[np.repeat(np.arange(low, high), np.diff(bounds)), items] = scores
 
         run_parts(score_part, len(queries))
         return rows
+
+    def list_scores(self, queries: np.ndarray) -> "Listed":
+        """See `ListedScorer`."""
+        return self.kernels[1](*self.inputs, queries)
 
     def _hub_first(self, heads: np.ndarray, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The end of larger degree first: few heads to prepare, and tails with few neighbours."""
@@ -109,7 +119,7 @@ class _GraphBaseline:
 class CommonNeighbors(_GraphBaseline):
     """Number of common neighbours, weights ignored."""
 
-    kernels = sum_common_pairs, sum_common_rows
+    kernels = sum_common_pairs, list_common
 
     def __init__(self, pairs: sparse.csr_matrix) -> None:
         super().__init__(pairs)
@@ -119,7 +129,7 @@ class CommonNeighbors(_GraphBaseline):
 class AdamicAdar(_GraphBaseline):
     """Sum over common neighbours of 1 / log(degree) (Adamic and Adar, 2003)."""
 
-    kernels = sum_common_pairs, sum_common_rows
+    kernels = sum_common_pairs, list_common
 
     def __init__(self, pairs: sparse.csr_matrix) -> None:
         super().__init__(pairs)
@@ -128,28 +138,90 @@ class AdamicAdar(_GraphBaseline):
         self.inputs = self.indptr, self.indices, values
 
 
-class WalkProximity(_GraphBaseline):
-    """Probability of meeting on short walks: R_ij + R_ji with R = P + P^2 + ... + P^steps.
+class ResourceAllocation(_GraphBaseline):
+    """Sum over common neighbours of 1 / degree (Zhou, Lü and Zhang, 2009)."""
 
-    P is the transition matrix of the weighted graph. The weights are symmetric, so
-    R_ji = R_ij * strength_i / strength_j and one direction is enough.
+    kernels = sum_common_pairs, list_common
+
+    def __init__(self, pairs: sparse.csr_matrix) -> None:
+        super().__init__(pairs)
+        self.inputs = self.indptr, self.indices, 1.0 / np.maximum(self.degree, 1)
+
+
+class _Walks(_GraphBaseline):
+    """Weighted sums over walks on the graph, times a function of the two ends."""
+
+    kernels = walk_pairs, list_walks
+
+    def _strength(self, weights: np.ndarray) -> np.ndarray:
+        """(N,) float64 sum of the weights of each item's pairs."""
+        shape = (self.num_items, self.num_items)
+        return sparse.csr_matrix((weights, self.indices, self.indptr), shape) @ np.ones(shape[0])
+
+
+class WalkProximity(_Walks):
+    """How often short walks from one item meet the other: both ways, each less the hub it meets.
+
+    score = M_ij (1 / s_i ** exponent + 1 / s_j ** exponent), where M is the sum over t from 1 to
+    `steps` of decay ** (t - 1) W (S⁻¹ W) ** (t - 1), W the weights and S the sums s of its rows.
+    With an exponent of 1 that is R_ij + R_ji, where R = P + decay P² + ... is made of powers of the
+    transition matrix P = S⁻¹ W.
 
     Args:
         pairs: (N, N) symmetric CSR.
         steps: length of the longest walk, in steps.
+        decay: a walk of one more step counts this much less.
+        exponent: of the strength of the two ends.
     """
 
-    kernels = walk_pairs, walk_rows
+    @checked
+    def __init__(
+        self,
+        pairs: sparse.csr_matrix,
+        steps: Count = 3,
+        decay: Decay = 1.0,
+        exponent: Exponent = 1.0,
+    ) -> None:
+        super().__init__(pairs)
+        strength = self._strength(self.weights)
+        inverse = _power(strength, -1.0)
+        ends = strength * _power(strength, -exponent), strength, _power(strength, -exponent)
+        graph = self.indptr, self.indices, self.weights, inverse
+        self.inputs = graph, decay ** np.arange(steps), ends
+
+
+class RP3Beta(_Walks):
+    """Probability of three steps from i to j, less for popular items (Paudel et al., 2016).
+
+    The transition probabilities are raised to `alpha`, and those of three steps divided by
+    degree_j ** beta: M_ij / (s_i ** alpha degree_j ** beta) with a symmetric M. This is
+    M_ij / (degree_i degree_j) ** beta, which ranks the items for i alike and is symmetric.
+
+    Args:
+        pairs: (N, N) symmetric CSR.
+        alpha: exponent of transition probabilities.
+        beta: exponent of degrees.
+    """
 
     @checked
-    def __init__(self, pairs: sparse.csr_matrix, steps: Count = 3) -> None:
+    def __init__(
+        self, pairs: sparse.csr_matrix, alpha: Exponent = 1.0, beta: Exponent = 0.5
+    ) -> None:
         super().__init__(pairs)
-        shape = (self.num_items, self.num_items)
-        matrix = sparse.csr_matrix((self.weights, self.indices, self.indptr), shape)
-        strength = matrix @ np.ones(self.num_items)  # (N,) float64
-        inverse = np.zeros(self.num_items)
-        np.divide(1.0, strength, out=inverse, where=self.degree > 0)
-        self.inputs = (self.indptr, self.indices, self.weights, inverse), strength, steps
+        strength = self._strength(self.weights) ** alpha  # (N,); 0 ** alpha counts nowhere
+        weights = self.weights.astype(np.float64) ** alpha
+        by_degree = _power(self.degree, -beta)
+        graph = self.indptr, self.indices, weights, _power(strength, -1.0)
+        ends = np.zeros(self.num_items), strength * by_degree, by_degree
+        self.inputs = graph, np.array([0.0, 0.0, 1.0]), ends
+
+
+def _power(values: np.ndarray, exponent: float) -> np.ndarray:
+    """(N,) float64 power of what is positive; the rest is 0."""
+    values = values.astype(np.float64)
+    found = np.zeros(len(values))
+    np.power(values, exponent, out=found, where=values > 0)
+    return found
 
 
 @dataclass(frozen=True)

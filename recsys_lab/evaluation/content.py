@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.parallel import run_parts
 
 
 class ContentSimilarity:
@@ -46,10 +47,14 @@ class ContentSimilarity:
 
     def score_rows(self, queries: np.ndarray) -> np.ndarray:
         """(Q, N) float32 in [0, 1]; the caller bounds Q."""
+        queries = np.asarray(queries)
         scores = np.zeros((len(queries), self.num_items), np.float32)
-        _multiply_rows(self._rows, self._items, np.asarray(queries), scores)
-        scores[~self.described[queries]] = np.nan
-        scores[:, ~self.described] = np.nan
+
+        def score_part(low: int, high: int) -> None:
+            some = queries[low:high], scores[low:high]
+            _multiply_rows(self._rows, self._items, self.described, *some)
+
+        run_parts(score_part, len(queries))
         return scores
 
 
@@ -72,8 +77,12 @@ def _multiply_pairs(rows, heads, tails, out):  # type: ignore[no-untyped-def]
 
 
 @jit()
-def _multiply_rows(rows, items, queries, out):  # type: ignore[no-untyped-def]
-    """Inner products of sparse rows with all rows, label by label; `out` starts at 0."""
+def _multiply_rows(rows, items, described, queries, out):  # type: ignore[no-untyped-def]
+    """Inner products of sparse rows with all rows, label by label; `out` starts at 0.
+
+    NaN where a row of either is empty, which `described` tells.
+    """
+    empty = np.flatnonzero(~described)
     indptr, indices, data = rows
     item_indptr, item_indices, item_data = items
     for q in range(len(queries)):
@@ -81,3 +90,7 @@ def _multiply_rows(rows, items, queries, out):  # type: ignore[no-untyped-def]
             label, value = indices[i], data[i]
             for k in range(item_indptr[label], item_indptr[label + 1]):
                 out[q, item_indices[k]] += value * item_data[k]
+        if not described[queries[q]]:
+            out[q] = np.nan
+        for item in empty:
+            out[q, item] = np.nan

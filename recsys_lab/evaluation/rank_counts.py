@@ -2,20 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from threading import Lock
+from typing import Any
 
 import numpy as np
 
 from recsys_lab.compute.kernel_cache import jit
-from recsys_lab.compute.parallel import run_parts
+from recsys_lab.compute.parallel import even_bounds, map_in_threads, run_blocks, run_parts
+from recsys_lab.compute.threads import num_threads, torch_in_threads
 from recsys_lab.evaluation.device_ranks import rank_rows
-from recsys_lab.evaluation.scorers import QueryScorer, Scorer, TileScorer
+from recsys_lab.evaluation.scorers import ListedScorer, QueryScorer, Scorer, TileScorer
 from recsys_lab.evaluation.shown_lists import ShownLists
 from recsys_lab.evaluation.slices import EvaluationPairs
 
 CHUNK_BYTES = 128 * 2**20  # of float32 scores held at a time
 CHUNK_ROWS = 64  # but as many rows: products of fewer take longer to read the vectors
 TILE_QUERIES, TILE_ITEMS = 512, 2048  # 4 MB of scores: they stay in the caches
+QUERY_TILES = 8  # for which the vectors of some items are gathered once
+_PIECES_PER_THREAD = 8  # of queries; those of hubs take longer
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def rank_targets(
     """(R,) filtered mid-ranks.
 
     Args:
-        scorer: it scores the rows of the queries, or tiles of them where it can.
+        scorer: it scores the rows of the queries, or tiles or lists of them where it can.
         targets: of the queries.
         lists: counts what is shown. Of these the targets of a query are candidates of each other.
         progress: called with the number of queries ranked since the last call.
@@ -64,6 +69,8 @@ def rank_targets(
     counts = np.zeros((len(targets.query), 2), np.int64)  # before each target, and level with it
     if lists is None and isinstance(scorer, TileScorer) and scorer.in_tiles:
         _count_in_tiles(scorer, targets, counts, progress)
+    elif lists is None and isinstance(scorer, ListedScorer):
+        _count_in_lists(scorer, targets, counts, progress)
     else:
         _count_in_rows(scorer, targets, counts, lists, progress)
     return 1.0 + counts[:, 0] + 0.5 * counts[:, 1]
@@ -86,34 +93,92 @@ def _rank_on_gpu(
     return ranks
 
 
+@dataclass(frozen=True)
+class _QueryTile:
+    """Some queries with what a tile of scores takes of them.
+
+    Attributes:
+        asked: (Q,) the queries.
+        rows: the places of their targets in a block of such tiles.
+        bounds: (Q + 1,) of the targets of each query, from 0.
+        side: `TileScorer.queries_side`.
+        scores: (R,) float32 of the targets, by the same product as all others.
+    """
+
+    asked: np.ndarray
+    rows: slice
+    bounds: np.ndarray
+    side: Any
+    scores: np.ndarray
+
+
 def _count_in_tiles(
     scorer: TileScorer, targets: Targets, counts: np.ndarray, progress: Callable[[int], None]
 ) -> None:
-    """Without rows: the scores of the targets first, then tile by tile of the catalogue."""
-    num_items, known = targets.pairs.num_items, targets.known
-    for start in range(0, len(targets.items), TILE_QUERIES):
-        asked = targets.items[start : start + TILE_QUERIES]
-        bounds = targets.bounds[start : start + len(asked) + 1]
-        scores = _scores_of_targets(scorer, targets, asked, bounds)
-        for first in range(0, num_items, TILE_ITEMS):
-            tile = scorer.score_some(asked, np.arange(first, min(first + TILE_ITEMS, num_items)))
-            _count_tile(tile, first, asked, bounds, scores, *known, False, counts)
-        progress(len(asked))
+    """Without rows: the scores of the targets first, then tile by tile of the catalogue.
+
+    Each thread makes and counts tiles of its own, which stay in its cache.
+    """
+    num_items, lock = targets.pairs.num_items, Lock()
+
+    def count(low: int, high: int) -> None:
+        own = np.zeros_like(block)
+        for first in range(low * TILE_ITEMS, min(high * TILE_ITEMS, num_items), TILE_ITEMS):
+            items = scorer.items_side(np.arange(first, min(first + TILE_ITEMS, num_items)))
+            for one in tiles:
+                tile = scorer.score_tile(one.side, items)
+                _count_candidates(
+                    tile, first, one.asked, one.bounds, one.scores, *targets.known, False,
+                    own[one.rows],
+                )  # fmt: skip
+        with lock:
+            np.add(block, own, out=block)
+
+    with torch_in_threads():
+        for start in range(0, len(targets.items), TILE_QUERIES * QUERY_TILES):
+            stop = min(start + TILE_QUERIES * QUERY_TILES, len(targets.items))
+            block = counts[targets.bounds[start] : targets.bounds[stop]]
+            tiles = map_in_threads(
+                partial(_query_tile, scorer, targets, targets.bounds[start]),
+                range(start, stop, TILE_QUERIES),
+            )
+            run_parts(count, -(-num_items // TILE_ITEMS))
+            progress(stop - start)
 
 
-def _scores_of_targets(
-    scorer: TileScorer, targets: Targets, asked: np.ndarray, bounds: np.ndarray
-) -> np.ndarray:
-    """(R,) scores of the targets of some queries, with the same product as all others."""
-    scores = np.empty(len(targets.query), np.float32)
-    block = slice(bounds[0], bounds[-1])
-    row = np.searchsorted(asked, targets.query[block])
-    held, column = np.unique(targets.target[block], return_inverse=True)
+def _query_tile(scorer: TileScorer, targets: Targets, first_row: int, start: int) -> _QueryTile:
+    asked = targets.items[start : start + TILE_QUERIES]
+    bounds = targets.bounds[start : start + len(asked) + 1]
+    rows, side = slice(bounds[0], bounds[-1]), scorer.queries_side(asked)
+    scores = np.empty(bounds[-1] - bounds[0], np.float32)
+    row = np.searchsorted(asked, targets.query[rows])
+    held, column = np.unique(targets.target[rows], return_inverse=True)
     for first in range(0, len(held), TILE_ITEMS):
-        tile = scorer.score_some(asked, held[first : first + TILE_ITEMS])
+        tile = scorer.score_tile(side, scorer.items_side(held[first : first + TILE_ITEMS]))
         inside = np.flatnonzero((column >= first) & (column < first + TILE_ITEMS))
-        scores[bounds[0] + inside] = tile[row[inside], column[inside] - first]
-    return scores
+        scores[inside] = tile[row[inside], column[inside] - first]
+    own = slice(bounds[0] - first_row, bounds[-1] - first_row)
+    return _QueryTile(asked, own, bounds - bounds[0], side, scores)
+
+
+def _count_in_lists(
+    scorer: ListedScorer, targets: Targets, counts: np.ndarray, progress: Callable[[int], None]
+) -> None:
+    """By the items with another score than 0; the others are level with each other."""
+    num_items, most = targets.pairs.num_items, CHUNK_BYTES // (8 * max(targets.pairs.num_items, 1))
+    lock = Lock()
+
+    def count(low: int, high: int) -> None:
+        asked, bounds = targets.items[low:high], targets.bounds[low : high + 1]
+        _count_listed(
+            *scorer.list_scores(asked), num_items, asked, bounds, targets.target, *targets.known,
+            counts,
+        )  # fmt: skip
+        with lock:
+            progress(high - low)
+
+    pieces = max(_PIECES_PER_THREAD * num_threads(), -(-len(targets.items) // max(most, 1)))
+    run_blocks(count, even_bounds(len(targets.items), pieces))
 
 
 def _count_in_rows(
@@ -197,6 +262,29 @@ def _count_candidates(tile, first, items, bounds, scores, indptr, indices, are_l
                 same -= _same(row[item - first], score)
             counts[t, 0] += above
             counts[t, 1] += same
+
+
+@jit()
+def _count_listed(ends, listed, values, num_items, items, bounds, target, indptr, indices, counts):  # type: ignore[no-untyped-def]
+    """The same for pairs of items, by lists of scores (`ListedScorer`); all others are 0."""
+    row = np.zeros(num_items, np.float32)
+    for u in range(len(items)):
+        own, item = values[ends[u] : ends[u + 1]], items[u]
+        for k in range(ends[u], ends[u + 1]):
+            row[listed[k]] = values[k]
+        others = num_items - len(own)
+        for t in range(bounds[u], bounds[u + 1]):
+            score = row[target[t]]
+            above, same = _count(own, score)
+            above += others * _above(np.float32(0), score) - _above(row[item], score)
+            same += others * _same(np.float32(0), score) - _same(row[item], score)
+            for k in range(indptr[item], indptr[item + 1]):
+                above -= _above(row[indices[k]], score)
+                same -= _same(row[indices[k]], score)
+            counts[t, 0] += above
+            counts[t, 1] += same
+        for k in range(ends[u], ends[u + 1]):
+            row[listed[k]] = 0
 
 
 @jit()

@@ -142,7 +142,7 @@ def evaluate_ranking(
     if min(ks, default=1) < 1:
         raise ValueError(f"ks must be >= 1, got {tuple(ks)}")
     query, target = pairs.to_rank()
-    query_items = np.unique(query)
+    query_items = pairs.query_items
     ranked_items = query_items
     if len(query_items) > (most := most_queries(pairs, max_scores)):
         rng = np.random.default_rng(seed)

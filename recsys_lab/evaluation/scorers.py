@@ -1,6 +1,6 @@
 """Scorers: what the protocol evaluates, and the one for vectors."""
 
-from typing import Protocol, TypeGuard, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 import torch
@@ -35,8 +35,33 @@ class TileScorer(Scorer, Protocol):
         """Whether that is faster than whole rows."""
         ...
 
-    def score_some(self, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """(Q, n) float32 scores of some items, as `score_rows` but for their rounding."""
+    def queries_side(self, queries: np.ndarray) -> Any:
+        """What `score_tile` takes of some queries, such as their vectors."""
+        ...
+
+    def items_side(self, items: np.ndarray) -> Any:
+        """What it takes of some items."""
+        ...
+
+    def score_tile(self, queries: Any, items: Any) -> np.ndarray:
+        """(Q, n) float32 scores, as `score_rows` but for their rounding; threads call it."""
+        ...
+
+
+Listed = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@runtime_checkable
+class ListedScorer(Scorer, Protocol):
+    """A scorer that most items have a score of 0 with."""
+
+    def list_scores(self, queries: np.ndarray) -> Listed:
+        """The items whose score with a query may be another; threads call it.
+
+        Returns:
+            (Q + 1,) bounds; (n,) the distinct items of queries[q] from bounds[q] to bounds[q + 1];
+            (n,) float32 their scores, as `score_rows` has them.
+        """
         ...
 
 
@@ -106,18 +131,36 @@ class QueryScorer:
         """On a CPU; between a GPU and its host, many small copies are slow."""
         return self.keys.device.type == "cpu"
 
-    def score_some(self, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """(Q, n) scores of some items."""
-        ids, keys = self._ids(queries), self._ids(items)
-        scores = _multiply(*self._factors(ids, keys), self._offset[keys])  # (Q, n)
+    def queries_side(self, queries: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Vectors (Q, d), and what their scores have in addition, (Q, 1); None for nothing."""
+        ids = self._ids(queries)
         offset = self._query_offset[ids]
-        if bool((offset != 0).any()):  # also if NaN
-            scores += offset[:, None]
+        is_there = bool((offset != 0).any())  # also if NaN
+        return _for_products(self._left(ids)), offset[:, None] if is_there else None
+
+    def items_side(self, items: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Vectors (n, d) whose products with those of queries are the scores, and biases (n,)."""
+        ids = self._ids(items)
+        return _for_products(self._right(ids)), _for_products(self._offset[ids])
+
+    def score_tile(
+        self, queries: tuple[Tensor, Tensor | None], items: tuple[Tensor, Tensor]
+    ) -> np.ndarray:
+        """(Q, n) scores of some items."""
+        (left, offset), (right, bias) = queries, items
+        scores = F.linear(left, right, bias)
+        scores = scores.to_dense() if scores.is_mkldnn else scores
+        if offset is not None:
+            scores += offset
         return scores.numpy()
 
-    def _factors(self, ids: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors of queries and of items whose products are the scores without biases."""
-        return F.embedding(ids, self.queries), F.embedding(keys, self.keys)
+    def _left(self, ids: Tensor) -> Tensor:
+        """Vectors of queries whose products with those of items are the scores without biases."""
+        return F.embedding(ids, self.queries)
+
+    def _right(self, ids: Tensor) -> Tensor:
+        """These vectors of items."""
+        return F.embedding(ids, self.keys)
 
     def _products(self, head: Tensor, tail: Tensor) -> Tensor:
         # `embedding` gathers rows several times faster than an index does
@@ -187,12 +230,17 @@ class VectorScorer(QueryScorer):
         values = super()._products(head, tail)
         return (values + super()._products(tail, head)) / 2 if self.both_ways else values
 
-    def _factors(self, ids: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        one, other = super()._factors(ids, keys)
+    def _left(self, ids: Tensor) -> Tensor:
+        vectors = super()._left(ids)
         if not self.both_ways:
-            return one, other
-        back = F.embedding(ids, self.keys), F.embedding(keys, self.queries)
-        return torch.cat([one, back[0]], dim=1) / 2, torch.cat([other, back[1]], dim=1)
+            return vectors
+        return torch.cat([vectors, F.embedding(ids, self.keys)], dim=1) / 2
+
+    def _right(self, ids: Tensor) -> Tensor:
+        vectors = super()._right(ids)
+        if not self.both_ways:
+            return vectors
+        return torch.cat([vectors, F.embedding(ids, self.queries)], dim=1)
 
     def _add_products(self, scores: Tensor, ids: Tensor) -> None:
         share = 0.5 if self.both_ways else 1.0
@@ -251,15 +299,9 @@ def cosine_scorer(scorer: Scorer) -> VectorScorer | None:
     return VectorScorer(unit, unit, scorable=scorer.scorable)
 
 
-def _multiply(queries: Tensor, keys: Tensor, bias: Tensor) -> Tensor:
-    """(Q, n) products of rows, plus a bias of each key.
-
-    oneDNN takes half the time of MKL for it where the processor is not from Intel.
-    """
-    if not torch.backends.mkldnn.is_available():
-        return torch.addmm(bias, queries, keys.T)
-    factors = (values.to_mkldnn() for values in (queries, keys, bias))
-    return F.linear(*factors).to_dense()
+def _for_products(values: Tensor) -> Tensor:
+    """A tensor in the form of oneDNN, which takes half the time of MKL where it is not Intel's."""
+    return values.to_mkldnn() if torch.backends.mkldnn.is_available() else values
 
 
 def _largest(values: Tensor, name: str) -> float:

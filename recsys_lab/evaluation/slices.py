@@ -115,6 +115,11 @@ class EvaluationPairs:
         ends = self.positives[:, 0], self.positives[:, 1]
         return np.concatenate(ends), np.concatenate(ends[::-1])
 
+    @cached_property
+    def query_items(self) -> np.ndarray:
+        """The distinct queries of a ranking, ascending."""
+        return np.flatnonzero(np.bincount(self.to_rank()[0]))
+
     def are_known(self, pairs: np.ndarray) -> np.ndarray:
         """(P,) bool: which pairs are stored in `known`."""
         return are_stored(self.known.indptr, self.known.indices, pairs[:, 0], pairs[:, 1])

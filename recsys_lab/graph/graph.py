@@ -10,6 +10,8 @@ from recsys_lab.graph.pair_set import build_pair_set
 from recsys_lab.graph.rows import in_order, row_peaks, row_sums, rows_of_pairs
 from recsys_lab.graph.slots import pack_graph
 
+_WEIGHTS = np.float32(1e-30), np.float32(1e30)  # smallest and largest of raised weights
+
 
 @dataclass(frozen=True)
 class ItemGraph:
@@ -57,6 +59,20 @@ class ItemGraph:
             if not in_order(heads, tails):
                 raise ValueError("pairs must be distinct and join two different items")
         return cls(*rows_of_pairs(heads, tails, weights, num_items))
+
+    def raised(self, exponent: float) -> "ItemGraph":
+        """The same pairs, each with the weight (weight / largest weight) ** exponent.
+
+        Exponents above 1 make walks prefer pairs of large weight; 0 makes all pairs alike. Weights
+        out of the range of float32 are cut.
+        """
+        if exponent == 1 or not len(self.weights):
+            return self
+        weights = self.weights / self.weights.max()
+        with np.errstate(all="ignore"):
+            np.power(weights, np.float32(exponent), out=weights)
+        np.clip(weights, *_WEIGHTS, out=weights)
+        return ItemGraph(self.indptr, self.indices, weights)
 
     def __len__(self) -> int:
         return len(self.indptr) - 1

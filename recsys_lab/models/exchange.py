@@ -2,12 +2,13 @@
 
 Means of whole tables, the ready-made way (local SGD), undo the training of sparse tables: most
 ranks did not touch a row. Here the changes of the rows that were touched are merged
-(`exchanged_rows.merge`).
+(`row_changes.merge`).
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -16,11 +17,13 @@ from torch.optim import Optimizer
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Count
-from recsys_lab.models.exchanged_rows import Layout, Rows, merge
+from recsys_lab.models.exchanged_rows import Rows
 from recsys_lab.models.groups import Group
 
+_PIECE = 1 << 21  # bytes of rows that are exchanged at a time
 # Measured, docs/scale.md.
 _TOUCHES = 200.0  # by all ranks, of a touched row between two exchanges, times log2 of the ranks
+_LEAST_END = 0.0
 _GROWTH = 2.0  # an interval is what has been trained before it over this and log2 of the ranks
 
 
@@ -79,8 +82,9 @@ def exchange_times(before: int, batches: int, most: int, size: int) -> Iterator[
     """
     done, part = 0, _GROWTH * _doublings(size)
     while True:
-        done += max(1, min(most, int((before + done) / part)))
-        if done >= batches:
+        step = max(1, min(most, int((before + done) / part)))
+        done += step
+        if done + step * _LEAST_END >= batches:
             return
         yield done
 
@@ -112,7 +116,7 @@ class Exchange:
         self._epoch: Callable[[], int] = lambda: 0
         self._due: tuple[int, frozenset[int]] = (-1, frozenset())  # of an epoch
         self._tables = [
-            Rows(parameter, optimizer)
+            Rows(parameter, optimizer, in_half=options.precision == "bf16")
             for optimizer in optimizers
             for settings in optimizer.param_groups
             for parameter in settings["params"]
@@ -168,7 +172,7 @@ class Exchange:
         """Merge what all ranks changed since the last exchange; returns the bytes sent.
 
         Args:
-            whole: compare all weights, so that nothing is left out; see `Rows.changes`.
+            whole: compare all weights, so that nothing is left out; see `Rows.touched`.
         """
         if self._group.size == 1:
             return 0
@@ -176,34 +180,43 @@ class Exchange:
         most = described.amax(0).view(len(self._tables), -1).tolist()
         for table, forms in zip(self._tables, most, strict=True):
             table.complete(forms)
-        return sum(
-            self._exchange_rows(table, rows, whole=whole)
-            for table in self._tables
-            for rows in table.pieces()
-        )
+        masks = [np.packbits(table.touched(whole=whole)) for table in self._tables]
+        own = torch.from_numpy(np.concatenate(masks))
+        every = torch.stack(self._group.gather(own)).numpy()
+        parts = np.split(every, np.cumsum([len(mask) for mask in masks])[:-1], axis=1)
+        sent = (self._group.size - 1) * own.nbytes
+        for table, bits in zip(self._tables, parts, strict=True):
+            touched = np.unpackbits(bits, axis=1, count=len(table)).view(np.bool_)
+            sent += self._exchange_rows(table, touched)
+        return sent
 
     def _gather_numbers(self, own: Sequence[int]) -> torch.Tensor:
         """Some numbers of every rank: (ranks, n)."""
         return torch.stack(self._group.gather(torch.tensor(own)))
 
-    def _exchange_rows(self, table: Rows, rows: slice, *, whole: bool) -> int:
-        group, own = self._group, table.changes(rows, whole=whole)
-        in_half = self._options.precision == "bf16"
-        layout = Layout(own, torch.bfloat16 if in_half else table.dtype)
-        dealt = [layout.pack(x) for x in own.cut(_bounds(rows, group.size))]
-        owned = merge([layout.unpack(x, table.dtype) for x in group.deal(dealt)])
-        answer = layout.pack(owned)
-        for packed in group.gather(answer):
-            table.apply(layout.unpack(packed, table.dtype))
-        to_owners = sum(len(x) for rank, x in enumerate(dealt) if rank != group.rank)
-        return to_owners + (group.size - 1) * len(answer)
+    def _exchange_rows(self, table: Rows, touched: np.ndarray) -> int:
+        """Exchange a table, some rows at a time; `touched` (R, N) says which rank touched which."""
+        ids = np.flatnonzero(touched.any(0))
+        step = max(1, _PIECE // max(1, table.row_bytes))
+        pieces = [ids[low : low + step] for low in range(0, len(ids), step)]
+        return sum(self._exchange_piece(table, piece, touched[:, piece]) for piece in pieces)
+
+    def _exchange_piece(self, table: Rows, ids: np.ndarray, has: np.ndarray) -> int:
+        """Exchange rows `ids` (n,), of which `has` (R, n) says which rank touched them."""
+        me, size = self._group.rank, self._group.size
+        bounds = [len(ids) * rank // size for rank in range(size + 1)]
+        parts = [slice(low, high) for low, high in pairwise(bounds)]  # of the owners
+        dealt = [table.pack(ids[part][has[me, part]]) for part in parts]
+        counts = has[:, parts[me]].sum(1).tolist()
+        received = table.room(sum(counts))
+        self._group.swap(dealt, received.split(counts))
+        owned = table.merge(received, has[:, parts[me]])
+        merged = table.room(len(ids))
+        self._group.swap([owned] * size, merged.split(np.diff(bounds).tolist()))
+        table.apply(ids, merged)
+        others = [rows for rank, rows in enumerate(dealt) if rank != me]
+        return sum(rows.nbytes for rows in others) + (size - 1) * owned.nbytes
 
 
 def _doublings(size: int) -> float:
     return max(1.0, math.log2(size))
-
-
-def _bounds(rows: slice, size: int) -> list[int]:
-    """Where the rows of each owner end."""
-    count = rows.stop - rows.start
-    return [rows.start + count * (rank + 1) // size for rank in range(size)]

@@ -19,8 +19,11 @@ class Group(Protocol):
         """The tensors (n,) of all ranks, in their order, on the same device; lengths may differ."""
         ...
 
-    def deal(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Give tensor r (n,) to rank r; returns what each rank has for this one, in their order."""
+    def swap(self, sent: Sequence[Tensor], received: Sequence[Tensor]) -> None:
+        """Send tensor r (n, k) to rank r, and fill received tensor r with what rank r sends here.
+
+        Both know its shape already. The tensors may lie on the device of the group or a CPU.
+        """
         ...
 
 
@@ -48,13 +51,18 @@ class DistributedGroup:
         dist.all_gather_single(found, padded)
         return [found[r * most :][:n].to(tensor.device) for r, n in enumerate(lengths)]
 
-    def deal(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+    def swap(self, sent: Sequence[Tensor], received: Sequence[Tensor]) -> None:
         """See `Group`."""
-        sent = [len(tensor) for tensor in tensors]
-        received = self._lengths(sent)[:, self.rank].tolist()
-        found = tensors[0].new_empty(sum(received))
-        dist.all_to_all_single(found, torch.cat(list(tensors)), received, sent)
-        return list(found.split(received))
+        received[self.rank].copy_(sent[self.rank])
+        others = [rank for rank in range(self.size) if rank != self.rank]
+        jobs = [
+            dist.P2POp(way, tensors[rank], rank)
+            for rank in others
+            for way, tensors in ((dist.isend, sent), (dist.irecv, received))
+            if len(tensors[rank])
+        ]
+        for job in dist.batch_isend_irecv(jobs) if jobs else []:
+            job.wait()
 
     def _lengths(self, own: Sequence[int]) -> Tensor:
         """Some lengths of every rank, on the CPU: (ranks, lengths)."""
@@ -84,11 +92,13 @@ class ThreadGroup:
         """See `Group`."""
         return self._post(tensor.clone(), list)
 
-    def deal(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+    def swap(self, sent: Sequence[Tensor], received: Sequence[Tensor]) -> None:
         """See `Group`."""
-        return self._post(
-            [tensor.clone() for tensor in tensors], lambda board: [x[self.rank] for x in board]
-        )
+        self._board[self.rank] = sent
+        self._barrier.wait()
+        for tensor, others in zip(received, self._board, strict=True):
+            tensor.copy_(others[self.rank])
+        self._barrier.wait()
 
     def abort(self) -> None:
         """Let no rank wait for this one any more: their calls raise `BrokenBarrierError`."""

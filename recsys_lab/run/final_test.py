@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.counts import count_of
@@ -180,7 +178,7 @@ class _Steps:
         self, pairs: EvaluationPairs, options: FinalTest, num_scorers: int, is_shown: bool
     ) -> None:
         self._pairs, self._options = pairs, options
-        queries = min(len(np.unique(pairs.to_rank()[0])), most_queries(pairs, options.max_scores))
+        queries = min(len(pairs.query_items), most_queries(pairs, options.max_scores))
         self._progress = Progress("testing", queries * num_scorers, is_shown=is_shown)
 
     def __enter__(self) -> "_Steps":

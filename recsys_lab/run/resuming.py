@@ -5,6 +5,7 @@ words of the new command line, before those that are typed now; the configuratio
 words do not lead to it, since defaults have changed or presets are gone.
 """
 
+import glob
 import logging
 import os
 import shutil
@@ -306,8 +307,9 @@ class _Earlier:
                 places.insert(0, parent.parents[len(inner) - 1] if inner else parent)
         places = [place for place in places if place.is_dir()]
         values = flat(_settings(self._load(CONFIG))).items()
-        names = [str(v) for name, v in values if name.endswith("path") and v and "${" not in str(v)]
-        whole = [place for place in places if all((place / name).exists() for name in names)]
+        listed = [v if isinstance(v, list) else [v] for name, v in values if name.endswith("path")]
+        paths = [str(path) for each in listed for path in each if path and "${" not in str(path)]
+        whole = [place for place in places if all(_is_there(path, place) for path in paths)]
         return next(iter([*whole, *places]), None)
 
     def _load(self, name: str | Path) -> Any:
@@ -319,6 +321,12 @@ class _Earlier:
                 f"({str(error).splitlines()[0]}): name its checkpoint with ckpt_path= and repeat "
                 "the options"
             ) from error
+
+
+def _is_there(path: str, place: Path) -> bool:
+    """Whether a path, or a pattern, names anything from a folder."""
+    path = os.path.expanduser(path)
+    return (place / path).exists() or any(glob.iglob(path, root_dir=place, recursive=True))
 
 
 def store_configuration(configuration: DictConfig, folder: Path) -> None:

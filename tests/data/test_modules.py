@@ -174,6 +174,14 @@ def test_walks_are_saved_and_loaded(planted: PreparedData, tmp_path: Path) -> No
     assert sorted(p.name for p in tmp_path.iterdir()) == ["walks.npy", "walks.npy.json"]
 
 
+@pytest.mark.parametrize("p", [1.0, 1e6])
+def test_steps_follow_raised_weights(small_graph: ItemGraph, p: float) -> None:
+    source = Walks(small_graph, 20_000, 2, seed=0, p=p, weight_exponent=2.0)
+    walks = source.draw(0, 0, source.count)
+    steps = np.bincount(walks[walks[:, 0] == 0, 1], minlength=5)
+    np.testing.assert_allclose(steps / steps.sum(), np.array([0, 1, 4, 25, 0]) / 30, atol=0.01)
+
+
 def test_walks_of_another_graph_are_refused(planted: PreparedData, tmp_path: Path) -> None:
     path = tmp_path / "walks.npy"
     stored(planted, path)

@@ -7,6 +7,8 @@ from recsys_lab.evaluation.baselines import (
     AdamicAdar,
     CommonNeighbors,
     Popularity,
+    ResourceAllocation,
+    RP3Beta,
     TrainingData,
     WalkProximity,
 )
@@ -44,22 +46,60 @@ def dense_adamic_adar(graph):
     return edges @ np.diag(value) @ edges
 
 
-def dense_walks(graph, steps):
+def dense_resource_allocation(graph):
+    edges = adjacency(graph)
+    return edges @ np.diag(1 / np.maximum(edges.sum(1), 1)) @ edges
+
+
+def transitions(graph):
     weights = graph.toarray().astype(float)
     strength = weights.sum(1, keepdims=True)
-    chance = np.divide(weights, strength, out=np.zeros_like(weights), where=strength > 0)
-    reach = sum(np.linalg.matrix_power(chance, step) for step in range(1, steps + 1))
+    return np.divide(weights, strength, out=np.zeros_like(weights), where=strength > 0)
+
+
+def dense_walks(graph, steps, decay=1.0, exponent=1.0):
+    chance = transitions(graph)
+    powers = [np.linalg.matrix_power(chance, step) for step in range(1, steps + 1)]
+    strength = graph.toarray().astype(float).sum(1)
+    from_ends = np.where(strength > 0, strength, 1.0) ** (1.0 - exponent)
+    reach = from_ends[:, None] * sum(decay**k * power for k, power in enumerate(powers))
     return reach + reach.T
+
+
+def dense_rp3(graph, alpha, beta):
+    """As the article has it, with the two factors of the query that make it symmetric."""
+    chance = transitions(graph)
+    raised = np.where(chance > 0, np.maximum(chance, 1e-99) ** alpha, 0.0)
+    degree = np.maximum(adjacency(graph).sum(1), 1)
+    strength = np.maximum(graph.toarray().astype(float).sum(1), 1)
+    scores = np.linalg.matrix_power(raised, 3) / degree**beta
+    return scores * strength[:, None] ** alpha / degree[:, None] ** beta
 
 
 ORACLES = [
     pytest.param(CommonNeighbors, {}, dense_common, id="common"),
     pytest.param(AdamicAdar, {}, dense_adamic_adar, id="adamic-adar"),
+    pytest.param(ResourceAllocation, {}, dense_resource_allocation, id="resource-allocation"),
     *(
         pytest.param(
             WalkProximity, {"steps": n}, lambda graph, n=n: dense_walks(graph, n), id=f"walk-{n}"
         )
         for n in (1, 2, 3, 4)
+    ),
+    pytest.param(
+        WalkProximity,
+        {"steps": 3, "decay": 0.3, "exponent": 0.6},
+        lambda graph: dense_walks(graph, 3, 0.3, 0.6),
+        id="walk-decay-exponent",
+    ),
+    *(
+        pytest.param(
+            RP3Beta,
+            {"alpha": alpha, "beta": beta},
+            lambda graph, alpha=alpha, beta=beta: dense_rp3(graph, alpha, beta),
+            id=f"rp3-{alpha}-{beta}",
+        )
+        for alpha, beta in ((1.0, 0.0), (0.7, 0.4), (1.5, 1.0))
     ),
 ]
 
@@ -128,6 +168,11 @@ def test_four_items_by_hand():
     # the third step from 0 to 3: by 1 and 2 (2/3 * 1/3 * 1/3); back: by 2 and 1 (1 * 1/3 * 2/3)
     three = WalkProximity(kite(), steps=3).score_pairs(heads, tails)
     assert three[1] == pytest.approx(two[1] + 2 / 27 + 2 / 9)
+    allocated = ResourceAllocation(kite()).score_pairs(heads, tails)
+    np.testing.assert_allclose(allocated, [1 / 3, 1 / 3, 0])
+    # three steps from 0 to 3 have 2/27, times the strength of 0, over the degrees 2 and 1
+    rp3 = RP3Beta(kite(), alpha=1.0, beta=0.5).score_pairs(heads, tails)
+    assert rp3[1] == pytest.approx(2 / 27 * 3 / 2**0.5)
 
 
 def test_popularity_puts_isolated_items_last_and_ties_equal_products():

@@ -23,7 +23,7 @@ def test_the_same_ranks(seed: int, both_ways: bool, monkeypatch: pytest.MonkeyPa
     expected = evaluate_ranking(scorer, pairs)
     monkeypatch.setattr(QueryScorer, "on_gpu", True)
     monkeypatch.setattr(QueryScorer, "score_rows", None)
-    monkeypatch.setattr(QueryScorer, "score_some", None)
+    monkeypatch.setattr(QueryScorer, "score_tile", None)
     found = evaluate_ranking(scorer, pairs)
     assert np.array_equal(found.rank, expected.rank)
     assert found.metrics() == expected.metrics()

@@ -5,6 +5,7 @@ import pytest
 from evaluation_cases import TableScorer, random_pairs, random_table, symmetric
 
 from recsys_lab.evaluation import rank_counts
+from recsys_lab.evaluation.baselines import CommonNeighbors, WalkProximity
 from recsys_lab.evaluation.metrics import RANKING_METRICS
 from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.scorers import VectorScorer
@@ -49,6 +50,7 @@ def test_ranks_match_the_double_loop(seed, unscored, monkeypatch):
 def test_tiles_rank_as_rows_do(both_ways, seed, monkeypatch):
     monkeypatch.setattr(rank_counts, "TILE_QUERIES", 5)
     monkeypatch.setattr(rank_counts, "TILE_ITEMS", 7)
+    monkeypatch.setattr(rank_counts, "QUERY_TILES", 2)
     rng = np.random.default_rng(seed)
     vectors = rng.integers(-2, 3, (2, 20, 16)) / 2  # products are exact, and many tie
     vectors[:, 5] = vectors[:, 6]  # two items are the same to all
@@ -58,7 +60,21 @@ def test_tiles_rank_as_rows_do(both_ways, seed, monkeypatch):
     result = evaluate_ranking(scorer, pairs)
     by_rows = evaluate_ranking(TableScorer(scorer.score_rows(np.arange(20))), pairs)
     assert result.rank.tolist() == by_rows.rank.tolist()
-    assert np.isnan(scorer.score_some(np.array([0]), np.arange(20))).any()
+    sides = scorer.queries_side(np.array([0])), scorer.items_side(np.arange(20))
+    assert np.isnan(scorer.score_tile(*sides)).any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("build", [CommonNeighbors, WalkProximity])
+def test_lists_rank_as_rows_do(build, seed):
+    pairs = random_pairs(30, seed)
+    rng = np.random.default_rng(seed)
+    ids = np.argwhere(np.triu(rng.random((30, 30)) < 0.08, 1))
+    scorer = build(symmetric(ids, 30))
+    table = scorer.score_rows(np.arange(30))
+    assert 0.1 < (table == 0).mean() < 0.9
+    result, by_rows = (evaluate_ranking(x, pairs) for x in (scorer, TableScorer(table)))
+    assert result.rank.tolist() == by_rows.rank.tolist()
 
 
 def test_equal_vectors_tie_wherever_they_stand():

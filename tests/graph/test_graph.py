@@ -14,6 +14,24 @@ def test_rows_by_hand(small_graph: ItemGraph) -> None:
     np.testing.assert_allclose(small_graph.peak, [5 / 8, 1 / 2, 2 / 3, 1, 0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("exponent", [2.0, 0.5, 0.0, -1.0])
+def test_raised_weights_by_the_formula(small_graph: ItemGraph, exponent: float) -> None:
+    raised = small_graph.raised(exponent)
+    expected = (np.array([1, 2, 5, 1, 1, 2, 1, 5]) / 5) ** exponent
+    np.testing.assert_allclose(raised.weights, expected, rtol=1e-6)
+    assert raised.indices.tolist() == small_graph.indices.tolist()
+    assert small_graph.weights.tolist() == [1, 2, 5, 1, 1, 2, 1, 5]  # not in place
+
+
+@pytest.mark.parametrize("exponent", [10.0, -10.0])
+def test_raised_weights_stay_in_range(exponent: float) -> None:
+    heads, tails = np.array([0, 1, 2]), np.array([1, 2, 3])
+    graph = ItemGraph.from_pairs(heads, tails, np.array([1e-30, 1.0, 1e30]), 4)
+    raised = graph.raised(exponent).weights
+    assert np.isfinite(raised).all()
+    assert (raised > 0).all()
+
+
 @pytest.mark.parametrize(
     ("heads", "tails", "weights", "message"),
     [

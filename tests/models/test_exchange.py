@@ -17,8 +17,9 @@ from torch import distributed as dist
 from torch import multiprocessing as mp
 from torch.nn import functional as F
 
+from recsys_lab.models import exchange as exchange_file
+from recsys_lab.models import row_changes
 from recsys_lab.models.exchange import Exchange, ExchangeOptions, choose_interval
-from recsys_lab.models.exchanged_rows import Changes, Layout
 from recsys_lab.models.groups import DistributedGroup, Group, ThreadGroup
 from recsys_lab.models.optimizers import RowWiseAdagrad, build_optimizers
 
@@ -56,7 +57,7 @@ class Net(nn.Module):
     def __init__(self, start: Tensor, dense: bool) -> None:
         super().__init__()
         self.table = nn.Parameter(start.clone())
-        self.dense = nn.Parameter(torch.eye(start.shape[1])) if dense else None
+        self.dense = nn.Parameter(torch.eye(start.shape[1], dtype=start.dtype)) if dense else None
 
 
 class Copy:
@@ -151,11 +152,15 @@ OPTIMIZERS: dict[str, Optimize] = {
 }
 
 
+DTYPES = [torch.float32, torch.float64]  # by compiled functions, and by torch's operations
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_dense_sums(name: str, dense: bool) -> None:
+def test_dense_sums(name: str, dense: bool, dtype: torch.dtype) -> None:
     """Four ranks, two exchanges, every optimiser; one rank trains nothing before the first."""
-    start = torch.randn(9, 5, generator=torch.Generator().manual_seed(0))
+    start = torch.randn(9, 5, generator=torch.Generator().manual_seed(0), dtype=dtype)
 
     def train(group: ThreadGroup) -> list[list[Tensor]]:
         copy, found = Copy(group, start, EXACT, OPTIMIZERS[name], dense), []
@@ -163,7 +168,7 @@ def test_dense_sums(name: str, dense: bool) -> None:
         for round_ in range(2):
             if round_ or group.rank != 2:
                 items = torch.randint(0, 7, (4,), generator=generator).tolist()
-                copy.train(items, torch.randn(4, 5, generator=generator))
+                copy.train(items, torch.randn(4, 5, generator=generator, dtype=dtype))
             found.append(copy.everything())
             copy.exchange.exchange(whole=bool(round_))
             found.append(copy.everything())
@@ -172,7 +177,7 @@ def test_dense_sums(name: str, dense: bool) -> None:
     ranks = in_ranks(4, train)
     for merged in (1, 3):
         assert all(same(ranks[0][merged], rank[merged]) for rank in ranks)
-    starts = [start, torch.eye(5)] if dense else [start]
+    starts = [start, torch.eye(5, dtype=dtype)] if dense else [start]
     for parameter, first in enumerate(starts):
         for base, trained, merged in (
             (first, 0, 1),
@@ -225,7 +230,7 @@ def test_any_rows(items: list[list[int]], in_half: bool) -> None:
             own = found[owners[0]][0][0][row]
             assert (table[row] - own).abs().max() <= tolerance * (own - start[row]).abs().max()
     if not any(items):
-        assert all(size == 0 for *_, size in found)
+        assert all(size == len(items) - 1 for *_, size in found)  # a bit of each row, to each
 
 
 def test_bf16_is_near_and_half_the_size() -> None:
@@ -315,22 +320,41 @@ def test_the_interval_follows_the_touches(size: int) -> None:
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("sent", [torch.bfloat16, None])
-@pytest.mark.parametrize(("count", "width"), [(0, 3), (1, 1), (3, 5), (5, 4)])
-def test_changes_survive_as_bytes(
-    dtype: torch.dtype, sent: torch.dtype | None, count: int, width: int
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("in_half", [False, True])
+def test_rows_of_several_pieces_are_those_of_one(
+    dtype: torch.dtype, in_half: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = torch.randn(count, width, dtype=dtype)
-    state = torch.rand(count, 1, dtype=dtype), torch.rand(count, width, dtype=dtype)
-    changes = Changes(torch.arange(count, dtype=torch.int32) * 7, values, state)
-    layout = Layout(changes, sent or dtype)
-    packed = layout.pack(changes)
-    behind = torch.cat([packed, packed])[len(packed) :]  # behind those of another rank
-    ids, found, others = layout.unpack(behind, dtype)
-    assert torch.equal(ids, changes.ids)
-    assert torch.equal(found, values.to(sent or dtype).to(dtype))
-    assert same(others, state)
+    """Three ranks that touch other rows each, and a row that all touch."""
+    start = torch.randn(40, 6, dtype=dtype)
+
+    def train(group: ThreadGroup) -> list[Tensor]:
+        copy = Copy(group, start, ExchangeOptions(1, "bf16" if in_half else 32))
+        rows = [39, *range(group.rank, 30, group.rank + 2)]
+        generator = torch.Generator().manual_seed(group.rank)
+        copy.train(rows, torch.randn(len(rows), 6, generator=generator, dtype=dtype))
+        copy.exchange.exchange()
+        return copy.everything()
+
+    whole = in_ranks(3, train)
+    assert all(same(whole[0], other) for other in whole)
+    for size in (1, 200):
+        monkeypatch.setattr(exchange_file, "_PIECE", size)
+        assert all(same(whole[0], other) for other in in_ranks(3, train))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("state", "width"), [(0, 3), (1, 4), (4, 4), (1, 1), (3, 0)])
+def test_narrow_rows_hold_state_in_full_and_changes_as_bfloat16(
+    dtype: torch.dtype, state: int, width: int
+) -> None:
+    rows = torch.randn(5, state + width, dtype=dtype) * 100
+    narrow = row_changes.narrow(rows, state)
+    assert narrow.shape[1] == row_changes.narrow_length(rows.shape[1], state, dtype)
+    assert narrow.nbytes <= 5 * (state * dtype.itemsize + 2 * width + dtype.itemsize - 2)
+    found = row_changes.widen(narrow, state, width)
+    assert torch.equal(found[:, :state], rows[:, :state])
+    assert torch.equal(found[:, state:], rows[:, state:].to(torch.bfloat16).to(dtype))
 
 
 def _distributed(rank: int, port: int, folder: str) -> None:
@@ -340,8 +364,10 @@ def _distributed(rank: int, port: int, folder: str) -> None:
         found = group.gather(torch.arange(3 - 2 * rank))
         assert [x.tolist() for x in found] == [[0, 1, 2], [0]]
         assert [len(x) for x in group.gather(torch.empty(0))] == [0, 0]
-        dealt = group.deal([torch.full((to + 2 * rank,), 10 * rank + to) for to in range(2)])
-        assert [x.tolist() for x in dealt] == [[rank] * rank, [10 + rank] * (rank + 2)]
+        sent = [torch.full((to + 2 * rank, 1), 10 * rank + to) for to in range(2)]
+        received = torch.empty(2 * rank + 2, 1, dtype=torch.long).split([rank, rank + 2])
+        group.swap(sent, received)
+        assert [x[:, 0].tolist() for x in received] == [[rank] * rank, [10 + rank] * (rank + 2)]
         torch.save(_two_rounds(group), f"{folder}/{rank}.pt")
     finally:
         dist.destroy_process_group()

@@ -155,6 +155,25 @@ def test_relative_paths_start_where_the_run_was_started(
     assert Path.cwd() == run.project
 
 
+@pytest.mark.parametrize("path", ["edges.csv", "[edges.csv,others.csv]", "*.csv"])
+def test_all_paths_of_a_moved_run_have_to_be_in_its_new_place(
+    run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    folder = run("a", "catalog=edges", f"catalog.path={path}")
+    names = ("edges.csv", "others.csv")
+    for name in names:
+        (run.project / name).touch()
+    shutil.copytree(run.project, tmp_path / "copy")
+    copy = tmp_path / "copy" / folder.relative_to(run.project)
+    monkeypatch.chdir(tmp_path)
+    words(f"resume={copy}")
+    assert Path.cwd() == tmp_path / "copy"
+    for name in names:
+        (tmp_path / "copy" / name).unlink()  # the outputs alone were moved
+    words(f"resume={copy}")
+    assert Path.cwd() == run.project
+
+
 def test_a_run_is_evaluated_by_its_best_checkpoint(run: Runs) -> None:
     folder = run("a", *OWN)
     best = folder / "checkpoints" / "best.ckpt"

@@ -1,8 +1,9 @@
 """Training in place by compiled kernels: what autograd and the optimiser do, block by block.
 
-One group of walks, or of pairs, is a step of its own: its rows are read once, and three small
-matrix products give scores and gradients. What several threads do, and in which order the steps
-reach the tables, is decided by `rounds`: the result does not depend on the number of threads.
+One group of walks, or of pairs, is a step of its own; where vectors are sums of rows, a round is
+(`summed_rows`). The rows of a group are read once, and three small matrix products give scores and
+gradients. What several threads do, and in which order the steps reach the tables, is decided by
+`rounds`: the result does not depend on the number of threads.
 """
 
 import time

@@ -1,8 +1,4 @@
-"""The loss by compiled kernels, for any encoder: autograd goes on from the vectors' gradients.
-
-On two cores and a catalogue of 418,180 items, a step with side information takes 85 ms instead of
-101 by operations of torch, on one core 106 instead of 143.
-"""
+"""The loss by compiled kernels, for any encoder: autograd goes on from the vectors' gradients."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

@@ -43,9 +43,10 @@ class SkipGram(nn.Module):
         l2: times (|center|^2 + |context|^2), added to the loss of every pair and every negative; a
             row that is not in the batch does not change.
         kernel: what trains a block (`choose_updater`): "autograd" operations of torch, anywhere;
-            "fused" compiled kernels that train tables of item ids in place, on a CPU; "auto"
-            compiled kernels where there are some. Of other encoders, and on a GPU by Triton, these
-            compute the loss and its gradient, and autograd goes on from there.
+            "fused" compiled kernels that train tables in place, on a CPU, whose rows or sums of
+            rows are the vectors; "auto" compiled kernels where there are some. Of other encoders,
+            and on a GPU by Triton, these compute the loss and its gradient, and autograd goes on
+            from there.
         fields: names of the encoders' fields of side information.
         loss: "logistic" takes a positive or a negative for itself; "bpr" and "margin" compare every
             positive with the negatives of its center (`losses`).

@@ -8,10 +8,15 @@ import os
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _MMAP_THRESHOLD = 1 << 28  # bytes; larger arrays are returned to the system when freed
 _TRIM_THRESHOLD = 1 << 30  # bytes of free memory that the process keeps
+_NEW_OBJECTS = 50_000  # between two collections of garbage
 
 
 def prepare_process() -> None:
-    """Let idle threads sleep, keep freed memory, end quickly; call it before torch is imported."""
+    """Let idle threads sleep, keep freed memory, end quickly; call it before torch is imported.
+
+    Garbage is collected less often than by default, which takes a seventh of the time of imports.
+    """
+    gc.set_threshold(_NEW_OBJECTS)
     _let_idle_threads_sleep()
     _keep_freed_memory()
     atexit.register(gc.freeze)  # else the process takes seconds to free what ends with it

@@ -10,6 +10,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
+from functools import cached_property
 from itertools import accumulate, islice, product
 from math import prod
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir, initialize_config_module
 from hydra._internal.config_loader_impl import ConfigLoaderImpl  # of the overrides of values
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override
@@ -167,7 +169,6 @@ class _Tree:
         self._whole: DictConfig | None = None  # with Hydra's own section
         self._composed: dict[tuple[str, ...], DictConfig] = {}
         self._parsed: dict[str, Override] = {}
-        self._choices: dict[str, list[str]] = {}
 
     def jobs(self, *, sweep: bool) -> Jobs:
         """The jobs that Hydra's sweeper makes of the overrides."""
@@ -280,14 +281,13 @@ class _Tree:
 
     def choices(self, group: str) -> list[str]:
         """The choices of a group; none if there is no such group."""
-        if group not in self._choices:
-            found = (
-                GlobalHydra.instance()
-                .config_loader()
-                .get_group_options(group, config_name=self._name, overrides=self._search)
-            )
-            self._choices[group] = sorted(found)
-        return self._choices[group]
+        return sorted(self._repository.get_group_options(group))
+
+    @cached_property
+    def _repository(self) -> CachingConfigRepository:
+        """The files of the tree; the loader's own `get_group_options` reads them in each call."""
+        loader: Any = GlobalHydra.instance().config_loader()
+        return loader._parse_overrides_and_create_caching_repo(self._name, self._search)[1]
 
     def groups(self) -> list[str]:
         loader = GlobalHydra.instance().config_loader()

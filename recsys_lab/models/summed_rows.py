@@ -63,11 +63,12 @@ def new_links(size: int, sides: Sides, centers: int, contexts: int) -> Links:
 def prefetch_sums(table: Table, parts: Parts, items: np.ndarray) -> None:
     """Let the rows of items (n,) come to the cache while others are worked on."""
     entries, dim = table.values.ravel(), table.values.shape[1]
+    starts, rows = parts.starts, parts.rows
     for item in items:
         if item >= 0:
-            for entry in range(parts.starts[item], parts.starts[item + 1]):
+            for entry in range(starts[item], starts[item + 1]):
                 for column in range(0, dim, LINE):
-                    prefetch(entries, parts.rows[entry] * dim + column)
+                    prefetch(entries, rows[entry] * dim + column)
 
 
 @jit_piece
@@ -75,54 +76,50 @@ def gather_sums(
     tables: Tables, sides: Sides, items: np.ndarray, first_context: int, vectors: np.ndarray
 ) -> None:
     """Fill in the vectors of a group; those of padding are zero."""
-    dim = len(vectors) // len(items)
     vectors[:] = 0
-    for row in range(first_context):
-        _add_rows(tables.centers, sides.centers, items[row], vectors, row * dim)
-    for row in range(first_context, len(items)):
-        _add_rows(tables.contexts, sides.contexts, items[row], vectors, row * dim)
+    rows = vectors.reshape(len(items), len(vectors) // len(items))
+    _add_rows(tables.centers, sides.centers, items[:first_context], rows[:first_context])
+    _add_rows(tables.contexts, sides.contexts, items[first_context:], rows[first_context:])
 
 
 @jit_piece
-def _add_rows(table: Table, parts: Parts, item: int, vectors: np.ndarray, start: int) -> None:
-    if item >= 0:
-        for entry in range(parts.starts[item], parts.starts[item + 1]):
-            row, weight = parts.rows[entry], parts.weights[entry]
-            for d in range(table.values.shape[1]):
-                vectors[start + d] += weight * table.values[row, d]
+def _add_rows(table: Table, parts: Parts, items: np.ndarray, vectors: np.ndarray) -> None:
+    """Add up the rows of items (n,) to vectors (n, W)."""
+    values, starts, rows, weights = table.values, parts.starts, parts.rows, parts.weights
+    for number in range(len(items)):
+        item = items[number]
+        if item >= 0:
+            for entry in range(starts[item], starts[item + 1]):
+                row, weight = rows[entry], weights[entry]
+                for d in range(values.shape[1]):
+                    vectors[number, d] += weight * values[row, d]
 
 
 @jit_piece
 def link_rows(sides: Sides, changes: Changes, links: Links, slot: int, first_context: int) -> None:
     """List the entries of the distinct items of a group, which are sorted (`rounds.sort_rows`)."""
-    ends = links.ends[slot]
-    distinct = changes.order[slot, : changes.ends[slot, BUCKETS - 1]]
+    ends, distinct = links.ends[slot], changes.order[slot, : changes.ends[slot, BUCKETS - 1]]
+    items = changes.items[slot]
     ends[:] = 0
     for is_placed in range(2):  # entries are counted, then placed
         start = 0
         for bucket in range(BUCKETS * is_placed):
             start += ends[bucket]
             ends[bucket] = start - ends[bucket]
-        for row in distinct:
-            if row < first_context:
-                _link_item(sides.centers, changes, links, slot, row, 0, is_placed)
-            else:
-                _link_item(sides.contexts, changes, links, slot, row, 1, is_placed)
-
-
-@jit_piece
-def _link_item(
-    parts: Parts, changes: Changes, links: Links, slot: int, row: int, side: int, is_placed: int
-) -> None:
-    item = changes.items[slot, row]
-    for entry in range(parts.starts[item], parts.starts[item + 1]):
-        key = 2 * parts.rows[entry] + side
-        bucket = bucket_of(mix(key))
-        if is_placed:
-            place = links.ends[slot, bucket]
-            links.keys[slot, place], links.sources[slot, place] = key, row
-            links.weights[slot, place] = parts.weights[entry]
-        links.ends[slot, bucket] += 1
+        for side in range(2):
+            parts = sides.contexts if side else sides.centers
+            starts, rows, weights = parts.starts, parts.rows, parts.weights
+            keys, sources, shares = links.keys[slot], links.sources[slot], links.weights[slot]
+            for row in distinct:
+                if (row >= first_context) != side:
+                    continue
+                for entry in range(starts[items[row]], starts[items[row] + 1]):
+                    key = 2 * rows[entry] + side
+                    bucket = bucket_of(mix(key))
+                    if is_placed:
+                        keys[ends[bucket]], sources[ends[bucket]] = key, row
+                        shares[ends[bucket]] = weights[entry]
+                    ends[bucket] += 1
 
 
 @jit_piece
@@ -131,19 +128,19 @@ def apply_sums(
 ) -> None:
     """The step of each row of a bucket, by the sum over the groups of a round."""
     rows, dim = changes.items.shape[1], len(changes.grads) // changes.items.size
+    grads = changes.grads.reshape(changes.items.size, dim)
     firsts, entries = _chain_entries(links, groups, bucket)
-    total = scratch(dim)
-    for first in firsts:
+    keys, sources, weights, total = links.keys, links.sources, links.weights, scratch(dim)
+    for distinct in range(len(firsts)):
+        first = number = firsts[distinct]
         total[:] = 0
-        number = first
         while number >= 0:
             slot, place = entries[number, 0], entries[number, 1]
-            weight, row = links.weights[slot, place], slot * rows + links.sources[slot, place]
-            grad = changes.grads[row * dim : (row + 1) * dim]
+            weight, row = weights[slot, place], slot * rows + sources[slot, place]
             for d in range(dim):
-                total[d] += weight * grad[d]
+                total[d] += weight * grads[row, d]
             number = entries[number, 2]
-        key = links.keys[entries[first, 0], entries[first, 1]]
+        key = keys[entries[first, 0], entries[first, 1]]
         if key % 2:
             step_row(tables.contexts, settings, key // 2, total, 0)
         else:
@@ -159,21 +156,22 @@ def _chain_entries(links: Links, groups: int, bucket: int) -> tuple[np.ndarray, 
         the next entry of its row, -1 for none.
     """
     count, number, distinct = 0, 0, 0
+    ends, keys = links.ends, links.keys
     for slot in range(groups):
-        count += links.ends[slot, bucket] - (links.ends[slot, bucket - 1] if bucket else 0)
+        count += ends[slot, bucket] - (ends[slot, bucket - 1] if bucket else 0)
     size = 4
     while size < 2 * count:
         size *= 2
     seen, entries = np.full(size, -1), np.empty((count, 3), np.int64)
     firsts, lasts = np.empty(count, np.int64), np.empty(count, np.int64)
     for slot in range(groups):
-        low = links.ends[slot, bucket - 1] if bucket else 0
-        for place in range(low, links.ends[slot, bucket]):
-            key = links.keys[slot, place]
+        low = ends[slot, bucket - 1] if bucket else 0
+        for place in range(low, ends[slot, bucket]):
+            key = keys[slot, place]
             at = np.int64(mix(key) >> np.uint64(30)) & (size - 1)
             while seen[at] >= 0:
                 first = firsts[seen[at]]
-                if links.keys[entries[first, 0], entries[first, 1]] == key:
+                if keys[entries[first, 0], entries[first, 1]] == key:
                     break
                 at = (at + 1) & (size - 1)
             entries[number, 0], entries[number, 1], entries[number, 2] = slot, place, -1

@@ -77,8 +77,8 @@ class Entry:
 
     @property
     def is_trained(self) -> bool:
-        """Whether its runs trained: baselines have none, and vectors of a file are only tested."""
-        return any(not run.vectors for run in self.runs)
+        """Whether its runs trained: baselines have none, files and mixtures are only tested."""
+        return any(run.is_trained for run in self.runs)
 
     @property
     def seeds(self) -> list[Any]:

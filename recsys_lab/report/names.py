@@ -82,14 +82,14 @@ def settings(run: Run) -> dict[str, Any]:
 
     Runs with equal settings are one experiment. The hashes of split and vocabulary stand for the
     contents of the input files. A checkpoint that training was resumed from is no setting; one that
-    was only evaluated is. Of a run that only tests vectors, what belongs to training is none.
+    was only evaluated is. Of a run that trains no vectors, what belongs to training is none.
     """
     flat = flatten(run.config)
     flat = {k: v for k, v in flat.items() if k not in _AS_BEFORE or v != _AS_BEFORE[k]}
     for name in _NOT_SETTINGS:
         flat.pop(name, None)
     flat = {name: value for name, value in flat.items() if name.split(".")[0] not in _NOT_GROUPS}
-    if run.vectors:
+    if not run.is_trained:
         flat = {n: v for n, v in flat.items() if n.split(".")[0] in _USED_WITHOUT_TRAINING}
     if run.config.get("train", True):
         flat.pop("ckpt_path", None)
@@ -130,7 +130,9 @@ def _base_label(run: Run) -> str:
 
 def named_settings(run: Run) -> dict[str, Any]:
     """The settings, and the choice of each configuration group."""
-    of_training = ("data", "optimizer", "schedule", "trainer", "callbacks") if run.vectors else ()
+    of_training = (
+        ("data", "optimizer", "schedule", "trainer", "callbacks") if not run.is_trained else ()
+    )
     unused = (*of_training, *_NOT_GROUPS)
     choices = {
         n: v

@@ -57,6 +57,11 @@ class Run:
         return str(self.config.get("vectors") or "")
 
     @property
+    def is_trained(self) -> bool:
+        """Whether vectors are trained: not those of a file, nor in a mixture of other runs."""
+        return not (self.vectors or "runs" in (self.config.get("model") or {}))
+
+    @property
     def left_out(self) -> str:
         """The reason why the run is left out of comparisons, or an empty text."""
         if not self.problem and self.config.get("test") is False:

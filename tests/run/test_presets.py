@@ -69,7 +69,8 @@ def test_every_preset_is_a_run_of_the_sweep(runs: dict[str, Path]) -> None:
     assert sorted(runs) == PRESETS
     assert len(PRESETS) >= 11
     for name in PRESETS:
-        check_run(name, runs)
+        if name != "mixture":  # tests.run.test_mixture_run
+            check_run(name, runs)
 
 
 def check_run(name: str, runs: dict[str, Path]) -> None:

@@ -1,7 +1,8 @@
 """Training in place by compiled kernels: what autograd and the optimiser do, block by block.
 
 One group of walks, or of pairs, is a step of its own; where vectors are sums of rows, a round is
-(`summed_rows`). The rows of a group are read once, and three small matrix products give scores and
+(`summed_rows`). The loops are the same: numba compiles them once for each, without the branches of
+the other. The rows of a group are read once, and three small matrix products give scores and
 gradients. What several threads do, and in which order the steps reach the tables, is decided by
 `rounds`: the result does not depend on the number of threads.
 """
@@ -15,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from recsys_lab.data.batch import Batch, PairBatch, no_chosen
-from recsys_lab.models import fused_sums, group_items, group_steps, products, rounds
+from recsys_lab.models import group_items, group_steps, products, rounds, summed_rows
 from recsys_lab.models.blocks import pairs_or_windows
 from recsys_lab.models.group_items import PAIRS_IN_GROUP
 from recsys_lab.models.group_steps import Settings, Tables
 from recsys_lab.models.kernels import fast_jit, jit_piece
-from recsys_lab.models.summed_rows import Sides, new_links
+from recsys_lab.models.summed_rows import Links, Sides, new_links
 
 _PAUSE = 5e-5  # seconds for which a thread lets its core go
 
@@ -28,6 +29,7 @@ _PAUSE = 5e-5  # seconds for which a thread lets its core go
 @jit_piece
 def _next_group(
     tables: Tables,
+    links: Links | None,
     settings: Settings,
     turns: rounds.Turns,
     changes: rounds.Changes,
@@ -40,14 +42,56 @@ def _next_group(
         kind, number = rounds.next_turn(turns, place)
         if kind == rounds.BUCKET:
             groups = rounds.groups_in_round(turns, place[0])
-            group_steps.apply_bucket(tables, settings, changes, groups, number, first_context)
+            if links is None:
+                group_steps.apply_bucket(tables, settings, changes, groups, number, first_context)
+            else:
+                summed_rows.apply_sums(tables, settings, changes, links, groups, number)
             rounds.end_turn(turns, place, kind)
     return kind, number
+
+
+@jit_piece
+def _prefetch(
+    tables: Tables, sides: Sides | None, centers: np.ndarray, contexts: np.ndarray
+) -> None:
+    """Let the rows of a group that comes later come to the cache."""
+    if sides is None:
+        group_steps.prefetch_rows(tables.centers.values, centers)
+        group_steps.prefetch_rows(tables.contexts.values, contexts)
+    else:
+        summed_rows.prefetch_sums(tables.centers, sides.centers, centers)
+        summed_rows.prefetch_sums(tables.contexts, sides.contexts, contexts)
+
+
+@jit_piece
+def _learn(
+    tables: Tables,
+    sides: Sides | None,
+    links: Links | None,
+    settings: Settings,
+    changes: rounds.Changes,
+    slot: int,
+    block: group_steps.Block,
+    columns: int,
+    of_pairs: bool,
+) -> tuple[float, float]:
+    """Gradients of a group whose items and weights are filled in; returns loss and mass."""
+    items, first_context = changes.items[slot], group_steps.contexts_begin(len(block.positive))
+    if sides is None:
+        group_steps.gather(tables, items, first_context, block.vectors)
+    else:
+        summed_rows.gather_sums(tables, sides, items, first_context, block.vectors)
+    found = group_steps.learn(tables, settings, changes, slot, block, columns, of_pairs)
+    if sides is not None:
+        summed_rows.link_rows(sides, changes, links, slot, first_context)
+    return found
 
 
 @fast_jit
 def _train_windows(
     tables: Tables,
+    sides: Sides | None,
+    links: Links | None,
     settings: Settings,
     turns: rounds.Turns,
     changes: rounds.Changes,
@@ -63,29 +107,26 @@ def _train_windows(
     num_negatives: float,
 ) -> bool:
     """Work on the groups of a window batch until it is done, or until others take long."""
-    _, walks, length = items.shape
-    places = walks * length
+    places = items.shape[1] * items.shape[2]
     columns = places + negatives.shape[1] + chosen.shape[1]
     first_context, rows = group_steps.contexts_begin(places), changes.items.shape[1]
     block = group_steps.new_block(places, columns, rows, len(changes.grads) // changes.items.size)
     while True:
-        kind, number = _next_group(tables, settings, turns, changes, place, first_context)
+        kind, number = _next_group(tables, links, settings, turns, changes, place, first_context)
         if kind != rounds.GROUP:
             break
-        slot = number % turns.size
-        following = rounds.next_group(turns, place)
+        following, slot = rounds.next_group(turns, place), number % turns.size
         if following >= 0:
-            group_steps.prefetch_rows(tables.centers.values, items[following].ravel())
-            group_steps.prefetch_rows(tables.contexts.values, items[following].ravel())
-            group_steps.prefetch_rows(tables.contexts.values, negatives[following])
-            group_steps.prefetch_rows(tables.contexts.values, chosen[following])
-        own = changes.items[slot]
+            flat = items[following].ravel()
+            _prefetch(tables, sides, flat, flat)
+            _prefetch(tables, sides, flat[:0], negatives[following])
+            _prefetch(tables, sides, flat[:0], chosen[following])
         group_items.fill_windows(
-            own, block, items[number], negatives[number], column_weights[number], chosen[number],
-            chosen_positive[number], chosen_negative[number], distance_weights, num_negatives,
+            changes.items[slot], block, items[number], negatives[number], column_weights[number],
+            chosen[number], chosen_positive[number], chosen_negative[number], distance_weights,
+            num_negatives,
         )  # fmt: skip
-        group_steps.gather(tables, own, first_context, block.vectors)
-        sums[number] = group_steps.learn(tables, settings, changes, slot, block, columns, False)
+        sums[number] = _learn(tables, sides, links, settings, changes, slot, block, columns, False)
         rounds.end_turn(turns, place, kind)
     return kind == rounds.END
 
@@ -93,6 +134,8 @@ def _train_windows(
 @fast_jit
 def _train_pairs(
     tables: Tables,
+    sides: Sides | None,
+    links: Links | None,
     settings: Settings,
     turns: rounds.Turns,
     changes: rounds.Changes,
@@ -110,24 +153,25 @@ def _train_pairs(
         PAIRS_IN_GROUP, columns, rows, len(changes.grads) // changes.items.size
     )
     while True:
-        kind, number = _next_group(tables, settings, turns, changes, place, first_context)
+        kind, number = _next_group(tables, links, settings, turns, changes, place, first_context)
         if kind != rounds.GROUP:
             break
-        slot = number % turns.size
-        own, first = changes.items[slot], number * PAIRS_IN_GROUP
-        following = rounds.next_group(turns, place) * PAIRS_IN_GROUP
+        slot, following = number % turns.size, rounds.next_group(turns, place) * PAIRS_IN_GROUP
         if following >= 0:
-            group_steps.prefetch_rows(
-                tables.centers.values, centers[following : following + PAIRS_IN_GROUP]
-            )
-            group_steps.prefetch_rows(
-                tables.contexts.values, contexts[following : following + PAIRS_IN_GROUP]
-            )
-            for pair in range(following, min(following + PAIRS_IN_GROUP, len(centers))):
-                group_steps.prefetch_rows(tables.contexts.values, negatives[pair])
-        group_items.fill_pairs(own, block, first, centers, contexts, negatives, weights)
-        group_steps.gather(tables, own, first_context, block.vectors)
-        sums[number] = group_steps.learn(tables, settings, changes, slot, block, columns, True)
+            end = min(following + PAIRS_IN_GROUP, len(centers))
+            _prefetch(tables, sides, centers[following:end], contexts[following:end])
+            for pair in range(following, end):
+                _prefetch(tables, sides, centers[:0], negatives[pair])
+        group_items.fill_pairs(
+            changes.items[slot],
+            block,
+            number * PAIRS_IN_GROUP,
+            centers,
+            contexts,
+            negatives,
+            weights,
+        )  # fmt: skip
+        sums[number] = _learn(tables, sides, links, settings, changes, slot, block, columns, True)
         rounds.end_turn(turns, place, kind)
     return kind == rounds.END
 
@@ -149,14 +193,12 @@ def train_batch(
     run: Callable[..., bool]
     arrays: tuple[Any, ...]
     if isinstance(batch, PairBatch):
-        run = _train_pairs if sides is None else fused_sums.train_pairs
-        arrays = tuple(part.numpy() for part in batch[:4])
+        run, arrays = _train_pairs, tuple(part.numpy() for part in batch[:4])
         groups = -(-len(arrays[0]) // PAIRS_IN_GROUP)
         centers, contexts = PAIRS_IN_GROUP, PAIRS_IN_GROUP * (1 + arrays[2].shape[1])
     else:
         chosen = batch.chosen or no_chosen(batch)
-        run = _train_windows if sides is None else fused_sums.train_windows
-        arrays = tuple(part.numpy() for part in (*batch[:3], *chosen))
+        run, arrays = _train_windows, tuple(part.numpy() for part in (*batch[:3], *chosen))
         groups, centers = len(arrays[0]), arrays[0][0].size if len(arrays[0]) else 0
         contexts = centers + arrays[1].shape[1] + arrays[3].shape[1]
         arrays += batch.distance_weights.numpy(), batch.num_negatives
@@ -168,9 +210,8 @@ def train_batch(
     rows = group_steps.contexts_begin(centers) + products.round_up(contexts, products.ROWS)
     dim = products.round_up(tables.centers.values.shape[1], products.WIDTH)
     changes = rounds.new_changes(size, rows, dim, biases=len(tables.biases.values) > 0)
-    before: tuple[Any, ...] = (tables, settings, turns, changes)
-    if sides is not None:
-        before = (tables, sides, new_links(size, sides, centers, contexts), *before[1:])
+    links = None if sides is None else new_links(size, sides, centers, contexts)
+    before = tables, sides, links, settings, turns, changes
     failed = Event()
     jobs = [
         pool.submit(_work, run, before, (sums, *arrays), failed)

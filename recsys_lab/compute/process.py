@@ -14,7 +14,7 @@ _NEW_OBJECTS = 50_000  # between two collections of garbage
 def prepare_process() -> None:
     """Let idle threads sleep, keep freed memory, end quickly; call it before torch is imported.
 
-    Garbage is collected less often than by default, which takes a seventh of the time of imports.
+    Garbage is collected less often than by default: that would take a seventh of the import time.
     """
     gc.set_threshold(_NEW_OBJECTS)
     _let_idle_threads_sleep()

@@ -7,6 +7,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 PATHS = (
     "prepared_dir", "vectors", "ckpt_path", "catalog.path", "catalog.val_path",
     "catalog.test_path", "data.source.path", "model.ids", "model.start",
+    "model.runs",
 )  # fmt: skip
 _OF_THE_COMMAND = ("resume", "evaluate")
 

@@ -169,7 +169,7 @@ class _Walks(_GraphBaseline):
 
 
 class WalkProximity(_Walks):
-    """How often short walks from one item meet the other, both ways, less where they meet hubs.
+    """How often short walks from one item reach the other; walks through hubs count less.
 
     score = M_ij (1 / s_i ** exponent + 1 / s_j ** exponent), where M is the sum over t from 1 to
     `steps` of growth ** (t - 1) W (H W) ** (t - 1), W the weights, s the sums of its rows and m
@@ -179,7 +179,7 @@ class WalkProximity(_Walks):
     Args:
         pairs: (N, N) symmetric CSR.
         steps: length of the longest walk, in steps.
-        growth: walks of one more step count so many times as much.
+        growth: factor for each further step of a walk.
         exponent: of the strengths s of the two ends.
         hub_exponent: of the strengths of the items on the way.
     """

@@ -1,7 +1,7 @@
-"""Candidates of a sample of queries, with the scores of several scorers: what a mixture learns of.
+"""Candidates of a sample of queries with the scores of several scorers, to fit a mixture on.
 
-Each query has its held-out targets, the best items of every scorer, and random ones of the rest,
-which count for all of it.
+The candidates of a query are its held-out targets, the best items of every scorer, and a random
+sample of the other items, weighted to stand for all of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,17 +24,15 @@ class Candidates:
     """Candidates (C,) of queries (Q,), query by query.
 
     Attributes:
-        names: of the K scorers.
         queries: (Q,) ascending.
         bounds: (Q + 1,) the candidates of queries[u] are those from bounds[u] to bounds[u + 1].
         items: (C,).
         is_target: (C,) bool; other known items of the query are no candidates.
-        weights: (C,) float32, the items that a candidate counts for: 1 but for random ones.
+        weights: (C,) float32, how many items a candidate stands for: 1, more for random ones.
         scores: (C, K) float32, NaN where there is no score.
-        best: (Q, K) float32, the best score of a candidate, NaN where there is none.
+        best: (Q, K) float32, the best score of an item that is not known, NaN where there is none.
     """
 
-    names: tuple[str, ...]
     queries: np.ndarray
     bounds: np.ndarray
     items: np.ndarray
@@ -114,7 +112,6 @@ def find_candidates(
             best.append(tops)
         progress(min(start + size, len(queries)), len(queries))
     return Candidates(
-        names=tuple(scorers),
         queries=queries,
         bounds=np.append(0, np.cumsum([len(some) for some in items])),
         items=np.concatenate(items),

@@ -14,32 +14,34 @@ from recsys_lab.evaluation.scorers import QueryScorer, Scorer
 METRICS = ("ndcg@10", "hr@10")
 _FOLDS = 5
 _PENALTY = 1e-3  # on squared weights of values in standard units
-_STEPS = 80  # of the minimiser; more change no figure
-_FLOOR = 0.03  # of the usual best score of a query: smaller scores count little less
-_LOWEST = 0.01  # quantile of the scores of vectors below which they count alike
+_STEPS = 80  # of the minimiser; more do not change the metrics
+_FLOOR = 0.03  # of the median best score of a query; far smaller scores hardly differ then
+_LOWEST = 0.01  # quantile of the scores of vectors; lower scores are raised to it
 
 
 @dataclass(frozen=True)
 class FittedMixture:
-    """A mixture and what its parts and itself are worth, in `METRICS` among the candidates.
+    """A mixture, with the metrics of its parts and of itself (`METRICS`) among the candidates.
 
     Attributes:
         mixture: fitted on all targets.
         alone: of each part, by name.
-        crossed: of targets that the weights are not fitted on, without and with products.
+        crossed: of targets that the weights were not fitted on, without and with products.
+            Parameters and checkpoints of the parts may have been chosen on the same pairs, so the
+            values can be slightly too high.
         coverage: share of the targets that a part scores, by name.
-        squares: whether the mixture has products; the better of the two in NDCG@10.
+        has_products: whether the mixture has products; the better of the two in NDCG@10.
     """
 
     mixture: Mixture
     alone: Mapping[str, Mapping[str, float]]
     crossed: Mapping[bool, Mapping[str, float]]
     coverage: Mapping[str, float]
-    squares: bool
+    has_products: bool
 
 
 def fit_mixture(scorers: Mapping[str, Scorer], candidates: Candidates, seed: int) -> FittedMixture:
-    """The mixture that ranks targets best; products of two parts are taken where they pay.
+    """The mixture that ranks targets best; products of two parts are used if they rank better.
 
     The weights maximise the mean log probability of a target, which is a softmax over its own score
     and those of all items that are no targets of its query, estimated by the candidates. Five-fold
@@ -55,9 +57,11 @@ def fit_mixture(scorers: Mapping[str, Scorer], candidates: Candidates, seed: int
     forms = [_form(scorer, candidates, k) for k, scorer in enumerate(scorers.values())]
     values = np.stack([form(candidates.scores[:, k]) for k, form in enumerate(forms)], axis=1)
     folds = candidates.folds(_FOLDS, seed)
-    crossed = {squares: _crossed(candidates, values, folds, squares) for squares in (False, True)}
-    squares = crossed[True]["ndcg@10"] > crossed[False]["ndcg@10"]
-    found = fit_weights(candidates, features(values, squares), np.ones(len(folds), bool))
+    crossed = {
+        products: _crossed(candidates, values, folds, products) for products in (False, True)
+    }
+    products = crossed[True]["ndcg@10"] > crossed[False]["ndcg@10"]
+    found = fit_weights(candidates, features(values, products), np.ones(len(folds), bool))
     count = len(forms)
     mixture = Mixture(scorers, forms, found[:count], _products(found[count:], count))
     held = candidates.scores[candidates.targets]
@@ -66,13 +70,13 @@ def fit_mixture(scorers: Mapping[str, Scorer], candidates: Candidates, seed: int
         {name: _means(candidates.ranks(candidates.scores[:, k])) for k, name in enumerate(scorers)},
         crossed,
         {name: float(np.isfinite(held[:, k]).mean()) for k, name in enumerate(scorers)},
-        squares,
+        products,
     )
 
 
-def features(values: np.ndarray, squares: bool) -> np.ndarray:
-    """(C, K) values, and with squares (C, K + K (K + 1) / 2): the product of each two of them."""
-    if not squares:
+def features(values: np.ndarray, products: bool) -> np.ndarray:
+    """(C, K) values, and with products (C, K + K (K + 1) / 2): the product of each two of them."""
+    if not products:
         return values
     one, other = np.triu_indices(values.shape[1])
     return np.concatenate([values, values[:, one] * values[:, other]], axis=1)
@@ -119,10 +123,10 @@ def _form(scorer: Scorer, candidates: Candidates, k: int) -> Form:
 
 
 def _crossed(
-    candidates: Candidates, values: np.ndarray, folds: np.ndarray, squares: bool
+    candidates: Candidates, values: np.ndarray, folds: np.ndarray, products: bool
 ) -> dict[str, float]:
     """Metrics of the targets of each fold by weights that the others gave."""
-    table, ranks = features(values, squares), np.empty(len(folds))
+    table, ranks = features(values, products), np.empty(len(folds))
     for fold in range(_FOLDS):
         weights = fit_weights(candidates, table, folds != fold)
         found = candidates.ranks(table @ weights.astype(np.float32))

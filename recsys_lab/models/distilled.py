@@ -16,8 +16,8 @@ class DistilledVectors(nn.Module):
     The score of two items is that of a skip-gram, (c_i . k_j + c_j . k_i) / 2 + b_i + b_j. The loss
     of an item is the cross-entropy from the shares of what the teacher ranks for it to the softmax
     of its scores, over these items and the negatives (knowledge distillation, Hinton et al., 2015).
-    A negative counts by one over its chance to be drawn. Training pairs are in neither: a ranking
-    leaves them out.
+    A negative is weighted by one over its chance to be drawn. Training pairs are neither targets
+    nor negatives, since a ranking leaves them out.
 
     Args:
         centers: encoder of the item vectors.
@@ -78,7 +78,7 @@ class DistilledVectors(nn.Module):
 
     @torch.no_grad()
     def _start_scores(self, queries: Tensor, items: Tensor) -> Tensor:
-        """The same, of items (B, n), of the vectors that training started from."""
+        """The same scores of items (B, n), by the vectors that training started from."""
         centers, contexts = self.start[queries], self.start_contexts[queries]
         return (
             _products(centers, contexts, self.start[items], self.start_contexts[items])

@@ -71,8 +71,8 @@ def choose_interval(frequencies: np.ndarray, places: int, size: int) -> int:
 def exchange_times(before: int, batches: int, most: int, size: int) -> Iterator[int]:
     """After how many batches of an epoch ranks exchange, before its end.
 
-    An interval is what has been trained before it over the doublings of the ranks, so that the
-    first ones are short.
+    An interval is the number of batches trained before it, divided by log2 of the number of ranks,
+    so that the first ones are short.
 
     Args:
         before: batches of a rank before the epoch.

@@ -246,7 +246,7 @@ def intervals(
     """
     statistics: dict[str, Statistic] = {}
     for found in map_in_threads(lambda one: _statistics(*one, metrics), judged.items()):
-        statistics |= found  # mostly sorted scores
+        statistics |= found  # in threads: most of the time goes to sorting
     model = judged["test"].ranking
     kind = "seen" if _mostly_seen(metrics) else "cold"
     best = metrics.get("validation/best_baseline")
@@ -292,7 +292,10 @@ def _mostly_seen(metrics: Metrics) -> bool:
 def baseline_scorers(
     data: TrainingData | QueryData, made: Mapping[str, Scorer] = {}
 ) -> dict[str, Scorer]:
-    """The baselines that these data allow, by their prefix in `metrics.json`; some are made."""
+    """The baselines that these data allow, by their prefix in `metrics.json`.
+
+    Those in `made` are not built again.
+    """
     table = baselines_for(data)
     built = {
         name: made[name] if name in made else entry.build(data)

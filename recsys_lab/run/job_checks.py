@@ -48,11 +48,11 @@ def check_outlines(jobs: Jobs) -> None:
 
 
 def _tell_unused_launcher(hydra: DictConfig) -> None:
-    """Say that a launcher has no sweep to launch, which Hydra would not."""
+    """Warn that a launcher is ignored without a sweep; Hydra does not."""
     if not str(hydra.launcher.get("_target_")).endswith("BasicLauncher"):
         name = hydra.runtime.choices.get("hydra/launcher")
         sys.stderr.write(
-            f"hydra/launcher={name} is for the jobs of a sweep (-m): this run is in this process\n"
+            f"hydra/launcher={name} is ignored: it launches the jobs of a sweep (-m)\n"
         )
 
 

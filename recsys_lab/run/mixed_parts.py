@@ -74,6 +74,9 @@ def mix_parts(
 ) -> tuple[Mixture, Metrics]:
     """The mixture of the parts of a net, fitted on the validation pairs.
 
+    The held-out pairs of all parts, the test included, are no negatives, as in every filtered
+    ranking; the test pairs are used for nothing else.
+
     Args:
         net: names the parts.
         prepared: the runs must be of the same catalogue and split.
@@ -83,7 +86,8 @@ def mix_parts(
         shows_progress: whether the scoring shows a bar.
 
     Returns:
-        the scorer, and `mixture/...` for `metrics.json`: weights, and what is worth what.
+        the scorer, and `mixture/...` for `metrics.json`: the weights, and the metrics of each
+            part and of the mixture.
 
     Raises:
         ValueError: a run is of other data, fewer than two parts are left, or events are split.
@@ -95,7 +99,10 @@ def mix_parts(
         )
     parts = _of_runs(net.runs, prepared) | _of_baselines(net.baselines, known)
     if len(parts) < 2:
-        raise ValueError(f"a mixture needs two parts, and there is {', '.join(parts) or 'none'}")
+        raise ValueError(
+            f"model=mixture needs at least two parts, got {', '.join(parts) or 'none'}: add runs "
+            "to model.runs or names to model.baselines"
+        )
     pairs = data.evaluation_pairs("val")
     if not len(pairs.positives):
         raise ValueError("a mixture is fitted on validation pairs, and there are none")
@@ -149,12 +156,12 @@ def _of_baselines(names: Sequence[str], known: TrainingData) -> dict[str, Scorer
 
 
 def _facts(fitted: FittedMixture) -> Metrics:
-    metrics: Metrics = {"mixture/products": fitted.squares}
+    metrics: Metrics = {"mixture/products": fitted.has_products}
     for name, values in fitted.alone.items():
         metrics |= {f"mixture/part/{name}/{metric}": value for metric, value in values.items()}
         metrics[f"mixture/part/{name}/coverage"] = fitted.coverage[name]
-    for squares, values in fitted.crossed.items():
-        kind = "with_products" if squares else "sum"
+    for has_products, values in fitted.crossed.items():
+        kind = "with_products" if has_products else "sum"
         metrics |= {f"mixture/validation/{kind}/{m}": value for m, value in values.items()}
     names, weights, products = list(fitted.alone), fitted.mixture.weights, fitted.mixture.products
     for k, name in enumerate(names):
@@ -168,7 +175,7 @@ def _facts(fitted: FittedMixture) -> Metrics:
 
 
 def _tell(fitted: FittedMixture, num_queries: int) -> None:
-    """Log what each part is worth, and the mixture of all."""
+    """Log the metrics of each part and of the mixture."""
     log.info("the parts alone, on validation among the candidates of %d queries:", num_queries)
     for (name, values), weight in zip(fitted.alone.items(), fitted.mixture.weights, strict=True):
         log.info(
@@ -178,10 +185,10 @@ def _tell(fitted: FittedMixture, num_queries: int) -> None:
             100 * fitted.coverage[name],
             weight,
         )
-    for squares, values in fitted.crossed.items():
+    for has_products, values in fitted.crossed.items():
         log.info(
             "  %-24s NDCG@10 %.4f, HR@10 %.4f by cross-validation%s",
-            "sum and products" if squares else "weighted sum",
+            "sum and products" if has_products else "weighted sum",
             *(values[metric] for metric in METRICS),
-            ": taken" if squares == fitted.squares else "",
+            ": taken" if has_products == fitted.has_products else "",
         )

@@ -25,7 +25,9 @@ def rank_by_ease(data: RunData, num_ranked: int) -> RankedItems:
     """
     known = data.for_baselines()
     if not isinstance(known, TrainingData):
-        raise ValueError("data=teacher ranks items by pairs of items: use split=pairs")
+        raise ValueError(
+            "data=teacher learns from pairs of items, not from events: use split=pairs or items"
+        )
     pairs = known.pairs
     items = np.flatnonzero(np.diff(pairs.indptr))
     if len(items) > _MAX_ITEMS:

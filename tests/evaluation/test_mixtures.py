@@ -5,7 +5,8 @@ import pytest
 from scipy import sparse
 from scipy.optimize import minimize
 
-from recsys_lab.evaluation.candidates import find_candidates
+from recsys_lab.evaluation import mixture_fit
+from recsys_lab.evaluation.candidates import Candidates, find_candidates
 from recsys_lab.evaluation.mixture_fit import fit_mixture, fit_weights
 from recsys_lab.evaluation.mixtures import WEIGHTS, Form, Mixture, best_weight, sum_of_two
 from recsys_lab.evaluation.ranking import evaluate_ranking
@@ -146,6 +147,32 @@ def test_parts_that_know_something_are_better_together() -> None:
     weights = np.abs(fitted.mixture.weights)
     assert weights[2] < 0.2 * weights[:2].min()
     assert fitted.coverage == {"a": 1.0, "b": 1.0, "noise": 1.0}
+
+
+def test_targets_are_ranked_by_weights_of_other_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    pairs, close = item_pairs(rng, 60)
+    parts = {"a": noisy(rng, close, 0.7), "b": noisy(rng, close, 0.7)}
+    masks: list[np.ndarray] = []
+
+    def spy(candidates: Candidates, values: np.ndarray, used: np.ndarray) -> np.ndarray:
+        masks.append(used)
+        return fit_weights(candidates, values, used)
+
+    monkeypatch.setattr(mixture_fit, "fit_weights", spy)
+    fit_mixture(parts, find_candidates(parts, pairs, 1e9, 0), 0)
+    assert len(masks) == 11
+    assert masks[-1].all()
+    for start in (0, 5):
+        assert (np.sum([~mask for mask in masks[start : start + 5]], axis=0) == 1).all()
+
+
+def test_the_order_of_products_is_that_of_features() -> None:
+    rng = np.random.default_rng(7)
+    values, w = rng.standard_normal((20, 3)), rng.standard_normal(9)
+    products = mixture_fit._products(w[3:], 3)
+    expected = values @ w[:3] + np.einsum("nk,kl,nl->n", values, products, values)
+    np.testing.assert_allclose(mixture_fit.features(values, True) @ w, expected)
 
 
 def test_both_ends_of_a_pair_are_in_one_fold_and_known_items_are_no_candidates() -> None:

@@ -146,7 +146,7 @@ def test_a_search_without_optuna_is_refused_early(monkeypatch: pytest.MonkeyPatc
 def test_a_launcher_without_a_sweep_is_told(capsys: pytest.CaptureFixture) -> None:
     register_resolvers()
     for words, told in (
-        (["hydra/launcher=ray"], "hydra/launcher=ray is for the jobs of a sweep (-m)"),
+        (["hydra/launcher=ray"], "hydra/launcher=ray is ignored"),
         (["seed=1"], ""),
     ):
         jobs = compose_jobs(words, CONF)

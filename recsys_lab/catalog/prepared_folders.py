@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def obtain_folder(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
     """Return the finished folder `final`; let `write` fill it first if it is not there."""
-    if _has_sound(final):
+    if has_sound_folder(final):
         log.info("prepared data re-used: %s", final)
         return final
     with writing(final):
@@ -34,7 +34,7 @@ def obtain_folder(final: Path, write: Callable[[Path], dict[str, Any]]) -> Path:
     return final
 
 
-def _has_sound(final: Path) -> bool:
+def has_sound_folder(final: Path) -> bool:
     """Whether the folder is there and sound; a damaged one is removed.
 
     Raises:

@@ -21,7 +21,8 @@ RUN = "unfinished run"
 PREPARED = "prepared data without a run"
 LITTER = "left by a killed process"
 _PREPARED = re.compile(r"[0-9a-f]{20}")  # name of a folder of prepared data
-_NAMED = re.compile(r"(?:catalogs|splits)/([0-9a-f]{20})")  # in the log of a run
+_KINDS = "catalogs", "splits", "baselines"
+_NAMED = re.compile(rf"(?:{'|'.join(_KINDS)})/([0-9a-f]{{20}})")  # in the log of a run
 _HOUR = 3600.0
 _UNLISTED = "a run in another folder may use it, which would prepare it again"
 
@@ -105,9 +106,7 @@ def _prepared(folder: Path, runs: Sequence[Path], before: float) -> Iterator[Pru
 
 
 def _prepared_folders(folder: Path) -> list[Path]:
-    manifests = [
-        path for kind in ("catalogs", "splits") for path in folder.rglob(f"{kind}/*/manifest.json")
-    ]
+    manifests = [path for kind in _KINDS for path in folder.rglob(f"{kind}/*/manifest.json")]
     folders = [path.parent for path in manifests if _PREPARED.fullmatch(path.parent.name)]
     return sorted(path for path in folders if not path.is_symlink())
 

@@ -38,6 +38,7 @@ from recsys_lab.results.metric_names import COMPARED_METRICS, CUT_OFF, ITEM_VECT
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
 from recsys_lab.run.click_test import ClickTest
+from recsys_lab.run.kept_baselines import KeptBaselines, kept_baselines
 from recsys_lab.run.label_test import label_test
 from recsys_lab.run.mixing import MIXTURE, mix
 from recsys_lab.run.progress import Progress
@@ -106,10 +107,13 @@ class FinalTest:
         what = "pair" if pairs.queries is None else "held-out item"
         log.info("testing on %s", count_of(len(pairs.positives), what))
         CLOCK.begin("the test")
-        known = self.known(data)
+        known = self.known(data, seed)
+        kept = self._kept(data, seed) if isinstance(known, TrainingData) else None
         made = scorer.parts if isinstance(scorer, Mixture) else {}
-        table, baselines = baselines_for(known), baseline_scorers(known, made)
-        facts: Metrics = known.findings.metrics()
+        tested = kept.judgements(pairs) if kept and kept.is_there() else {}
+        table, findings = baselines_for(known), known.findings
+        baselines = {} if tested else baseline_scorers(known, made)
+        facts: Metrics = findings.metrics()
         most = min(self.max_scores, _MAX_VALIDATION_SCORES)
         if mixed := self.mixture and mix(
             scorer, baselines, table, self.mixture, data, known, most, seed
@@ -126,7 +130,10 @@ class FinalTest:
             clicks.add("test", first_items(scorer, pairs.num_items))
             for name in list(baselines):
                 clicks.add(name, baselines[name])
-                judged[name] = steps.judge(name, baselines.pop(name), seed)
+                tested[name] = steps.judge(name, baselines.pop(name), seed)
+            judged |= tested
+            if kept:
+                kept.keep(tested, findings, folder)
             # a copy of all vectors, made when the baselines are gone
             if (cosine := cosine_scorer(scorer)) is not None:
                 judged[ITEM_VECTORS] = steps.judge(ITEM_VECTORS, data.asked(cosine, "test"), seed)
@@ -143,14 +150,28 @@ class FinalTest:
             save_precision_recall(judged["test"], folder)
         return metrics
 
-    def known(self, data: RunData) -> TrainingData | QueryData:
-        """What the baselines may use."""
+    def known(self, data: RunData, seed: int) -> TrainingData | QueryData:
+        """What the baselines may use, with what an earlier test found out about them."""
         known = data.for_baselines()
         if isinstance(known, QueryData):
             return known
+        if (kept := self._kept(data, seed)) and kept.is_there():
+            vars(known.findings).update(vars(kept.findings()))
         return replace(
             known, max_choice_items=self.max_choice_items, max_ease_items=self.max_ease_items
         )
+
+    def _kept(self, data: RunData, seed: int) -> KeptBaselines | None:
+        """What an earlier run, or this one, keeps of the test of the baselines of pairs."""
+        if data.folders is None:
+            return None
+        limits = self.max_scores, self.max_choice_items, self.max_ease_items
+        return kept_baselines(data.folders, [*self.all_ks, *limits, seed])
+
+    @property
+    def all_ks(self) -> list[int]:
+        """Cut-offs that are measured, ascending."""
+        return sorted({*self.ks, CUT_OFF})
 
     def _measure(
         self,
@@ -210,7 +231,7 @@ class _Steps:
     def judge(self, name: str, scorer: Scorer, seed: int) -> Judgement:
         """Test one of the scorers."""
         self.say("model" if name == "test" else name.rpartition("/")[2].replace("_", " "))
-        ks, most = sorted({*self._options.ks, CUT_OFF}), self._options.max_scores
+        ks, most = self._options.all_ks, self._options.max_scores
         return judge(scorer, self._pairs, ks, most, seed, self._progress.advance)
 
     def say(self, what: str) -> None:

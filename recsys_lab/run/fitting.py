@@ -192,7 +192,7 @@ def _ready(fitted: Fitted) -> Fitted:
         fitted.task.net,
         fitted.prepared,
         data,
-        options.evaluation.known(data),
+        options.evaluation.known(data, options.split.seed),
         options.split.seed,
         shows_progress=options.progress_bar,
     )
@@ -217,9 +217,11 @@ def check_monitor(monitor: str, curve: LearningCurve) -> None:
 
 def _run_data(prepared: PreparedData, experiment: Experiment) -> RunData:
     nodes = find_nodes(prepared.split, prepared.catalog, experiment.nodes)
-    return run_data(
+    data = run_data(
         prepared.split, prepared.catalog, experiment.history, experiment.baselines, nodes
     )
+    data.folders = prepared.catalog_folder, prepared.split_folder
+    return data
 
 
 def build_task(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -39,7 +40,12 @@ class RunData:
         split: training pairs and held-out pairs.
         catalog: gives the labels of the items; there are none without it.
         nodes: what has a vector; None: the items alone.
+
+    Attributes:
+        folders: of the prepared catalogue and split; None where they are on no disk.
     """
+
+    folders: tuple[Path, Path] | None = None
 
     def __init__(
         self, split: Split, catalog: ItemCatalog | None = None, nodes: Nodes | None = None

@@ -95,7 +95,7 @@ def normalized_weights(neighbours: Neighbours, exponent: float = 0.5) -> tuple[T
     """w_ij / (s_i s_j) ** exponent of every entry (E,), and s (N,), the sums of rows."""
     offsets, items, weights = neighbours
     owners = torch.repeat_interleave(offsets.diff())
-    sums = torch.zeros(len(offsets) - 1, dtype=torch.float64).index_add_(
+    sums = torch.zeros(len(offsets) - 1, dtype=torch.float64, device=weights.device).index_add_(
         0, owners, weights.double()
     )
     shares = weights / (sums[owners] * sums[items.long()]) ** exponent

@@ -148,3 +148,18 @@ def test_other_data_and_other_models_are_refused() -> None:
         model(graph, 2).update(pair_batch(2, 3), 0.1)
     with pytest.raises(ValueError, match="data=graph and model=spectral go together"):
         score_block(batch_of(graph))
+
+
+def test_it_goes_on_from_its_state() -> None:
+    graph = many_items()
+    whole, first = model(graph, 6), model(graph, 6)
+    steps(whole, graph, 4)
+    steps(first, graph, 2)
+    torch.manual_seed(1)
+    other = SpectralVectors(
+        first.degrees, 6, degree_exponent=A, self_weight=C, length_exponent=0, popularity_exponent=0
+    )
+    other.load_state_dict(first.state_dict())
+    steps(other, graph, 2)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name]), name

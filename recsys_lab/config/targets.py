@@ -28,6 +28,7 @@ _BUILDABLE = (
     "recsys_lab.catalog.nodes.NodeOptions",
     "recsys_lab.catalog.split.SplitOptions",
     "recsys_lab.readers.synthetic.SyntheticSource",
+    "recsys_lab.data.graph_batches.GraphDataModule",
     "recsys_lab.data.history_batches.HistoryDataModule",
     "recsys_lab.data.interactions.InteractionDataModule",
     "recsys_lab.data.modules.PairDataModule",

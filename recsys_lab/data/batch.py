@@ -1,7 +1,7 @@
 """The contracts between data and models: kinds of batches, and what is known of the items.
 
-Every model of items takes pairs and windows; models of histories take histories, and those that
-learn from the ranking of a teacher take that.
+Every model of items takes pairs and windows; models of histories take histories, those that learn
+from the ranking of a teacher take that, and spectral vectors the graph.
 
 NamedTuples of tensors, so that Lightning moves them between devices.
 Labels are not part of a batch: positives are 1 and negatives 0 inside the loss that needs them.
@@ -76,7 +76,22 @@ class TeacherBatch(NamedTuple):
     num_trained: int  # queries
 
 
-Batch = PairBatch | WindowBatch | HistoryBatch | TeacherBatch
+class Neighbours(NamedTuple):
+    """Weighted neighbours of every item; the weights are above 0."""
+
+    offsets: Tensor  # (N + 1,) int64; those of item i are items[offsets[i]:offsets[i + 1]]
+    items: Tensor  # (E,) int32
+    weights: Tensor  # (E,) float32
+
+
+class GraphBatch(NamedTuple):
+    """The whole training graph."""
+
+    neighbours: Neighbours
+    num_trained: int  # items with a neighbour
+
+
+Batch = PairBatch | WindowBatch | HistoryBatch | TeacherBatch | GraphBatch
 
 
 def no_chosen(batch: WindowBatch) -> ChosenContexts:
@@ -100,14 +115,6 @@ class FieldCodes(NamedTuple):
     offsets: Tensor  # (N + 1,) int64; the codes of item i are codes[offsets[i]:offsets[i + 1]]
     codes: Tensor  # (V,) int64 in 0 .. cardinality - 1
     cardinality: int
-
-
-class Neighbours(NamedTuple):
-    """Weighted neighbours of every item; the weights are above 0."""
-
-    offsets: Tensor  # (N + 1,) int64; those of item i are items[offsets[i]:offsets[i + 1]]
-    items: Tensor  # (E,) int32
-    weights: Tensor  # (E,) float32
 
 
 class VisitedItems(NamedTuple):

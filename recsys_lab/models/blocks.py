@@ -8,6 +8,7 @@ from torch import Tensor
 from recsys_lab.data.batch import (
     Batch,
     ChosenContexts,
+    GraphBatch,
     HistoryBatch,
     PairBatch,
     TeacherBatch,
@@ -22,6 +23,9 @@ HISTORIES_NEEDED = (
 TEACHER_NEEDED = (
     "data=teacher and model=distilled go together: other models train on data=sequences or "
     "data=pairs"
+)
+GRAPH_NEEDED = (
+    "data=graph and model=spectral go together: other models train on data=sequences or data=pairs"
 )
 Kernel = Literal["auto", "fused", "autograd"]  # what trains a block: see `choose_updater`
 
@@ -61,6 +65,8 @@ def pairs_or_windows(batch: Batch) -> PairBatch | WindowBatch:
         raise ValueError(HISTORIES_NEEDED)
     if isinstance(batch, TeacherBatch):
         raise ValueError(TEACHER_NEEDED)
+    if isinstance(batch, GraphBatch):
+        raise ValueError(GRAPH_NEEDED)
     return batch
 
 

@@ -4,7 +4,7 @@
 item's training pairs is added to its scores. The other arguments are those of the network.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -27,25 +27,26 @@ from recsys_lab.compute.ranges import (
     Share,
     Threads,
 )
-from recsys_lab.data.batch import FieldCodes, Items
+from recsys_lab.data.batch import Items
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.cold_items import stand_ins
 from recsys_lab.models.distilled import DistilledVectors
-from recsys_lab.models.encoders import Encoder, IdEncoder, Pooling, SideInfoEncoder
+from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.history import HistoryModel
+from recsys_lab.models.inputs import field_codes, over_inputs, scale_of_one_table
 from recsys_lab.models.lightgcn import LightGCN
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.mixed_ranker import MixedRanker
 from recsys_lab.models.pinsage import PinSage
 from recsys_lab.models.scoring import Score
 from recsys_lab.models.skipgram import PairLoss, SkipGram
+from recsys_lab.models.spectral import SpectralVectors
 from recsys_lab.models.starspace import Query, RankingLoss, Similarity, StarSpace
 from recsys_lab.readers.vector_files import read_vectors
 
 _MAX_DENSE_ITEMS = 50_000  # of tables whose gradients are dense
-_FIELDS = ("brand", "category", "price", "title")
 
 
 @checked
@@ -97,7 +98,7 @@ def skipgram_side_info(
     `fields` are fields of the catalogue, not all of them empty. Without `context_side_info`
     contexts are ids alone, and the score "center_context" cannot score cold items.
     """
-    codes, trained = _codes(items, fields), items.degrees > 0
+    codes, trained = field_codes(items, fields), items.degrees > 0
     context_codes = codes if context_side_info else []
     return SkipGram(
         centers=SideInfoEncoder(trained, codes, embedding_dim, pooling),
@@ -107,20 +108,6 @@ def skipgram_side_info(
         l2=l2,
         kernel=kernel,
         fields=fields,
-    )
-
-
-def _codes(items: Items, fields: Sequence[str]) -> list[FieldCodes]:
-    """The fields by name; a model whose fields are all empty is one of ids alone, and refused."""
-    codes = [items.field(name) for name in fields]
-    if not fields or any(len(field.codes) for field in codes):
-        return codes
-    others = [name for name in _FIELDS if name not in fields and len(items.field(name).codes)]
-    has = ", ".join(others) or "no side information"
-    instead = f"take fields=[{','.join(others)}], or" if others else "take"
-    raise ValueError(
-        f"no item of the catalogue has a value of fields=[{','.join(fields)}], and it has {has}: "
-        f"{instead} a model of item ids alone, such as model=skipgram"
     )
 
 
@@ -184,7 +171,7 @@ def matrix_factorization(
     """Matrix factorisation of the pairs, or of windows; `biases` are of items, and a global one."""
     num_items = len(items.degrees)
     return MatrixFactorization(
-        IdEncoder(num_items, embedding_dim, _scale_of_one_table(embedding_dim)),
+        IdEncoder(num_items, embedding_dim, scale_of_one_table(embedding_dim)),
         IdEncoder(num_items, 1, init_scale=0.0) if biases else None,
         loss=loss,
         l2=l2,
@@ -228,6 +215,27 @@ def distilled(items: Items, *, embedding_dim: Dimension, start: str | None) -> D
 
 
 @checked
+def spectral(
+    items: Items,
+    *,
+    embedding_dim: Dimension,
+    degree_exponent: Exponent,
+    self_weight: Penalty,
+    length_exponent: Share,
+    popularity_exponent: Exponent,
+) -> SpectralVectors:
+    """Leading directions of the training graph; they train on data=graph."""
+    return SpectralVectors(
+        items.degrees,
+        embedding_dim,
+        degree_exponent=degree_exponent,
+        self_weight=self_weight,
+        length_exponent=length_exponent,
+        popularity_exponent=popularity_exponent,
+    )
+
+
+@checked
 def lightgcn(
     items: Items,
     *,
@@ -249,7 +257,7 @@ def lightgcn(
     a context.
     """
     return SkipGram(
-        *_over_inputs(
+        *over_inputs(
             lambda inputs: LightGCN(inputs, items.neighbours(), layer_weights),
             items, fields, embedding_dim, one_table,
         ),
@@ -290,7 +298,7 @@ def pinsage(
     """
     visited = items.visited(max(num_neighbours), walks_per_item, num_steps)
     return SkipGram(
-        *_over_inputs(
+        *over_inputs(
             lambda inputs: PinSage(
                 inputs, visited, embedding_dim, num_neighbours, neighbour_weight,
                 items.group_firsts,
@@ -306,35 +314,6 @@ def pinsage(
         low_rank_weight=low_rank_weight,
         low_rank_margin=low_rank_margin,
     )  # fmt: skip
-
-
-def _over_inputs(
-    build: Callable[[IdEncoder | SideInfoEncoder], Encoder],
-    items: Items,
-    fields: Sequence[str],
-    embedding_dim: int,
-    one_table: bool,
-) -> tuple[Encoder, Encoder]:
-    """Encoders of centers and contexts over the items' own vectors, or one encoder for both.
-
-    The own vectors are pooled with those of `fields`.
-    """
-    codes, trained = _codes(items, fields), items.degrees > 0
-
-    def encoder(init_scale: float) -> Encoder:
-        if codes:
-            return build(SideInfoEncoder(trained, codes, embedding_dim, "mean", init_scale))
-        return build(IdEncoder(len(trained), embedding_dim, init_scale))
-
-    if one_table:
-        both = encoder(_scale_of_one_table(embedding_dim))
-        return both, both
-    return encoder(0.5), encoder(0.0)
-
-
-def _scale_of_one_table(embedding_dim: int) -> float:
-    """Vectors start at +- 0.5 / sqrt(D), so that first scores are about 1 / (12 sqrt(D))."""
-    return 0.5 * embedding_dim**0.5
 
 
 @checked

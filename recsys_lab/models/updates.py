@@ -130,7 +130,7 @@ def check_precision(net: nn.Module, precision: str) -> None:
         raise ValueError(f"precision={precision} is not supported: take 32-true or bf16-mixed")
     if isinstance(net, SelfUpdatingNet):
         raise ValueError(
-            f"precision={precision} has no effect on a model that another library trains: leave it "
+            f"precision={precision} has no effect on a model that updates its own tables: leave it "
             "out"
         )
     if getattr(net, "kernel", "autograd") == "fused":

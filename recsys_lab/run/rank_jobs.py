@@ -52,8 +52,8 @@ def check_net(net: nn.Module, size: int) -> None:
     """
     if size > 1 and isinstance(net, SelfUpdatingNet):
         raise TrainingError(
-            f"{type(net).__name__} is trained by a library of its own, in one process: take "
-            "trainer=cpu, whose threads it uses"
+            f"{type(net).__name__} updates its own tables, in one process: take trainer=cpu, whose "
+            "threads it uses"
         )
 
 

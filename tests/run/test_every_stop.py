@@ -305,7 +305,7 @@ def test_time_alone_leaves_the_end_of_a_schedule_open(parts, tmp_path: Path) -> 
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("preset", ["skipgram", "gensim_word2vec"])
+@pytest.mark.parametrize("preset", ["skipgram", "gensim_word2vec", "spectral"])
 def test_every_step_beside_limits(parts, preset: str, tmp_path: Path) -> None:
     words = (f"experiment={preset}", "trainer.max_steps=8", "trainer.limit_train_batches=3")
     parts = limited(parts, *words)

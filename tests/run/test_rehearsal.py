@@ -48,7 +48,7 @@ def test_what_reads_other_files_passes(tmp_path: Path) -> None:
         ),
         (
             "+trainer.precision=bf16-mixed experiment=gensim_word2vec",
-            "precision=bf16-mixed has no effect on a model that another library trains",
+            "precision=bf16-mixed has no effect on a model that updates its own tables",
         ),
         ("monitor=val/nothing", "monitor must be one of val/auc/uniform/all, .*, got val/nothing"),
     ],

@@ -22,6 +22,7 @@ CASES = {
     "mf": ["model=mf", "data=pairs", "data.batch_size=512"],
     "mf with biases": ["model=mf_bias", "data=pairs", "data.batch_size=512"],
     "gensim": ["experiment=gensim_word2vec"],
+    "spectral": ["experiment=spectral"],
     "side information": ["model=skipgram_side_info"],
     "attention": ["model=skipgram_side_info", "model.pooling=attention"],
     "cosine of side information": [

@@ -62,6 +62,7 @@ $(BIN)/python:
 $(BIN)/.train: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the project into .venv (once)"
 	$(INSTALL) -e .
+	@echo "compiling the kernels (once; a minute or less)"; $(BIN)/python -m recsys_lab compile || true
 	@touch $@
 
 $(BIN)/.dev: pyproject.toml constraints.txt | $(BIN)/python

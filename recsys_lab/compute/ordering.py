@@ -72,14 +72,18 @@ def distinct_sorted(keys: np.ndarray) -> np.ndarray:
     registers (numba vectorises a loop over indices, not one over values), and is much faster than
     sorting.
     """
-    if len(keys) > _MAX_RANKED:
-        return np.unique(keys)
     ranked = np.full(len(keys), -1, keys.dtype)  # equal keys share a rank; gaps follow it
-    for i in range(len(keys)):
-        rank = np.int32(0)
-        for j in range(len(keys)):
-            rank = np.int32(rank + np.int32(keys[j] < keys[i]))
-        ranked[rank] = keys[i]
+    if len(keys) > _MAX_RANKED:
+        ordered = np.sort(keys)
+        for i in range(len(keys)):
+            if i == 0 or ordered[i] != ordered[i - 1]:
+                ranked[i] = ordered[i]
+    else:
+        for i in range(len(keys)):
+            rank = np.int32(0)
+            for j in range(len(keys)):
+                rank = np.int32(rank + np.int32(keys[j] < keys[i]))
+            ranked[rank] = keys[i]
     count = 0
     for i in range(len(keys)):
         ranked[count] = ranked[i]

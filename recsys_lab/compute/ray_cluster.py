@@ -48,7 +48,7 @@ def connect(address: str | None, option: str) -> Any:
     try:
         _check_answers(address)
         ray.init(log_to_driver=False, logging_level="error", **_place(address))
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a bare one of Ray where starting a node takes too long
         raise ClusterError(
             f"no Ray cluster can be used at {address or 'this machine'} "
             f"({str(error).splitlines()[0]}): {option} takes auto or host:port of a cluster that "

@@ -36,8 +36,8 @@ def _grown(items, scores, size):  # type: ignore[no-untyped-def]
     if size <= len(items):
         return items, scores
     more_items, more_scores = np.empty(2 * size, np.int32), np.empty(2 * size, np.float32)
-    more_items[: len(items)] = items
-    more_scores[: len(scores)] = scores
+    for k in range(len(items)):
+        more_items[k], more_scores[k] = items[k], scores[k]
     return more_items, more_scores
 
 
@@ -113,7 +113,7 @@ def _spread(graph, start, step_weights, last, last_items, spare, spare_items, vi
     indptr, indices, weights, inverse = graph
     last[start] = 1.0
     last_items[0] = start
-    size, num_visited = 1, 0
+    size, num_visited = np.int64(1), 0
     for step_weight in step_weights:
         size = _step(indptr, indices, weights, inverse, last, last_items, size, spare, spare_items)
         last, spare = spare, last
@@ -148,7 +148,7 @@ def walk_pairs(graph, step_weights, ends, heads, tails, out):  # type: ignore[no
         while high < len(heads) and heads[high] == head:
             out[high] = 0.0
             high += 1
-        last[head], items[0], size = 1.0, head, 1
+        last[head], items[0], size = 1.0, head, np.int64(1)
         for step_weight in step_weights[:-1]:
             size = _step(indptr, indices, weights, inverse, last, items, size, spare, spare_items)
             last, spare = spare, last

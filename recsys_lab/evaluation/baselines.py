@@ -224,7 +224,7 @@ class RP3Beta(_Walks):
         super().__init__(pairs)
         strength = self._strength(self.weights)
         raised, by_strength = _power(strength, alpha), _power(strength, -beta)
-        weights = self.weights.astype(np.float64) ** alpha
+        weights = _power(self.weights, alpha).astype(np.float32)  # as of the other walks
         graph = self.indptr, self.indices, weights, _power(strength, -alpha)
         ends = np.zeros(self.num_items), raised * by_strength, by_strength
         self.inputs = graph, np.array([0.0, 0.0, 1.0]), ends

@@ -119,9 +119,9 @@ def _tied(values, places, num_positives):  # type: ignore[no-untyped-def]
         if k < len(values) and values[k] == values[low]:
             continue
         if k - low > 1:
-            places[low:k] = np.sort(places[low:k])
+            places[low:k].sort()
             if places[low] < num_positives <= places[k - 1]:
-                bounds[count] = low, k
+                bounds[count, 0], bounds[count, 1] = low, k
                 count += 1
         low = k
     return bounds[:count].copy()
@@ -136,8 +136,9 @@ def _weighted_auc(weights, places, bounds, num_positives):  # type: ignore[no-un
     over none of these; then half of the weights of both, multiplied, is added.
     """
     passed, total, won = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
-    start = 0
-    for low, high in bounds:
+    start = np.int64(0)
+    for tied in range(len(bounds)):
+        low, high = np.int64(bounds[tied, 0]), np.int64(bounds[tied, 1])
         _add_weights(weights, places, start, low, num_positives, passed, total, won)
         before, beaten = total.copy(), passed.copy()
         _add_weights(weights, places, low, high, num_positives, passed, total, won)

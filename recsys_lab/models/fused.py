@@ -126,7 +126,9 @@ def _train_windows(
             chosen[number], chosen_positive[number], chosen_negative[number], distance_weights,
             num_negatives,
         )  # fmt: skip
-        sums[number] = _learn(tables, sides, links, settings, changes, slot, block, columns, False)
+        sums[number, 0], sums[number, 1] = _learn(
+            tables, sides, links, settings, changes, slot, block, columns, False
+        )
         rounds.end_turn(turns, place, kind)
     return kind == rounds.END
 
@@ -171,7 +173,9 @@ def _train_pairs(
             negatives,
             weights,
         )  # fmt: skip
-        sums[number] = _learn(tables, sides, links, settings, changes, slot, block, columns, True)
+        sums[number, 0], sums[number, 1] = _learn(
+            tables, sides, links, settings, changes, slot, block, columns, True
+        )
         rounds.end_turn(turns, place, kind)
     return kind == rounds.END
 

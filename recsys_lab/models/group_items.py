@@ -28,10 +28,12 @@ def fill_windows(
     end = first_context + places + drawn
     flat = items.ravel()
     own[:] = -1
-    own[:places] = flat
-    own[first_context : first_context + places] = flat
-    own[first_context + places : end] = negatives
-    own[end : end + len(chosen)] = chosen
+    for k in range(places):
+        own[k] = own[first_context + k] = flat[k]
+    for k in range(drawn):
+        own[first_context + places + k] = negatives[k]
+    for k in range(len(chosen)):
+        own[end + k] = chosen[k]
     kernels.weigh_windows(
         items,
         column_weights,
@@ -62,6 +64,7 @@ def fill_pairs(
     for pair in range(min(PAIRS_IN_GROUP, len(centers) - first)):
         at, k = first_context + pair * columns, first + pair
         own[pair], own[at] = centers[k], contexts[k]
-        own[at + 1 : at + columns] = negatives[k]
+        for column in range(1, columns):
+            own[at + column] = negatives[k, column - 1]
         block.positive[pair, 0] = weights[k]
         block.negative[pair, 1:columns] = weights[k]

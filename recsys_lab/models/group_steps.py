@@ -288,7 +288,8 @@ def learn(
         _spread_windows(block, first_context, columns, dim, grads, start)
     if settings.l2 > 0 or has_biases:
         for row in range(len(block.positive)):
-            block.negative[row] += block.positive[row]
+            for column in range(columns):
+                block.negative[row, column] += block.positive[row, column]
         _sum_cells(block.negative, first_context, columns, of_pairs, block.weights)
         loss += _regularize(block.weights, block.vectors, grads, start, settings.l2)
     if has_biases:

@@ -62,7 +62,8 @@ def softmax_slopes(
             powers[k] = negative[row, k] * np.exp((scores[row, k] - top) * inverse)
             rest += powers[k]
         if not mass > 0 or rest == 0:
-            scores[row] = np.float32(0) * scores[row]  # NaN stays
+            for k in range(columns):
+                scores[row, k] *= np.float32(0)  # NaN stays
             continue
         logarithm = np.log(rest / mass)
         all_missed = np.float32(0)

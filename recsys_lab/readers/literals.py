@@ -118,7 +118,7 @@ _MAX_DIGITS = 200  # and an exponent of two digits: less than 1e308, which a flo
 @jit()
 def _transcode(line: np.ndarray, out: np.ndarray) -> int:
     """Write the JSON form of the literal to out; its length, or -1."""
-    i, n = 0, 0
+    i = n = np.int64(0)  # not literals, for which the functions below would be compiled once more
     last = 0  # the last byte that was not white space
     while i < len(line):
         c = line[i]
@@ -138,7 +138,7 @@ def _transcode(line: np.ndarray, out: np.ndarray) -> int:
         if i < 0:
             return -1
         last = c
-    return n
+    return n  # type: ignore[return-value]
 
 
 _OPENERS = (ord("["), ord("{"), ord(":"))
@@ -202,7 +202,7 @@ def _string(line: np.ndarray, i: int, out: np.ndarray, n: int) -> tuple[int, int
     out[n] = ord('"')
     i, n = i + 1, n + 1
     while i < len(line):
-        c = line[i]
+        c = np.int64(line[i])
         if c == quote:
             out[n] = ord('"')
             return i + 1, n + 1

@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numba.core import ir
+from numba.core.event import Listener, install_listener
 
+from recsys_lab.compute import kernel_cache
 from tests.run_cases import ROOT
 
 HELPER = """
@@ -154,3 +158,39 @@ def test_a_full_disk_stops_no_kernel(package: Path) -> None:
         command, cwd=package.parent, env=environment, capture_output=True, text=True
     )
     assert (done.stdout, done.stderr) == ("1 0\n", "")
+
+
+class Watch(Listener):
+    """Whether scopes are shared, at each step of compiling."""
+
+    def __init__(self) -> None:
+        self.seen: set[bool] = set()
+
+    def on_start(self, event: object) -> None:
+        self.seen.add("__deepcopy__" in vars(ir.Scope))
+
+    def on_end(self, event: object) -> None:
+        pass
+
+
+def test_compiling_a_piece_into_its_caller_leaves_numba_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kernel_cache.KERNEL_CACHE, "folder", None)
+    watch = Watch()
+
+    @kernel_cache.jit(inline="always")
+    def piece(values: np.ndarray) -> float:
+        total = 0.0
+        for value in values:
+            total += value
+        return total
+
+    @kernel_cache.jit()
+    def caller(values: np.ndarray) -> float:
+        return piece(values) + 2 * piece(values[1:])
+
+    with install_listener("numba:run_pass", watch):
+        assert caller(np.array([1.0, 2.0, 4.0])) == 19.0
+    assert watch.seen == {True}
+    assert "__deepcopy__" not in vars(ir.Scope)

@@ -130,7 +130,8 @@ def test_matches_dense_algebra(baseline, options, oracle, density, num_threads, 
     heads, tails = (~np.eye(40, dtype=bool)).nonzero()
     order = np.random.default_rng(0).permutation(len(heads))
     heads, tails = heads[order].astype(np.int32), tails[order].astype(np.int32)
-    np.testing.assert_allclose(scorer.score_pairs(heads, tails), expected[heads, tails], rtol=1e-12)
+    rtol = 1e-6 if baseline is RP3Beta else 1e-12  # its weights are float32
+    np.testing.assert_allclose(scorer.score_pairs(heads, tails), expected[heads, tails], rtol=rtol)
     # several queries to a thread, some twice; 38 and 39 are isolated
     queries = np.random.default_rng(1).integers(0, 40, 60).astype(np.int32)
     rows = scorer.score_rows(queries)

@@ -2,10 +2,13 @@
 
 import importlib.util
 import os
+import sys
 from importlib.machinery import ModuleSpec
+from types import SimpleNamespace
 
 import pytest
 
+from recsys_lab.compute.ray_cluster import ClusterError, connect
 from recsys_lab.compute.threads import CORES, usable_cores
 from recsys_lab.config.configuration import register_resolvers
 from recsys_lab.config.overrides import compose_jobs
@@ -54,3 +57,14 @@ def test_a_job_has_as_many_threads_as_cpus(
     options = RayOptions(**OPTIONS | {"num_cpus": num_cpus})
     monkeypatch.setitem(os.environ, CORES, str(options.num_threads))
     assert usable_cores() == threads
+
+
+def test_a_node_that_does_not_start_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        raise Exception("The current node timed out during startup.\nA log follows.")  # as Ray does
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=init, __spec__=ModuleSpec("ray", None))
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    told = r"^no Ray cluster can be used at this machine \(The current node timed out during"
+    with pytest.raises(ClusterError, match=told):
+        connect(None, "hydra/launcher=ray")

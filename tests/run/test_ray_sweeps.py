@@ -30,7 +30,12 @@ def begin(cwd: Path, *words: str) -> subprocess.Popen:
 
 
 def ended(cwd: Path, *words: str, code: int = 0) -> str:
-    assert begin(cwd, *words).wait(300) == code, (cwd / "said").read_text()
+    process = begin(cwd, *words)
+    try:
+        found = process.wait(300)
+    finally:
+        process.kill()  # if it takes longer; it ends with its cluster
+    assert found == code, (cwd / "said").read_text()
     return (cwd / "said").read_text()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from recsys_lab.data.teacher_batches import RankedItems
 from recsys_lab.evaluation.baselines import TrainingData
 from recsys_lab.run import teacher
 from recsys_lab.run.kept_ranking import kept_ranking
@@ -80,15 +81,20 @@ def test_a_later_run_on_the_same_data_takes_the_ranking_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = kept_ranking(data_in(tmp_path, "a"), 5)  # type: ignore[arg-type]
-    asked = []
-    monkeypatch.setattr(teacher, "rank_by_ease", lambda *given: asked.append(given) or first)
+    asked: list[int] = []
+
+    def rank(_: object, num_ranked: int) -> RankedItems:
+        asked.append(num_ranked)
+        return first
+
+    monkeypatch.setattr(teacher, "rank_by_ease", rank)
     again = kept_ranking(data_in(tmp_path, "a"), 5)  # type: ignore[arg-type]
     assert not asked
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other, strict=True)
     kept_ranking(data_in(tmp_path, "a"), 6)  # type: ignore[arg-type]
     kept_ranking(data_in(tmp_path, "b"), 5)  # type: ignore[arg-type]
-    assert [number for _, number in asked] == [6, 5]
+    assert asked == [6, 5]
 
 
 def test_a_damaged_ranking_is_made_again(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from recsys_lab.run.checkpoints import (
 )
 from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitted import Fitted
+from recsys_lab.run.kept_ranking import kept_ranking
 from recsys_lab.run.label_test import label_curves
 from recsys_lab.run.learning_curve import LearningCurve
 from recsys_lab.run.mixed_parts import mix_parts
@@ -45,7 +46,6 @@ from recsys_lab.run.ranks import Ranks, other_ranks
 from recsys_lab.run.run_data import RunData, known_items
 from recsys_lab.run.step_limit import StepLimit
 from recsys_lab.run.stop_on_signal import StopOnSignal
-from recsys_lab.run.teacher import rank_by_ease
 from recsys_lab.run.training_notes import (
     print_profile,
     tell_compiling,
@@ -256,7 +256,7 @@ def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
     """The data module of an experiment."""
     pieces = {"catalog": data.catalog, "split": data.split, "seed": experiment.seed}
     graph = {"graph": data.graph, "nodes": data.nodes}
-    trained = {"on_gpu": on_gpu(experiment.configuration), "teacher": partial(rank_by_ease, data)}
+    trained = {"on_gpu": on_gpu(experiment.configuration), "teacher": partial(kept_ranking, data)}
     return call_with(experiment.data, pieces | graph | trained)
 
 

@@ -1,32 +1,21 @@
 """Baselines tested by an earlier run, which runs on the same data do not build and test again."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import recsys_lab.evaluation
-from recsys_lab.catalog.prepared_folders import (
-    has_sound_folder,
-    hash_file,
-    key_of,
-    obtain_folder,
-)
+from recsys_lab.catalog.prepared_folders import key_of
 from recsys_lab.evaluation.baseline_choice import Findings
 from recsys_lab.evaluation.baselines import BASELINES
 from recsys_lab.evaluation.protocol import Judgement, PairScores
 from recsys_lab.evaluation.ranking import RankingResult
 from recsys_lab.evaluation.slices import EvaluationPairs
-from recsys_lab.readers.account import CatalogError
 from recsys_lab.results.prepared_users import note_user
-from recsys_lab.results.write_errors import may_fail
-
-log = logging.getLogger(__name__)
+from recsys_lab.run.kept_folders import code_of_evaluation, is_kept, keep
 
 FOLDER = "baselines"  # among prepared data
 _ARRAYS = "judgements.npz"
@@ -48,10 +37,7 @@ class KeptBaselines:
 
     def is_there(self) -> bool:
         """Whether there is a sound folder."""
-        try:
-            return has_sound_folder(self.folder)
-        except CatalogError:  # of another user, who does not share it
-            return False
+        return is_kept(self.folder)
 
     def findings(self) -> Findings:
         """Parameters, validation and what was left out."""
@@ -91,12 +77,8 @@ class KeptBaselines:
                 "findings": json.dumps(asdict(findings)),  # whose order a manifest would not keep
             }
 
-        try:
-            with may_fail("the test of the baselines for later runs"):
-                obtain_folder(self.folder, write)
-                note_user([self.folder], run)
-        except CatalogError as error:  # of another user, who does not share it
-            log.debug("the test of the baselines is not kept: %s", error)
+        keep(self.folder, write, "the test of the baselines")
+        note_user([self.folder], run)
 
 
 def kept_baselines(data: tuple[Path, Path], options: Sequence[float]) -> KeptBaselines | None:
@@ -109,15 +91,10 @@ def kept_baselines(data: tuple[Path, Path], options: Sequence[float]) -> KeptBas
     package = __package__.partition(".")[0]
     if any(entry.build.__module__.partition(".")[0] != package for entry in BASELINES.values()):
         return None  # their code may change at any time
-    key = key_of(*(folder.name for folder in data), list(BASELINES), list(options), _code())
+    key = key_of(
+        *(folder.name for folder in data), list(BASELINES), list(options), code_of_evaluation()
+    )
     return KeptBaselines(data[1].parents[1] / FOLDER / key)
-
-
-@cache
-def _code() -> list[str]:
-    """Hashes of the files of the room `evaluation`."""
-    [room] = recsys_lab.evaluation.__path__
-    return [hash_file(path) for path in sorted(Path(room).glob("*.py"))]
 
 
 def _arrays_of(judgement: Judgement) -> dict[str, np.ndarray]:

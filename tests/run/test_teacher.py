@@ -1,11 +1,15 @@
 """What EASE ranks first for every item, against the dense formula."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import sparse
 
+from recsys_lab.data.teacher_batches import RankedItems
 from recsys_lab.evaluation.baselines import TrainingData
 from recsys_lab.run import teacher
+from recsys_lab.run.kept_ranking import kept_ranking
 from recsys_lab.run.teacher import rank_by_ease
 
 N = 30
@@ -13,6 +17,8 @@ N = 30
 
 class Data:
     """The part of `RunData` that is asked for."""
+
+    folders: tuple[Path, Path] | None = None
 
     def __init__(self, adjacency: np.ndarray) -> None:
         self.adjacency = adjacency
@@ -26,6 +32,12 @@ def data() -> Data:
     adjacency = np.triu(rng.random((N, N)) < 0.2, 1).astype(float)
     adjacency[:, [4, 9]] = adjacency[[4, 9]] = 0  # items without a pair
     return Data(adjacency + adjacency.T)
+
+
+def data_in(folder: Path, name: str) -> Data:
+    given = data()
+    given.folders = folder / "catalogs" / name, folder / "splits" / name
+    return given
 
 
 def dense_scores(adjacency: np.ndarray) -> np.ndarray:
@@ -63,3 +75,32 @@ def test_more_items_than_ease_can_take_are_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(teacher, "_MAX_ITEMS", 10)
     with pytest.raises(ValueError, match=r"matrix of all 28 items .* 10 are the most"):
         rank_by_ease(data(), 5)  # type: ignore[arg-type]
+
+
+def test_a_later_run_on_the_same_data_takes_the_ranking_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = kept_ranking(data_in(tmp_path, "a"), 5)  # type: ignore[arg-type]
+    asked: list[int] = []
+
+    def rank(_: object, num_ranked: int) -> RankedItems:
+        asked.append(num_ranked)
+        return first
+
+    monkeypatch.setattr(teacher, "rank_by_ease", rank)
+    again = kept_ranking(data_in(tmp_path, "a"), 5)  # type: ignore[arg-type]
+    assert not asked
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other, strict=True)
+    kept_ranking(data_in(tmp_path, "a"), 6)  # type: ignore[arg-type]
+    kept_ranking(data_in(tmp_path, "b"), 5)  # type: ignore[arg-type]
+    assert asked == [6, 5]
+
+
+def test_a_damaged_ranking_is_made_again(tmp_path: Path) -> None:
+    first = kept_ranking(data_in(tmp_path, "a"), 5)  # type: ignore[arg-type]
+    [file] = tmp_path.glob("teachers/*/ranked.npz")
+    file.write_bytes(file.read_bytes()[:-200])
+    again = kept_ranking(data_in(tmp_path, "a"), 5)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(first.items, again.items)
+    assert np.load(file)["items"].shape == first.items.shape

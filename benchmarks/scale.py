@@ -36,8 +36,13 @@ Rows = list[list[str]]
 
 
 def row_bytes(dim: int, *, in_half: bool) -> int:
-    """Bytes of a row of one table that is sent: id, accumulator, weights."""
-    return 8 + dim * (2 if in_half else 4)
+    """Bytes of a row of one table that is sent: accumulator and weights."""
+    return 4 + dim * (2 if in_half else 4)
+
+
+def mask_per_item(num_items: int, exchanges: int, places: float, ranks: int) -> float:
+    """Bytes of the bits by which a rank tells the others what it touched, for an item it trains."""
+    return TABLES * math.ceil(num_items / 8) * (ranks - 1) * exchanges / places
 
 
 def sent_per_item(touched: float, union: float, places: float, ranks: int, row: int) -> float:
@@ -123,9 +128,11 @@ def exchanges(prepared: PreparedData, sizes: Sequence[int], dim: int, speed: flo
             ])  # fmt: skip
             touched, union, _ = found.sum(0)
             whole, half = (row_bytes(dim, in_half=x) for x in (False, True))
-            gathered = gathered_per_item(touched, batches * batch, ranks, whole)
+            places = batches * batch
+            masks = mask_per_item(len(graph), len(found), places, ranks)
+            gathered = masks + gathered_per_item(touched, places, ranks, whole)
             own, small = (
-                sent_per_item(touched, union, batches * batch, ranks, x) for x in (whole, half)
+                masks + sent_per_item(touched, union, places, ranks, x) for x in (whole, half)
             )
             speeds = [ranks / (1 + small * speed / network) for network in NETWORKS.values()]
             numbers = (len(found), *found.mean(0), gathered, own, small)

@@ -36,7 +36,8 @@ def test_bytes_by_hand() -> None:
     """Four ranks touch 3 rows each, 5 together, in 10 places; a row has 100 bytes."""
     assert scale.gathered_per_item(3, 10, 4, 100) == pytest.approx(2 * 100 * 3 * 3 / 10)
     assert scale.sent_per_item(3, 5, 10, 4, 100) == pytest.approx(2 * 100 * (3 + 5) * 0.75 / 10)
-    assert scale.row_bytes(128, in_half=False) == 520
+    assert scale.row_bytes(128, in_half=False) == 516
+    assert scale.mask_per_item(17, 2, 10, 4) == pytest.approx(2 * 3 * 3 * 2 / 10)
 
 
 def test_the_interval_of_young_loses_least() -> None:

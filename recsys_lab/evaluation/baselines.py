@@ -34,6 +34,7 @@ _WALK_CHOICES = (2.0, 0.7), (2.0, 0.6), (4.0, 0.8), (1.0, 0.8)
 _RP3_CHOICES = (0.8, 0.5), (0.6, 0.5)
 _EASE_PARAMETERS = "penalty", "row_exponent", "column_exponent"
 _EASE_CHOICES = (8.0, 0.5, 0.0), (16.0, 0.25, 0.25)
+_EASE_NEIGHBOURS = 200  # of an item, where a dense matrix is too large; docs/measured.md
 
 
 class Popularity:
@@ -70,7 +71,7 @@ class Popularity:
         return queries[:, None] * items
 
 
-class _GraphBaseline:
+class GraphBaseline:
     """Spreads pairs and rows over threads; compiled kernels score the parts.
 
     Attributes:
@@ -78,7 +79,7 @@ class _GraphBaseline:
         inputs: what both kernels take first, set by the subclass.
     """
 
-    kernels: "tuple[Callable[..., None], Callable[..., Listed]]"
+    kernels: "tuple[Callable[..., Any], ...]"
     inputs: tuple[Any, ...]
 
     def __init__(self, pairs: sparse.csr_matrix) -> None:
@@ -116,7 +117,8 @@ class _GraphBaseline:
 
     def list_scores(self, queries: np.ndarray) -> "Listed":
         """See `ListedScorer`."""
-        return self.kernels[1](*self.inputs, queries)
+        found: Listed = self.kernels[1](*self.inputs, queries)
+        return found
 
     def _hub_first(self, heads: np.ndarray, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The end of larger degree first: few heads to prepare, and tails with few neighbours."""
@@ -125,7 +127,7 @@ class _GraphBaseline:
         return np.where(swap, tails, heads), np.where(swap, heads, tails)
 
 
-class CommonNeighbors(_GraphBaseline):
+class CommonNeighbors(GraphBaseline):
     """Number of common neighbours, weights ignored."""
 
     kernels = sum_common_pairs, list_common
@@ -135,7 +137,7 @@ class CommonNeighbors(_GraphBaseline):
         self.inputs = self.indptr, self.indices, np.ones(self.num_items)
 
 
-class AdamicAdar(_GraphBaseline):
+class AdamicAdar(GraphBaseline):
     """Sum over common neighbours of 1 / log(degree) (Adamic and Adar, 2003)."""
 
     kernels = sum_common_pairs, list_common
@@ -147,7 +149,7 @@ class AdamicAdar(_GraphBaseline):
         self.inputs = self.indptr, self.indices, values
 
 
-class ResourceAllocation(_GraphBaseline):
+class ResourceAllocation(GraphBaseline):
     """Sum over common neighbours of 1 / degree (Zhou, Lü and Zhang, 2009)."""
 
     kernels = sum_common_pairs, list_common
@@ -157,7 +159,7 @@ class ResourceAllocation(_GraphBaseline):
         self.inputs = self.indptr, self.indices, 1.0 / np.maximum(self.degree, 1)
 
 
-class _Walks(_GraphBaseline):
+class _Walks(GraphBaseline):
     """Weighted sums over walks on the graph, times a function of the two ends."""
 
     kernels = walk_pairs, list_walks
@@ -248,7 +250,8 @@ class TrainingData:
             where there is none.
         validation: pairs to choose parameters by; None chooses nothing.
         max_choice_items: beyond, nothing is chosen, and RP3-beta is left out.
-        max_ease_items: beyond, EASE is left out.
+        max_ease_items: beyond, EASE is that of the closest items (`LocalEase`).
+        max_local_ease_items: beyond these, too, EASE is left out.
         findings: parameters, their values on validation, and baselines that are left out.
     """
 
@@ -257,6 +260,7 @@ class TrainingData:
     validation: "EvaluationPairs | None" = None
     max_choice_items: CountOrZero = 50_000
     max_ease_items: CountOrZero = 4_000
+    max_local_ease_items: CountOrZero = 50_000
     findings: Findings = field(default_factory=Findings)
 
     @property
@@ -334,17 +338,20 @@ def _rp3_beta(data: TrainingData) -> "Scorer | None":
 
 
 def _ease(data: TrainingData) -> "Scorer | None":
-    num_items, most = data.pairs.shape[0], data.max_ease_items
-    if num_items > most:
-        reason = (
-            f"its dense matrix of {num_items:,} items takes long to invert, the most is {most:,} "
-            "(evaluation.max_ease_items)"
-        )
-        data.findings.leave_out("ease", "EASE", reason)
-        return None
-    from recsys_lab.evaluation.pair_ease import ease_of_pairs  # imports torch
+    num_items, most = data.pairs.shape[0], data.max_local_ease_items
+    if num_items <= data.max_ease_items:
+        from recsys_lab.evaluation.pair_ease import ease_of_pairs  # imports torch
 
-    return _tuned("ease", data, ease_of_pairs, _EASE_PARAMETERS, _EASE_CHOICES)
+        return _tuned("ease", data, ease_of_pairs, _EASE_PARAMETERS, _EASE_CHOICES)
+    if num_items <= most:
+        from recsys_lab.evaluation.local_ease import LocalEase  # imports this module
+
+        names = *_EASE_PARAMETERS, "neighbours"
+        choices = [(*choice, _EASE_NEIGHBOURS) for choice in _EASE_CHOICES]
+        return _tuned("ease", data, LocalEase, names, choices)
+    reason = f"{num_items:,} items, the most is {most:,} (evaluation.max_local_ease_items)"
+    data.findings.leave_out("ease", "EASE", reason)
+    return None
 
 
 def _content(data: TrainingData) -> "Scorer | None":

@@ -62,6 +62,7 @@ _AS_BEFORE: dict[str, Any] = {  # older runs do not say so
     "catalog.outside_items": "drop",
     "evaluation.max_choice_items": 50_000,
     "evaluation.max_ease_items": 4_000,
+    "evaluation.max_local_ease_items": 0,
 }
 _MAX_DIFFERENCES = 4
 

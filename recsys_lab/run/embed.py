@@ -59,7 +59,12 @@ _SINCE: dict[str, Any] = {  # keys that older runs do not have
         "every_n_batches": None,
         "precision": 32,
     },
-    "evaluation": {"mixture": [], "max_choice_items": 50_000, "max_ease_items": 4_000},
+    "evaluation": {
+        "mixture": [],
+        "max_choice_items": 50_000,
+        "max_ease_items": 4_000,
+        "max_local_ease_items": 0,
+    },
     "checkpoint": {
         "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",
         "every_n_steps": None,

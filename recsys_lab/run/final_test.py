@@ -66,8 +66,10 @@ class FinalTest:
         mixture: baselines of queries; the model is also tested with the first that can be made.
         max_choice_items: of pair catalogues; parameters of baselines are chosen on validation where
             there are no more items. Beyond, RP3-beta is left out.
-        max_ease_items: of pair catalogues; EASE is tested where there are no more items. It takes
-            5 N² bytes and 4/3 N³ multiplications for each choice.
+        max_ease_items: of pair catalogues; up to so many items EASE inverts a dense matrix, which
+            takes 5 N² bytes and 4/3 N³ multiplications for each choice.
+        max_local_ease_items: of pair catalogues; beyond `max_ease_items` and up to so many, EASE
+            restores an item from the 200 closest ones alone. Beyond, it is left out.
     """
 
     ks: CutOffs
@@ -76,6 +78,7 @@ class FinalTest:
     mixture: Sequence[str] = ()
     max_choice_items: CountOrZero = 50_000
     max_ease_items: CountOrZero = 4_000
+    max_local_ease_items: CountOrZero = 50_000
 
     def __call__(
         self,
@@ -158,7 +161,10 @@ class FinalTest:
         if (kept := self._kept(data, seed)) and kept.is_there():
             vars(known.findings).update(vars(kept.findings()))
         return replace(
-            known, max_choice_items=self.max_choice_items, max_ease_items=self.max_ease_items
+            known,
+            max_choice_items=self.max_choice_items,
+            max_ease_items=self.max_ease_items,
+            max_local_ease_items=self.max_local_ease_items,
         )
 
     def _kept(self, data: RunData, seed: int) -> KeptBaselines | None:

@@ -189,9 +189,12 @@ def test_the_difference_is_to_the_best_baseline_on_validation(tmp_path, monkeypa
 
 def test_a_baseline_that_is_left_out_is_stated_with_the_reason(tmp_path):
     data = RunData(split_by("pairs"))
-    test = FinalTest(KS, 4e9, 0, max_choice_items=NUM_ITEMS - 1, max_ease_items=NUM_ITEMS - 1)
+    few = NUM_ITEMS - 1
+    test = FinalTest(
+        KS, 4e9, 0, (), max_choice_items=few, max_ease_items=few, max_local_ease_items=few
+    )
     metrics = test(ring_scorer(), data, tmp_path, seed=3)
-    assert "evaluation.max_ease_items" in metrics["left_out/ease"]
+    assert "80 items, the most is 79 (evaluation.max_local" in metrics["left_out/ease"]
     assert "80 items, the most is 79" in metrics["left_out/rp3_beta"]
     assert not [key for key in metrics if "baseline/ease" in key or "baseline/rp3" in key]
     assert "validation/best_baseline" not in metrics

@@ -11,7 +11,7 @@ from recsys_lab.catalog.pairs import build_pairs
 from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.serve.exhibits import Exhibits, UnknownError
 from recsys_lab.serve.json_form import neighbours_of
-from recsys_lab.serve.side_by_side import NeighbourList, side_by_side
+from recsys_lab.serve.side_by_side import NeighbourList, neighbours, side_by_side
 from recsys_lab.serve.view import Question
 from recsys_lab.vectors.added_folder import write_added
 from recsys_lab.vectors.adding import add_items
@@ -19,6 +19,7 @@ from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.new_items import NewItems
 from recsys_lab.vectors.store import TEXT_COLUMNS
 from tests.serve.served_cases import ASKED, IDS, NUM_ITEMS, UNSCORED, write_served_run
+from tests.vectors.stored import store_lists
 
 
 def adjacency(run: Path) -> np.ndarray:
@@ -220,3 +221,17 @@ def test_unknown_lists_are_refused(exhibits: Exhibits) -> None:
         exhibits.of_run(2, "model")
     with pytest.raises(UnknownError, match="There is no 'x' of run 1; there are model, adamic_ad"):
         exhibits.of_run(1, "x")
+
+
+def test_a_run_with_lists_is_shown_from_them(tmp_path: Path) -> None:
+    exhibits = Exhibits.open([store_lists(tmp_path)])
+    exhibits.load()
+    [model, *_] = exhibits.sources
+
+    def shown(row: int, k: int, not_known: bool) -> tuple[list[str], str]:
+        entries, message = neighbours(exhibits.runs, model, row, k, not_known)
+        return [entry.shown.item for entry in entries], message
+
+    assert shown(2, 1, False) == (["a b"], "")
+    assert shown(2, 50, True) == (["a b"], "This run keeps the best 2 of each item alone.")
+    assert shown(4, 2, False)[1].startswith("No score")

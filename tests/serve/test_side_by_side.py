@@ -1,5 +1,6 @@
 """The lists and where they agree, against brute force on the files of the runs."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,15 +44,16 @@ def adamic_adar(run: Path) -> np.ndarray:
     return np.asarray(linked * value) @ linked.T
 
 
-def walk_proximity(run: Path) -> np.ndarray:
-    """With the usual parameters, since the run did not choose any."""
+def walk_proximity(run: Path, growth: float = 2.0, exponent: float = 0.7) -> np.ndarray:
+    """With the usual parameters, where the run did not choose any."""
     weights = adjacency(run)
     strength = weights.sum(1)
     mean = strength[strength > 0].mean()
     strength[strength == 0] = np.inf
     hub = np.diag((strength / mean) ** -0.75 / mean)
-    meet = weights + 2 * weights @ hub @ weights + 4 * weights @ hub @ weights @ hub @ weights
-    return np.asarray(meet * (strength[:, None] ** -0.7 + strength**-0.7))
+    two = weights @ hub @ weights
+    meet = weights + growth * two + growth**2 * two @ hub @ weights
+    return np.asarray(meet * (strength[:, None] ** -exponent + strength**-exponent))
 
 
 def best(scores: np.ndarray, row: int, k: int, left_out: np.ndarray) -> np.ndarray:
@@ -87,6 +89,20 @@ def test_a_list_holds_the_items_with_the_best_scores(
         assert [entry.score for entry in found.entries] == pytest.approx(values[row, others], 1e-4)
         assert [entry.rank for entry in found.entries] == list(range(1, len(others) + 1))
         assert len({*others}) == len(others) > 4
+
+
+def test_a_baseline_has_the_parameters_that_the_run_chose(tmp_path: Path) -> None:
+    folder, row = write_served_run(tmp_path / "run", 3), IDS.index(ASKED)
+    path = folder / "metrics.json"
+    own = {"growth": 0.2, "exponent": 0.1}
+    chosen = {f"parameters/walk_proximity/{name}": value for name, value in own.items()}
+    path.write_text(json.dumps(json.loads(path.read_text()) | chosen))
+    exhibits = Exhibits.open([folder])
+    values = walk_proximity(folder, **own)[row]
+    table = exhibits.of_run(0, "walk_proximity").nearest(row, 8, False)
+    others = [IDS.index(item) for item in table["item"]]
+    assert table["score"].to_list() == pytest.approx(values[others], rel=1e-4)
+    assert values[others].min() >= np.sort(np.delete(values, [row, *others]))[-1]
 
 
 def test_agreement_is_what_the_lists_have_in_common(exhibits: Exhibits) -> None:

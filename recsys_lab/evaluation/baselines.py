@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # they stand beside the scorer of vectors, which imports torc
     from recsys_lab.evaluation.scorers import Listed, Scorer
     from recsys_lab.evaluation.slices import EvaluationPairs
 
+MAX_CHOICE_ITEMS, MAX_EASE_ITEMS = 50_000, 4_000  # unless others are chosen; see `FinalTest`
 _CHOICE_QUERIES = 1000  # of validation
 # What is tried on validation, the usual ones first
 _WALK_CHOICES = (2.0, 0.7), (2.0, 0.6), (4.0, 0.8), (1.0, 0.8)
@@ -261,6 +262,8 @@ class TrainingData:
     max_choice_items: CountOrZero = 50_000
     max_ease_items: CountOrZero = 4_000
     max_local_ease_items: CountOrZero = 50_000
+    max_choice_items: CountOrZero = MAX_CHOICE_ITEMS
+    max_ease_items: CountOrZero = MAX_EASE_ITEMS
     findings: Findings = field(default_factory=Findings)
 
     @property

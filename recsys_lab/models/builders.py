@@ -361,9 +361,11 @@ def external(
 
 
 @checked
-def mixture(items: Items, *, runs: Sequence[str], baselines: Sequence[str]) -> MixedRanker:
+def mixture(
+    items: Items, *, runs: Sequence[str], baselines: Sequence[str], list_length: Count
+) -> MixedRanker:
     """Scores of runs and baselines; nothing is trained but the weights of these."""
-    return MixedRanker(runs, baselines)
+    return MixedRanker(runs, baselines, list_length)
 
 
 def _popularity(items: Items, weight: float, *, impute_cold: bool = False) -> Tensor:

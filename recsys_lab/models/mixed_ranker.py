@@ -9,8 +9,8 @@ from recsys_lab.data.batch import Batch
 from recsys_lab.models.scoring import ScoreVectors
 
 NO_VECTORS = (
-    "a mixture has scores of pairs and no vectors: name the run of one of its parts, or ask it "
-    "through recsys_lab.load(...).scorer"
+    "a mixture has scores of pairs and no vectors: name the run of one of its parts, or take its "
+    "scorer"
 )
 
 
@@ -20,11 +20,12 @@ class MixedRanker(nn.Module):
     Args:
         runs: folders of runs, or folders of these.
         baselines: names of the test's baselines.
+        list_length: similar items of each item that the run keeps.
     """
 
-    def __init__(self, runs: Sequence[str], baselines: Sequence[str]) -> None:
+    def __init__(self, runs: Sequence[str], baselines: Sequence[str], list_length: int) -> None:
         super().__init__()
-        self.runs, self.baselines = tuple(runs), tuple(baselines)
+        self.runs, self.baselines, self.list_length = tuple(runs), tuple(baselines), list_length
 
     def score_vectors(self, items: Tensor | None = None) -> ScoreVectors:
         """There are none.

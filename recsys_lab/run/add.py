@@ -86,6 +86,7 @@ def add(
     if (first := file or items) is None:
         raise VectorsError("name a file of new items, or of events")
     embeddings = Embeddings.load(run)
+    embeddings.check_vectors()
     folder = _run_folder(embeddings)
     name = Path(first).name.partition(".")[0] or "items"
     target = folder / FOLDER / name if out is None else Path(out)

@@ -170,14 +170,21 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         if configuration["test"]:
             # also where nothing can be written any more
             print_summary(metrics, published_for(configuration, metrics))
+    fitted.save_lists(metrics)
     if not configuration["test"]:
         log.info("not tested (test=false): %s does so", how_to_test(folder))
     log.info("run folder: %s", folder)
-    if experiment.embeddings and fitted.mixture is None:
+    if experiment.embeddings:
+        _name_commands(folder)
+    return fitted.best
+
+
+def _name_commands(folder: Path) -> None:
+    """Tell what can be done with the embeddings of a run."""
+    if (folder / FOLDER).is_dir():
         log.info("similar items: python -m recsys_lab similar %s ITEM", quote(str(folder)))
         if (folder / FOLDER / USERS).is_file():
             log.info("of a user: python -m recsys_lab similar %s --user=ID", quote(str(folder)))
-    return fitted.best
 
 
 def check_run(configuration: Mapping[str, Any]) -> Experiment:

@@ -11,7 +11,12 @@ from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.compute.ranges import CountOrZero, CutOffs, NumScores, Replicates
-from recsys_lab.evaluation.baselines import Baseline, TrainingData
+from recsys_lab.evaluation.baselines import (
+    MAX_CHOICE_ITEMS,
+    MAX_EASE_ITEMS,
+    Baseline,
+    TrainingData,
+)
 from recsys_lab.evaluation.chance import compare_with_chance, random_order
 from recsys_lab.evaluation.intervals import (
     Statistic,
@@ -79,6 +84,8 @@ class FinalTest:
     max_choice_items: CountOrZero = 50_000
     max_ease_items: CountOrZero = 4_000
     max_local_ease_items: CountOrZero = 50_000
+    max_choice_items: CountOrZero = MAX_CHOICE_ITEMS
+    max_ease_items: CountOrZero = MAX_EASE_ITEMS
 
     def __call__(
         self,

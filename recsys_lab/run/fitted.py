@@ -1,8 +1,10 @@
 """A trained model with its data: its vectors, its test, and what it leaves in the run folder."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from recsys_lab.catalog.prepared import PreparedData
+from recsys_lab.compute.counts import count_of
 from recsys_lab.evaluation.mixtures import Mixture
 from recsys_lab.evaluation.scorers import Scorer, VectorScorer, first_items, on_device
 from recsys_lab.models.mixed_ranker import NO_VECTORS
@@ -19,6 +22,7 @@ from recsys_lab.results.write_errors import may_fail
 from recsys_lab.run.board_curves import test_curves
 from recsys_lab.run.board_results import write_board
 from recsys_lab.run.boards import BoardLogger
+from recsys_lab.run.mixed_lists import MAX_ITEMS, write_mixture
 from recsys_lab.run.net_scorers import net_scorer
 from recsys_lab.run.parts import Experiment, on_gpu
 from recsys_lab.run.run_data import RunData
@@ -28,6 +32,8 @@ from recsys_lab.run.use_loggers import failing, log_results, start_for_test
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 from recsys_lab.vectors.store import Content, write_embeddings
+
+log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
 
@@ -48,7 +54,7 @@ class Fitted:
         loggers: of the training; the test is logged, too.
         step: batches that the model was trained for.
         has_trained: whether this run has trained it; not if a resumed one had come to its end.
-        mixture: the scorer of `model=mixture`, which has no vectors.
+        mixture: the scorer of `model=mixture`, which has lists of similar items and no vectors.
     """
 
     prepared: PreparedData
@@ -97,9 +103,13 @@ class Fitted:
         return self.scorer.score_pairs(self._items(heads), self._items(tails))
 
     def test(self) -> Metrics:
-        """Test the model and the baselines, and save what was found: `measure` and `save`."""
+        """Test the model and the baselines, and save what was found: `measure` and `save`.
+
+        Of a mixture, the lists of similar items, too (`save_lists`).
+        """
         metrics = self.measure()
         self.save(metrics)
+        self.save_lists(metrics)
         return metrics
 
     def measure(self) -> Metrics:
@@ -154,16 +164,44 @@ class Fitted:
                     self.folder, {}, None, self.experiment.configuration, self.step, best, {}
                 )
 
+    def save_lists(self, metrics: Mapping[str, Any]) -> None:
+        """Write the folder `embeddings/` of a mixture, unless switched off; of others do nothing.
+
+        Of a large catalogue the log names the command that does so, since it takes hours.
+        """
+        if self.mixture is None or not self.experiment.embeddings:
+            return
+        if len(self.prepared.catalog) > MAX_ITEMS:
+            log.info(
+                "lists of similar items are not made yet: of %s they take long. This makes them, "
+                "and goes on where it was stopped: python -m recsys_lab embed %s",
+                count_of(len(self.prepared.catalog), "item"),
+                quote(str(self.folder)),
+            )
+            return
+        self.save_embeddings(metrics)
+
     def save_embeddings(self, metrics: Mapping[str, Any] | None = None) -> Path:
         """Write the folder `embeddings/`, which `Embeddings.load` reads; returns its path.
 
+        That of a mixture has lists of similar items in place of vectors.
+
         Args:
             metrics: of the test; they are kept beside the vectors.
-
-        Raises:
-            VectorsError: a mixture has no vectors.
         """
-        content = self._embeddings(self.measured if metrics is None else metrics)
+        metrics = self.measured if metrics is None else metrics
+        if self.mixture is not None:
+            options = self.experiment
+            return write_mixture(
+                self.folder,
+                self.mixture,
+                int(self.task.net.list_length),  # type: ignore[attr-defined]
+                self.prepared,
+                options.configuration,
+                metrics,
+                shows_progress=options.progress_bar,
+            )
+        content = self._embeddings(metrics)
         write_embeddings(self.folder / EMBEDDINGS, content)
         return self.folder / EMBEDDINGS
 

@@ -18,7 +18,7 @@ from recsys_lab.run.progress import Progress
 from recsys_lab.run.run_data import RunData
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
-from recsys_lab.vectors.store import FOLDER, INFO
+from recsys_lab.vectors.store import FOLDER, INFO, has_lists, read_info
 
 log = logging.getLogger(__name__)
 
@@ -49,17 +49,18 @@ def check_parts(model: Mapping[str, Any]) -> None:
 
 
 def run_folders(folder: str) -> list[Path]:
-    """The folder of a run, or of every run below it.
+    """The folder of a run, or of every run with vectors below it.
 
     Raises:
-        ValueError: there are none with embeddings.
+        ValueError: there are none.
     """
     path = Path(folder)
     if (path / FOLDER / INFO).is_file():
         return [path]
-    found = sorted(info.parents[1] for info in path.glob(f"**/{FOLDER}/{INFO}"))
+    every = (info.parent for info in path.glob(f"**/{FOLDER}/{INFO}"))
+    found = sorted(one.parent for one in every if not has_lists(read_info(one)))
     if not found:
-        raise ValueError(f"runs names {folder}, which holds no run with a folder {FOLDER}/")
+        raise ValueError(f"runs names {folder}, which holds no run with vectors in {FOLDER}/")
     return found
 
 

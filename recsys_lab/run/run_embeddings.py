@@ -48,19 +48,7 @@ def embeddings_content(
         nodes: what has a vector; None: the items alone.
         query: whose history an event log is tested by, "user" or "session".
     """
-    train = prepared.split.train
-    num_pairs = np.bincount(train.ids.ravel(), minlength=len(prepared.catalog))
-    items = prepared.catalog.items.select(TEXT_COLUMNS).with_columns(
-        num_pairs=pl.Series(num_pairs.astype(np.int32)), seen=pl.Series(num_pairs > 0)
-    )
-    pairs = pl.DataFrame(
-        {
-            "head": train.heads,
-            "tail": train.tails,
-            "weight": train.weights,
-            "relations": prepared.relations.of(train),
-        }
-    )
+    items = items_of(prepared)
     every = ScoreTables(
         _array(scorer.queries),
         _array(scorer.keys),
@@ -70,15 +58,9 @@ def embeddings_content(
     )
     scorable, tables = _array(scorer.scorable), every.take(slice(items.height))
     side_info = net.side_info_vectors() if isinstance(net, SkipGram | StarSpace) else None
-    info: dict[str, Any] = {
-        "score": "center_context" if scorer.both_ways else getattr(net, "score", "dot"),
-        "model": configuration.get("model", {}),
-        "relations": list(prepared.relations.names),
-        "facts": _some(metrics, _FACTS),
-        "metrics": _some(metrics, _MEASURED),
-        "parent": None,
-        "file": net.path if isinstance(net, ExternalVectors) else None,
-    }
+    info = info_of(prepared, configuration, metrics)
+    info["score"] = "center_context" if scorer.both_ways else getattr(net, "score", "dot")
+    info["file"] = net.path if isinstance(net, ExternalVectors) else None
     if users is not None:
         info["history"] = dataclasses.asdict(users.weigh)
     if isinstance(prepared.split, EventSplit):
@@ -88,10 +70,48 @@ def embeddings_content(
         info["fields"] = [field.name for field in side_info.fields]
         info["size_exponent"] = side_info.size_exponent
         info["price_edges"] = prepared.catalog.price_edges().tolist()
-        info["cold_bias"] = float(tables.bias[num_pairs > 0].mean())
+        info["cold_bias"] = float(tables.bias[items["seen"].to_numpy()].mean())
     stored = None if side_info is None else _stored(side_info, prepared)
     beside = None if nodes is None else _beside(nodes, every, scorable)
-    return Content(items, scorable[: items.height], tables, pairs, info, stored, users, beside)
+    return Content(
+        items, scorable[: items.height], tables, pairs_of(prepared), info, stored, users, beside
+    )
+
+
+def items_of(prepared: PreparedData) -> pl.DataFrame:
+    """The items with their number of training pairs, as `vectors.store` keeps them."""
+    train = prepared.split.train
+    num_pairs = np.bincount(train.ids.ravel(), minlength=len(prepared.catalog))
+    return prepared.catalog.items.select(TEXT_COLUMNS).with_columns(
+        num_pairs=pl.Series(num_pairs.astype(np.int32)), seen=pl.Series(num_pairs > 0)
+    )
+
+
+def pairs_of(prepared: PreparedData) -> pl.DataFrame:
+    """The training pairs, as `vectors.store` keeps them."""
+    train = prepared.split.train
+    return pl.DataFrame(
+        {
+            "head": train.heads,
+            "tail": train.tails,
+            "weight": train.weights,
+            "relations": prepared.relations.of(train),
+        }
+    )
+
+
+def info_of(
+    prepared: PreparedData, configuration: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What `embeddings.json` has of every run."""
+    return {
+        "model": configuration.get("model", {}),
+        "relations": list(prepared.relations.names),
+        "facts": _some(metrics, _FACTS),
+        "metrics": _some(metrics, _MEASURED),
+        "parent": None,
+        "file": None,
+    }
 
 
 def _beside(nodes: Nodes, tables: ScoreTables, scorable: np.ndarray) -> NodeVectors | None:

@@ -43,7 +43,7 @@ class SimilarItems(BaseModel):
     item: str
     run: int
     by: str
-    message: str = Field(description="why there are none, or an empty text")
+    message: str = Field(description="why there are none, or few; or an empty text")
     neighbours: list[Neighbour]
 
 

@@ -53,7 +53,9 @@ class ServedRun:
                 return
             start = time.perf_counter()
             sys.stderr.write(f"loading {self.name}: {len(self.embeddings):,} items\n")
-            _ = self.embeddings.screen, self.embeddings.scored, self.embeddings.known_pairs
+            _ = self.embeddings.scored, self.embeddings.known_pairs
+            if self.embeddings.lists is None:
+                _ = self.embeddings.screen
             self.__dict__["_loaded"] = True
             sys.stderr.write(f"loaded {self.name} in {time.perf_counter() - start:.1f} s\n")
 

@@ -37,7 +37,7 @@ class NeighbourList:
         number: of the list, from 1.
         source: what ranked the items.
         entries: the neighbours, the best first.
-        message: why there are none.
+        message: why there are none, or fewer than asked for.
         common: number of items in common with each other list, by its number.
     """
 
@@ -112,7 +112,7 @@ def side_by_side(
 def neighbours(
     runs: Sequence[ServedRun], source: Source, row: int, k: int, not_known: bool
 ) -> tuple[list[Entry], str]:
-    """The neighbours of a row by one source, or why there are none; `places` stay empty."""
+    """The neighbours of a row by one source, and why there are none or few; `places` stay empty."""
     if message := source.why_not(row):
         return [], message
     table = source.nearest(row, k, not_known)
@@ -123,7 +123,7 @@ def neighbours(
         Entry(rank, shown, score, None if relations is None else relations.to_list(), {})
         for rank, (shown, score, relations) in enumerate(answers, 1)
     ]
-    return entries, "" if entries else "There is no other item with a score."
+    return entries, source.why_few(len(entries), k)
 
 
 def _agreement(places: dict[str, dict[int, int]], filled: int) -> Agreement:

@@ -10,6 +10,7 @@ import polars as pl
 
 from recsys_lab.evaluation.baselines import BASELINES, TrainingData
 from recsys_lab.serve.served_runs import ServedRun
+from recsys_lab.vectors.listed_items import OneList, listed
 from recsys_lab.vectors.store import TEXT_COLUMNS
 
 if TYPE_CHECKING:  # its module imports torch
@@ -62,8 +63,16 @@ class Source:
         allowed[row] = False
         if not_known:
             allowed[found.known_pairs.of(row)] = False
-        rows, scores = found.screen.top_k(found.query(row)[0], k, allowed)
-        return self._table(row, rows, scores)
+        return self._table(row, *self._best(row, k, allowed))
+
+    def _best(self, row: int, k: int, allowed: np.ndarray) -> OneList:
+        """Rows and scores of at most k items that a mask (N,) allows."""
+        found = self.run.embeddings
+        return found.screen.top_k(found.query(row)[0], k, allowed)
+
+    def why_few(self, count: int, k: int) -> str:
+        """Why there are no more neighbours than count, in a sentence; empty if that needs none."""
+        return "" if count else "There is no other item with a score."
 
     def _table(self, row: int, rows: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
         found = self.run.embeddings
@@ -71,6 +80,23 @@ class Source:
             pl.Series("score", scores),
             pl.Series("relation", found.relations(row, rows), dtype=pl.List(pl.String)),
         )
+
+
+@dataclass(frozen=True)
+class ListSource(Source):
+    """The lists that a run has in place of vectors."""
+
+    def _best(self, row: int, k: int, allowed: np.ndarray) -> OneList:
+        [(rows, scores)] = listed(self.run.embeddings, np.array([row]))
+        kept = np.flatnonzero(allowed[rows])[:k]
+        return rows[kept], scores[kept]
+
+    def why_few(self, count: int, k: int) -> str:
+        """The length of the lists, where that may be the reason."""
+        found = self.run.embeddings
+        if count < k and found.lists is not None and found.lists.length < found.scored.sum() - 1:
+            return f"This run keeps the best {found.lists.length:,} of each item alone."
+        return super().why_few(count, k)
 
 
 @dataclass(frozen=True)
@@ -128,7 +154,12 @@ def _best(scores: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
 
 def sources_of(runs: Sequence[ServedRun]) -> list[Source]:
     """The models of the runs, then the baselines of each distinct set of training pairs."""
-    found: list[Source] = [Source(str(r.number), r.name, f"run {r.folder}", r) for r in runs]
+    found: list[Source] = [
+        (Source if r.embeddings.lists is None else ListSource)(
+            str(r.number), r.name, f"run {r.folder}", r
+        )
+        for r in runs
+    ]
     owners = {run.split: run for run in reversed(runs) if run.embeddings.pairs.height}
     for owner in sorted(owners.values(), key=lambda run: run.number):
         for name, baseline in BASELINES.items():

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from recsys_lab.vectors.errors import VectorsError
+from recsys_lab.vectors.listed_items import score_in_list
 from recsys_lab.vectors.locating import locate_embeddings
 from recsys_lab.vectors.lookup import did_you_mean, find_rows
 from recsys_lab.vectors.score_parts import score_parts
@@ -77,11 +78,14 @@ class Embeddings(StoredItems):
         """The score of two items, as the run was measured by.
 
         Raises:
-            VectorsError: an item is not there, or the model cannot score it.
+            VectorsError: an item is not there, or the model cannot score it, or the run has lists
+                and that of the first item does not hold the other.
         """
         rows = self.index([one, other])
         for row in rows:
             self._check_scored(row)
+        if self.lists is not None:
+            return score_in_list(self, one, other)
         return float(self.queries[rows[0]] @ self.keys[rows[1]])
 
     def why_not(self, row: int) -> str:

@@ -121,6 +121,7 @@ def num_rows(
 
 
 def _source(embeddings: Embeddings, of: Of, which: Table | None) -> "_Source":
+    embeddings.check_vectors()
     if of == "users":
         return _Source(embeddings.users.path, "user", kept="own" if which == "key" else "scored")
     if of == "nodes":

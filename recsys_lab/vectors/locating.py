@@ -6,8 +6,6 @@ from typing import Any
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.store import FOLDER, INFO, ITEMS, read_info
 
-_IS_MIXTURE = '"mixture/products"'  # a name in metrics.json
-
 
 def locate_embeddings(path: Path) -> tuple[Path, dict[str, Any]]:
     """The Parquet file of the items, and the contents of `embeddings.json` beside it.
@@ -36,7 +34,5 @@ def _absent(path: Path) -> str:
                 f"{path} has no embeddings, since its run did not finish: repeat its command with "
                 f"ckpt_path={path / 'checkpoints' / 'last.ckpt'}, or name another run"
             )
-        if _IS_MIXTURE in (path / "metrics.json").read_text(encoding="utf-8"):
-            return f"{path} is a mixture, which has no vectors: name the run of one of its parts"
         return f"{path} has no embeddings: write them with python -m recsys_lab embed {path}"
     return f"{path} is not the folder of a run: name a folder such as outputs/train/runs/..."

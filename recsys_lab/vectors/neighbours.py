@@ -1,31 +1,26 @@
 """The lists of all items, written to Parquet in bounded memory; a second start goes on."""
 
-import json
 import logging
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import polars as pl
 
-from recsys_lab.results.files import atomic_path, write_text
+from recsys_lab.results.files import atomic_path
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.index import SAMPLE, CellIndex, IndexPlan, build_index, has_library
-from recsys_lab.vectors.search import NO_ROW, top_k
+from recsys_lab.vectors.list_files import Lists, Parts, Progress, blocks_of, write_lists
+from recsys_lab.vectors.listed_items import check_length
+from recsys_lab.vectors.search import top_k
 
 EXACT_ITEMS = 100_000  # up to here exact search takes less than a minute on two cores
-SCHEMA = {"item": pl.String, "neighbour": pl.String, "rank": pl.Int32, "score": pl.Float32}
 _BLOCK, _PLACES = 32_768, 2**24  # items of a part, and places of its lists, at the most
-_MANIFEST, _PLAN = "manifest.json", "plan.npz"
+_PLAN = "plan.npz"  # beside the parts
 
 log = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
-Lists = tuple[np.ndarray, np.ndarray]  # rows (n, k) and scores (n, k), as of `top_k`
 
 
 @dataclass(frozen=True)
@@ -79,12 +74,12 @@ def write_neighbours(
 ) -> Written:
     """Write the k nearest neighbours of every item that can be scored.
 
-    The file has a row for each neighbour: item, neighbour, rank (from 1), score, in the order of
-    the items. Until it is complete, its parts lie in a hidden folder beside it; a second call with
-    the same embeddings and options starts after the last of them, and ends with the same file.
+    The file is that of `list_files.write_lists`: a second call with the same embeddings and
+    options goes on where an earlier one was stopped. Lists that a run has in place of vectors are
+    copied.
 
     Args:
-        embeddings: items with their queries and keys.
+        embeddings: items with their queries and keys, or with lists.
         out: the Parquet file; it is replaced.
         k: length of the lists.
         options: exact or with an index.
@@ -99,26 +94,21 @@ def write_neighbours(
     check_list_length(k)
     if out.is_dir():
         raise VectorsError(f"{out} is a folder: name a file, such as {out / 'neighbours.parquet'}")
+    if embeddings.lists is not None:
+        check_length(embeddings, k)
     rows = np.flatnonzero(embeddings.scored)
     k = min(k, max(1, len(rows) - 1))  # there are no more neighbours
-    parts = _Parts(out, _identity(embeddings, k, options))
-    if parts.resume():
-        log.info("going on after %s parts of an earlier start", len(parts.done()))
-    blocks = [(parts.path(n), block) for n, block in _blocks(rows, k)]
-    todo = [(path, block) for path, block in blocks if not path.exists()]
-    if todo:
-        done = len(rows) - sum(len(block) for _, block in todo)
-        found = _search_blocks(embeddings, k, options, parts, nodes, [b for _, b in todo])
-        for (path, block), lists in zip(todo, found, strict=True):
-            frame = _frame(embeddings, block, *lists)
-            parts.check()
-            with atomic_path(path) as part:
-                frame.write_parquet(part)
-            done += len(block)
-            progress(done, len(rows))
-    parts.check()
-    parts.join([path for path, _ in blocks])
-    num_rows = pl.scan_parquet(out).select(pl.len()).collect().item()
+    if embeddings.lists is not None:
+        num_rows = embeddings.lists.write(out, k)
+    else:
+        parts = Parts(out, _identity(embeddings, k, options))
+        num_rows = write_lists(
+            embeddings.ids,
+            blocks_of(rows, _block(k)),
+            parts,
+            lambda blocks: _search_blocks(embeddings, k, options, parts, nodes, blocks),
+            progress,
+        )
     return Written(len(rows), len(embeddings) - len(rows), num_rows)
 
 
@@ -132,7 +122,7 @@ def _search_blocks(
     embeddings: Embeddings,
     k: int,
     options: SearchOptions,
-    parts: "_Parts",
+    parts: Parts,
     nodes: Callable[..., Iterator[Lists]] | None,
     blocks: list[np.ndarray],
 ) -> Iterator[Lists]:
@@ -140,25 +130,25 @@ def _search_blocks(
     search = open_search(embeddings, k, options, parts)
     if nodes is None:
         return map(search, blocks)
-    return nodes(embeddings, k, parts.read_plan(), blocks)
+    return nodes(embeddings, k, _read_plan(parts), blocks)
 
 
 def open_search(
-    embeddings: Embeddings, k: int, options: SearchOptions, parts: "_Parts | None" = None
+    embeddings: Embeddings, k: int, options: SearchOptions, parts: Parts | None = None
 ) -> Search:
     """Exact search, or an index whose recall suffices: that of the parts, if they have one."""
     if not options.uses_index(len(embeddings)):
         if not options.exact and len(embeddings) > EXACT_ITEMS:
             log.info("searching exactly, since faiss is not installed: the extra `index` is faster")
         return search_by(embeddings, k, None)
-    plan = parts.read_plan() if parts else None
+    plan = _read_plan(parts) if parts else None
     queries, keys, allowed = embeddings.queries, embeddings.keys, embeddings.scored
     if plan is not None:
         _log_recall(plan, min(SAMPLE, int(allowed.sum())))
         return search_by(embeddings, k, plan)
     index = build_index(queries, keys, allowed, k, options.min_recall, options.probes)
     if parts:
-        parts.write_plan(index.plan)
+        _write_plan(parts, index.plan)
     _log_recall(index.plan, min(SAMPLE, int(allowed.sum())))
     return lambda rows: index.top_k(queries[rows], k, rows)
 
@@ -183,64 +173,18 @@ def _log_recall(plan: IndexPlan, sample: int) -> None:
     )
 
 
-class _Parts:
-    """The hidden folder of a file that is not complete."""
+def _read_plan(parts: Parts) -> IndexPlan | None:
+    """The plan that an earlier start has left beside the parts."""
+    path = parts.folder / _PLAN
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as kept:
+        return IndexPlan(kept["centers"], kept["hubs"], int(kept["probes"]), float(kept["recall"]))
 
-    def __init__(self, out: Path, identity: dict[str, Any]) -> None:
-        self.out, self.identity = out, identity
-        self.folder = out.with_name(f".{out.name}.parts")
 
-    def resume(self) -> bool:
-        """Whether parts of the same lists are there; those of other lists are removed."""
-        if self._is_there():
-            return True
-        shutil.rmtree(self.folder, ignore_errors=True)
-        write_text(self.folder / _MANIFEST, json.dumps(self.identity, sort_keys=True))
-        return False
-
-    def check(self) -> None:
-        """Refuse to go on in a folder that another process has removed or taken over."""
-        if not self._is_there():
-            raise VectorsError(
-                f"another process writes {self.out}, too: start again when it has finished, or "
-                "name another file"
-            )
-
-    def _is_there(self) -> bool:
-        """Whether the folder holds parts of these lists."""
-        try:
-            found = json.loads((self.folder / _MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        return bool(found == self.identity)
-
-    def path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}.parquet"
-
-    def done(self) -> list[Path]:
-        return sorted(self.folder.glob("[0-9]*.parquet"))
-
-    def read_plan(self) -> IndexPlan | None:
-        path = self.folder / _PLAN
-        if not path.exists():
-            return None
-        with np.load(path, allow_pickle=False) as kept:
-            probes, recall = int(kept["probes"]), float(kept["recall"])
-            return IndexPlan(kept["centers"], kept["hubs"], probes, recall)
-
-    def write_plan(self, plan: IndexPlan) -> None:
-        with atomic_path(self.folder / _PLAN) as part, part.open("wb") as file:
-            np.savez(file, **plan.__dict__)
-
-    def join(self, paths: list[Path]) -> None:
-        """Write the one file and remove the folder."""
-        with atomic_path(self.out) as part:
-            if paths:
-                joined = pl.scan_parquet(paths)
-                joined.sink_parquet(part, compression="zstd", maintain_order=True)
-            else:
-                pl.DataFrame(schema=SCHEMA).write_parquet(part)
-        shutil.rmtree(self.folder)
+def _write_plan(parts: Parts, plan: IndexPlan) -> None:
+    with atomic_path(parts.folder / _PLAN) as part, part.open("wb") as file:
+        np.savez(file, **plan.__dict__)
 
 
 def _identity(embeddings: Embeddings, k: int, options: SearchOptions) -> dict[str, Any]:
@@ -254,25 +198,3 @@ def _identity(embeddings: Embeddings, k: int, options: SearchOptions) -> dict[st
 def _block(k: int) -> int:
     """Items of a part: long lists take memory too."""
     return max(1, min(_BLOCK, _PLACES // k))
-
-
-def _blocks(rows: np.ndarray, k: int) -> Iterator[tuple[int, np.ndarray]]:
-    for number, start in enumerate(range(0, len(rows), _block(k))):
-        yield number, rows[start : start + _block(k)]
-
-
-def _frame(
-    embeddings: Embeddings, items: np.ndarray, rows: np.ndarray, scores: np.ndarray
-) -> pl.DataFrame:
-    """Lists (n, k) as a row for each neighbour."""
-    found = rows != NO_ROW
-    ranks = np.broadcast_to(np.arange(1, rows.shape[1] + 1, dtype=np.int32), rows.shape)
-    return pl.DataFrame(
-        {
-            "item": embeddings.ids.gather(np.repeat(items, found.sum(axis=1))),
-            "neighbour": embeddings.ids.gather(rows[found]),
-            "rank": ranks[found],
-            "score": scores[found],
-        },
-        schema=SCHEMA,
-    )

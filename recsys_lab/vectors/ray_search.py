@@ -12,7 +12,8 @@ from recsys_lab.compute.threads import CORES
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.index import IndexPlan
-from recsys_lab.vectors.neighbours import Lists, search_by
+from recsys_lab.vectors.list_files import Lists
+from recsys_lab.vectors.neighbours import search_by
 
 OPTION = "--ray"
 LOCAL = "local"  # instead of an address: a cluster on this machine

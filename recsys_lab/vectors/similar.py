@@ -11,6 +11,7 @@ import polars as pl
 
 from recsys_lab.vectors.diversity import diversify
 from recsys_lab.vectors.errors import VectorsError
+from recsys_lab.vectors.listed_items import first_allowed
 from recsys_lab.vectors.search import NO_ROW, top_k
 from recsys_lab.vectors.store import TEXT_COLUMNS
 
@@ -136,6 +137,12 @@ def _lists(
     embeddings: "Embeddings", rows: np.ndarray, k: int, wishes: Wishes, allowed: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Similar items and scores of each item, both (at most k,)."""
+    if embeddings.lists is not None:
+        if wishes.diversity:
+            embeddings.check_vectors()
+        masks = (_mask(embeddings, wishes, row, allowed) for row in rows.tolist())
+        yield from first_allowed(embeddings, rows, k, masks)
+        return
     size = max(1, min(_size(k, wishes), int(allowed.sum())))
     queries = _queries(embeddings, rows)
     if wishes.not_known or len(rows) == 1:  # a mask for each item

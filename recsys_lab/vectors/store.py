@@ -6,6 +6,8 @@
 - `users.parquet`: users of an event log with their vectors and histories (`vectors.users`).
 - `nodes.parquet`: types of users, types of items and labels with their vectors
   (`vectors.stored_nodes`).
+- `lists.parquet`: similar items of each item, of a run whose score no vectors give; its
+  `items.parquet` has no vectors (`vectors.stored_lists`).
 - `embeddings.json`: what the vectors are and how they were measured.
 """
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 FOLDER = "embeddings"
 FORMAT = 1  # raise it when the files change so that earlier code cannot read them
 ITEMS, PAIRS, VALUES, INFO = "items.parquet", "pairs.parquet", "values.parquet", "embeddings.json"
-USERS, NODES = "users.parquet", "nodes.parquet"
+USERS, NODES, LISTS = "users.parquet", "nodes.parquet", "lists.parquet"
 TEXT_COLUMNS = ("item", "title", "brand", "categories", "price")
 VECTOR_COLUMNS = ("vector", "query", "key")
 WEIGHT_COLUMNS = ("center_weights", "context_weights")
@@ -102,12 +104,16 @@ def write_embeddings(folder: Path, content: Content) -> None:
     }
     with atomic_folder(folder) as part:
         sink(_item_frames(content, content.biased), part / ITEMS)
-        content.pairs.write_parquet(part / PAIRS, compression="zstd", compression_level=1)
         if content.side_info is not None:
             content.side_info.values.write_parquet(part / VALUES)
         _write_beside(part, content)
-        text = json.dumps(info, indent=2, sort_keys=True, allow_nan=False)
-        (part / INFO).write_text(text, encoding="utf-8")
+        _write_pairs_and_info(part, content.pairs, info)
+
+
+def _write_pairs_and_info(part: Path, pairs: pl.DataFrame, info: Mapping[str, Any]) -> None:
+    pairs.write_parquet(part / PAIRS, compression="zstd", compression_level=1)
+    text = json.dumps(dict(info), indent=2, sort_keys=True, allow_nan=False)
+    (part / INFO).write_text(text, encoding="utf-8")
 
 
 def _write_beside(part: Path, content: Content) -> None:
@@ -122,6 +128,41 @@ def _write_beside(part: Path, content: Content) -> None:
         from recsys_lab.vectors.users import write_users  # late: imports of half a second
 
         write_users(part / USERS, content.users, tables, scored, biased=content.biased)
+
+
+class Listed(NamedTuple):
+    """What `write_listed` writes: lists of items in place of vectors.
+
+    Attributes:
+        items: N rows with TEXT_COLUMNS, num_pairs, seen and scored: whether an item has a list.
+        pairs: as of `Content`.
+        info: goes into `embeddings.json`.
+        lists: the file of the lists, which is moved into the folder.
+        length: the lists have so many items, or all that have a score.
+    """
+
+    items: pl.DataFrame
+    pairs: pl.DataFrame
+    info: Mapping[str, Any]
+    lists: Path
+    length: int
+
+
+def write_listed(folder: Path, content: Listed) -> None:
+    """Write the folder of a run that has lists and no vectors, atomically."""
+    info = dict(content.info) | {
+        "format": FORMAT,
+        "num_items": content.items.height,
+        "num_scored": int(content.items["scored"].sum()),
+        "dimension": 0,
+        "both_ways": False,
+        "biased": False,
+        "list_length": content.length,
+    }
+    with atomic_folder(folder) as part:
+        content.items.write_parquet(part / ITEMS, compression="zstd")
+        _write_pairs_and_info(part, content.pairs, info)
+        content.lists.rename(part / LISTS)
 
 
 def read_info(folder: Path) -> dict[str, Any]:
@@ -143,6 +184,11 @@ def read_info(folder: Path) -> dict[str, Any]:
     if fault := find_fault(info):
         raise VectorsError(f"{path} is damaged ({fault}): write the embeddings again")
     return info
+
+
+def has_lists(info: Mapping[str, Any]) -> bool:
+    """Whether a folder holds lists in place of vectors, by its `embeddings.json`."""
+    return info.get("list_length") is not None
 
 
 def read_pairs(folder: Path, num_items: int) -> pl.DataFrame:
@@ -185,7 +231,7 @@ def check_columns(path: Path, columns: Mapping[str, pl.DataType], info: Mapping[
     Raises:
         VectorsError: naming the column.
     """
-    if "item" not in columns or not {"vector", "query"} & set(columns):
+    if "item" not in columns or not (has_lists(info) or {"vector", "query"} & set(columns)):
         raise VectorsError(f"{path} needs the columns item and vector, it has {', '.join(columns)}")
     for name, kind in columns.items():
         if not _is_usable(name, kind):
@@ -305,11 +351,9 @@ def extend_embeddings(
         both = [pl.scan_parquet(parent / ITEMS), pl.scan_parquet(part / "new")]
         pl.concat(both, how="diagonal_relaxed").sink_parquet(part / ITEMS, **PARQUET)
         (part / "new").unlink()
-        content.pairs.write_parquet(part / PAIRS, compression="zstd", compression_level=1)
         for name in (VALUES, NODES, *(() if write_users else (USERS,))):
             if (parent / name).is_file():
                 shutil.copy(parent / name, part / name)  # with its permissions
         if write_users is not None:
             write_users(part / USERS)
-        text = json.dumps(dict(content.info), indent=2, sort_keys=True, allow_nan=False)
-        (part / INFO).write_text(text, encoding="utf-8")
+        _write_pairs_and_info(part, content.pairs, content.info)

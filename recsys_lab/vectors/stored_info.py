@@ -48,6 +48,7 @@ class StoredInfo(msgspec.Struct):
     history: History | None = None
     filter_history: bool | None = None
     query: str = "user"
+    list_length: int | None = None
 
 
 def find_fault(info: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.parquet_columns import read_column, reading
 from recsys_lab.vectors.score_form import ScoreTables, unfold
 from recsys_lab.vectors.store import (
+    LISTS,
     PAIR_SCHEMA,
     VALUES,
     VECTOR_COLUMNS,
@@ -20,6 +21,7 @@ from recsys_lab.vectors.store import (
     complete_rows,
     read_pairs,
 )
+from recsys_lab.vectors.stored_lists import StoredLists
 
 if TYPE_CHECKING:
     from recsys_lab.vectors.screen import KeyScreen
@@ -78,6 +80,24 @@ class StoredItems:
         """Mask (N,) of the items that the model can score."""
         return self.items["scored"].to_numpy()
 
+    @cached_property
+    def lists(self) -> StoredLists | None:
+        """Lists of similar items, of a run that has these in place of vectors; else None."""
+        length = self.info.get("list_length")
+        return None if length is None else StoredLists(self.folder / LISTS, length)
+
+    def check_vectors(self) -> None:
+        """Refuse what takes vectors where the run has lists.
+
+        Raises:
+            VectorsError: naming the remedy.
+        """
+        if self.lists is not None:
+            raise VectorsError(
+                f"{self.folder} has lists of similar items and no vectors: take a run that has "
+                "vectors for this, such as one that the mixture is made of"
+            )
+
     @property
     def score_tables(self) -> ScoreTables:
         """The parts of the scores, with the dimensions that the model has."""
@@ -116,6 +136,7 @@ class StoredItems:
 
     def query(self, row: int) -> np.ndarray:
         """The vector (1, E) of one item to search with; read without those of the others."""
+        self.check_vectors()
         name = "query" if "query" in self._columns else "vector"
         column = "queries" if name == "query" else "vectors"
         if column in self.__dict__:  # cached
@@ -129,6 +150,7 @@ class StoredItems:
             return pl.read_parquet_schema(self.path)
 
     def _read(self, name: str) -> np.ndarray:
+        self.check_vectors()
         vectors = read_column(self.path, name)
         if not self.info and not np.isfinite(vectors).all():
             raise VectorsError(

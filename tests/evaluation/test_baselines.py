@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -6,6 +8,8 @@ from recsys_lab.evaluation import baselines
 from recsys_lab.evaluation.baseline_choice import Findings
 from recsys_lab.evaluation.baselines import (
     BASELINES,
+    MAX_CHOICE_ITEMS,
+    MAX_EASE_ITEMS,
     AdamicAdar,
     CommonNeighbors,
     Popularity,
@@ -14,8 +18,10 @@ from recsys_lab.evaluation.baselines import (
     TrainingData,
     WalkProximity,
 )
+from recsys_lab.evaluation.pair_ease import ease_of_pairs
 from recsys_lab.evaluation.ranking import evaluate_ranking
 from recsys_lab.evaluation.slices import EvaluationPairs
+from tests.run_cases import ROOT
 
 OVER_PAIRS = [name for name in BASELINES if name != "content"]
 
@@ -242,39 +248,48 @@ def test_the_content_baseline_needs_labels():
     assert scorer.score_pairs(np.array([0, 0]), np.array([1, 2])).tolist() == [1.0, 0.0]
 
 
-def test_parameters_are_those_that_rank_validation_best(monkeypatch):
+TUNED = [
+    ("walk_proximity", "_WALK_CHOICES", WalkProximity, ((3.0, 0.0), (0.01, 2.0), (1.0, -1.0))),
+    ("rp3_beta", "_RP3_CHOICES", RP3Beta, ((2.5, 0.1), (0.1, 0.9), (0.8, -1.0))),
+    ("ease", "_EASE_CHOICES", ease_of_pairs, ((1.0, 1.0, -1.0), (50.0, 0.0, 0.5), (0.1, 0.5, 1.0))),
+]
+PARAMETERS = {
+    "walk_proximity": ("growth", "exponent"),
+    "rp3_beta": ("alpha", "beta"),
+    "ease": ("penalty", "row_exponent", "column_exponent"),
+}
+
+
+@pytest.mark.parametrize(("name", "constant", "make", "choices"), TUNED)
+def test_parameters_are_those_that_rank_validation_best(name, constant, make, choices, monkeypatch):
     """Of the choices that are tried; those that are said are taken without a try."""
     graph = random_graph(40, 0.2, seed=5)
     positives = np.argwhere(np.triu(graph.toarray(), 1) > 0).astype(np.int32)[::3]
     known = sparse.csr_matrix(graph.toarray() > 0)
     pairs = EvaluationPairs(40, positives, {}, known, np.ones(40, bool))
-    choices = ((3.0, 0.0), (0.01, 2.0), (1.0, -1.0))
-    monkeypatch.setattr(baselines, "_WALK_CHOICES", choices)
-    labels = sparse.csr_matrix((40, 0))
-    values = [
-        evaluate_ranking(WalkProximity(graph, growth=g, exponent=e), pairs).mean("ndcg@10")
-        for g, e in choices
-    ]
+    labels, every = sparse.csr_matrix((40, 0)), np.arange(40)
+    owns = [dict(zip(PARAMETERS[name], choice, strict=True)) for choice in choices]
+    made = [make(graph, **own) for own in owns]
+    values = [evaluate_ranking(scorer, pairs).mean("ndcg@10") for scorer in made]
     assert len(set(values)) == 3
-    order = np.argsort(values)
-    for last in (order[-1], order[-2]):  # the best one, and where it is not among them
-        monkeypatch.setattr(
-            baselines,
-            "_WALK_CHOICES",
-            tuple(choices[k] for k in order[: list(order).index(last) + 1]),
-        )
+    worst, middle, best = np.argsort(values).tolist()
+    for last, places in ((best, (worst, best, middle)), (middle, (middle, worst))):
+        tried = tuple(choices[k] for k in places)
+        monkeypatch.setattr(baselines, constant, tried)
         data = TrainingData(graph, labels, pairs)
-        found = BASELINES["walk_proximity"].build(data)
-        own = dict(zip(("growth", "exponent"), choices[last], strict=True))
-        assert data.findings.parameters["walk_proximity"] == own
-        assert data.findings.values["walk_proximity"] == values[last]
-        expected = WalkProximity(graph, **own)
-        np.testing.assert_array_equal(
-            found.score_rows(np.arange(40)), expected.score_rows(np.arange(40))
-        )
-    said = TrainingData(
-        graph, labels, pairs, findings=Findings({"walk_proximity": {"growth": 7.0}})
-    )
+        found = BASELINES[name].build(data)
+        assert data.findings.parameters[name] == owns[last]
+        assert data.findings.values[name] == values[last]
+        np.testing.assert_array_equal(found.score_rows(every), made[last].score_rows(every))
+    said = TrainingData(graph, labels, pairs, findings=Findings({name: owns[worst]}))
     monkeypatch.setattr(TrainingData, "quality", None)
-    rows = BASELINES["walk_proximity"].build(said).score_rows(np.arange(40))
-    np.testing.assert_array_equal(rows, WalkProximity(graph, growth=7.0).score_rows(np.arange(40)))
+    rows = BASELINES[name].build(said).score_rows(every)
+    np.testing.assert_array_equal(rows, made[worst].score_rows(every))
+
+
+def test_the_limits_of_the_configuration_are_those_of_the_code():
+    text = (ROOT / "conf" / "config.yaml").read_text()
+    found = dict(re.findall(r"(max_choice_items|max_ease_items): (\d+)", text))
+    assert found == {
+        "max_choice_items": str(MAX_CHOICE_ITEMS), "max_ease_items": str(MAX_EASE_ITEMS)
+    }  # fmt: skip

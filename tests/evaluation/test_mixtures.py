@@ -213,3 +213,19 @@ def test_random_candidates_count_for_the_rest() -> None:
     true = [exact.get((int(query[t]), int(target[t])), np.nan) for t in found.targets]
     ratio = ranks[np.isfinite(true)] / np.array(true)[np.isfinite(true)]
     assert abs(np.log(ratio).mean()) < 0.1
+
+
+def test_scores_of_vectors_count_as_they_are_and_those_of_others_by_their_logs() -> None:
+    rng = np.random.default_rng(8)
+    pairs, close = item_pairs(rng, 60)
+    table = noisy(rng, close, 0.5)
+    vectors = QueryScorer(table.scores - 0.5, np.eye(60, dtype=np.float32))  # of both signs
+    candidates = find_candidates({"vectors": vectors, "table": table}, pairs, 1e9, 0)
+    one, other = fit_mixture({"vectors": vectors, "table": table}, candidates, 0).mixture.forms
+    scores = candidates.scores[:, 0]
+    lowest = np.quantile(scores, 0.01)
+    raised = np.maximum(scores, lowest)
+    assert one == pytest.approx((lowest, False, raised.mean(), raised.std()), rel=1e-3)
+    floor = 0.03 * np.median(candidates.best[:, 1])
+    logs = np.log(candidates.scores[:, 1] + floor)
+    assert other == pytest.approx((floor, True, logs.mean(), logs.std()), rel=1e-3)

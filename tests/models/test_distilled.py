@@ -16,6 +16,7 @@ from recsys_lab.models.distilled import DistilledVectors
 from recsys_lab.models.encoders import IdEncoder
 from recsys_lab.models.scoring import ScoreVectors
 from tests.models.model_cases import pair_batch
+from tests.vectors.stored import IDS, small_content, store
 
 N, D = 8, 4
 
@@ -114,6 +115,19 @@ def test_the_start_is_read_from_a_file(tmp_path: Path) -> None:
     unit = torch.nn.functional.normalize(given.queries, dim=1).flip(0)
     torch.testing.assert_close(net.score_vectors().queries, unit)
     assert not {"start", "start_biases"} & net.state_dict().keys()
+
+
+def test_a_run_is_the_start_with_its_second_vectors_and_biases(tmp_path: Path) -> None:
+    content = small_content()
+    path = store(tmp_path) / "embeddings" / "items.parquet"
+    degrees = torch.tensor([2, 2, 1, 1, 0])
+    items = Items(degrees, None, pl.Series(IDS), None, None)  # type: ignore[arg-type]
+    net = distilled(items, embedding_dim=3, start=str(path))
+    found = net.score_vectors()
+    trained = torch.from_numpy(content.scored)  # the last item has no vectors
+    for own, given in zip(found[:3], content.tables[:3], strict=True):
+        torch.testing.assert_close(own[trained], torch.from_numpy(given)[trained])
+    assert not torch.equal(found.queries, found.keys)
 
 
 def test_other_batches_are_refused() -> None:

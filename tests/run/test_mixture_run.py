@@ -3,16 +3,22 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import recsys_lab
 from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.evaluation.scorers import Scorer
+from recsys_lab.run import mixed_lists
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
+from recsys_lab.vectors.list_files import Lists
 from tests.run_cases import BRIEF
 
+N = 300
+BASELINES = "model.baselines=[adamic_adar,walk_proximity]"
 DATA = (
-    "catalog.num_items=300",
+    f"catalog.num_items={N}",
     "split.negatives=[uniform]",
     "evaluation.replicates=0",
     "num_threads=1",
@@ -48,9 +54,76 @@ def test_a_mixture_is_a_row_with_its_parts(folder: Path) -> None:
     assert np.array_equal(again.score(ids[:5], ids[5:10]), fitted.score(ids[:5], ids[5:10]))
     with pytest.raises(VectorsError, match="no vectors"):
         fitted.vectors()
-    (folder / "mixed" / ".hydra").mkdir()
-    with pytest.raises(VectorsError, match="is a mixture, which has no vectors"):
-        Embeddings.load(folder / "mixed")
+
+
+def test_a_mixture_keeps_the_best_items_of_each_item(folder: Path) -> None:
+    fitted = fit(folder, "listed", "model=mixture", BASELINES, "model.list_length=7")
+    fitted.save_lists(fitted.measured)
+    found, scores = Embeddings.load(folder / "listed"), fitted.scorer.score_rows(np.arange(N))
+    np.fill_diagonal(scores, -np.inf)
+    for row in (0, 5, N - 1):
+        best = np.lexsort((np.arange(N), -scores[row]))[:7]
+        table = found.similar(found.ids[row], 7)
+        assert table["item"].to_list() == found.ids[best].to_list()
+        np.testing.assert_allclose(table["score"], scores[row, best], rtol=1e-4)
+    assert found.scored.all()
+    assert found.info["score"] == "mixture"
+    assert not (folder / "listed" / "lists.parquet").exists()
+    both = fit(folder, "again", "model=mixture", "model.baselines=[ease]", f"model.runs=[{folder}]")
+    assert list(both.mixture.parts) == ["run one", "ease"]  # the mixtures beside it are left out
+    with pytest.raises(VectorsError, match="lists of similar items and no vectors"):
+        fit(folder, "none", "experiment=mixture", f"model.runs=[{folder}/listed]")
+
+
+def test_lists_that_were_stopped_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = fit(folder, "stopped", "model=mixture", BASELINES, "model.list_length=3")
+    monkeypatch.setattr(mixed_lists, "_SCORES", 10 * N)
+    asked: list[int] = []
+    best_items = mixed_lists.best_items
+
+    def until(stop: int | None) -> None:
+        def spy(scorer: Scorer, rows: np.ndarray, *more: int) -> Lists:
+            if stop is not None and rows[0] >= stop:
+                raise KeyboardInterrupt
+            asked.append(int(rows[0]))
+            return best_items(scorer, rows, *more)
+
+        monkeypatch.setattr(mixed_lists, "best_items", spy)
+        fitted.save_embeddings()
+
+    with pytest.raises(KeyboardInterrupt):
+        until(160)
+    assert not (folder / "stopped" / "embeddings").exists()
+    until(None)
+    assert asked == [0, 80, 160, 240]
+    stopped = pl.read_parquet(folder / "stopped" / "embeddings" / "lists.parquet")
+    until(None)  # anew, since nothing is left of the parts
+    assert asked[4:] == [0, 80, 160, 240]
+    assert stopped.equals(pl.read_parquet(folder / "stopped" / "embeddings" / "lists.parquet"))
+
+
+def test_lists_of_a_large_catalogue_are_made_by_a_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fitted = fit(folder, "large", "model=mixture", BASELINES)
+    monkeypatch.setattr("recsys_lab.run.fitted.MAX_ITEMS", N - 1)
+    with caplog.at_level("INFO"):
+        fitted.save_lists({})
+    assert f"python -m recsys_lab embed {folder / 'large'}" in caplog.text
+    assert not (folder / "large" / "embeddings").exists()
+
+
+def test_items_without_a_score_are_in_no_list() -> None:
+    nan = np.nan
+    table = np.array([[9, 1, nan, 2], [1, 9, nan, 1], [nan] * 4, [2, 1, nan, 9]], np.float32)
+
+    class Table:
+        def score_rows(self, queries: np.ndarray) -> np.ndarray:
+            return table[queries]
+
+    rows, scores = mixed_lists.best_items(Table(), np.arange(4), 4, 3, 3)  # type: ignore[arg-type]
+    assert rows.tolist() == [[3, 1, -1], [0, 3, -1], [-1, -1, -1], [0, 1, -1]]
+    np.testing.assert_array_equal(scores[0], [2, 1, nan])
 
 
 def test_runs_of_another_split_and_unknown_parts_are_refused(folder: Path) -> None:

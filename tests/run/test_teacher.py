@@ -54,8 +54,12 @@ def dense_scores(adjacency: np.ndarray) -> np.ndarray:
     return scores
 
 
+@pytest.mark.parametrize("rows", [7, 1024])  # of a block
 @pytest.mark.parametrize("num_ranked", [5, 1000])
-def test_the_ranking_is_that_of_the_dense_formula(num_ranked: int) -> None:
+def test_the_ranking_is_that_of_the_dense_formula(
+    num_ranked: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher, "_ROWS", rows)
     given = data()
     expected = dense_scores(given.adjacency)
     expected[given.adjacency > 0] = 0

@@ -1,5 +1,6 @@
 """The lists and where they agree, against brute force on the files of the runs."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from recsys_lab.catalog.pairs import build_pairs
 from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.serve.exhibits import Exhibits, UnknownError
 from recsys_lab.serve.json_form import neighbours_of
-from recsys_lab.serve.side_by_side import NeighbourList, side_by_side
+from recsys_lab.serve.side_by_side import NeighbourList, neighbours, side_by_side
 from recsys_lab.serve.view import Question
 from recsys_lab.vectors.added_folder import write_added
 from recsys_lab.vectors.adding import add_items
@@ -19,6 +20,7 @@ from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.new_items import NewItems
 from recsys_lab.vectors.store import TEXT_COLUMNS
 from tests.serve.served_cases import ASKED, IDS, NUM_ITEMS, UNSCORED, write_served_run
+from tests.vectors.stored import store_lists
 
 
 def adjacency(run: Path) -> np.ndarray:
@@ -42,15 +44,16 @@ def adamic_adar(run: Path) -> np.ndarray:
     return np.asarray(linked * value) @ linked.T
 
 
-def walk_proximity(run: Path) -> np.ndarray:
-    """With the usual parameters, since the run did not choose any."""
+def walk_proximity(run: Path, growth: float = 2.0, exponent: float = 0.7) -> np.ndarray:
+    """With the usual parameters, where the run did not choose any."""
     weights = adjacency(run)
     strength = weights.sum(1)
     mean = strength[strength > 0].mean()
     strength[strength == 0] = np.inf
     hub = np.diag((strength / mean) ** -0.75 / mean)
-    meet = weights + 2 * weights @ hub @ weights + 4 * weights @ hub @ weights @ hub @ weights
-    return np.asarray(meet * (strength[:, None] ** -0.7 + strength**-0.7))
+    two = weights @ hub @ weights
+    meet = weights + growth * two + growth**2 * two @ hub @ weights
+    return np.asarray(meet * (strength[:, None] ** -exponent + strength**-exponent))
 
 
 def best(scores: np.ndarray, row: int, k: int, left_out: np.ndarray) -> np.ndarray:
@@ -86,6 +89,20 @@ def test_a_list_holds_the_items_with_the_best_scores(
         assert [entry.score for entry in found.entries] == pytest.approx(values[row, others], 1e-4)
         assert [entry.rank for entry in found.entries] == list(range(1, len(others) + 1))
         assert len({*others}) == len(others) > 4
+
+
+def test_a_baseline_has_the_parameters_that_the_run_chose(tmp_path: Path) -> None:
+    folder, row = write_served_run(tmp_path / "run", 3), IDS.index(ASKED)
+    path = folder / "metrics.json"
+    own = {"growth": 0.2, "exponent": 0.1}
+    chosen = {f"parameters/walk_proximity/{name}": value for name, value in own.items()}
+    path.write_text(json.dumps(json.loads(path.read_text()) | chosen))
+    exhibits = Exhibits.open([folder])
+    values = walk_proximity(folder, **own)[row]
+    table = exhibits.of_run(0, "walk_proximity").nearest(row, 8, False)
+    others = [IDS.index(item) for item in table["item"]]
+    assert table["score"].to_list() == pytest.approx(values[others], rel=1e-4)
+    assert values[others].min() >= np.sort(np.delete(values, [row, *others]))[-1]
 
 
 def test_agreement_is_what_the_lists_have_in_common(exhibits: Exhibits) -> None:
@@ -220,3 +237,17 @@ def test_unknown_lists_are_refused(exhibits: Exhibits) -> None:
         exhibits.of_run(2, "model")
     with pytest.raises(UnknownError, match="There is no 'x' of run 1; there are model, adamic_ad"):
         exhibits.of_run(1, "x")
+
+
+def test_a_run_with_lists_is_shown_from_them(tmp_path: Path) -> None:
+    exhibits = Exhibits.open([store_lists(tmp_path)])
+    exhibits.load()
+    [model, *_] = exhibits.sources
+
+    def shown(row: int, k: int, not_known: bool) -> tuple[list[str], str]:
+        entries, message = neighbours(exhibits.runs, model, row, k, not_known)
+        return [entry.shown.item for entry in entries], message
+
+    assert shown(2, 1, False) == (["a b"], "")
+    assert shown(2, 50, True) == (["a b"], "This run keeps the best 2 of each item alone.")
+    assert shown(4, 2, False)[1].startswith("No score")

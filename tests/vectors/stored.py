@@ -12,9 +12,12 @@ from recsys_lab.vectors.score_form import ScoreTables
 from recsys_lab.vectors.store import (
     TEXT_COLUMNS,
     Content,
+    Listed,
     SideInfo,
     write_embeddings,
+    write_listed,
 )
+from recsys_lab.vectors.stored_lists import SCHEMA
 from recsys_lab.vectors.stored_nodes import NodeVectors
 from recsys_lab.vectors.users import UserHistories
 
@@ -85,6 +88,27 @@ def store_nodes(folder: Path) -> Path:
 def store(folder: Path) -> Path:
     """Write the small content as the embeddings of a run; returns the run's folder."""
     write_embeddings(folder / "embeddings", small_content())
+    return folder
+
+
+def store_lists(folder: Path, length: int = 2) -> Path:
+    """The items with lists in place of vectors; the fourth item has a shorter list than `length`.
+
+    The best of item r are the items before it, the nearest first, then those behind it.
+    """
+    content = small_content()
+    scored = content.items.with_columns(scored=pl.Series(content.scored))
+    lists = {0: [1, 2, 3], 1: [0, 2, 3], 2: [1, 0, 3], 3: [2]}
+    rows = [
+        (IDS[item], IDS[other], rank, 10.0 * item - rank)
+        for item, others in lists.items()
+        for rank, other in enumerate(others[:length], 1)
+    ]
+    path = folder / "made.parquet"
+    folder.mkdir(exist_ok=True)
+    pl.DataFrame(rows, SCHEMA, orient="row").write_parquet(path)
+    info = dict(content.info) | {"score": "mixture"}
+    write_listed(folder / "embeddings", Listed(scored, content.pairs, info, path, length))
     return folder
 
 

@@ -13,6 +13,7 @@ from recsys_lab.vectors import neighbours as room
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.neighbours import SearchOptions, write_neighbours
+from recsys_lab.vectors.stored_lists import SCHEMA
 from tests.run_cases import ROOT
 from tests.vectors.stored import IDS, store
 
@@ -49,11 +50,11 @@ def all_lists(found: Embeddings, k: int) -> pl.DataFrame:
             (found.ids[int(i)], found.ids[int(j)], rank, float(scores[i, j]))
             for rank, j in enumerate(others, start=1)
         ]
-    return pl.DataFrame(rows, schema=room.SCHEMA, orient="row")
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
 def assert_same_table(one: pl.DataFrame, other: pl.DataFrame) -> None:
-    assert one.schema == other.schema == room.SCHEMA
+    assert one.schema == other.schema == SCHEMA
     assert one.drop("score").equals(other.drop("score"))
     np.testing.assert_allclose(one["score"], other["score"], atol=1e-5)
 
@@ -218,4 +219,4 @@ def test_no_item_can_be_scored(tmp_path: Path) -> None:
     ).write_parquet(path)
     found = Embeddings.load(path)
     assert write_neighbours(found, tmp_path / "n.parquet") == (0, 2, 0)
-    assert pl.read_parquet(tmp_path / "n.parquet").schema == room.SCHEMA
+    assert pl.read_parquet(tmp_path / "n.parquet").schema == SCHEMA

@@ -14,6 +14,7 @@ from recsys_lab.vectors.embeddings import Embeddings
 from tests.forked import run_forked
 from tests.run_cases import BRIEF, ROOT, metrics, train
 
+WITHOUT_WALKS = {"data=pairs", "experiment=spectral"}
 CASES = {
     "skip-gram": ["model=skipgram"],
     "cosine": ["model=skipgram", "model.score=cosine", "model.popularity_weight=0"],
@@ -44,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=CASES)
 def fitted(request: pytest.FixtureRequest, folder: Path) -> recsys_lab.Fitted:
     words = [*CASES[request.param], *SMALL]
-    short = [w for w in BRIEF if "walks_per_batch" not in w or "data=pairs" not in words]
+    short = [w for w in BRIEF if "walks_per_batch" not in w or not WITHOUT_WALKS & set(words)]
     experiment = recsys_lab.configure(*words, *short, f"prepared_dir={folder}/prepared")
     prepared = recsys_lab.prepare(experiment.source, experiment.split, experiment.prepared_dir)
     done = recsys_lab.fit(prepared, experiment, folder / request.param)

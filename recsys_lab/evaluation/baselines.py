@@ -28,7 +28,8 @@ if TYPE_CHECKING:  # they stand beside the scorer of vectors, which imports torc
     from recsys_lab.evaluation.scorers import Listed, Scorer
     from recsys_lab.evaluation.slices import EvaluationPairs
 
-MAX_CHOICE_ITEMS, MAX_EASE_ITEMS = 50_000, 4_000  # unless others are chosen; see `FinalTest`
+# Unless others are chosen; see `FinalTest`
+MAX_CHOICE_ITEMS, MAX_EASE_ITEMS, MAX_LOCAL_EASE_ITEMS = 50_000, 4_000, 50_000
 _CHOICE_QUERIES = 1000  # of validation
 # What is tried on validation, the usual ones first
 _WALK_CHOICES = (2.0, 0.7), (2.0, 0.6), (4.0, 0.8), (1.0, 0.8)
@@ -259,11 +260,9 @@ class TrainingData:
     pairs: sparse.csr_matrix
     labels: sparse.csr_matrix
     validation: "EvaluationPairs | None" = None
-    max_choice_items: CountOrZero = 50_000
-    max_ease_items: CountOrZero = 4_000
-    max_local_ease_items: CountOrZero = 50_000
     max_choice_items: CountOrZero = MAX_CHOICE_ITEMS
     max_ease_items: CountOrZero = MAX_EASE_ITEMS
+    max_local_ease_items: CountOrZero = MAX_LOCAL_EASE_ITEMS
     findings: Findings = field(default_factory=Findings)
 
     @property

@@ -14,6 +14,7 @@ from recsys_lab.compute.ranges import CountOrZero, CutOffs, NumScores, Replicate
 from recsys_lab.evaluation.baselines import (
     MAX_CHOICE_ITEMS,
     MAX_EASE_ITEMS,
+    MAX_LOCAL_EASE_ITEMS,
     Baseline,
     TrainingData,
 )
@@ -81,11 +82,9 @@ class FinalTest:
     max_scores: NumScores
     replicates: Literal[0] | Replicates
     mixture: Sequence[str] = ()
-    max_choice_items: CountOrZero = 50_000
-    max_ease_items: CountOrZero = 4_000
-    max_local_ease_items: CountOrZero = 50_000
     max_choice_items: CountOrZero = MAX_CHOICE_ITEMS
     max_ease_items: CountOrZero = MAX_EASE_ITEMS
+    max_local_ease_items: CountOrZero = MAX_LOCAL_EASE_ITEMS
 
     def __call__(
         self,
@@ -178,8 +177,8 @@ class FinalTest:
         """What an earlier run, or this one, keeps of the test of the baselines of pairs."""
         if data.folders is None:
             return None
-        limits = self.max_scores, self.max_choice_items, self.max_ease_items
-        return kept_baselines(data.folders, [*self.all_ks, *limits, seed])
+        limits = self.max_choice_items, self.max_ease_items, self.max_local_ease_items
+        return kept_baselines(data.folders, [*self.all_ks, self.max_scores, *limits, seed])
 
     @property
     def all_ks(self) -> list[int]:

@@ -72,7 +72,8 @@ def test_another_test_builds_them(
 ) -> None:
     TEST(scorer(0), data_in(tmp_path, split), tmp_path, seed=3)
     built = count_builds(monkeypatch)
-    options = {"ks": [7]}, {"max_scores": 1e3}, {"max_ease_items": 9}, {"max_choice_items": 9}
+    limits = "max_choice_items", "max_ease_items", "max_local_ease_items"
+    options = [{"ks": [7]}, {"max_scores": 1e3}, *({name: 9} for name in limits)]
     for change in options:
         test = FinalTest(**({"ks": [5], "max_scores": 4e9, "replicates": 0} | change))
         test(scorer(0), data_in(tmp_path, split), tmp_path, seed=3)

@@ -36,7 +36,7 @@ _WALK_CHOICES = (2.0, 0.7), (2.0, 0.6), (4.0, 0.8), (1.0, 0.8)
 _RP3_CHOICES = (0.8, 0.5), (0.6, 0.5)
 _EASE_PARAMETERS = "penalty", "row_exponent", "column_exponent"
 _EASE_CHOICES = (8.0, 0.5, 0.0), (16.0, 0.25, 0.25)
-_EASE_NEIGHBOURS = 200  # of an item, where a dense matrix is too large; docs/measured.md
+_EASE_NEIGHBOURS = 200, 100  # up to `max_choice_items`, where there is no dense matrix; beyond
 
 
 class Popularity:
@@ -349,7 +349,8 @@ def _ease(data: TrainingData) -> "Scorer | None":
         from recsys_lab.evaluation.local_ease import LocalEase  # imports this module
 
         names = *_EASE_PARAMETERS, "neighbours"
-        choices = [(*choice, _EASE_NEIGHBOURS) for choice in _EASE_CHOICES]
+        neighbours = _EASE_NEIGHBOURS[num_items > data.max_choice_items]
+        choices = [(*choice, neighbours) for choice in _EASE_CHOICES]
         return _tuned("ease", data, LocalEase, names, choices)
     reason = f"{num_items:,} items, the most is {most:,} (evaluation.max_local_ease_items)"
     data.findings.leave_out("ease", "EASE", reason)

@@ -75,7 +75,8 @@ class FinalTest:
         max_ease_items: of pair catalogues; up to so many items EASE inverts a dense matrix, which
             takes 5 N² bytes and 4/3 N³ multiplications for each choice.
         max_local_ease_items: of pair catalogues; beyond `max_ease_items` and up to so many, EASE
-            restores an item from the 200 closest ones alone. Beyond, it is left out.
+            restores an item from the 200 closest ones alone, from 100 where there are more than
+            `max_choice_items`. Beyond, it is left out.
     """
 
     ks: CutOffs

@@ -83,6 +83,9 @@ def test_the_baseline_of_many_items():
     scorer = BASELINES["ease"].build(data)
     assert isinstance(scorer, LocalEase)
     assert data.findings.parameters["ease"]["neighbours"] == 200
+    many = TrainingData(graph, labels, max_choice_items=39, max_ease_items=39)
+    BASELINES["ease"].build(many)
+    assert many.findings.parameters["ease"]["neighbours"] == 100
     dense = BASELINES["ease"].build(TrainingData(graph, labels, max_ease_items=40))
     np.testing.assert_allclose(
         scorer.score_rows(np.arange(40)), dense.score_rows(np.arange(40)), atol=2e-6

@@ -30,7 +30,7 @@ FUSED_NEEDS = (
 
 FLOAT32 = "32-true"  # of Lightning's precisions
 WORDS = {  # for the log
-    "net": "the model's own library, in float32 (kernel=net)",
+    "net": "steps of the model's own, in float32 (kernel=net)",
     "fused": "compiled kernels, in float32 (kernel=fused)",
     "fused_loss": "compiled kernels for the loss and autograd, in float32 (kernel=fused_loss)",
     "triton": "Triton kernels for the loss and autograd, with precision {precision} (kernel=auto)",

@@ -16,22 +16,24 @@ def test_slopes_of_the_logistic_loss(scale: float) -> None:
     exact = 0.5 + 0.5 * np.tanh(scores / 2)
     loss = (positive * np.logaddexp(0, -scores) + negative * np.logaddexp(0, scores)).sum()
     found, *weights = (x.astype(np.float32) for x in (scores, positive, negative))
-    assert kernels.logistic_slopes(found, *weights) == pytest.approx(loss, rel=1e-5)
+    slopes = kernels.logistic_slopes
+    assert slopes(found, *weights, np.empty_like(found)) == pytest.approx(loss, rel=1e-5)
     np.testing.assert_allclose(found, (positive + negative) * exact - positive, atol=1e-6)
 
 
 def test_a_positive_far_off_still_has_a_slope_of_one() -> None:
     scores = np.array([-20.0, -500.0], np.float32)
-    kernels.logistic_slopes(scores, np.ones(2, np.float32), np.zeros(2, np.float32))
+    kernels.logistic_slopes(scores, np.ones(2, np.float32), np.zeros(2, np.float32), scores * 0)
     assert scores == pytest.approx(-1, abs=1e-6)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_score_that_is_no_number_shows_in_the_loss(value: float) -> None:
-    for slopes in (kernels.logistic_slopes, kernels.squared_slopes):
+    scratch = np.empty(40, np.float32)
+    for slopes, rest in ((kernels.logistic_slopes, [scratch]), (kernels.squared_slopes, [])):
         scores, ones = np.full(40, 0.1, np.float32), np.ones(40, np.float32)
         scores[17] = value
-        assert not np.isfinite(slopes(scores, ones, ones))
+        assert not np.isfinite(slopes(scores, ones, ones, *rest))
 
 
 @pytest.mark.parametrize("outweighs", [1.0, 1e9])

@@ -114,7 +114,9 @@ def _train_windows(
     columns = places + negatives.shape[1] + chosen.shape[1]
     first_context = group_steps.contexts_begin(places)
     while True:
-        kind, number = _next_group(tables, links, chains, settings, turns, changes, place, first_context)
+        kind, number = _next_group(
+            tables, links, chains, settings, turns, changes, place, first_context
+        )
         if kind != rounds.GROUP:
             break
         following, slot = rounds.next_group(turns, place), number % turns.size
@@ -153,7 +155,9 @@ def _train_pairs(
     """The same for pairs with negatives of their own."""
     columns, first_context = 1 + negatives.shape[1], group_steps.contexts_begin(PAIRS_IN_GROUP)
     while True:
-        kind, number = _next_group(tables, links, chains, settings, turns, changes, place, first_context)
+        kind, number = _next_group(
+            tables, links, chains, settings, turns, changes, place, first_context
+        )
         if kind != rounds.GROUP:
             break
         slot, following = number % turns.size, rounds.next_group(turns, place) * PAIRS_IN_GROUP

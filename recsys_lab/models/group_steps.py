@@ -119,11 +119,7 @@ def gather(tables: Tables, items: np.ndarray, first_context: int, vectors: np.nd
 def _score_windows(block: Block, first_context: int, columns: int, dim: int) -> None:
     """Scores of every center by every context."""
     centers, stride = block.positive.shape
-    for column in range(columns):
-        at = (first_context + column) * dim
-        vector = block.vectors[at : at + dim]
-        for d in range(dim):
-            block.across[d * stride + column] = vector[d]
+    products.transpose(block.across, stride, block.vectors, first_context * dim, columns, dim)
     products.multiply(
         block.scores.reshape(-1), 0, stride, block.vectors, 0, dim, 1, block.across, 0, stride,
         centers, columns, dim,

@@ -7,9 +7,13 @@ from recsys_lab.models.kernels import jit_piece
 
 @jit_piece
 def margin_slopes(
-    scores: np.ndarray, positive: np.ndarray, negative: np.ndarray, columns: int, margin: float,
+    scores: np.ndarray,
+    positive: np.ndarray,
+    negative: np.ndarray,
+    columns: int,
+    margin: float,
     slopes: np.ndarray,
-) -> float:  # fmt: skip
+) -> float:
     """Replace scores by the slopes of `losses.margin_loss`; returns the loss.
 
     Rows and columns are those of the weights (R, C), and the first `columns`; `slopes` (C,) is
@@ -46,10 +50,14 @@ def margin_slopes(
 
 @jit_piece
 def softmax_slopes(
-    scores: np.ndarray, positive: np.ndarray, negative: np.ndarray, columns: int, temperature: float,
+    scores: np.ndarray,
+    positive: np.ndarray,
+    negative: np.ndarray,
+    columns: int,
+    temperature: float,
     powers: np.ndarray,
-) -> float:  # fmt: skip
-    """The same for `losses.softmax_loss` of the scores over the temperature."""
+) -> float:
+    """The same for `losses.softmax_loss` of scores over the temperature; `powers` is scratch."""
     rows = len(positive)
     inverse = np.float32(1 / temperature)
     loss = np.float32(0)

@@ -150,12 +150,13 @@ def apply_sums(
     rows, dim = changes.items.shape[1], len(changes.grads) // changes.items.size
     grads, total = changes.grads.reshape(changes.items.size, dim), chains.total
     size, ends, following = links.keys.shape[1], links.ends, links.following
-    keys, sources, weights = links.keys.reshape(-1), links.sources.reshape(-1), links.weights.reshape(-1)
+    keys, sources = links.keys.reshape(-1), links.sources.reshape(-1)
+    weights, lasts = links.weights.reshape(-1), links.lasts
     _chain_entries(links, chains.seen, groups, bucket)
     for slot in range(groups):
         low = ends[slot, bucket - 1] if bucket else 0
         for first in range(slot * size + low, slot * size + ends[slot, bucket]):
-            if links.lasts[first] < 0:
+            if lasts[first] < 0:
                 continue
             entry = first
             total[:] = 0

@@ -5,7 +5,7 @@ import pytest
 import torch
 from model_cases import window_batch
 
-from recsys_lab.models import kernels
+from recsys_lab.models import kernels, products
 from recsys_lab.models.blocks import window_weights
 
 
@@ -49,3 +49,30 @@ def test_weights_of_a_walk_that_outweighs_the_others(outweighs: float) -> None:
     kernels.weigh_windows(items, weights, distances, 5.0, none, none, positive, negative)
     expected = window_weights(batch._replace(items=torch.from_numpy(items[None])))[1][0]
     np.testing.assert_allclose(negative, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("rows", "columns", "steps"), [(6, 16, 1), (7, 33, 5), (60, 60, 128)])
+def test_a_product_of_small_matrices(rows: int, columns: int, steps: int) -> None:
+    """Of whole tiles, narrow and wide ones, of a matrix that is read by columns."""
+    rng = np.random.default_rng(0)
+    height, width = (
+        products.round_up(rows, products.ROWS),
+        products.round_up(columns, products.WIDTH),
+    )
+    left = rng.normal(size=(steps, height)).astype(np.float32)
+    right = rng.normal(size=(steps, width)).astype(np.float32)
+    out = np.full((height, width), np.nan, np.float32)
+    products.multiply(
+        out.ravel(), 0, width, left.ravel(), 0, 1, height, right.ravel(), 0, width,
+        rows, columns, steps,
+    )  # fmt: skip
+    np.testing.assert_allclose(out, left.T @ right, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [3, 16, 37])
+def test_rows_become_columns(rows: int) -> None:
+    matrix = np.arange(rows * 32, dtype=np.float32).reshape(rows, 32)
+    out = np.zeros((32, rows + 2), np.float32)
+    products.transpose(out.ravel(), rows + 2, np.r_[7, matrix.ravel()].astype("f4"), 1, rows, 32)
+    np.testing.assert_array_equal(out[:, :rows], matrix.T)
+    assert not out[:, rows:].any()

@@ -20,8 +20,8 @@ from recsys_lab.models import group_items, group_steps, products, rounds, summed
 from recsys_lab.models.blocks import pairs_or_windows
 from recsys_lab.models.group_items import PAIRS_IN_GROUP
 from recsys_lab.models.group_steps import Settings, Tables
-from recsys_lab.models.kernels import fast_jit, jit_piece
-from recsys_lab.models.summed_rows import Links, Sides, new_links
+from recsys_lab.models.kernels import jit_piece, uncounted_jit
+from recsys_lab.models.summed_rows import Chains, Links, Sides, new_chains, new_links
 
 _PAUSE = 5e-5  # seconds for which a thread lets its core go
 
@@ -30,6 +30,7 @@ _PAUSE = 5e-5  # seconds for which a thread lets its core go
 def _next_group(
     tables: Tables,
     links: Links | None,
+    chains: Chains | None,
     settings: Settings,
     turns: rounds.Turns,
     changes: rounds.Changes,
@@ -45,7 +46,7 @@ def _next_group(
             if links is None:
                 group_steps.apply_bucket(tables, settings, changes, groups, number, first_context)
             else:
-                summed_rows.apply_sums(tables, settings, changes, links, groups, number)
+                summed_rows.apply_sums(tables, settings, changes, links, chains, groups, number)
             rounds.end_turn(turns, place, kind)
     return kind, number
 
@@ -87,15 +88,17 @@ def _learn(
     return found
 
 
-@fast_jit
+@uncounted_jit
 def _train_windows(
     tables: Tables,
     sides: Sides | None,
     links: Links | None,
+    chains: Chains | None,
     settings: Settings,
     turns: rounds.Turns,
     changes: rounds.Changes,
     place: np.ndarray,
+    block: group_steps.Block,
     sums: np.ndarray,
     items: np.ndarray,
     negatives: np.ndarray,
@@ -109,15 +112,16 @@ def _train_windows(
     """Work on the groups of a window batch until it is done, or until others take long."""
     places = items.shape[1] * items.shape[2]
     columns = places + negatives.shape[1] + chosen.shape[1]
-    first_context, rows = group_steps.contexts_begin(places), changes.items.shape[1]
-    block = group_steps.new_block(places, columns, rows, len(changes.grads) // changes.items.size)
+    first_context = group_steps.contexts_begin(places)
     while True:
-        kind, number = _next_group(tables, links, settings, turns, changes, place, first_context)
+        kind, number = _next_group(
+            tables, links, chains, settings, turns, changes, place, first_context
+        )
         if kind != rounds.GROUP:
             break
         following, slot = rounds.next_group(turns, place), number % turns.size
         if following >= 0:
-            flat = items[following].ravel()
+            flat = items[following].reshape(-1)
             _prefetch(tables, sides, flat, flat)
             _prefetch(tables, sides, flat[:0], negatives[following])
             _prefetch(tables, sides, flat[:0], chosen[following])
@@ -133,15 +137,17 @@ def _train_windows(
     return kind == rounds.END
 
 
-@fast_jit
+@uncounted_jit
 def _train_pairs(
     tables: Tables,
     sides: Sides | None,
     links: Links | None,
+    chains: Chains | None,
     settings: Settings,
     turns: rounds.Turns,
     changes: rounds.Changes,
     place: np.ndarray,
+    block: group_steps.Block,
     sums: np.ndarray,
     centers: np.ndarray,
     contexts: np.ndarray,
@@ -150,12 +156,10 @@ def _train_pairs(
 ) -> bool:
     """The same for pairs with negatives of their own."""
     columns, first_context = 1 + negatives.shape[1], group_steps.contexts_begin(PAIRS_IN_GROUP)
-    rows = changes.items.shape[1]
-    block = group_steps.new_block(
-        PAIRS_IN_GROUP, columns, rows, len(changes.grads) // changes.items.size
-    )
     while True:
-        kind, number = _next_group(tables, links, settings, turns, changes, place, first_context)
+        kind, number = _next_group(
+            tables, links, chains, settings, turns, changes, place, first_context
+        )
         if kind != rounds.GROUP:
             break
         slot, following = number % turns.size, rounds.next_group(turns, place) * PAIRS_IN_GROUP
@@ -198,13 +202,13 @@ def train_batch(
     arrays: tuple[Any, ...]
     if isinstance(batch, PairBatch):
         run, arrays = _train_pairs, tuple(part.numpy() for part in batch[:4])
-        groups = -(-len(arrays[0]) // PAIRS_IN_GROUP)
-        centers, contexts = PAIRS_IN_GROUP, PAIRS_IN_GROUP * (1 + arrays[2].shape[1])
+        groups, columns = -(-len(arrays[0]) // PAIRS_IN_GROUP), 1 + arrays[2].shape[1]
+        centers, contexts = PAIRS_IN_GROUP, PAIRS_IN_GROUP * columns
     else:
         chosen = batch.chosen or no_chosen(batch)
         run, arrays = _train_windows, tuple(part.numpy() for part in (*batch[:3], *chosen))
         groups, centers = len(arrays[0]), arrays[0][0].size if len(arrays[0]) else 0
-        contexts = centers + arrays[1].shape[1] + arrays[3].shape[1]
+        contexts = columns = centers + arrays[1].shape[1] + arrays[3].shape[1]
         arrays += batch.distance_weights.numpy(), batch.num_negatives
     if not groups:
         return 0.0, 0.0
@@ -215,26 +219,22 @@ def train_batch(
     dim = products.round_up(tables.centers.values.shape[1], products.WIDTH)
     changes = rounds.new_changes(size, rows, dim, biases=len(tables.biases.values) > 0)
     links = None if sides is None else new_links(size, sides, centers, contexts)
-    before = tables, sides, links, settings, turns, changes
     failed = Event()
-    jobs = [
-        pool.submit(_work, run, before, (sums, *arrays), failed)
-        for _ in range(min(threads, groups))
-    ]
+
+    def work() -> None:
+        """What one thread does for the batch."""
+        chains = None if links is None else new_chains(links, dim)
+        place, block = rounds.new_place(), group_steps.new_block(centers, columns, rows, dim)
+        shared = tables, sides, links, chains, settings, turns, changes
+        try:
+            while not run(*shared, place, block, sums, *arrays) and not failed.is_set():
+                time.sleep(_PAUSE)
+        except BaseException:
+            failed.set()  # else the others wait for ever
+            raise
+
+    jobs = [pool.submit(work) for _ in range(min(threads, groups))]
     for job in jobs:
         job.result()
     loss, mass = sums.sum(axis=0)
     return float(loss), float(mass)
-
-
-def _work(
-    run: Callable[..., bool], before: tuple[Any, ...], after: tuple[Any, ...], failed: Event
-) -> None:
-    """What one thread does for a batch."""
-    place = rounds.new_place()
-    try:
-        while not run(*before, place, *after) and not failed.is_set():
-            time.sleep(_PAUSE)
-    except BaseException:
-        failed.set()  # else the others wait for ever
-        raise

@@ -26,14 +26,14 @@ def fill_windows(
     places, drawn = items.size, len(negatives)
     first_context = contexts_begin(places)
     end = first_context + places + drawn
-    flat = items.ravel()
+    flat = items.reshape(-1)
     own[:] = -1
-    for k in range(places):
-        own[k] = own[first_context + k] = flat[k]
-    for k in range(drawn):
-        own[first_context + places + k] = negatives[k]
-    for k in range(len(chosen)):
-        own[end + k] = chosen[k]
+    for place in range(places):
+        own[place] = own[first_context + place] = flat[place]
+    for number in range(drawn):
+        own[first_context + places + number] = negatives[number]
+    for number in range(len(chosen)):
+        own[end + number] = chosen[number]
     kernels.weigh_windows(
         items,
         column_weights,
@@ -64,7 +64,7 @@ def fill_pairs(
     for pair in range(min(PAIRS_IN_GROUP, len(centers) - first)):
         at, k = first_context + pair * columns, first + pair
         own[pair], own[at] = centers[k], contexts[k]
-        for column in range(1, columns):
-            own[at + column] = negatives[k, column - 1]
+        for number in range(columns - 1):
+            own[at + 1 + number] = negatives[k, number]
         block.positive[pair, 0] = weights[k]
         block.negative[pair, 1:columns] = weights[k]

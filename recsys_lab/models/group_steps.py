@@ -61,6 +61,7 @@ class Block(NamedTuple):
     positive: np.ndarray  # (R, S)
     negative: np.ndarray  # (R, S)
     weights: np.ndarray  # (n,) of cells by row
+    powers: np.ndarray  # (R * S,) of the losses
     seen: np.ndarray  # of `rounds.sort_rows`
 
 
@@ -70,7 +71,6 @@ def contexts_begin(centers: int) -> int:
     return products.round_up(centers, products.ROWS)
 
 
-@jit_piece
 def new_block(centers: int, columns: int, rows: int, dim: int) -> Block:
     """Scratch space for so many centers, columns, rows, and floats of a row."""
     stride = products.round_up(columns, products.WIDTH)
@@ -84,6 +84,7 @@ def new_block(centers: int, columns: int, rows: int, dim: int) -> Block:
         scratch(centers * stride).reshape(centers, stride),
         scratch(centers * stride).reshape(centers, stride),
         scratch(rows),
+        scratch(centers * stride),
         np.empty(size, np.int64),
     )
 
@@ -91,7 +92,7 @@ def new_block(centers: int, columns: int, rows: int, dim: int) -> Block:
 @jit_piece
 def prefetch_rows(table: np.ndarray, items: np.ndarray) -> None:
     """Let the rows of items (n,) of a table (N, D) come to the cache while others are worked on."""
-    entries, dim = table.ravel(), table.shape[1]
+    entries, dim = table.reshape(-1), table.shape[1]
     for item in items:
         if item >= 0:
             for column in range(0, dim, LINE):
@@ -118,13 +119,9 @@ def gather(tables: Tables, items: np.ndarray, first_context: int, vectors: np.nd
 def _score_windows(block: Block, first_context: int, columns: int, dim: int) -> None:
     """Scores of every center by every context."""
     centers, stride = block.positive.shape
-    for column in range(columns):
-        at = (first_context + column) * dim
-        vector = block.vectors[at : at + dim]
-        for d in range(dim):
-            block.across[d * stride + column] = vector[d]
+    products.transpose(block.across, stride, block.vectors, first_context * dim, columns, dim)
     products.multiply(
-        block.scores.ravel(), 0, stride, block.vectors, 0, dim, 1, block.across, 0, stride,
+        block.scores.reshape(-1), 0, stride, block.vectors, 0, dim, 1, block.across, 0, stride,
         centers, columns, dim,
     )  # fmt: skip
 
@@ -135,7 +132,7 @@ def _spread_windows(
 ) -> None:
     """Gradients of the rows, which begin at `start` of `grads`, from the slopes in `scores`."""
     centers, stride = block.positive.shape
-    slopes = block.scores.ravel()
+    slopes = block.scores.reshape(-1)
     products.multiply(
         grads, start, dim, slopes, 0, stride, 1, block.vectors, first_context * dim, dim,
         centers, dim, columns,
@@ -219,15 +216,15 @@ def _drop_same(
 def _slopes(settings: Settings, block: Block, columns: int) -> float:
     """Replace the scores by their slopes; returns the loss. Columns of padding weigh nothing."""
     scores, positive, negative = block.scores, block.positive, block.negative
-    flat = scores.ravel()[: positive.size]
+    flat, powers, setting = scores.reshape(-1)[: positive.size], block.powers, settings.setting
     if settings.loss == LOGISTIC:
-        loss = kernels.logistic_slopes(flat, positive.ravel(), negative.ravel())
+        loss = kernels.logistic_slopes(flat, positive.reshape(-1), negative.reshape(-1), powers)
     elif settings.loss == SQUARED:
-        loss = kernels.squared_slopes(flat, positive.ravel(), negative.ravel())
+        loss = kernels.squared_slopes(flat, positive.reshape(-1), negative.reshape(-1))
     elif settings.loss == MARGIN:
-        loss = ranking_kernels.margin_slopes(scores, positive, negative, columns, settings.setting)
+        loss = ranking_kernels.margin_slopes(scores, positive, negative, columns, setting, powers)
     else:
-        loss = ranking_kernels.softmax_slopes(scores, positive, negative, columns, settings.setting)
+        loss = ranking_kernels.softmax_slopes(scores, positive, negative, columns, setting, powers)
     return loss
 
 
@@ -287,9 +284,9 @@ def learn(
     else:
         _spread_windows(block, first_context, columns, dim, grads, start)
     if settings.l2 > 0 or has_biases:
-        for row in range(len(block.positive)):
-            for column in range(columns):
-                block.negative[row, column] += block.positive[row, column]
+        positive, negative = block.positive.reshape(-1), block.negative.reshape(-1)
+        for cell in range(len(positive)):
+            negative[cell] += positive[cell]
         _sum_cells(block.negative, first_context, columns, of_pairs, block.weights)
         loss += _regularize(block.weights, block.vectors, grads, start, settings.l2)
     if has_biases:
@@ -302,18 +299,21 @@ def learn(
 
 
 @jit_piece
-def step_row(table: Table, settings: Settings, item: int, grads: np.ndarray, start: int) -> None:
+def step_row(
+    target: np.ndarray, sums: np.ndarray, settings: Settings, item: int, grads: np.ndarray,
+    start: int,
+) -> None:  # fmt: skip
     """One step of row-wise Adagrad, or of SGD, on a row; see `RowWiseAdagrad`."""
-    dim, rate = table.target.shape[1], np.float32(settings.rate)
+    dim, rate = target.shape[1], np.float32(settings.rate)
     grad = grads[start : start + dim]
-    if len(table.sums):
+    if len(sums):
         square = np.float32(0)
         for d in range(dim):
             square += grad[d] * grad[d]
-        table.sums[item] += square / np.float32(dim)
-        rate = rate / (np.sqrt(table.sums[item]) + np.float32(settings.eps))
+        sums[item] += square / np.float32(dim)
+        rate = rate / (np.sqrt(sums[item]) + np.float32(settings.eps))
     for d in range(dim):
-        table.target[item, d] -= rate * grad[d]
+        target[item, d] -= rate * grad[d]
 
 
 @jit_piece
@@ -322,19 +322,37 @@ def apply_bucket(
     first_context: int,
 ) -> None:  # fmt: skip
     """The steps of the rows of a bucket, of the groups of a round one after the other."""
-    rows = changes.items.shape[1]
-    dim = len(changes.grads) // changes.items.size
-    has_biases = len(tables.biases.values) > 0
+    centers, center_sums = tables.centers.target, tables.centers.sums
+    contexts, context_sums = tables.contexts.target, tables.contexts.sums
+    ends, order, items, grads = changes.ends, changes.order, changes.items, changes.grads
+    rows, one_table = items.shape[1], settings.one_table
+    dim = len(grads) // items.size
     for slot in range(groups):
-        low = changes.ends[slot, bucket - 1] if bucket else 0
-        for place in range(low, changes.ends[slot, bucket]):
-            row = changes.order[slot, place]
-            item, start = changes.items[slot, row], (slot * rows + row) * dim
-            if settings.one_table or row < first_context:
-                step_row(tables.centers, settings, item, changes.grads, start)
+        low = ends[slot, bucket - 1] if bucket else 0
+        for place in range(low, ends[slot, bucket]):
+            row = order[slot, place]
+            item, start = items[slot, row], (slot * rows + row) * dim
+            if one_table or row < first_context:
+                step_row(centers, center_sums, settings, item, grads, start)
             else:
-                step_row(tables.contexts, settings, item, changes.grads, start)
-            if has_biases:
-                step_row(tables.biases, settings, item, changes.biases.ravel(), slot * rows + row)
-        if has_biases and bucket == 0:
-            step_row(tables.global_bias, settings, 0, changes.total, slot)
+                step_row(contexts, context_sums, settings, item, grads, start)
+    if len(tables.biases.values):
+        _apply_biases(tables, settings, changes, groups, bucket)
+
+
+@jit_piece
+def _apply_biases(
+    tables: Tables, settings: Settings, changes: rounds.Changes, groups: int, bucket: int
+) -> None:
+    """The same for biases."""
+    biases, sums = tables.biases.target, tables.biases.sums
+    one, one_sum = tables.global_bias.target, tables.global_bias.sums
+    ends, order, items, total = changes.ends, changes.order, changes.items, changes.total
+    rows, grads = items.shape[1], changes.biases.reshape(-1)
+    for slot in range(groups):
+        low = ends[slot, bucket - 1] if bucket else 0
+        for place in range(low, ends[slot, bucket]):
+            row = order[slot, place]
+            step_row(biases, sums, settings, items[slot, row], grads, slot * rows + row)
+        if bucket == 0:
+            step_row(one, one_sum, settings, 0, total, slot)

@@ -16,11 +16,13 @@ fast_jit = jit(fastmath=_FAST, error_model="numpy")  # for loops over vectors
 # that compiles and one that reads the cache may call differently compiled copies of it, whose sums
 # differ in the last bit.
 jit_piece = jit(fastmath=_FAST, error_model="numpy", inline="always")
+# For functions that make no array. They count no references: the counts of the tables, which all
+# threads share, would go from core to core with every group and bucket.
+uncounted_jit = jit(fastmath=_FAST, error_model="numpy", _nrt=False)
 
 _GUARD = 256  # floats, more than a vectorised loop takes in one turn
 
 
-@jit_piece
 def scratch(size: int) -> np.ndarray:
     """Zeros (size,) float32 that no other array follows closely.
 
@@ -72,8 +74,12 @@ def weigh_windows(
 
 
 @jit_piece
-def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
-    """Replace scores by the slopes of `losses.logistic_loss`; returns the loss. All are flat (n,).
+def logistic_slopes(
+    scores: np.ndarray, positive: np.ndarray, negative: np.ndarray, power: np.ndarray
+) -> float:
+    """Replace scores by the slopes of `losses.logistic_loss`; returns the loss.
+
+    All are flat (n,); `power` is scratch.
 
     With e = exp(-|s|): softplus(s) = max(s, 0) + log(1 + e), and log(1 + e) = 2 artanh(e / (2 + e))
     by its series. exp is a power of two times the polynomial of exp2f in the Cephes library
@@ -81,7 +87,6 @@ def logistic_slopes(scores: np.ndarray, positive: np.ndarray, negative: np.ndarr
     to 1e-6, relative.
     """
     loss = np.float32(0)
-    power = scratch(len(scores))
     bits = power.view(np.int32)
     for k in range(len(scores)):
         x = scores[k]

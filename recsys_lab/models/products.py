@@ -5,10 +5,11 @@ the products are added up. BLAS libraries are made for large matrices: for the b
 step, on a processor that they do not know, they reach a third of this speed.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -22,66 +23,109 @@ _VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
 _INDEX = types.int64
 
 
+def _tile_of(vectors: int) -> Any:
+    """The product of a tile of so many vectors side by side."""
+
+    @intrinsic
+    def tile(
+        typing_context: Any,
+        out: Any,
+        out_at: Any,
+        out_row: Any,
+        left: Any,
+        left_at: Any,
+        left_row: Any,
+        left_step: Any,
+        right: Any,
+        right_at: Any,
+        right_step: Any,
+        steps: Any,
+    ) -> Any:
+        """Emit one tile; called by numba with the types of the arguments. All arrays are flat."""
+        i, one = _INDEX, types.void
+        return one(out, i, i, left, i, i, i, right, i, i, i), partial(_emit_tile, vectors)
+
+    return tile
+
+
+def _emit_tile(vectors: int, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    out, left, right = (
+        context.make_array(signature.args[k])(context, builder, arguments[k]).data
+        for k in (0, 3, 7)
+    )
+    _, out_at, out_row, _, left_at, left_row, left_step, _, right_at, right_step, steps = arguments
+
+    def vectors_at(data: Any, place: Any) -> list[Any]:
+        places = [builder.add(place, _LONG(WIDTH * k)) for k in range(vectors)]
+        return [builder.bitcast(builder.gep(data, [k]), _VECTOR.as_pointer()) for k in places]
+
+    before = builder.block
+    loop = builder.append_basic_block("products")
+    after = builder.append_basic_block("sums")
+    starts = [builder.add(left_at, builder.mul(left_row, _LONG(row))) for row in range(ROWS)]
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    step = builder.phi(_LONG)
+    step.add_incoming(_LONG(0), before)
+    sums = [[builder.phi(_VECTOR) for _ in range(vectors)] for _ in range(ROWS)]
+    place = builder.add(right_at, builder.mul(step, right_step))
+    columns = [builder.load(at, align=4) for at in vectors_at(right, place)]
+    offset = builder.mul(step, left_step)
+    for start, totals in zip(starts, sums, strict=True):
+        entry = _repeated(builder, builder.load(builder.gep(left, [builder.add(start, offset)])))
+        for k, total in enumerate(totals):
+            product = builder.fmul(entry, columns[k], flags=_FLAGS)
+            totals[k] = builder.fadd(total, product, flags=_FLAGS)
+            total.add_incoming(ir.Constant(_VECTOR, [0.0] * WIDTH), before)
+            total.add_incoming(totals[k], loop)
+    following = builder.add(step, _LONG(1))
+    step.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_signed("<", following, steps), loop, after)
+
+    builder.position_at_end(after)
+    for row, totals in enumerate(sums):
+        place = builder.add(out_at, builder.mul(out_row, _LONG(row)))
+        for total, at in zip(totals, vectors_at(out, place), strict=True):
+            builder.store(total, at, align=4)
+    return context.get_dummy_value()
+
+
 @intrinsic
-def _tile(
-    typing_context: Any,
-    out: Any,
-    out_at: Any,
-    out_row: Any,
-    left: Any,
-    left_at: Any,
-    left_row: Any,
-    left_step: Any,
-    right: Any,
-    right_at: Any,
-    right_step: Any,
-    steps: Any,
+def _turn(
+    typing_context: Any, out: Any, out_at: Any, out_row: Any, rows: Any, at: Any, row: Any
 ) -> Any:
-    """Emit one tile; called by numba with the types of the arguments. All arrays are flat."""
+    """Transpose a tile of 16 by 16; all arrays are flat."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        out, left, right = (
+        out, rows = (
             context.make_array(signature.args[k])(context, builder, arguments[k]).data
-            for k in (0, 3, 7)
+            for k in (0, 3)
         )
-        _, out_at, out_row, _, left_at, left_row, left_step, _, right_at, right_step, steps = (
-            arguments
-        )
+        _, out_at, out_row, _, at, row = arguments
 
-        def vector_at(data: Any, place: Any) -> Any:
+        def pointer(data: Any, first: Any, step: Any, number: int) -> Any:
+            place = builder.add(first, builder.mul(step, _LONG(number)))
             return builder.bitcast(builder.gep(data, [place]), _VECTOR.as_pointer())
 
-        before = builder.block
-        loop = builder.append_basic_block("products")
-        after = builder.append_basic_block("sums")
-        starts = [builder.add(left_at, builder.mul(left_row, _LONG(row))) for row in range(ROWS)]
-        builder.branch(loop)
-
-        builder.position_at_end(loop)
-        step = builder.phi(_LONG)
-        step.add_incoming(_LONG(0), before)
-        sums = [builder.phi(_VECTOR) for _ in range(ROWS)]
-        place = builder.add(right_at, builder.mul(step, right_step))
-        columns = builder.load(vector_at(right, place), align=4)
-        offset, totals = builder.mul(step, left_step), []
-        for start, total in zip(starts, sums, strict=True):
-            entry = builder.load(builder.gep(left, [builder.add(start, offset)]))
-            product = builder.fmul(_repeated(builder, entry), columns, flags=_FLAGS)
-            totals.append(builder.fadd(total, product, flags=_FLAGS))
-            total.add_incoming(ir.Constant(_VECTOR, [0.0] * WIDTH), before)
-            total.add_incoming(totals[-1], loop)
-        following = builder.add(step, _LONG(1))
-        step.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, steps), loop, after)
-
-        builder.position_at_end(after)
-        for row, total in enumerate(totals):
-            place = builder.add(out_at, builder.mul(out_row, _LONG(row)))
-            builder.store(total, vector_at(out, place), align=4)
+        tile = [builder.load(pointer(rows, at, row, k), align=4) for k in range(WIDTH)]
+        half = WIDTH // 2
+        for _ in range(4):  # each time entries of two rows take turns
+            tile = [
+                builder.shuffle_vector(tile[k], tile[k + half], _mask(first))
+                for k in range(half)
+                for first in (0, half)
+            ]
+        for k, vector in enumerate(tile):
+            builder.store(vector, pointer(out, out_at, out_row, k), align=4)
         return context.get_dummy_value()
 
-    i, one = _INDEX, types.void
-    return one(out, i, i, left, i, i, i, right, i, i, i), emit
+    def _mask(first: int) -> Any:
+        places = [n + half for n in range(first, first + WIDTH // 2) for half in (0, WIDTH)]
+        return ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), places)
+
+    i = _INDEX
+    return types.void(out, i, i, rows, i, i), emit
 
 
 def _repeated(builder: Any, entry: Any) -> Any:
@@ -97,6 +141,10 @@ def _repeated(builder: Any, entry: Any) -> Any:
 def round_up(count: int, unit: int) -> int:
     """The least multiple of a unit that is not below a count."""
     return -(-count // unit) * unit
+
+
+_tile, _wide_tile = _tile_of(1), _tile_of(2)
+_WIDE = 2 * WIDTH if binding.get_host_cpu_features().get("avx512f") else 1 << 62  # floats
 
 
 @jit_piece
@@ -120,10 +168,36 @@ def multiply(
     An array begins at `_at`; its rows are `_row`, its entries in the sum `_step` apart. Rows and
     columns are rounded up to whole tiles, which the arrays must have room for.
     """
-    for column in range(0, columns, WIDTH):
+    wide = round_up(columns, WIDTH) // _WIDE * _WIDE  # columns in wide tiles
+    for column in range(0, wide, _WIDE):
         for row in range(0, rows, ROWS):
-            _tile(  # type: ignore[call-arg]  # numba passes the context
+            _wide_tile(
                 out, out_at + row * out_row + column, out_row,
                 left, left_at + row * left_row, left_row, left_step,
                 right, right_at + column, right_step, steps,
             )  # fmt: skip
+    for column in range(wide, columns, WIDTH):
+        for row in range(0, rows, ROWS):
+            _tile(
+                out, out_at + row * out_row + column, out_row,
+                left, left_at + row * left_row, left_row, left_step,
+                right, right_at + column, right_step, steps,
+            )  # fmt: skip
+
+
+@jit_piece
+def transpose(
+    out: np.ndarray, out_row: int, rows: np.ndarray, rows_at: int, count: int, columns: int
+) -> None:
+    """out[c, r] = rows[r, c] for so many rows, which begin at `rows_at`; arrays as in `multiply`.
+
+    The columns are whole tiles, and all there are.
+    """
+    whole = count // WIDTH * WIDTH
+    for row in range(0, whole, WIDTH):
+        for column in range(0, columns, WIDTH):
+            at = rows_at + row * columns + column
+            _turn(out, column * out_row + row, out_row, rows, at, columns)  # type: ignore[call-arg]
+    for row in range(whole, count):
+        for column in range(columns):
+            out[column * out_row + row] = rows[rows_at + row * columns + column]

@@ -2,22 +2,27 @@
 
 import numpy as np
 
-from recsys_lab.models.kernels import jit_piece, scratch
+from recsys_lab.models.kernels import jit_piece
 
 
 @jit_piece
 def margin_slopes(
-    scores: np.ndarray, positive: np.ndarray, negative: np.ndarray, columns: int, margin: float
+    scores: np.ndarray,
+    positive: np.ndarray,
+    negative: np.ndarray,
+    columns: int,
+    margin: float,
+    slopes: np.ndarray,
 ) -> float:
     """Replace scores by the slopes of `losses.margin_loss`; returns the loss.
 
-    Rows and columns are those of the weights (R, C), and the first `columns`.
+    Rows and columns are those of the weights (R, C), and the first `columns`; `slopes` (C,) is
+    scratch.
     """
     rows = len(positive)
-    slopes = scratch(columns)
     loss = np.float32(0)
     for row in range(rows):
-        slopes[:] = 0
+        slopes[:columns] = 0
         for own in range(columns):
             weight = positive[row, own]
             if weight <= 0:
@@ -45,12 +50,16 @@ def margin_slopes(
 
 @jit_piece
 def softmax_slopes(
-    scores: np.ndarray, positive: np.ndarray, negative: np.ndarray, columns: int, temperature: float
+    scores: np.ndarray,
+    positive: np.ndarray,
+    negative: np.ndarray,
+    columns: int,
+    temperature: float,
+    powers: np.ndarray,
 ) -> float:
-    """The same for `losses.softmax_loss` of the scores over the temperature."""
+    """The same for `losses.softmax_loss` of scores over the temperature; `powers` is scratch."""
     rows = len(positive)
     inverse = np.float32(1 / temperature)
-    powers = scratch(columns)
     loss = np.float32(0)
     for row in range(rows):
         mass, top, rest = np.float32(0), scores[row, 0], np.float32(0)
@@ -62,7 +71,7 @@ def softmax_slopes(
             powers[k] = negative[row, k] * np.exp((scores[row, k] - top) * inverse)
             rest += powers[k]
         if not mass > 0 or rest == 0:
-            for k in range(columns):
+            for k in range(scores.shape[1]):
                 scores[row, k] *= np.float32(0)  # NaN stays
             continue
         logarithm = np.log(rest / mass)

@@ -39,6 +39,15 @@ class Links(NamedTuple):
     sources: np.ndarray  # (S, M) int64, of the item in `rounds.Changes`
     weights: np.ndarray  # (S, M) float32
     ends: np.ndarray  # (S, BUCKETS) int64, where a bucket ends
+    following: np.ndarray  # (S * M,) int64, the next entry of the same row, -1 for none
+    lasts: np.ndarray  # (S * M,) int64, at the first entry of a row its last one, else -1
+
+
+class Chains(NamedTuple):
+    """Scratch space of a thread."""
+
+    seen: np.ndarray  # a power of two of places, at least twice as many as there are entries
+    total: np.ndarray  # (W,) gradient of a row
 
 
 def own_rows(num_items: int) -> Parts:
@@ -56,13 +65,23 @@ def new_links(size: int, sides: Sides, centers: int, contexts: int) -> Links:
         np.empty(shape, np.int64),
         np.empty(shape, np.float32),
         np.empty((size, BUCKETS), np.int64),
+        np.empty(shape[0] * shape[1], np.int64),
+        np.empty(shape[0] * shape[1], np.int64),
     )
+
+
+def new_chains(links: Links, dim: int) -> Chains:
+    """Room for the entries of a bucket, and for the gradient of a row of `dim` floats."""
+    size = 4
+    while size < 2 * len(links.lasts):
+        size *= 2
+    return Chains(np.empty(size, np.int64), scratch(dim))
 
 
 @jit_piece
 def prefetch_sums(table: Table, parts: Parts, items: np.ndarray) -> None:
     """Let the rows of items (n,) come to the cache while others are worked on."""
-    entries, dim = table.values.ravel(), table.values.shape[1]
+    entries, dim = table.values.reshape(-1), table.values.shape[1]
     starts, rows = parts.starts, parts.rows
     for item in items:
         if item >= 0:
@@ -124,62 +143,51 @@ def link_rows(sides: Sides, changes: Changes, links: Links, slot: int, first_con
 
 @jit_piece
 def apply_sums(
-    tables: Tables, settings: Settings, changes: Changes, links: Links, groups: int, bucket: int
-) -> None:
+    tables: Tables, settings: Settings, changes: Changes, links: Links, chains: Chains,
+    groups: int, bucket: int,
+) -> None:  # fmt: skip
     """The step of each row of a bucket, by the sum over the groups of a round."""
     rows, dim = changes.items.shape[1], len(changes.grads) // changes.items.size
-    grads = changes.grads.reshape(changes.items.size, dim)
-    firsts, entries = _chain_entries(links, groups, bucket)
-    keys, sources, weights, total = links.keys, links.sources, links.weights, scratch(dim)
-    for distinct in range(len(firsts)):
-        first = number = firsts[distinct]
-        total[:] = 0
-        while number >= 0:
-            slot, place = entries[number, 0], entries[number, 1]
-            weight, row = weights[slot, place], slot * rows + sources[slot, place]
-            for d in range(dim):
-                total[d] += weight * grads[row, d]
-            number = entries[number, 2]
-        key = keys[entries[first, 0], entries[first, 1]]
-        if key % 2:
-            step_row(tables.contexts, settings, key // 2, total, 0)
-        else:
-            step_row(tables.centers, settings, key // 2, total, 0)
+    grads, total = changes.grads.reshape(changes.items.size, dim), chains.total
+    size, ends, following = links.keys.shape[1], links.ends, links.following
+    keys, sources = links.keys.reshape(-1), links.sources.reshape(-1)
+    weights, lasts = links.weights.reshape(-1), links.lasts
+    _chain_entries(links, chains.seen, groups, bucket)
+    for slot in range(groups):
+        low = ends[slot, bucket - 1] if bucket else 0
+        for first in range(slot * size + low, slot * size + ends[slot, bucket]):
+            if lasts[first] < 0:
+                continue
+            entry = first
+            total[:] = 0
+            while entry >= 0:
+                weight, row = weights[entry], entry // size * rows + sources[entry]
+                for d in range(dim):
+                    total[d] += weight * grads[row, d]
+                entry = following[entry]
+            table = tables.contexts if keys[first] % 2 else tables.centers
+            step_row(table.target, table.sums, settings, keys[first] // 2, total, 0)
 
 
 @jit_piece
-def _chain_entries(links: Links, groups: int, bucket: int) -> tuple[np.ndarray, np.ndarray]:
-    """Chain the entries of a bucket that have the same row, in the order of the groups.
-
-    Returns:
-        of each distinct row its first entry (u,); of each entry (e, 3) its slot, its place, and
-        the next entry of its row, -1 for none.
-    """
-    count, number, distinct = 0, 0, 0
-    ends, keys = links.ends, links.keys
+def _chain_entries(links: Links, seen: np.ndarray, groups: int, bucket: int) -> None:
+    """Chain the entries of a bucket that have the same row, in the order of the groups."""
+    size, ends, keys = links.keys.shape[1], links.ends, links.keys.reshape(-1)
+    following, lasts, count, places = links.following, links.lasts, 0, 4
     for slot in range(groups):
         count += ends[slot, bucket] - (ends[slot, bucket - 1] if bucket else 0)
-    size = 4
-    while size < 2 * count:
-        size *= 2
-    seen, entries = np.full(size, -1), np.empty((count, 3), np.int64)
-    firsts, lasts = np.empty(count, np.int64), np.empty(count, np.int64)
+    while places < 2 * count:
+        places *= 2
+    seen[:places] = -1
     for slot in range(groups):
         low = ends[slot, bucket - 1] if bucket else 0
-        for place in range(low, ends[slot, bucket]):
-            key = keys[slot, place]
-            at = np.int64(mix(key) >> np.uint64(30)) & (size - 1)
-            while seen[at] >= 0:
-                first = firsts[seen[at]]
-                if keys[entries[first, 0], entries[first, 1]] == key:
-                    break
-                at = (at + 1) & (size - 1)
-            entries[number, 0], entries[number, 1], entries[number, 2] = slot, place, -1
+        for entry in range(slot * size + low, slot * size + ends[slot, bucket]):
+            at = np.int64(mix(keys[entry]) >> np.uint64(30)) & (places - 1)
+            while seen[at] >= 0 and keys[seen[at]] != keys[entry]:
+                at = (at + 1) & (places - 1)
+            following[entry] = lasts[entry] = -1
             if seen[at] < 0:
-                seen[at], firsts[distinct] = distinct, number
-                distinct += 1
+                seen[at] = entry
             else:
-                entries[lasts[seen[at]], 2] = number
-            lasts[seen[at]] = number
-            number += 1
-    return firsts[:distinct], entries
+                following[lasts[seen[at]]] = entry
+            lasts[seen[at]] = entry

@@ -325,7 +325,7 @@ def test_a_thread_that_fails_stops_the_others(monkeypatch: pytest.MonkeyPatch) -
 
     def fail_once(*arguments: object) -> bool:
         if next(calls) == 0:
-            arguments[4].counts[0] += 1  # a group is claimed
+            arguments[5].counts[0] += 1  # a group is claimed
             raise MemoryError("no room")
         return train(*arguments)
 

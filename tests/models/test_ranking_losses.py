@@ -100,5 +100,5 @@ def test_gradcheck() -> None:
 def test_a_score_that_is_no_number_is_seen(slopes: Callable[..., float]) -> None:
     scores = np.array([[0.5, np.nan, 0.25]], np.float32)
     positive, negative = np.array([[[1, 0, 0]], [[0, 1, 1]]], np.float32)
-    assert math.isnan(slopes(scores, positive, negative, scores.shape[1], 0.5))
+    assert math.isnan(slopes(scores, positive, negative, 3, 0.5, 0 * positive[0]))
     assert np.isnan(scores).any()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recsys_lab.report.used_runs import with_used_runs
 from recsys_lab.results.run_folder import Run
 
 _NOT_SETTINGS = (
@@ -82,10 +83,13 @@ def settings(run: Run) -> dict[str, Any]:
     """The flat configuration without the seed and the places of files.
 
     Runs with equal settings are one experiment. The hashes of split and vocabulary stand for the
-    contents of the input files. A checkpoint that training was resumed from is no setting; one that
-    was only evaluated is. Of a run that trains no vectors, what belongs to training is none.
+    contents of the input files, and what other runs are, of which this one was made, for their
+    places. A checkpoint that training was resumed from is no setting; one that was only evaluated
+    is. Of a run that trains no vectors, what belongs to training is none.
     """
-    flat = flatten(run.config)
+    flat = with_used_runs(
+        flatten(run.config), run.folder, lambda used: (_base_label(used), settings(used))
+    )
     flat = {k: v for k, v in flat.items() if k not in _AS_BEFORE or v != _AS_BEFORE[k]}
     for name in _NOT_SETTINGS:
         flat.pop(name, None)

@@ -22,6 +22,7 @@ _NOT_SETTINGS = (
     "embeddings",  # what a run leaves and shows changes no result
     "users",
     "projector",
+    "model.list_length",
     "trainer.enable_progress_bar",
     "resume_with_changes",
     "resume",

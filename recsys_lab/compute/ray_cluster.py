@@ -49,10 +49,10 @@ def connect(address: str | None, option: str) -> Any:
         _check_answers(address)
         ray.init(log_to_driver=False, logging_level="error", **_place(address))
     except Exception as error:  # a bare one of Ray where starting a node takes too long
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ClusterError(
-            f"no Ray cluster can be used at {address or 'this machine'} "
-            f"({str(error).splitlines()[0]}): {option} takes auto or host:port of a cluster that "
-            "runs, or null to start one here"
+            f"no Ray cluster can be used at {address or 'this machine'} ({reason}): {option} takes "
+            "auto or host:port of a cluster that runs, or null to start one here"
         ) from error
     finally:
         give_back(before)

@@ -81,6 +81,8 @@ class SpectralVectors(nn.Module):
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Share of the matrix's sum of squares that the directions so far leave out, and 1.
 
+        It is exact after the first step; random directions are not orthonormal.
+
         Raises:
             ValueError: the batch is not the training graph.
         """
@@ -98,7 +100,7 @@ class SpectralVectors(nn.Module):
         product = sums_over_neighbours(self.basis.data, offsets.to(items.dtype), items, shares)
         product.add_(self.basis.data * own)
         squares = shares.square().sum() + own.square() * num_seen
-        return product, 1 - product.square().sum() / squares
+        return product, (1 - product.square().sum() / squares).clamp_min(0)
 
     @torch.no_grad()
     def score_vectors(self, items: Tensor | None = None) -> ScoreVectors:

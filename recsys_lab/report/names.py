@@ -22,6 +22,7 @@ _NOT_SETTINGS = (
     "embeddings",  # what a run leaves and shows changes no result
     "users",
     "projector",
+    "model.list_length",
     "trainer.enable_progress_bar",
     "resume_with_changes",
     "resume",
@@ -79,16 +80,21 @@ def is_setting(name: str) -> bool:
     return name not in _NOT_SETTINGS
 
 
-def settings(run: Run) -> dict[str, Any]:
+def settings(run: Run, users: Sequence[Path] = ()) -> dict[str, Any]:
     """The flat configuration without the seed and the places of files.
 
     Runs with equal settings are one experiment. The hashes of split and vocabulary stand for the
     contents of the input files, and what other runs are, of which this one was made, for their
     places. A checkpoint that training was resumed from is no setting; one that was only evaluated
     is. Of a run that trains no vectors, what belongs to training is none.
+
+    Args:
+        run: whose settings.
+        users: folders of runs that use it, which it is not made of.
     """
+    folders = *users, run.folder
     flat = with_used_runs(
-        flatten(run.config), run.folder, lambda used: (_base_label(used), settings(used))
+        flatten(run.config), folders, lambda used: (_base_label(used), settings(used, folders))
     )
     flat = {k: v for k, v in flat.items() if k not in _AS_BEFORE or v != _AS_BEFORE[k]}
     for name in _NOT_SETTINGS:

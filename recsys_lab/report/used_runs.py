@@ -5,7 +5,7 @@ What they were is a setting; where they lie, and their seed, is none.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,17 @@ _USES = "model.start", "model.runs"  # keys that name the file or folder of a ru
 Facts = Callable[[Run], tuple[str, Mapping[str, Any]]]
 
 
-def with_used_runs(flat: Mapping[str, Any], folder: Path, facts: Facts) -> dict[str, Any]:
+def with_used_runs(
+    flat: Mapping[str, Any], folders: Sequence[Path], facts: Facts
+) -> dict[str, Any]:
     """A flat configuration with the experiments of used runs in place of their paths.
 
     A path at which there is no run stays as it is.
 
     Args:
         flat: of a run.
-        folder: of that run; used runs may have moved together with it.
+        folders: of the runs that use one another, that of this run the last; none of them is a
+            used run. Used runs may have moved together with the last.
         facts: the label and the settings of a run.
     """
     found = dict(flat)
@@ -32,7 +35,7 @@ def with_used_runs(flat: Mapping[str, Any], folder: Path, facts: Facts) -> dict[
         paths = [value] if isinstance(value, str) else value
         if not isinstance(paths, list) or not paths:
             continue
-        used = [run for path in paths for run in _runs_at(str(path), folder)]
+        used = [run for path in paths for run in _runs_at(str(path), folders)]
         if used:
             labels, settings = zip(*map(facts, used), strict=True)
             found[key] = "+".join(sorted(labels))
@@ -40,15 +43,17 @@ def with_used_runs(flat: Mapping[str, Any], folder: Path, facts: Facts) -> dict[
     return found
 
 
-def _runs_at(path: str, folder: Path) -> list[Run]:
-    """The run of a folder, or of a file in it, or the runs below a folder."""
+def _runs_at(path: str, folders: Sequence[Path]) -> list[Run]:
+    """The run of a folder, or of a file in it, or the runs with vectors below a folder."""
+    users = {folder.resolve() for folder in folders}
     place = Path(path)
     named = place, *place.parents[:2]
-    beside = (folder.parent / one.name for one in named)
+    beside = (folders[-1].parent / one.name for one in named)
     for one in (*named, *beside):
-        if one != folder and (one / CONFIG).is_file():
+        if (one / CONFIG).is_file() and one.resolve() not in users:
             return [read_run(one)]
-    return [read_run(one) for one in find_run_folders([place])]
+    below = [one for one in find_run_folders([place]) if one.resolve() not in users]
+    return [run for run in map(read_run, below) if not run.is_mixture]
 
 
 def _digest(value: Any) -> str:

@@ -59,7 +59,12 @@ class Run:
     @property
     def is_trained(self) -> bool:
         """Whether vectors are trained: not those of a file, nor in a mixture of other runs."""
-        return not (self.vectors or "runs" in (self.config.get("model") or {}))
+        return not (self.vectors or self.is_mixture)
+
+    @property
+    def is_mixture(self) -> bool:
+        """Whether its scores are a mixture of those of other runs and of baselines."""
+        return "runs" in (self.config.get("model") or {})
 
     @property
     def left_out(self) -> str:

@@ -15,7 +15,7 @@ from recsys_lab.evaluation.protocol import Judgement, PairScores
 from recsys_lab.evaluation.ranking import RankingResult
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.results.prepared_users import note_user
-from recsys_lab.run.kept_folders import code_of_evaluation, is_kept, keep
+from recsys_lab.run.kept_folders import code_of_tests, is_kept, keep
 
 FOLDER = "baselines"  # among prepared data
 _ARRAYS = "judgements.npz"
@@ -26,8 +26,8 @@ _RANKED = "query", "target", "rank"
 class KeptBaselines:
     """The folder that holds what a test of the baselines gave.
 
-    Its name is decided by the prepared data, the options of the test and the code of the room
-    `evaluation`, so another test finds it only if it would give the same.
+    Its name is decided by the prepared data, the options of the test and the code
+    (`code_of_tests`), so another test finds it only if it would give the same.
 
     Attributes:
         folder: it may not exist yet.
@@ -91,9 +91,7 @@ def kept_baselines(data: tuple[Path, Path], options: Sequence[float]) -> KeptBas
     package = __package__.partition(".")[0]
     if any(entry.build.__module__.partition(".")[0] != package for entry in BASELINES.values()):
         return None  # their code may change at any time
-    key = key_of(
-        *(folder.name for folder in data), list(BASELINES), list(options), code_of_evaluation()
-    )
+    key = key_of(*(folder.name for folder in data), list(BASELINES), list(options), code_of_tests())
     return KeptBaselines(data[1].parents[1] / FOLDER / key)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from recsys_lab.catalog.prepared_folders import hash_file, key_of
 from recsys_lab.data.teacher_batches import RankedItems
 from recsys_lab.run import teacher
-from recsys_lab.run.kept_folders import code_of_evaluation, is_kept, keep
+from recsys_lab.run.kept_folders import code_of_tests, is_kept, keep
 from recsys_lab.run.run_data import RunData
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,6 @@ def kept_ranking(data: RunData, num_ranked: int) -> RankedItems:
 
 def _folder(data: tuple[Path, Path], num_ranked: int) -> Path:
     """Its name is decided by the prepared data and by the code that ranks."""
-    code = [*code_of_evaluation(), hash_file(teacher.__file__)]
+    code = [*code_of_tests(), hash_file(teacher.__file__)]
     key = key_of(*(folder.name for folder in data), num_ranked, code)
     return data[1].parents[1] / FOLDER / key

@@ -108,6 +108,13 @@ def test_the_loss_is_what_the_directions_leave_out() -> None:
     assert losses == sorted(losses, reverse=True)
 
 
+def test_more_directions_than_items_leave_out_nothing() -> None:
+    graph = many_items()
+    losses = steps(model(graph, 2 * len(graph.degrees)), graph, 3)
+    assert all(0 <= loss < 1e-5 for loss in losses[1:])
+    assert losses[0] >= 0
+
+
 def test_scores_are_those_of_the_formula() -> None:
     graph = many_items()
     net = model(graph, 5)

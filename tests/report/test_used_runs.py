@@ -56,3 +56,23 @@ def test_runs_below_a_folder_and_runs_that_have_moved_are_found(tmp_path: Path) 
     assert settings(read_run(moved))["model.start"] == start  # there is no run
     write_run(tmp_path / "moved" / "first", 0, metrics(0))
     assert settings(read_run(moved))["model.start"] == "skipgram on pairs"
+
+
+def test_the_length_of_lists_changes_no_result(tmp_path: Path) -> None:
+    runs: list[str] = []
+    before = write_run(tmp_path / "before", 0, metrics(0), runs=runs)
+    long = write_run(tmp_path / "long", 0, metrics(0), runs=runs, list_length=100)
+    assert settings(read_run(before)) == settings(read_run(long))
+
+
+def test_runs_that_seem_to_use_one_another_are_read_once(tmp_path: Path) -> None:
+    write_run(tmp_path / "part", 0, metrics(0))
+    mixtures = [
+        write_run(tmp_path / name, 0, metrics(0), runs=[str(tmp_path)]) for name in ("a", "b")
+    ]
+    for run in mixtures:
+        assert settings(read_run(run))["model.runs"] == "skipgram on pairs"
+    for job, other in (("0", "1"), ("1", "0")):  # jobs of a sweep over jobs of an earlier one
+        start = start_of(tmp_path / "gone" / other)
+        write_run(tmp_path / "sweep" / job, 0, metrics(0), start=start)
+    assert settings(read_run(tmp_path / "sweep" / "0"))["model.start"] == "skipgram on pairs"

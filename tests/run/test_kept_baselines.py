@@ -11,8 +11,9 @@ from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.split import Split, SplitOptions, split_pairs
 from recsys_lab.evaluation.baselines import BASELINES, AdamicAdar, Baseline, TrainingData
 from recsys_lab.evaluation.scorers import VectorScorer
-from recsys_lab.run import final_test
+from recsys_lab.run import final_test, kept_folders
 from recsys_lab.run.final_test import FinalTest
+from recsys_lab.run.kept_baselines import kept_baselines
 from recsys_lab.run.run_data import RunData
 
 NUM_ITEMS = 60
@@ -119,6 +120,34 @@ def test_a_folder_that_cannot_be_written_costs_no_result(
     found = TEST(scorer(0), data_in(tmp_path, split), tmp_path, seed=3)
     assert found == TEST(scorer(0), RunData(split), tmp_path, seed=3)
     assert "the test of the baselines for later runs is left out" in caplog.text
+
+
+def test_a_folder_that_goes_away_meanwhile_costs_no_result(
+    tmp_path: Path, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def goes_away(folder: Path) -> bool:
+        raise FileNotFoundError(2, "No such file or directory", str(folder))
+
+    monkeypatch.setattr(kept_folders, "has_sound_folder", goes_away)
+    found = TEST(scorer(0), data_in(tmp_path, split), tmp_path, seed=3)
+    assert found == TEST(scorer(0), RunData(split), tmp_path, seed=3)
+
+
+def test_code_outside_of_the_evaluation_and_libraries_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "catalogs" / "a", tmp_path / "splits" / "a"
+    before = kept_baselines(data, [1])
+    monkeypatch.setattr("importlib.metadata.version", lambda library: "0")
+    kept_folders.code_of_tests.cache_clear()
+    versions = kept_baselines(data, [1])
+    monkeypatch.setattr(kept_folders, "_ROOMS", ("evaluation",))
+    kept_folders.code_of_tests.cache_clear()
+    rooms = kept_baselines(data, [1])
+    monkeypatch.undo()
+    kept_folders.code_of_tests.cache_clear()
+    assert len({before, versions, rooms}) == 3
+    assert before == kept_baselines(data, [1])
 
 
 def test_a_mixture_takes_the_parameters_that_were_chosen(tmp_path: Path, split: Split) -> None:

@@ -41,12 +41,11 @@ class KeptBaselines:
 
     def findings(self) -> Findings:
         """Parameters, validation and what was left out."""
-        manifest = json.loads((self.folder / "manifest.json").read_text())
-        return Findings(**json.loads(manifest["findings"]))
+        return Findings(**json.loads(self._manifest()["findings"]))
 
     def judgements(self, pairs: EvaluationPairs) -> dict[str, Judgement]:
         """Of the baselines on these test pairs, by their prefix in `metrics.json`."""
-        manifest = json.loads((self.folder / "manifest.json").read_text())
+        manifest = self._manifest()
         with np.load(self.folder / _ARRAYS, allow_pickle=False) as arrays:
             return {
                 name: _judgement(name, arrays, pairs, manifest["ks"], manifest["queries"])
@@ -79,6 +78,10 @@ class KeptBaselines:
 
         keep(self.folder, write, "the test of the baselines")
         note_user([self.folder], run)
+
+    def _manifest(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text())
+        return found
 
 
 def kept_baselines(data: tuple[Path, Path], options: Sequence[float]) -> KeptBaselines | None:

@@ -8,7 +8,7 @@ from recsys_lab.run.fitting import fit
 
 SMALL_RUNS = (
     ("model=skipgram",),
-    ("model=mf", "data=pairs"),
+    ("model=mf", "data=pairs", "evaluation.max_ease_items=0"),  # EASE as of many items
     ("model=skipgram_side_info", "data.source.p=0.5", "data.negatives=shared"),
     ("model=mf_bias", "data.subsample_threshold=1e-3", "data.negatives=per_pair"),
 )

@@ -61,6 +61,16 @@ def test_what_is_removed_is_what_was_named(outputs: Path) -> None:
     assert not find_prunable(outputs, 24.0)
 
 
+@pytest.mark.parametrize("kind", ["catalogs", "splits", "baselines", "teachers"])
+def test_every_kind_of_prepared_data_without_a_run_is_found(tmp_path: Path, kind: str) -> None:
+    for key in (KEY, OTHER):
+        (tmp_path / kind / key).mkdir(parents=True)
+        (tmp_path / kind / key / "manifest.json").write_text("{}")
+    write_run(tmp_path / "run", 0, metrics(), log=f"prepared data written: p/{kind}/{KEY}\n")
+    grow_old(tmp_path)
+    assert names(tmp_path) == {(PREPARED, OTHER)}
+
+
 def test_data_that_a_run_elsewhere_uses_stays(
     outputs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -88,17 +88,31 @@ def _gram_of(graph, items, latest, gram):  # type: ignore[no-untyped-def]
 
 @jit()
 def _solve(matrix, right_side, size):  # type: ignore[no-untyped-def]
-    """right_side becomes the solution; the upper triangle of matrix becomes its Cholesky factor."""
-    for k in range(size):
-        pivot = 1.0 / np.sqrt(matrix[k, k])
-        row = matrix[k, k:size]
-        row *= pivot
-        right_side[k] *= pivot
-        for a in range(k + 1, size):
-            factor, below = matrix[k, a], matrix[a]
-            for b in range(a, size):
-                below[b] -= factor * matrix[k, b]
-            right_side[a] -= factor * right_side[k]
+    """right_side becomes the solution; the upper triangle of matrix becomes its Cholesky factor.
+
+    Four rows of the factor are subtracted from the rows below at a time, which reads these a
+    quarter as often.
+    """
+    for first in range(0, size, 4):
+        last = min(first + 4, size)
+        for k in range(first, last):
+            pivot = 1.0 / np.sqrt(matrix[k, k])
+            for b in range(k, size):
+                matrix[k, b] *= pivot
+            right_side[k] *= pivot
+            for a in range(k + 1, last):
+                factor, row, below = matrix[k, a], matrix[k, a:size], matrix[a, a:size]
+                for b in range(len(below)):
+                    below[b] -= factor * row[b]
+                right_side[a] -= factor * right_side[k]
+        for a in range(last, size):  # only where there are four rows
+            below, sides = matrix[a, a:size], right_side[first:last]
+            row, second = matrix[first, a:size], matrix[first + 1, a:size]
+            third, fourth = matrix[first + 2, a:size], matrix[first + 3, a:size]
+            p, q, r, s = row[0], second[0], third[0], fourth[0]
+            for b in range(len(below)):
+                below[b] -= p * row[b] + q * second[b] + r * third[b] + s * fourth[b]
+            right_side[a] -= p * sides[0] + q * sides[1] + r * sides[2] + s * sides[3]
     for k in range(size - 1, -1, -1):
         total = right_side[k]
         for a in range(k + 1, size):

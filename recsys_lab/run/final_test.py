@@ -30,7 +30,9 @@ from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.mixtures import Mixture
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
 from recsys_lab.evaluation.query_baselines import QueryData, baselines_for
-from recsys_lab.evaluation.ranking import most_queries
+from recsys_lab.evaluation.rank_counts import rank_targets
+from recsys_lab.evaluation.ranking import Rank, most_queries
+from recsys_lab.evaluation.ray_ranking import RayRanking
 from recsys_lab.evaluation.scorers import (
     Scorer,
     VectorScorer,
@@ -77,6 +79,8 @@ class FinalTest:
         max_local_ease_items: of pair catalogues; beyond `max_ease_items` and up to so many, EASE
             restores an item from the 200 closest ones alone, from 100 where there are more than
             `max_choice_items`. Beyond, it is left out.
+        ray: address of a Ray cluster whose nodes rank the queries (`RayRanking`), where there are
+            several blocks of them; None ranks here.
     """
 
     ks: CutOffs
@@ -86,6 +90,10 @@ class FinalTest:
     max_choice_items: CountOrZero = MAX_CHOICE_ITEMS
     max_ease_items: CountOrZero = MAX_EASE_ITEMS
     max_local_ease_items: CountOrZero = MAX_LOCAL_EASE_ITEMS
+    ray: str | None = None
+
+    def __post_init__(self) -> None:
+        self.rank  # noqa: B018 - refuses what is not installed
 
     def __call__(
         self,
@@ -182,6 +190,11 @@ class FinalTest:
         return kept_baselines(data.folders, [*self.all_ks, self.max_scores, *limits, seed])
 
     @property
+    def rank(self) -> Rank:
+        """What ranks the queries."""
+        return rank_targets if self.ray is None else RayRanking(self.ray)
+
+    @property
     def all_ks(self) -> list[int]:
         """Cut-offs that are measured, ascending."""
         return sorted({*self.ks, CUT_OFF})
@@ -244,8 +257,9 @@ class _Steps:
     def judge(self, name: str, scorer: Scorer, seed: int) -> Judgement:
         """Test one of the scorers."""
         self.say("model" if name == "test" else name.rpartition("/")[2].replace("_", " "))
-        ks, most = self._options.all_ks, self._options.max_scores
-        return judge(scorer, self._pairs, ks, most, seed, self._progress.advance)
+        asked = self._options
+        ks, most, advance = asked.all_ks, asked.max_scores, self._progress.advance
+        return judge(scorer, self._pairs, ks, most, seed, advance, asked.rank)
 
     def say(self, what: str) -> None:
         """Name what is done now."""

@@ -33,30 +33,51 @@ class _Node:
         return self._work(block)
 
 
-def map_on_nodes(
-    ray: Any, make: Callable[[], Callable[[Block], Result]], blocks: Sequence[Block]
-) -> Iterator[Result]:
-    """`make()(block)` of every block, in their order; each node calls `make` once.
+class NodePool:
+    """A process on each node of a cluster, for as long as it is open.
 
     A node is given a block when it has loaded and done the one before, so that one that is slow, or
-    busy with other work, holds up none. What Ray lends to the function is read-only.
+    busy with other work, holds up none.
 
     Args:
         ray: connected.
-        make: picklable.
-        blocks: of work.
 
     Raises:
-        ClusterError: no node is left.
-        RayTaskError: of Ray; its cause is what a node has raised.
+        ClusterError: no node has a CPU.
     """
-    nodes = [_on_node(ray, node) for node in _usable(ray)]
-    shared, todo, early, expected = ray.put(make), deque(range(len(blocks))), {}, 0
-    idle: list[Any] = []
-    running: dict[Any, tuple[Any, int | None]] = {
-        node.begin.remote(shared): (node, None) for node in nodes
-    }
-    try:
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self._nodes = [_on_node(ray, node) for node in _usable(ray)]
+
+    def __enter__(self) -> "NodePool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for node in self._nodes:
+            self._ray.kill(node)
+
+    def map(
+        self, make: Callable[[], Callable[[Block], Result]], blocks: Sequence[Block]
+    ) -> Iterator[Result]:
+        """`make()(block)` of every block, in their order; each node calls `make` once.
+
+        What Ray lends to the function is read-only.
+
+        Args:
+            make: picklable.
+            blocks: of work.
+
+        Raises:
+            ClusterError: no node is left.
+            RayTaskError: of Ray; its cause is what a node has raised.
+        """
+        ray, shared = self._ray, self._ray.put(make)
+        todo, early, expected = deque(range(len(blocks))), dict[int, Result](), 0
+        idle: list[Any] = []
+        running: dict[Any, tuple[Any, int | None]] = {
+            node.begin.remote(shared): (node, None) for node in self._nodes
+        }
         while expected < len(blocks):
             while idle and todo:
                 node, number = idle.pop(), todo.popleft()
@@ -71,8 +92,7 @@ def map_on_nodes(
                 raise
             except ray.exceptions.RayError as error:
                 todo.extendleft([] if done is None else [done])
-                left = count_of(len(idle) + len(running), "node")
-                log.warning("a node was lost (%s); %s left", type(error).__name__, left)
+                self._lose(node, type(error).__name__)
                 continue
             idle.append(node)
             if done is not None:
@@ -80,9 +100,11 @@ def map_on_nodes(
             while expected in early:
                 yield early.pop(expected)
                 expected += 1
-    finally:
-        for node in nodes:
-            ray.kill(node)
+
+    def _lose(self, node: Any, reason: str) -> None:
+        self._nodes.remove(node)
+        left = count_of(len(self._nodes), "node")
+        log.warning("a node of the Ray cluster was lost (%s); %s left", reason, left)
 
 
 def _usable(ray: Any) -> list[Any]:

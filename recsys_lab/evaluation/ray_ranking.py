@@ -1,15 +1,15 @@
 """Ranks of many queries, counted on the nodes of a Ray cluster."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from recsys_lab.compute.ray_cluster import check_ray, connect
-from recsys_lab.compute.ray_nodes import LOCAL, map_on_nodes
+from recsys_lab.compute.ray_cluster import connect
+from recsys_lab.compute.ray_nodes import LOCAL, NodePool
 from recsys_lab.evaluation.rank_counts import (
     QUERY_TILES,
     TILE_QUERIES,
@@ -24,24 +24,21 @@ OPTION = "evaluation.ray"
 _BLOCK = TILE_QUERIES * QUERY_TILES  # queries
 
 
-@dataclass(frozen=True)
 class RayRanking:
     """Ranks as `rank_targets` does, to the bit where scores are made in tiles or in lists.
 
     The scorer and the known pairs go to each node once. What is one block of queries is ranked
     here; so are lists that are shown, and a scorer on a GPU.
 
-    Attributes:
-        address: of the cluster: auto, host:port, or local to start one here.
-
-    Raises:
-        ClusterError: Ray is not installed; when called, no cluster answers, or no node is left.
+    Args:
+        address: of the cluster: auto, host:port, or local to start one here. It is used when there
+            is something for it to rank, until this is closed.
     """
 
-    address: str
-
-    def __post_init__(self) -> None:
-        check_ray(OPTION)
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._stack = ExitStack()
+        self._nodes: NodePool | None = None
 
     def __call__(
         self,
@@ -50,20 +47,26 @@ class RayRanking:
         lists: ShownLists | None,
         progress: Callable[[int], None],
     ) -> np.ndarray:
-        """(R,) filtered mid-ranks."""
+        """(R,) filtered mid-ranks.
+
+        Raises:
+            ClusterError: no cluster answers, or no node is left.
+        """
         bounds = block_bounds(scorer, targets)
         on_gpu = isinstance(scorer, QueryScorer) and scorer.on_gpu
         if lists is not None or on_gpu or len(bounds) <= 2:
             return rank_targets(scorer, targets, lists, progress)
-        ray = connect(None if self.address == LOCAL else self.address, OPTION)
-        shared = ray.put((scorer, targets))
-        spans, ranks = list(pairwise(bounds)), []
-        for (low, high), found in zip(
-            spans, map_on_nodes(ray, partial(_open, shared), spans), strict=True
-        ):
+        ray = connect(None if self._address == LOCAL else self._address, OPTION)
+        self._nodes = self._nodes or self._stack.enter_context(NodePool(ray))
+        make, ranks = partial(_open, ray.put((scorer, targets))), []
+        for found in self._nodes.map(make, list(pairwise(bounds))):
             ranks.append(found)
-            progress(high - low)
+            progress(bounds[len(ranks)] - bounds[len(ranks) - 1])
         return np.concatenate(ranks)
+
+    def close(self) -> None:
+        """Leave the nodes."""
+        self._stack.close()
 
 
 def block_bounds(scorer: Scorer, targets: Targets) -> list[int]:

@@ -11,6 +11,7 @@ from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.compute.ranges import CountOrZero, CutOffs, NumScores, Replicates
+from recsys_lab.compute.ray_cluster import check_ray
 from recsys_lab.evaluation.baselines import (
     MAX_CHOICE_ITEMS,
     MAX_EASE_ITEMS,
@@ -31,8 +32,8 @@ from recsys_lab.evaluation.mixtures import Mixture
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
 from recsys_lab.evaluation.query_baselines import QueryData, baselines_for
 from recsys_lab.evaluation.rank_counts import rank_targets
-from recsys_lab.evaluation.ranking import Rank, most_queries
-from recsys_lab.evaluation.ray_ranking import RayRanking
+from recsys_lab.evaluation.ranking import most_queries
+from recsys_lab.evaluation.ray_ranking import OPTION, RayRanking
 from recsys_lab.evaluation.scorers import (
     Scorer,
     VectorScorer,
@@ -93,7 +94,8 @@ class FinalTest:
     ray: str | None = None
 
     def __post_init__(self) -> None:
-        self.rank  # noqa: B018 - refuses what is not installed
+        if self.ray is not None:
+            check_ray(OPTION)
 
     def __call__(
         self,
@@ -190,11 +192,6 @@ class FinalTest:
         return kept_baselines(data.folders, [*self.all_ks, self.max_scores, *limits, seed])
 
     @property
-    def rank(self) -> Rank:
-        """What ranks the queries."""
-        return rank_targets if self.ray is None else RayRanking(self.ray)
-
-    @property
     def all_ks(self) -> list[int]:
         """Cut-offs that are measured, ascending."""
         return sorted({*self.ks, CUT_OFF})
@@ -245,6 +242,7 @@ class _Steps:
         self, pairs: EvaluationPairs, options: FinalTest, num_scorers: int, is_shown: bool
     ) -> None:
         self._pairs, self._options = pairs, options
+        self._on_ray = None if options.ray is None else RayRanking(options.ray)
         queries = min(len(pairs.query_items), most_queries(pairs, options.max_scores))
         self._progress = Progress("testing", queries * num_scorers, is_shown=is_shown)
 
@@ -253,13 +251,15 @@ class _Steps:
 
     def __exit__(self, *_: object) -> None:
         self._progress.close()
+        if self._on_ray:
+            self._on_ray.close()
 
     def judge(self, name: str, scorer: Scorer, seed: int) -> Judgement:
         """Test one of the scorers."""
         self.say("model" if name == "test" else name.rpartition("/")[2].replace("_", " "))
-        asked = self._options
-        ks, most, advance = asked.all_ks, asked.max_scores, self._progress.advance
-        return judge(scorer, self._pairs, ks, most, seed, advance, asked.rank)
+        ks, most, advance = self._options.all_ks, self._options.max_scores, self._progress.advance
+        rank = self._on_ray or rank_targets
+        return judge(scorer, self._pairs, ks, most, seed, advance, rank)
 
     def say(self, what: str) -> None:
         """Name what is done now."""

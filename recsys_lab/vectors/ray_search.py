@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from recsys_lab.compute.ray_cluster import connect
-from recsys_lab.compute.ray_nodes import LOCAL, map_on_nodes
+from recsys_lab.compute.ray_nodes import LOCAL, NodePool
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.index import IndexPlan
@@ -33,7 +33,8 @@ def search_on_ray(address: str) -> Callable[..., Iterator[Lists]]:
     ) -> Iterator[Lists]:
         path = embeddings.path.resolve()
         try:
-            yield from map_on_nodes(ray, partial(_open, path, k, plan), blocks)
+            with NodePool(ray) as nodes:
+                yield from nodes.map(partial(_open, path, k, plan), blocks)
         except ray.exceptions.RayTaskError as error:
             raise VectorsError(f"a node cannot search {path}: {error.cause}") from error
 

@@ -96,4 +96,5 @@ def test_ranks_are_those_of_one_machine(cluster: object, monkeypatch: pytest.Mon
         assert np.array_equal(here.rank, there.rank)
         assert sum(done) == len(pairs.query_items)
         assert len(done) > 1
+    on_nodes.close()
     assert len(lost) == 1

@@ -49,6 +49,7 @@ class NodePool:
     def __init__(self, ray: Any) -> None:
         self._ray = ray
         self._nodes = [_on_node(ray, node) for node in _usable(ray)]
+        log.info("working on %s of a Ray cluster", count_of(len(self._nodes), "node"))
 
     def __enter__(self) -> "NodePool":
         return self

@@ -1,6 +1,6 @@
 """Counts in sentences."""
 
-_PLURALS = {"batch": "batches", "query": "queries"}
+_PLURALS = {"batch": "batches", "process": "processes", "query": "queries"}
 
 
 def count_of(number: int, noun: str) -> str:

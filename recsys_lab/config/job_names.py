@@ -32,6 +32,7 @@ NO_RESULT = (  # keys that change no result of a run
     "max_memory_gb",
     "prepare",
     "ray_address",
+    "evaluation.ray",
     "embeddings",
     "users",
     "projector",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys_lab.evaluation.metrics import auc_roc
-from recsys_lab.evaluation.ranking import RankingResult, evaluate_ranking
+from recsys_lab.evaluation.rank_counts import rank_targets
+from recsys_lab.evaluation.ranking import Rank, RankingResult, evaluate_ranking
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.slices import EvaluationPairs, count_slices
 from recsys_lab.results.metric_names import SLICES
@@ -89,10 +90,11 @@ def judge(
     max_scores: float = 4e9,
     seed: int = 0,
     progress: Callable[[int], None] = lambda ranked: None,
+    rank: Rank = rank_targets,
 ) -> Judgement:
     """Score the evaluation pairs and rank over the full catalogue, each once."""
     scores = score_evaluation_pairs(scorer, pairs)
-    ranking = evaluate_ranking(scorer, pairs, ks, max_scores, seed, progress)
+    ranking = evaluate_ranking(scorer, pairs, ks, max_scores, seed, progress, rank)
     return Judgement(pairs, scores, ranking)
 
 

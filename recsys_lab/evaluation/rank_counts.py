@@ -1,7 +1,7 @@
 """Ranks of targets among all items, by counting those before them, in bounded memory."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from threading import Lock
 from typing import Any
@@ -14,7 +14,6 @@ from recsys_lab.compute.threads import num_threads, torch_in_threads
 from recsys_lab.evaluation.device_ranks import rank_rows
 from recsys_lab.evaluation.scorers import ListedScorer, QueryScorer, Scorer, TileScorer
 from recsys_lab.evaluation.shown_lists import ShownLists
-from recsys_lab.evaluation.slices import EvaluationPairs
 
 CHUNK_BYTES = 128 * 2**20  # of float32 scores held at a time
 CHUNK_ROWS = 64  # but as many rows: products of fewer take longer to read the vectors
@@ -28,13 +27,15 @@ class Targets:
     """What is to be ranked.
 
     Attributes:
-        pairs: their known pairs are no candidates.
+        num_items: N.
+        known: rows of the known pairs, which are no candidates: bounds, and items of each query.
         items: (Q,) the queries, ascending.
         query: (R,) of each target, ascending.
         target: (R,) ascending within a query.
     """
 
-    pairs: EvaluationPairs
+    num_items: int
+    known: tuple[np.ndarray, np.ndarray]
     items: np.ndarray
     query: np.ndarray
     target: np.ndarray
@@ -44,10 +45,12 @@ class Targets:
         """(Q + 1,) the targets of items[u] are those from bounds[u] to bounds[u + 1]."""
         return np.append(np.searchsorted(self.query, self.items), len(self.query))
 
-    @property
-    def known(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the known pairs."""
-        return self.pairs.known.indptr, self.pairs.known.indices
+    def part(self, low: int, high: int) -> "Targets":
+        """Those of some of the queries alone."""
+        rows = slice(self.bounds[low], self.bounds[high])
+        return replace(
+            self, items=self.items[low:high], query=self.query[rows], target=self.target[rows]
+        )
 
 
 def rank_targets(
@@ -76,12 +79,17 @@ def rank_targets(
     return 1.0 + counts[:, 0] + 0.5 * counts[:, 1]
 
 
+def rows_at_a_time(num_items: int) -> int:
+    """Queries whose whole rows of scores are held at a time."""
+    return max(CHUNK_ROWS, CHUNK_BYTES // (4 * max(num_items, 1)))
+
+
 def _rank_on_gpu(
     scorer: QueryScorer, targets: Targets, progress: Callable[[int], None]
 ) -> np.ndarray:
     """By whole rows that stay on the GPU."""
     ranks = np.empty(len(targets.query))
-    size = max(CHUNK_ROWS, CHUNK_BYTES // (4 * max(targets.pairs.num_items, 1)))
+    size = rows_at_a_time(targets.num_items)
     for start in range(0, len(targets.items), size):
         asked = targets.items[start : start + size]
         bounds = targets.bounds[start : start + len(asked) + 1]
@@ -119,7 +127,7 @@ def _count_in_tiles(
 
     Each thread makes and counts tiles of its own, which stay in its cache.
     """
-    num_items, lock = targets.pairs.num_items, Lock()
+    num_items, lock = targets.num_items, Lock()
 
     def count(low: int, high: int) -> None:
         own = np.zeros_like(block)
@@ -165,7 +173,7 @@ def _count_in_lists(
     scorer: ListedScorer, targets: Targets, counts: np.ndarray, progress: Callable[[int], None]
 ) -> None:
     """By the items with another score than 0; the others are level with each other."""
-    num_items, most = targets.pairs.num_items, CHUNK_BYTES // (8 * max(targets.pairs.num_items, 1))
+    num_items, most = targets.num_items, CHUNK_BYTES // (8 * max(targets.num_items, 1))
     lock = Lock()
 
     def count(low: int, high: int) -> None:
@@ -189,8 +197,8 @@ def _count_in_rows(
     progress: Callable[[int], None],
 ) -> None:
     """By whole rows, a few at a time; counts what is shown in lists."""
-    num_items, known, target = targets.pairs.num_items, targets.known, targets.target
-    size = max(CHUNK_ROWS, CHUNK_BYTES // (4 * max(num_items, 1)))
+    num_items, known, target = targets.num_items, targets.known, targets.target
+    size = rows_at_a_time(num_items)
     scores = np.empty(len(targets.query), np.float32)
     for start in range(0, len(targets.items), size):
         asked = targets.items[start : start + size]

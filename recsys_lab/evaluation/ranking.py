@@ -19,6 +19,8 @@ from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.evaluation.shown_lists import ShownLists
 from recsys_lab.evaluation.slices import EvaluationPairs, slice_masks
 
+Rank = Callable[[Scorer, Targets, ShownLists | None, Callable[[int], None]], np.ndarray]
+
 
 @dataclass(frozen=True)
 class RankingResult:
@@ -118,6 +120,7 @@ def evaluate_ranking(
     max_scores: float = 4e9,
     seed: int = 0,
     progress: Callable[[int], None] = lambda ranked: None,
+    rank: Rank = rank_targets,
 ) -> RankingResult:
     """Rank the held-out item of each query among all items.
 
@@ -135,6 +138,7 @@ def evaluate_ranking(
             ranked, each with all its targets.
         seed: of that sample.
         progress: called with the number of query items ranked since the last call.
+        rank: ranks the targets, here or, as `ray_ranking.RayRanking`, on a cluster.
 
     Returns:
         The rank of every (query, target).
@@ -151,10 +155,12 @@ def evaluate_ranking(
     order = np.lexsort((target[kept], query[kept]))
     query, target = query[kept][order], target[kept][order]
     lists = None if pairs.queries is None else ShownLists(pairs.queries.item_counts, ks)
+    known = pairs.known.indptr, pairs.known.indices
+    targets = Targets(pairs.num_items, known, ranked_items, query, target)
     return RankingResult(
         query=query,
         target=target,
-        rank=rank_targets(scorer, Targets(pairs, ranked_items, query, target), lists, progress),
+        rank=rank(scorer, targets, lists, progress),
         seen=pairs.seen_ends,
         ks=tuple(ks),
         num_query_items=len(query_items),

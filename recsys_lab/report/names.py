@@ -13,6 +13,7 @@ _NOT_SETTINGS = (
     "max_memory_gb",
     "prepare",  # both give the same
     "ray_address",
+    "evaluation.ray",
     "catalog.path",
     "catalog.val_path",
     "catalog.test_path",

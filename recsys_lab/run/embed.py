@@ -64,6 +64,7 @@ _SINCE: dict[str, Any] = {  # keys that older runs do not have
         "max_choice_items": 50_000,
         "max_ease_items": 4_000,
         "max_local_ease_items": 0,
+        "ray": None,
     },
     "checkpoint": {
         "_target_": "recsys_lab.run.best_checkpoint.BestCheckpoint",

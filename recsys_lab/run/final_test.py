@@ -11,6 +11,7 @@ from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.parallel import map_in_threads
 from recsys_lab.compute.ranges import CountOrZero, CutOffs, NumScores, Replicates
+from recsys_lab.compute.ray_cluster import check_ray
 from recsys_lab.evaluation.baselines import (
     MAX_CHOICE_ITEMS,
     MAX_EASE_ITEMS,
@@ -30,7 +31,9 @@ from recsys_lab.evaluation.metrics import precision_recall
 from recsys_lab.evaluation.mixtures import Mixture
 from recsys_lab.evaluation.protocol import Judgement, judge, scores_by_slice
 from recsys_lab.evaluation.query_baselines import QueryData, baselines_for
+from recsys_lab.evaluation.rank_counts import rank_targets
 from recsys_lab.evaluation.ranking import most_queries
+from recsys_lab.evaluation.ray_ranking import OPTION, RayRanking
 from recsys_lab.evaluation.scorers import (
     Scorer,
     VectorScorer,
@@ -77,6 +80,8 @@ class FinalTest:
         max_local_ease_items: of pair catalogues; beyond `max_ease_items` and up to so many, EASE
             restores an item from the 200 closest ones alone, from 100 where there are more than
             `max_choice_items`. Beyond, it is left out.
+        ray: address of a Ray cluster whose nodes rank the queries (`RayRanking`), where there are
+            several blocks of them; None ranks here.
     """
 
     ks: CutOffs
@@ -86,6 +91,11 @@ class FinalTest:
     max_choice_items: CountOrZero = MAX_CHOICE_ITEMS
     max_ease_items: CountOrZero = MAX_EASE_ITEMS
     max_local_ease_items: CountOrZero = MAX_LOCAL_EASE_ITEMS
+    ray: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.ray is not None:
+            check_ray(OPTION)
 
     def __call__(
         self,
@@ -232,6 +242,7 @@ class _Steps:
         self, pairs: EvaluationPairs, options: FinalTest, num_scorers: int, is_shown: bool
     ) -> None:
         self._pairs, self._options = pairs, options
+        self._on_ray = None if options.ray is None else RayRanking(options.ray)
         queries = min(len(pairs.query_items), most_queries(pairs, options.max_scores))
         self._progress = Progress("testing", queries * num_scorers, is_shown=is_shown)
 
@@ -240,12 +251,15 @@ class _Steps:
 
     def __exit__(self, *_: object) -> None:
         self._progress.close()
+        if self._on_ray:
+            self._on_ray.close()
 
     def judge(self, name: str, scorer: Scorer, seed: int) -> Judgement:
         """Test one of the scorers."""
         self.say("model" if name == "test" else name.rpartition("/")[2].replace("_", " "))
-        ks, most = self._options.all_ks, self._options.max_scores
-        return judge(scorer, self._pairs, ks, most, seed, self._progress.advance)
+        ks, most, advance = self._options.all_ks, self._options.max_scores, self._progress.advance
+        rank = self._on_ray or rank_targets
+        return judge(scorer, self._pairs, ks, most, seed, advance, rank)
 
     def say(self, what: str) -> None:
         """Name what is done now."""

@@ -39,7 +39,7 @@ def ended(cwd: Path, *words: str, code: int = 0) -> str:
     return (cwd / "said").read_text()
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 300) -> None:  # beside other work
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -140,7 +140,7 @@ def test_an_end_of_one_ends_all_and_the_run_goes_on(
     if number != signal.SIGKILL or who == "child":
         assert f"resume={stopped}" in said
     words = [sys.executable, str(ROOT / "train.py"), f"resume={stopped}"]
-    subprocess.run(words, cwd=tmp_path, check=True, timeout=300)
+    subprocess.run(words, cwd=tmp_path, check=True, timeout=900)
     found, expected = (load_checkpoint(x / "checkpoints" / "last.ckpt") for x in (stopped, whole))
     assert found["global_step"] == expected["global_step"]
     assert all(torch.equal(found["state_dict"][k], w) for k, w in expected["state_dict"].items())
@@ -155,10 +155,10 @@ def test_an_end_of_one_ends_all_and_the_run_goes_on(
 def test_a_sweep_and_torchrun_train_the_same(tmp_path: Path) -> None:
     options = (*TWO, "test=false", f"prepared_dir={tmp_path / 'prepared'}")
     words = command("-m", *options, "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}")
-    subprocess.run(words, cwd=tmp_path, check=True, timeout=300)
+    subprocess.run(words, cwd=tmp_path, check=True, timeout=900)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     run = command(*options, "seed=1", f"hydra.run.dir={tmp_path / 'run'}")
-    subprocess.run([run[0], *launch, *run[1:]], cwd=tmp_path, check=True, timeout=300)
+    subprocess.run([run[0], *launch, *run[1:]], cwd=tmp_path, check=True, timeout=900)
     places = (next((tmp_path / "sweep").glob("1_*")), tmp_path / "run")
     one, other = (load_checkpoint(x / "checkpoints" / "last.ckpt") for x in places)
     assert all(torch.equal(one["state_dict"][k], w) for k, w in other["state_dict"].items())

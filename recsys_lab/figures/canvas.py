@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from recsys_lab.results.files import atomic_path
@@ -55,13 +56,18 @@ def set_title(axis: Axes, text: str) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG, atomically."""
+    """Write a PNG, atomically; `Figure.savefig` would draw everything twice."""
+    canvas = _drawn(figure)
     with atomic_path(path) as part:
-        figure.savefig(part, format="png")
+        imsave(part, canvas.buffer_rgba(), format="png", dpi=figure.dpi, origin="upper")
 
 
 def pixels_of(figure: Figure) -> np.ndarray:
     """A figure as pixels (height, width, 3), uint8."""
+    return np.asarray(_drawn(figure).buffer_rgba())[..., :3]
+
+
+def _drawn(figure: Figure) -> FigureCanvasAgg:
     assert isinstance(figure.canvas, FigureCanvasAgg)  # noqa: S101 - see `new_figure`
     figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    return figure.canvas

@@ -86,7 +86,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def load_checkpoint(
-    path: str | Path, map_location: Any = "cpu", *, mmap: bool = False
+    path: str | Path, map_location: Any = "cpu", *, mmap: bool = False, is_own: bool = False
 ) -> dict[str, Any]:
     """Read a local checkpoint of plain values and tensors.
 
@@ -94,13 +94,14 @@ def load_checkpoint(
         path: of the file.
         map_location: where tensors go.
         mmap: leaves the tensors in the file until they are used.
+        is_own: this process has just written it, so its bytes are not checked.
 
     Raises:
         TrainingError: there is no such file, it is damaged, or it holds other objects.
     """
     if not Path(path).is_file():
         raise TrainingError(f"ckpt_path: there is no file {path}")
-    if reason := find_damage(path):
+    if not is_own and (reason := find_damage(path)):
         raise TrainingError(f"ckpt_path: {path} is damaged ({reason}){_another(Path(path))}")
     try:
         return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)

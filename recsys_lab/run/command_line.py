@@ -23,7 +23,6 @@ from recsys_lab.config.path_words import quoted
 from recsys_lab.config.paths import anchor
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.results.run_log import explain_folder
-from recsys_lab.run.job_checks import check_jobs, check_outlines
 from recsys_lab.run.rank_worker import ranks_to_lead, serve_started
 from recsys_lab.run.resuming import with_earlier_words
 from recsys_lab.run.sweep_end import SweepEnd
@@ -94,6 +93,8 @@ def _train(words: Sequence[str]) -> None:
     try:
         words = in_order(with_earlier_words(in_order(words), CONF))
         if (jobs := compose_jobs(words, CONF)) is not None:
+            from recsys_lab.run.job_checks import check_outlines  # late: it reads with libraries
+
             check_outlines(jobs)
             words = [*words, *_begin(jobs)]
             _check(jobs)
@@ -115,6 +116,8 @@ def _train(words: Sequence[str]) -> None:
 
 def _check(jobs: Jobs) -> None:
     """Check the jobs; a refusal says that the folder of the first line was not made."""
+    from recsys_lab.run.job_checks import check_jobs
+
     try:
         check_jobs(jobs)
     except (CompactHydraException, ValueError) as error:

@@ -364,8 +364,9 @@ def _train(
     print_profile(trainer)
     kept: Metrics = {}
     if best.best_model_path:
-        stored = load_checkpoint(best.best_model_path)
-        task.load_state_dict(stored["state_dict"])
+        stored = load_checkpoint(best.best_model_path, mmap=True, is_own=True)
+        if stored["global_step"] != trainer.global_step:  # else these are the weights
+            task.load_state_dict(load_checkpoint(best.best_model_path)["state_dict"])
         kept = best_metrics(stored)
         log.info("best checkpoint: %s", describe_best(kept))
     return curve, kept, loggers

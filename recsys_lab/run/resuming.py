@@ -35,7 +35,6 @@ from recsys_lab.results.run_folder import CONFIG
 from recsys_lab.results.run_lock import is_in_use
 from recsys_lab.results.run_metrics import FILE_NAME
 from recsys_lab.results.run_metrics import FILE_NAME as METRICS
-from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 
 log = logging.getLogger(__name__)
 
@@ -365,6 +364,7 @@ def holds_results(folder: Path) -> bool:
 def _remove_results(folder: Path) -> None:
     from recsys_lab.run.projector import CONFIG as PROJECTOR  # TensorBoard takes seconds to import
     from recsys_lab.run.projector import FOLDER as PROJECTED
+    from recsys_lab.vectors.store import FOLDER as EMBEDDINGS
 
     if (folder / METRICS).exists():
         log.warning("the results of the run that was in %s are replaced", folder)

@@ -3,10 +3,11 @@ from textwrap import fill
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from matplotlib.text import Text
 
 from recsys_lab.evaluation.metrics import precision_recall
-from recsys_lab.figures.canvas import MAX_SERIES, PALETTE, series_style
+from recsys_lab.figures.canvas import MAX_SERIES, PALETTE, new_figure, save_figure, series_style
 from recsys_lab.figures.many_runs import (
     Measured,
     draw_learning_curves,
@@ -263,3 +264,14 @@ def test_every_name_is_nearest_to_its_own_point_or_connected_to_it(tmp_path):
             tuple(dots[note.get_text()]), abs=0.5
         )  # also after the last layout
     assert axis.get_xlim()[0] >= 0.0
+
+
+def test_a_figure_is_saved_as_matplotlib_does(tmp_path):
+    figures = [new_figure(6, 3, 2) for _ in range(2)]
+    for _, (left, right) in figures:
+        left.plot([1, 3, 2], label="a line")
+        right.set(title="a title", xlabel="steps")
+        left.legend()
+    save_figure(figures[0][0], tmp_path / "ours.png")
+    figures[1][0].savefig(tmp_path / "theirs.png")
+    assert np.array_equal(*(imread(tmp_path / f"{name}.png") for name in ("ours", "theirs")))

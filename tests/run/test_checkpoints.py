@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
+import recsys_lab
 from recsys_lab.models.task import TrainingError
 from recsys_lab.results.write_errors import WriteError
 from recsys_lab.run.best_checkpoint import BestCheckpoint
@@ -17,6 +18,7 @@ from recsys_lab.run.checkpoints import (
     check_resumable,
     load_checkpoint,
 )
+from recsys_lab.run.learning_curve import LearningCurve
 
 
 class Payload:
@@ -197,3 +199,20 @@ def test_the_last_checkpoint_is_that_of_every_epoch(
         steps = [load_checkpoint(tmp_path / f"{n}.ckpt")["global_step"] for n in ("best", "last")]
         assert steps == [2 * best, 2 * epochs]
         assert (tmp_path / "best.ckpt").samefile(tmp_path / "last.ckpt") == (best == epochs)
+
+
+@pytest.mark.parametrize("values", [[0.1, 0.2], [0.2, 0.1]])
+def test_a_fit_ends_with_the_weights_of_its_best_checkpoint(
+    tmp_path: Path, values: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether these are those of the last step, which are not read again, or earlier ones."""
+    at_end = iter(values)
+    monkeypatch.setattr(LearningCurve, "_rank", lambda *_: {"val/ndcg@10": next(at_end)})
+    words = "model.embedding_dim=8", "trainer.max_epochs=2", "trainer.enable_progress_bar=false"
+    experiment = recsys_lab.configure("catalog.num_items=300", f"prepared_dir={tmp_path}", *words)
+    fitted = recsys_lab.fit(experiment.prepare(), experiment, tmp_path / "run")
+    stored = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    assert fitted.measured["best/epoch"] == 1 + values.index(max(values))
+    own = fitted.task.state_dict()
+    assert own.keys() == stored["state_dict"].keys()
+    assert all(torch.equal(own[name], stored["state_dict"][name]) for name in own)

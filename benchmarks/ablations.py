@@ -158,6 +158,7 @@ def schedulers(prepared: PreparedData, dim: int, epochs: int) -> dict[str, Row]:
             popularity_weight=0.0,
             kernel="autograd",
             cold_field=None,
+            graph_weights=None,
         )
         data, optimizer = walks(prepared), RowWiseAdagrad(net.parameters(), lr=0.05)
         rates: list[float] = []

@@ -56,9 +56,9 @@ STARSPACE = {
     "popularity_weight": 0.0,
 }
 MODELS: dict[str, Callable[..., nn.Module]] = {
-    "skipgram": partial(skipgram, cold_field=None, **SKIPGRAM),
+    "skipgram": partial(skipgram, cold_field=None, graph_weights=None, **SKIPGRAM),
     "skipgram_autograd": partial(
-        skipgram, cold_field="category_0", **{**SKIPGRAM, "kernel": "autograd"}
+        skipgram, cold_field="category_0", graph_weights=None, **{**SKIPGRAM, "kernel": "autograd"}
     ),
     "skipgram_side_info": partial(skipgram_side_info, pooling="mean", **SIDE_INFO),
     "skipgram_side_info_attention": partial(skipgram_side_info, pooling="attention", **SIDE_INFO),

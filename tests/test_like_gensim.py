@@ -46,7 +46,7 @@ GENSIM = {
     "window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.75, "workers": 1
 }  # fmt: skip
 
-SKIPGRAM = partial(skipgram, l2=0.0, kernel="auto", cold_field=None, **MODEL)
+SKIPGRAM = partial(skipgram, l2=0.0, kernel="auto", cold_field=None, graph_weights=None, **MODEL)
 ADAGRAD = partial(RowWiseAdagrad, lr=0.1)
 
 
@@ -121,10 +121,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "window of one": {"window": 1},
     "uniform negatives": {"negative_exponent": 0.0},
     "one negative": {"num_negatives": 1},
-    "autograd": {"net": partial(skipgram, l2=0.0, kernel="autograd", cold_field=None, **MODEL)},
+    "autograd": {
+        "net": partial(
+            skipgram, l2=0.0, kernel="autograd", cold_field=None, graph_weights=None, **MODEL
+        )
+    },
     "dot": {
         "net": partial(
-            skipgram, l2=0.0, kernel="auto", cold_field=None, **{**MODEL, "score": "dot"}
+            skipgram,
+            l2=0.0,
+            kernel="auto",
+            cold_field=None,
+            graph_weights=None,
+            **{**MODEL, "score": "dot"},
         )
     },
     "sgd": {"optimizer": partial(torch.optim.SGD, lr=0.02), "epochs": 10},

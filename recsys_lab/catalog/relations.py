@@ -1,5 +1,6 @@
 """Which relations a pair was listed under: bought together, viewed together, and so on."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,33 @@ class PairRelations:
             return np.zeros(len(wanted), np.uint8)
         place = np.searchsorted(known, wanted).clip(0, len(known) - 1)
         return np.where(known[place] == wanted, self.masks[place], 0).astype(np.uint8)
+
+    def shares(
+        self, names: Sequence[str], pairs: ItemPairs, weights: Mapping[str, float]
+    ) -> np.ndarray:
+        """What some relations contribute to the weight of other pairs of the same items, (n,).
+
+        A relation counts by the weight of one of its listings, whether one or both items list the
+        other, since the relations of a pair are known, but not how many listings each has. Where
+        none of the relations lists a pair, it is 0.
+
+        Args:
+            names: the relations.
+            pairs: the pairs.
+            weights: of a listing by relation; others weigh 1.
+
+        Raises:
+            ValueError: a name is that of no relation.
+        """
+        if unknown := [name for name in names if name not in self.names]:
+            known = ", ".join(self.names) or "none"
+            raise ValueError(f"relations: there is no {unknown[0]}; those of the pairs are {known}")
+        masks, own, every = self.of(pairs), np.zeros(len(pairs)), np.zeros(len(pairs))
+        for bit, name in enumerate(self.names):
+            part = (masks >> bit & 1) * float(weights.get(name, 1.0))
+            every += part
+            own += part * (name in names)
+        return np.divide(own, every, out=np.zeros(len(pairs)), where=every > 0)
 
 
 def relation_masks(

@@ -40,6 +40,7 @@ LayerWeight = Annotated[float, Interval(ge=-1e3, le=1e3)]  # of a sum over layer
 Exponent = Annotated[float, Interval(ge=-10, le=10)]  # of frequencies, which are >= 1e-10 or so
 Margin = Annotated[float, Interval(ge=0, le=1e3)]  # between scores
 Decay = Annotated[float, Interval(gt=0, le=1)]  # weight of an event over that of the next
+GraphWeights = Annotated[list[LayerWeight], MinLen(1)]  # of the contexts of several graphs
 PopularityWeight = Annotated[float, Interval(ge=-100, le=100)]
 RelationWeight = Literal[0] | Annotated[float, Interval(ge=1e-30, le=1e30)]
 Gigabytes = Annotated[float, Gt(0), Ge(1e-3), Le(1e6)]
@@ -62,3 +63,4 @@ FieldName = Annotated[
     ),
 ]
 FieldNames = Annotated[list[FieldName], MinLen(1)]
+RelationGroups = Annotated[list[Annotated[list[str], MinLen(1)]], MinLen(1)]

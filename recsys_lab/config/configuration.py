@@ -46,7 +46,7 @@ SECTIONS: dict[str, frozenset[str]] = {  # section -> arguments that a run passe
     "catalog": frozenset(),
     "split": frozenset(),
     "data": frozenset(
-        {"catalog", "split", "graph", "nodes", "seed", "source", "on_gpu", "teacher"}
+        {"catalog", "split", "graph", "nodes", "seed", "source", "on_gpu", "teacher", "shares"}
     ),
     "data.source": frozenset({"catalog", "split", "graph", "nodes", "seed"}),  # where data has one
     "model": frozenset({"items"}),

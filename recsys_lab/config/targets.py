@@ -33,6 +33,7 @@ _BUILDABLE = (
     "recsys_lab.data.interactions.InteractionDataModule",
     "recsys_lab.data.modules.PairDataModule",
     "recsys_lab.data.modules.SequenceDataModule",
+    "recsys_lab.data.relation_walks.RelationDataModule",
     "recsys_lab.data.teacher_batches.TeacherDataModule",
     "recsys_lab.run.final_test.FinalTest",
     "recsys_lab.evaluation.histories.HistoryWeights",

@@ -51,6 +51,7 @@ class WindowBatch(NamedTuple):
     num_negatives: float  # weight of the negatives over that of the positives
     num_trained: int  # places that are not padding
     chosen: ChosenContexts | None = None  # count by their own weights alone
+    first_context: int = 0  # row of item 0 among the contexts of a model (`GraphContexts`)
 
 
 class HistoryBatch(NamedTuple):
@@ -92,6 +93,11 @@ class GraphBatch(NamedTuple):
 
 
 Batch = PairBatch | WindowBatch | HistoryBatch | TeacherBatch | GraphBatch
+
+
+def first_context(batch: Batch) -> int:
+    """The row of item 0 among the contexts of a model; they have several for an item by graphs."""
+    return batch.first_context if isinstance(batch, WindowBatch) else 0
 
 
 def no_chosen(batch: WindowBatch) -> ChosenContexts:

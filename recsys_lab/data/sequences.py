@@ -70,6 +70,10 @@ class Walks:
         q: WalkBias = 1.0,
         weight_exponent: Exponent = 1.0,
     ) -> None:
+        self._again = partial(
+            Walks, walks_per_item=walks_per_item, walk_length=walk_length, seed=seed, p=p, q=q,
+            weight_exponent=weight_exponent,
+        )  # fmt: skip
         graph = graph.raised(weight_exponent)
         self._walk = partial(random_walks if p == q == 1 else partial(node2vec_walks, p=p, q=q),
                              graph, walks_per_item, walk_length, seed=seed)  # fmt: skip
@@ -85,6 +89,10 @@ class Walks:
             self.frequencies = expected_frequencies(graph, walk_length)
         else:
             self.frequencies = estimated_frequencies(graph, walk_length, p=p, q=q, seed=seed)
+
+    def over(self, graph: ItemGraph) -> "Walks":
+        """Walks with the same options over another graph."""
+        return self._again(graph)
 
     @property
     def identity(self) -> dict[str, str | int | float]:

@@ -19,6 +19,7 @@ from recsys_lab.compute.ranges import (
     Exponent,
     FieldName,
     FieldNames,
+    GraphWeights,
     LayerWeight,
     Margin,
     Penalty,
@@ -34,6 +35,7 @@ from recsys_lab.models.distilled import DistilledVectors
 from recsys_lab.models.encoders import IdEncoder, Pooling, SideInfoEncoder
 from recsys_lab.models.external import ExternalScore, ExternalVectors, external_vectors
 from recsys_lab.models.gensim_word2vec import GensimWord2Vec
+from recsys_lab.models.graph_contexts import GraphContexts
 from recsys_lab.models.history import HistoryModel
 from recsys_lab.models.inputs import field_codes, over_inputs, scale_of_one_table
 from recsys_lab.models.lightgcn import LightGCN
@@ -59,17 +61,24 @@ def skipgram(
     popularity_weight: PopularityWeight,
     kernel: Kernel,
     cold_field: FieldName | Literal["item_type"] | None,
+    graph_weights: GraphWeights | None,
 ) -> SkipGram:
     """Skip-gram on item ids alone (word2vec).
 
     With `cold_field`, a field of the catalogue or the type of an item, an item that training does
     not meet has the mean vector of the three most frequent items of its first value there.
+    `graph_weights` are those of the context vectors of each graph of data=relations.
     """
     num_items = len(items.degrees)
     others = None if cold_field is None else stand_ins(items.degrees, items.field(cold_field))
+    contexts = IdEncoder(num_items, embedding_dim, init_scale=0.0, stand_ins=others)
+    if graph_weights is not None:
+        if others is not None:
+            raise ValueError(f"cold_field={cold_field} does not go with graph_weights: use null")
+        contexts = GraphContexts(num_items, embedding_dim, graph_weights)
     return SkipGram(
         centers=IdEncoder(num_items, embedding_dim, stand_ins=others),
-        contexts=IdEncoder(num_items, embedding_dim, init_scale=0.0, stand_ins=others),
+        contexts=contexts,
         score=score,
         popularity=_popularity(items, popularity_weight),
         l2=l2,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from recsys_lab.compute.threads import num_threads
-from recsys_lab.data.batch import Batch, PairBatch, WindowBatch
+from recsys_lab.data.batch import Batch, PairBatch, WindowBatch, first_context
 from recsys_lab.models.blocks import pairs_or_windows
 from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.fused import train_batch
@@ -22,7 +22,10 @@ def fused_loss(form: CompiledForm, batch: Batch) -> tuple[Tensor, Tensor]:
     """
     distinct, local = _distinct(batch)
     centers = form.centers(distinct)
-    contexts = centers if form.contexts == form.centers else form.contexts(distinct)
+    if form.contexts == form.centers:
+        contexts = centers
+    else:
+        contexts = form.contexts(distinct + first_context(batch))
     loss, mass = _FusedLoss.apply(centers, contexts, _adding_up(form), local)
     return loss, mass
 

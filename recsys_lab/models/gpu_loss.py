@@ -47,4 +47,4 @@ def _encode(form: CompiledForm, batch: WindowBatch) -> tuple[Tensor, Tensor]:
     if form.centers == form.contexts:
         contexts = form.contexts(columns)
         return contexts[:, : places.shape[1]], contexts
-    return form.centers(places), form.contexts(columns)
+    return form.centers(places), form.contexts(columns + batch.first_context)

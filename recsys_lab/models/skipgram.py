@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.ranges import Margin, Penalty
-from recsys_lab.data.batch import Batch, PairBatch
+from recsys_lab.data.batch import Batch, PairBatch, first_context
 from recsys_lab.models.blocks import Kernel, ScoreBlock, score_block
 from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.encoders import Encoder, side_info_vectors
@@ -108,6 +108,7 @@ class SkipGram(nn.Module):
         Divide one by the other for the loss of a positive and its negatives, in nats.
         """
         block = score_block(batch, low_rank=self.low_rank_weight > 0)
+        block = block._replace(contexts=block.contexts + first_context(batch))
         center, context = self._encode(block)
         logits = torch.bmm(center, context.transpose(1, 2))  # (G, R, C)
         total = self._pair_loss(logits, block.positive, block.negative)

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from recsys_lab.compute.threads import num_threads
-from recsys_lab.data.batch import Batch
+from recsys_lab.data.batch import Batch, first_context
 from recsys_lab.models.blocks import Kernel
 from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.encoders import IdEncoder, SideInfoEncoder
 from recsys_lab.models.fused import train_batch
 from recsys_lab.models.fused_loss import fused_loss
 from recsys_lab.models.gpu_loss import gpu_loss
+from recsys_lab.models.graph_contexts import GraphContexts
 from recsys_lab.models.group_steps import NO_TABLE, Settings, Table, Tables
 from recsys_lab.models.optimizers import RowWiseAdagrad
 from recsys_lab.models.summed_rows import Parts, Sides, own_rows
@@ -161,7 +162,7 @@ def _is_tables(form: CompiledForm) -> bool:
 
 def _is_table(encoder: Callable[[Tensor], Tensor]) -> bool:
     is_sum = type(encoder) is SideInfoEncoder and encoder.attention is None
-    return is_sum or type(encoder) is IdEncoder
+    return is_sum or type(encoder) in (IdEncoder, GraphContexts)
 
 
 def _sides(form: CompiledForm) -> Sides | None:
@@ -200,16 +201,16 @@ class FusedTables:
         form = self._form
         eps = float(self._optimizer.param_groups[0].get("eps", 0.0))
         settings = Settings(form.one_table, *form.loss, float(form.l2), float(rate), eps)
-        loss, mass = train_batch(
-            self._tables(), settings, batch, self._pool, self._threads, self._sides
-        )
+        tables = self._tables(first_context(batch))
+        loss, mass = train_batch(tables, settings, batch, self._pool, self._threads, self._sides)
         return torch.tensor(loss), torch.tensor(mass)
 
     def close(self) -> None:
         """Let the threads go."""
         self._pool.shutdown()
 
-    def _tables(self) -> Tables:
+    def _tables(self, first_context: int) -> Tables:
+        """The tables of the net, of contexts the part that begins with a row."""
         form = self._form
         parameters = [
             form.centers.table,  # type: ignore[attr-defined]
@@ -217,7 +218,11 @@ class FusedTables:
             form.biases.table if form.biases is not None else None,
             form.global_bias,
         ]
-        return Tables(*map(self._table, parameters))
+        centers, contexts, *others = map(self._table, parameters)
+        if isinstance(form.contexts, GraphContexts):
+            part = slice(first_context, first_context + len(centers.values))
+            contexts = Table(*(array[part] for array in contexts))
+        return Tables(centers, contexts, *others)
 
     def _table(self, parameter: Tensor | None) -> Table:
         """A parameter (N, D) or (1,) with its accumulators (N,), sharing memory with torch."""

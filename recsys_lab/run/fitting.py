@@ -20,6 +20,7 @@ from recsys_lab.catalog.nodes import Nodes, find_nodes
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.threads import choose_threads
+from recsys_lab.models.graph_contexts import check_graphs
 from recsys_lab.models.mixed_ranker import MixedRanker
 from recsys_lab.models.task import NODE_HASH, EmbeddingTask, TrainingError, check_identity
 from recsys_lab.results.best_metrics import best_metrics, describe_best
@@ -221,6 +222,8 @@ def _run_data(prepared: PreparedData, experiment: Experiment) -> RunData:
         prepared.split, prepared.catalog, experiment.history, experiment.baselines, nodes
     )
     data.folders = prepared.catalog_folder, prepared.split_folder
+    by_relation = getattr(experiment.source, "relation_weights", {})
+    data.shares = lambda names: prepared.relations.shares(names, data.split.train, by_relation)
     return data
 
 
@@ -255,7 +258,7 @@ def has_parameters(task: EmbeddingTask) -> bool:
 def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
     """The data module of an experiment."""
     pieces = {"catalog": data.catalog, "split": data.split, "seed": experiment.seed}
-    graph = {"graph": data.graph, "nodes": data.nodes}
+    graph = {"graph": data.graph, "nodes": data.nodes, "shares": data.shares}
     trained = {"on_gpu": on_gpu(experiment.configuration), "teacher": partial(kept_ranking, data)}
     return call_with(experiment.data, pieces | graph | trained)
 
@@ -325,6 +328,7 @@ def _train(
         the curve, what `best_metrics` says of the checkpoint, and the loggers.
     """
     pairs = data.evaluation_pairs("val")
+    check_graphs(getattr(module, "num_graphs", 1), task.net)  # type: ignore[arg-type]
     check_trained(module, data.nodes, task.net)  # type: ignore[arg-type]
     curve = experiment.curve(
         pairs=pairs,

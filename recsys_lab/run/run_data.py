@@ -1,6 +1,6 @@
 """What a run's training and tests share of its data, each part made once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -43,9 +43,11 @@ class RunData:
 
     Attributes:
         folders: of the prepared catalogue and split; None where they are on no disk.
+        shares: of the weights of the training pairs (P,), by the names of some relations.
     """
 
     folders: tuple[Path, Path] | None = None
+    shares: Callable[[Sequence[str]], np.ndarray]
 
     def __init__(
         self, split: Split, catalog: ItemCatalog | None = None, nodes: Nodes | None = None
@@ -54,6 +56,7 @@ class RunData:
         self.catalog = catalog
         self.nodes = nodes or item_nodes(split)
         self._pairs = split
+        self.shares = lambda relations: np.ones(len(split.train))
 
     @cached_property
     def graph(self) -> ItemGraph:

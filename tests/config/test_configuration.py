@@ -157,7 +157,7 @@ def test_an_integer_is_a_number() -> None:
         ),
         (
             ["data=pairs", "data.window=3"],
-            ["in data there are", "; window belongs to data=sequences"],
+            ["in data there are", "; window belongs to data=relations or data=sequences"],
         ),
         (["data=pairs", "data.source.p=2"], ["; p belongs to data=sequences"]),
         (["model.pooling=mean"], ["; pooling belongs to model=skipgram_side_info"]),

@@ -44,6 +44,7 @@ BASES = {  # what makes a configuration of each target
     "modules.PairDataModule": ("data=pairs",),
     "modules.SequenceDataModule": (),
     "teacher_batches.TeacherDataModule": ("data=teacher",),
+    "relation_walks.RelationDataModule": ("data=relations",),
     "nodes.NodeOptions": (),
     "histories.HistoryWeights": (),
     "query_baselines.BaselineOptions": (),

@@ -30,6 +30,7 @@ def test_vectors_of_cold_items_are_means() -> None:
     net = skipgram(
         items, embedding_dim=4, l2=0.0, score="dot", popularity_weight=0.0, kernel="auto",
         cold_field="category",
+        graph_weights=None,
     )  # fmt: skip
     table, every = net.centers.table.detach(), net.centers.item_vectors()
     torch.testing.assert_close(every[1], table[[2, 4, 0]].mean(0))

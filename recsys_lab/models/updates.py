@@ -18,8 +18,9 @@ from recsys_lab.models.fused import train_batch
 from recsys_lab.models.fused_loss import fused_loss
 from recsys_lab.models.gpu_loss import gpu_loss
 from recsys_lab.models.group_steps import NO_TABLE, Settings, Table, Tables
+from recsys_lab.models.learned_shares import Parts
 from recsys_lab.models.optimizers import RowWiseAdagrad
-from recsys_lab.models.summed_rows import Parts, Sides, own_rows
+from recsys_lab.models.summed_rows import Sides, own_rows
 
 Update = Callable[[Batch, float], tuple[Tensor, Tensor]]  # batch, rate -> loss, positives' weight
 FUSED_NEEDS = (
@@ -160,8 +161,7 @@ def _is_tables(form: CompiledForm) -> bool:
 
 
 def _is_table(encoder: Callable[[Tensor], Tensor]) -> bool:
-    is_sum = type(encoder) is SideInfoEncoder and encoder.attention is None
-    return is_sum or type(encoder) is IdEncoder
+    return type(encoder) in (IdEncoder, SideInfoEncoder)
 
 
 def _sides(form: CompiledForm) -> Sides | None:
@@ -175,8 +175,10 @@ def _sides(form: CompiledForm) -> Sides | None:
 def _parts_of(encoder: IdEncoder | SideInfoEncoder) -> Parts:
     if isinstance(encoder, IdEncoder):
         return own_rows(len(encoder.table))
-    entries = encoder.starts, encoder.rows, encoder.entry_weights(), encoder.most_values
-    return Parts(*(tensor.numpy() for tensor in entries))
+    learned = 0 if encoder.attention is None else encoder.attention.shape[1]
+    weights = encoder.shares if learned else encoder.entry_weights()
+    entries = encoder.starts, encoder.rows, weights.float(), encoder.most_values, encoder.parts
+    return Parts(*(tensor.numpy() for tensor in entries), learned)
 
 
 class FusedTables:
@@ -216,6 +218,8 @@ class FusedTables:
             form.contexts.table,  # type: ignore[attr-defined]
             form.biases.table if form.biases is not None else None,
             form.global_bias,
+            getattr(form.centers, "attention", None),
+            getattr(form.contexts, "attention", None),
         ]
         return Tables(*map(self._table, parameters))
 

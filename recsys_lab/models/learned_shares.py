@@ -20,7 +20,7 @@ class Parts(NamedTuple):
     rows: np.ndarray  # (V,) int64, of the table
     weights: np.ndarray  # (V,) float32, in the item, or in the part where shares are learned
     most: np.ndarray  # (N + 1,) int64, entries of so many items at most
-    places: np.ndarray  # (V,) int64, part of the entry, in their order
+    places: np.ndarray  # (V,) int16, part of the entry, in their order
     num_learned: int  # P parts with learned shares; 0: the weights are all
 
 
@@ -33,7 +33,11 @@ def fill_shares(logits: Table, parts: Parts, items: np.ndarray, shares: np.ndarr
         own[:] = 0
         if item < 0 or starts[item] == starts[item + 1]:
             continue
-        largest, total, last = values[item, places[starts[item]]], np.float32(0), -1
+        first, final = places[starts[item]], places[starts[item + 1] - 1]
+        if first == final:  # the only part has it all
+            own[first] = 1
+            continue
+        largest, total, last = values[item, first], np.float32(0), -1
         for entry in range(starts[item], starts[item + 1]):
             largest = max(largest, values[item, places[entry]])
         for entry in range(starts[item], starts[item + 1]):
@@ -43,7 +47,7 @@ def fill_shares(logits: Table, parts: Parts, items: np.ndarray, shares: np.ndarr
                 total += own[part]
                 last = part
         for part in range(parts.num_learned):
-            own[part] /= total
+            own[part] *= np.float32(1) / total
 
 
 @jit_piece

@@ -49,7 +49,7 @@ def own_rows(num_items: int) -> Parts:
     """Each item is its row alone."""
     every = np.arange(num_items + 1)
     return Parts(
-        every, every[:-1], np.ones(num_items, np.float32), every, np.zeros(num_items, np.int64), 0
+        every, every[:-1], np.ones(num_items, np.float32), every, np.zeros(num_items, np.int16), 0
     )
 
 
@@ -92,8 +92,11 @@ def prefetch_sums(table: Table, logits: Table, parts: Parts, items: np.ndarray) 
     starts, rows = parts.starts, parts.rows
     for item in items:
         if item >= 0:
+            prefetch(parts.weights, starts[item])
             if parts.num_learned:
+                prefetch(parts.places, starts[item])
                 prefetch(logits.values.reshape(-1), item * logits.values.shape[1])
+                prefetch(logits.sums, item)
             for entry in range(starts[item], starts[item + 1]):
                 for column in range(0, dim, LINE):
                     prefetch(entries, rows[entry] * dim + column)
@@ -169,23 +172,25 @@ def link_rows(
                         keys[ends[bucket]], sources[ends[bucket]] = key, row
                         weights[ends[bucket]] = weight
                     ends[bucket] += 1
-    for row in distinct:
-        _learn_shares(tables, sides, changes, links, chains, slot, row, first_context)
+    for side in range(2):
+        parts = sides.contexts if side else sides.centers
+        table = tables.contexts if side else tables.centers
+        if parts.num_learned:
+            _learn_shares(table, parts, changes, links, chains, slot, first_context, side)
 
 
 @jit_piece
 def _learn_shares(
-    tables: Tables, sides: Sides, changes: Changes, links: Links, chains: Chains, slot: int,
-    row: int, first_context: int,
+    table: Table, parts: Parts, changes: Changes, links: Links, chains: Chains, slot: int,
+    first_context: int, side: int,
 ) -> None:  # fmt: skip
-    """The gradients of the logits of an item, if its shares are learned."""
-    table = tables.centers if row < first_context else tables.contexts
-    parts = sides.centers if row < first_context else sides.contexts
-    item, number = changes.items[slot, row], slot * changes.items.shape[1] + row
-    if parts.num_learned and parts.starts[item] < parts.starts[item + 1]:
-        dim = len(changes.grads) // changes.items.size
-        grad = changes.grads[number * dim : (number + 1) * dim]
-        logit_grads(table, parts, item, chains.shares[row], grad, links.slopes[number])
+    """The gradients of the logits of the distinct items of a side of a group."""
+    rows, dim = changes.items.shape[1], len(changes.grads) // changes.items.size
+    for row in changes.order[slot, : changes.ends[slot, BUCKETS - 1]]:
+        item, number = changes.items[slot, row], slot * rows + row
+        if (row >= first_context) == side and parts.starts[item] < parts.starts[item + 1]:
+            grad = changes.grads[number * dim : (number + 1) * dim]
+            logit_grads(table, parts, item, chains.shares[row], grad, links.slopes[number])
 
 
 @jit_piece

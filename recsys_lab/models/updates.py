@@ -177,8 +177,10 @@ def _parts_of(encoder: IdEncoder | SideInfoEncoder) -> Parts:
         return own_rows(len(encoder.table))
     learned = 0 if encoder.attention is None else encoder.attention.shape[1]
     weights = encoder.shares if learned else encoder.entry_weights()
-    entries = encoder.starts, encoder.rows, weights.float(), encoder.most_values, encoder.parts
-    return Parts(*(tensor.numpy() for tensor in entries), learned)
+    places = encoder.parts.to(torch.int16)
+    entries = encoder.starts, encoder.rows, weights.float(), encoder.most_values, places
+    starts, rows, shares, most, places = (tensor.numpy() for tensor in entries)
+    return Parts(starts, rows, shares, most, places, learned)
 
 
 class FusedTables:

@@ -177,10 +177,9 @@ def _parts_of(encoder: IdEncoder | SideInfoEncoder) -> Parts:
         return own_rows(len(encoder.table))
     learned = 0 if encoder.attention is None else encoder.attention.shape[1]
     weights = encoder.shares if learned else encoder.entry_weights()
-    places = encoder.parts.to(torch.int16)
-    entries = encoder.starts, encoder.rows, weights.float(), encoder.most_values, places
-    starts, rows, shares, most, places = (tensor.numpy() for tensor in entries)
-    return Parts(starts, rows, shares, most, places, learned)
+    facts = encoder.starts, encoder.rows, weights.float(), encoder.most_values
+    starts, rows, shares, most = (tensor.numpy() for tensor in facts)
+    return Parts(starts, rows, shares, most, encoder.parts.numpy().astype(np.int16), learned)
 
 
 class FusedTables:

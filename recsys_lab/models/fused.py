@@ -60,8 +60,8 @@ def _prefetch(
         group_steps.prefetch_rows(tables.centers.values, centers)
         group_steps.prefetch_rows(tables.contexts.values, contexts)
     else:
-        summed_rows.prefetch_sums(tables.centers, sides.centers, centers)
-        summed_rows.prefetch_sums(tables.contexts, sides.contexts, contexts)
+        summed_rows.prefetch_sums(tables.centers, tables.center_logits, sides.centers, centers)
+        summed_rows.prefetch_sums(tables.contexts, tables.context_logits, sides.contexts, contexts)
 
 
 @jit_piece
@@ -69,6 +69,7 @@ def _learn(
     tables: Tables,
     sides: Sides | None,
     links: Links | None,
+    chains: Chains | None,
     settings: Settings,
     changes: rounds.Changes,
     slot: int,
@@ -81,10 +82,10 @@ def _learn(
     if sides is None:
         group_steps.gather(tables, items, first_context, block.vectors)
     else:
-        summed_rows.gather_sums(tables, sides, items, first_context, block.vectors)
+        summed_rows.gather_sums(tables, sides, chains, items, first_context, block.vectors)
     found = group_steps.learn(tables, settings, changes, slot, block, columns, of_pairs)
     if sides is not None:
-        summed_rows.link_rows(sides, changes, links, slot, first_context)
+        summed_rows.link_rows(tables, sides, changes, links, chains, slot, first_context)
     return found
 
 
@@ -131,7 +132,7 @@ def _train_windows(
             num_negatives,
         )  # fmt: skip
         sums[number, 0], sums[number, 1] = _learn(
-            tables, sides, links, settings, changes, slot, block, columns, False
+            tables, sides, links, chains, settings, changes, slot, block, columns, False
         )
         rounds.end_turn(turns, place, kind)
     return kind == rounds.END
@@ -178,7 +179,7 @@ def _train_pairs(
             weights,
         )  # fmt: skip
         sums[number, 0], sums[number, 1] = _learn(
-            tables, sides, links, settings, changes, slot, block, columns, True
+            tables, sides, links, chains, settings, changes, slot, block, columns, True
         )
         rounds.end_turn(turns, place, kind)
     return kind == rounds.END
@@ -218,7 +219,7 @@ def train_batch(
     rows = group_steps.contexts_begin(centers) + products.round_up(contexts, products.ROWS)
     dim = products.round_up(tables.centers.values.shape[1], products.WIDTH)
     changes = rounds.new_changes(size, rows, dim, biases=len(tables.biases.values) > 0)
-    links = None if sides is None else new_links(size, sides, centers, contexts)
+    links = None if sides is None else new_links(size, sides, centers, contexts, rows)
     failed = Event()
 
     def work() -> None:

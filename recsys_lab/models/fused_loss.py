@@ -68,7 +68,7 @@ class _FusedLoss(torch.autograd.Function):
         vectors = [part.detach().numpy() for part in (centers, contexts)]
         grads = [np.zeros_like(part) for part in vectors]
         center, context = (Table(*both, NO_TABLE.sums) for both in zip(vectors, grads, strict=True))
-        tables, threads = Tables(center, context, NO_TABLE, NO_TABLE), num_threads()
+        tables, threads = Tables(center, context), num_threads()
         with ThreadPoolExecutor(threads) as pool:
             loss, mass = train_batch(tables, settings, batch, pool, threads)
         ctx.save_for_backward(*map(torch.from_numpy, grads))

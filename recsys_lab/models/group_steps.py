@@ -24,21 +24,23 @@ class Table(NamedTuple):
     sums: np.ndarray  # (N,) accumulators of row-wise Adagrad, or (0,) for SGD
 
 
+_NOTHING = np.zeros((0, 1), np.float32)
+NO_TABLE = Table(_NOTHING, _NOTHING, np.zeros(0, np.float32))
+
+
 class Tables(NamedTuple):
     """The parameters of a model.
 
     Centers and contexts are the same table for matrix factorisation, and only there may be biases,
-    else of shape (0, 1).
+    else of shape (0, 1). So are logits where no shares are learned.
     """
 
     centers: Table
     contexts: Table
-    biases: Table  # (N, 1)
-    global_bias: Table  # (1, 1)
-
-
-_NOTHING = np.zeros((0, 1), np.float32)
-NO_TABLE = Table(_NOTHING, _NOTHING, np.zeros(0, np.float32))
+    biases: Table = NO_TABLE  # (N, 1)
+    global_bias: Table = NO_TABLE  # (1, 1)
+    center_logits: Table = NO_TABLE  # (N, P), see `learned_shares`
+    context_logits: Table = NO_TABLE  # (N, P)
 
 
 class Settings(NamedTuple):

@@ -81,10 +81,9 @@ def logistic_slopes(
 
     All are flat (n,); `power` is scratch.
 
-    With e = exp(-|s|): softplus(s) = max(s, 0) + log(1 + e), and log(1 + e) = 2 artanh(e / (2 + e))
-    by its series. exp is a power of two times the polynomial of exp2f in the Cephes library
-    (Moshier, Methods and Programs for Mathematical Functions, 1989), for |r| <= 1/2. Both are good
-    to 1e-6, relative.
+    With e = exp(-|s|): softplus(s) = max(s, 0) + log(1 + e). exp is a power of two times a
+    polynomial for |r| <= 1/2, and log(1 + e) / e another for 0 <= e <= 1, both with the least
+    largest relative error of their degree, 8e-8 and 2e-7.
     """
     loss = np.float32(0)
     bits = power.view(np.int32)
@@ -93,23 +92,19 @@ def logistic_slopes(
         t = max(-abs(x) * np.float32(1.4426950408889634), np.float32(-126.0))
         whole = np.int32(t - np.float32(0.5))
         r = t - np.float32(whole)
-        p = np.float32(1.535336188319500e-4) * r + np.float32(1.339887440266574e-3)
-        p = p * r + np.float32(9.618437357674640e-3)
-        p = p * r + np.float32(5.550332471162809e-2)
-        p = p * r + np.float32(2.402264791363012e-1)
-        p = p * r + np.float32(6.931472028550421e-1)
-        p = p * r + np.float32(1)
+        r2 = r * r
+        high = np.float32(1.32765e-3) * r + np.float32(9.67554e-3)
+        middle = np.float32(5.550713e-2) * r + np.float32(2.402212e-1)
+        p = (high * r2 + middle) * r2 + (np.float32(6.931470e-1) * r + np.float32(1))
         bits[k] = (whole + np.int32(127)) << np.int32(23)
         e = p * power[k]
         inverse = np.float32(1) / (np.float32(1) + e)
-        z = e / (np.float32(2) + e)
-        y = z * z
-        series = y * np.float32(1 / 11) + np.float32(1 / 9)
-        series = series * y + np.float32(1 / 7)
-        series = series * y + np.float32(1 / 5)
-        series = series * y + np.float32(1 / 3)
-        series = series * y + np.float32(1)
-        softplus = np.float32(0.5) * (x + abs(x)) + np.float32(2) * z * series
+        e2 = e * e
+        high = np.float32(-8.53921e-3) * e + np.float32(4.408962e-2)
+        high = high * e2 + (np.float32(-1.076817e-1) * e + np.float32(1.7745241e-1))
+        high = high * e2 + (np.float32(-2.4495463e-1) * e + np.float32(3.327548e-1))
+        series = high * e2 + (np.float32(-4.9997405e-1) * e + np.float32(9.9999981e-1))
+        softplus = np.float32(0.5) * (x + abs(x)) + e * series
         both = positive[k] + negative[k]
         loss += both * softplus - positive[k] * x
         sigmoid = inverse if x > 0 else e * inverse

@@ -16,10 +16,12 @@ from numba.extending import intrinsic
 from recsys_lab.models.kernels import jit_piece
 
 ROWS, WIDTH = 6, 16  # of a tile
+TURNED = 8  # rows and columns of a tile that is transposed
 
 _FLAGS = ("contract",)  # a product and a sum may be one instruction
 _LONG = ir.IntType(64)
 _VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
+_EIGHT = ir.VectorType(ir.FloatType(), TURNED)
 _INDEX = types.int64
 
 
@@ -95,7 +97,7 @@ def _emit_tile(vectors: int, context: Any, builder: Any, signature: Any, argumen
 def _turn(
     typing_context: Any, out: Any, out_at: Any, out_row: Any, rows: Any, at: Any, row: Any
 ) -> Any:
-    """Transpose a tile of 16 by 16; all arrays are flat."""
+    """Transpose a tile of 8 by 8; all arrays are flat."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         out, rows = (
@@ -106,26 +108,31 @@ def _turn(
 
         def pointer(data: Any, first: Any, step: Any, number: int) -> Any:
             place = builder.add(first, builder.mul(step, _LONG(number)))
-            return builder.bitcast(builder.gep(data, [place]), _VECTOR.as_pointer())
+            return builder.bitcast(builder.gep(data, [place]), _EIGHT.as_pointer())
 
-        tile = [builder.load(pointer(rows, at, row, k), align=4) for k in range(WIDTH)]
-        half = WIDTH // 2
-        for _ in range(4):  # each time entries of two rows take turns
-            tile = [
-                builder.shuffle_vector(tile[k], tile[k + half], _mask(first))
-                for k in range(half)
-                for first in (0, half)
-            ]
+        tile = [builder.load(pointer(rows, at, row, k), align=4) for k in range(TURNED)]
+        for size in (1, 2, 4):  # squares of this size change places across the diagonal
+            turned = {
+                k + size * half: builder.shuffle_vector(
+                    tile[k], tile[k + size], _halves(size, half)
+                )
+                for k in range(TURNED)
+                if not k & size
+                for half in (0, 1)
+            }
+            tile = [turned[k] for k in range(TURNED)]
         for k, vector in enumerate(tile):
             builder.store(vector, pointer(out, out_at, out_row, k), align=4)
         return context.get_dummy_value()
 
-    def _mask(first: int) -> Any:
-        places = [n + half for n in range(first, first + WIDTH // 2) for half in (0, WIDTH)]
-        return ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), places)
-
     i = _INDEX
     return types.void(out, i, i, rows, i, i), emit
+
+
+def _halves(size: int, half: int) -> Any:
+    """Of two vectors side by side: every second piece of so many entries, in turns."""
+    places = [n & ~size | size * half | (TURNED if n & size else 0) for n in range(TURNED)]
+    return ir.Constant(ir.VectorType(ir.IntType(32), TURNED), places)
 
 
 def _repeated(builder: Any, entry: Any) -> Any:
@@ -193,11 +200,11 @@ def transpose(
 
     The columns are whole tiles, and all there are.
     """
-    whole = count // WIDTH * WIDTH
-    for row in range(0, whole, WIDTH):
-        for column in range(0, columns, WIDTH):
+    whole = count // TURNED * TURNED
+    for column in range(0, columns, TURNED):
+        for row in range(0, whole, TURNED):
             at = rows_at + row * columns + column
             _turn(out, column * out_row + row, out_row, rows, at, columns)  # type: ignore[call-arg]
-    for row in range(whole, count):
-        for column in range(columns):
-            out[column * out_row + row] = rows[rows_at + row * columns + column]
+        for one in range(column, column + TURNED):
+            for row in range(whole, count):
+                out[one * out_row + row] = rows[rows_at + row * columns + one]

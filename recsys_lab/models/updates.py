@@ -19,8 +19,9 @@ from recsys_lab.models.fused_loss import fused_loss
 from recsys_lab.models.gpu_loss import gpu_loss
 from recsys_lab.models.graph_contexts import GraphContexts
 from recsys_lab.models.group_steps import NO_TABLE, Settings, Table, Tables
+from recsys_lab.models.learned_shares import Parts
 from recsys_lab.models.optimizers import RowWiseAdagrad
-from recsys_lab.models.summed_rows import Parts, Sides, own_rows
+from recsys_lab.models.summed_rows import Sides, own_rows
 
 Update = Callable[[Batch, float], tuple[Tensor, Tensor]]  # batch, rate -> loss, positives' weight
 FUSED_NEEDS = (
@@ -161,8 +162,7 @@ def _is_tables(form: CompiledForm) -> bool:
 
 
 def _is_table(encoder: Callable[[Tensor], Tensor]) -> bool:
-    is_sum = type(encoder) is SideInfoEncoder and encoder.attention is None
-    return is_sum or type(encoder) in (IdEncoder, GraphContexts)
+    return type(encoder) in (IdEncoder, GraphContexts, SideInfoEncoder)
 
 
 def _sides(form: CompiledForm) -> Sides | None:
@@ -176,8 +176,11 @@ def _sides(form: CompiledForm) -> Sides | None:
 def _parts_of(encoder: IdEncoder | SideInfoEncoder) -> Parts:
     if isinstance(encoder, IdEncoder):
         return own_rows(len(encoder.table))
-    entries = encoder.starts, encoder.rows, encoder.entry_weights(), encoder.most_values
-    return Parts(*(tensor.numpy() for tensor in entries))
+    learned = 0 if encoder.attention is None else encoder.attention.shape[1]
+    weights = encoder.shares if learned else encoder.entry_weights()
+    facts = encoder.starts, encoder.rows, weights.float(), encoder.most_values
+    starts, rows, shares, most = (tensor.numpy() for tensor in facts)
+    return Parts(starts, rows, shares, most, encoder.parts.numpy().astype(np.int16), learned)
 
 
 class FusedTables:
@@ -217,6 +220,8 @@ class FusedTables:
             form.contexts.table,  # type: ignore[attr-defined]
             form.biases.table if form.biases is not None else None,
             form.global_bias,
+            getattr(form.centers, "attention", None),
+            getattr(form.contexts, "attention", None),
         ]
         centers, contexts, *others = map(self._table, parameters)
         if isinstance(form.contexts, GraphContexts):

@@ -41,7 +41,7 @@ def choices() -> dict[str, tuple[nn.Module, torch.optim.Optimizer, str | None]]:
         "one table for both": (tied, adagrad(tied), "fused_loss"),
         "side information": (mixed, adagrad(mixed), "fused"),
         "side information, SparseAdam": (mixed, sparse_adam, "fused_loss"),
-        "learned weights": (learned, adagrad(learned), "fused_loss"),
+        "learned weights": (learned, adagrad(learned), "fused"),
         "float64": (double, adagrad(double), "autograd"),
         "factorization": (mf, adagrad(mf), "fused"),
         "factorization, SparseAdam": (mf, sparse_adam, "fused_loss"),

@@ -26,6 +26,7 @@ from recsys_lab.models import (
     group_items,
     group_steps,
     kernels,
+    learned_shares,
     products,
     ranking_kernels,
     rounds,
@@ -40,7 +41,7 @@ from recsys_lab.models.starspace import RankingLoss, StarSpace
 
 DIMS = (1, 5, 128)
 MODULES = (
-    fused, group_items, group_steps, kernels, products, ranking_kernels, rounds,
+    fused, group_items, group_steps, kernels, learned_shares, products, ranking_kernels, rounds,
     summed_rows,
 )  # fmt: skip
 
@@ -140,15 +141,22 @@ def side_info(dim: int, pooling: Pooling = "mean") -> SideInfoEncoder:
 
 def with_side_info(dim: int, case: str = "both") -> SkipGram:
     contexts = IdEncoder(NUM_ITEMS, dim, init_scale=2 * dim**0.75)
-    if case == "both":
-        contexts = side_info(dim)
-    return SkipGram(side_info(dim), contexts, "dot", torch.zeros(NUM_ITEMS), l2=0.02)
+    pooling: Pooling = "attention" if "learned" in case else "mean"
+    if "both" in case:
+        contexts = side_info(dim, "mean" if case == "both, one learned" else pooling)
+    centers = side_info(dim, pooling)
+    for encoder in (centers, contexts):
+        if getattr(encoder, "attention", None) is not None:
+            nn.init.normal_(encoder.attention)
+    return SkipGram(centers, contexts, "dot", torch.zeros(NUM_ITEMS), l2=0.02)
 
 
 @pytest.mark.parametrize("size", [1, 16])
 @pytest.mark.parametrize("batch", [*BATCHES, "several rounds"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("case", ["both", "centers"])
+@pytest.mark.parametrize(
+    "case", ["both", "centers", "both, learned", "centers, learned", "both, one learned"]
+)
 def test_side_information_trains_as_by_autograd(
     case: str, optimizer: str, batch: str, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,13 +183,14 @@ def test_side_information_trains_as_by_autograd(
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("batch", BATCHES)
 def test_gradients_of_learned_weights(batch: str, threads: int) -> None:
+    """Where autograd goes on from the compiled loss: the steps are of an optimiser of torch."""
     choose_threads(threads)
     torch.manual_seed(0)
     sides = [side_info(5, "attention") for _ in range(2)]
     found = []
     for kernel, chosen in (("auto", "fused_loss"), ("autograd", "autograd")):
         net = SkipGram(*sides, score="dot", popularity=torch.zeros(NUM_ITEMS), l2=0.02)
-        update = updater(net, RowWiseAdagrad(net.parameters()), kernel)
+        update = updater(net, torch.optim.Adagrad(net.parameters()), kernel)
         assert update.kernel == chosen
         loss, mass = update.update(in_float32(BATCHES[batch]), RATE)
         grads = [p.grad.to_dense() for p in net.parameters() if p.grad is not None]
@@ -268,7 +277,9 @@ def trained(net: nn.Module, batch: Batch, kernel: Kernel) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("batch", BIG)
-@pytest.mark.parametrize("case", [*NETS, "one encoder", "side information", "margin", "softmax"])
+@pytest.mark.parametrize(
+    "case", [*NETS, "one encoder", "side information", "learned weights", "margin", "softmax"]
+)
 def test_bits_do_not_depend_on_the_number_of_threads(
     case: str, batch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +292,8 @@ def test_bits_do_not_depend_on_the_number_of_threads(
             return NETS[case](5)
         if case == "side information":
             return with_side_info(5)
+        if case == "learned weights":
+            return with_side_info(5, "both, learned")
         labels = [[k % 4] for k in range(NUM_ITEMS)]
         side = SideInfoEncoder(torch.ones(NUM_ITEMS) > 0, [field(labels, 4)], 5, "mean")
         if case == "one encoder":

@@ -31,6 +31,9 @@ class RelationDataModule(BatchDataModule):
 
     Attributes:
         num_graphs: of the groups.
+
+    Raises:
+        ValueError: the source is none of walks, or no training pair is of a group.
     """
 
     @checked
@@ -51,6 +54,8 @@ class RelationDataModule(BatchDataModule):
         num_workers: ThreadsOrZero,
     ) -> None:
         super().__init__()
+        if not isinstance(source, Walks):
+            raise ValueError("data=relations draws walks of its own: use data/source=walks")
         graphs = [_graph(split.train, shares(group), group) for group in relations]
         self.parts = [
             SequenceDataModule(
@@ -79,10 +84,8 @@ class RelationDataModule(BatchDataModule):
         counts = np.array([part.num_batches for part in self.parts])
         self.num_batches = int(counts.sum())
         self._turns = take_turns(counts)
-        shares = counts / counts.sum()
-        self.frequencies = sum(
-            share * part.frequencies for share, part in zip(shares, self.parts, strict=True)
-        )
+        parts = zip(counts / counts.sum(), self.parts, strict=True)
+        self.frequencies = sum(share * part.frequencies for share, part in parts)
         self._num_items = split.num_items
 
     def draw(self, epoch: int, number: int) -> WindowBatch:

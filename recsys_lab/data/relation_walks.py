@@ -1,5 +1,6 @@
 """Windows over walks of several graphs: the pairs of each group of relations, such as purchases."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -7,12 +8,15 @@ import numpy as np
 from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
+from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.ranges import Count, Exponent, RelationGroups, ThreadsOrZero
 from recsys_lab.data.batch import WindowBatch
 from recsys_lab.data.batch_module import BatchDataModule
 from recsys_lab.data.modules import SequenceDataModule
 from recsys_lab.data.sequences import Walks
 from recsys_lab.graph.graph import ItemGraph
+
+log = logging.getLogger(__name__)
 
 
 class RelationDataModule(BatchDataModule):
@@ -56,7 +60,9 @@ class RelationDataModule(BatchDataModule):
         super().__init__()
         if not isinstance(source, Walks):
             raise ValueError("data=relations draws walks of its own: use data/source=walks")
-        graphs = [_graph(split.train, shares(group), group) for group in relations]
+        every = [shares(group) for group in relations]
+        graphs = [_graph(split.train, *both) for both in zip(every, relations, strict=True)]
+        _tell_left(np.sum(every, axis=0))
         self.parts = [
             SequenceDataModule(
                 source.over(graph),
@@ -102,6 +108,15 @@ def take_turns(counts: np.ndarray) -> np.ndarray:
     numbers = np.concatenate([np.arange(count) for count in counts])
     order = np.argsort((numbers + 0.5) / counts[parts], kind="stable")
     return np.stack([parts, numbers], axis=1)[order]
+
+
+def _tell_left(shares: np.ndarray) -> None:
+    """Warn of training pairs of which no group has a share."""
+    if left := int((shares == 0).sum()):
+        log.warning(
+            "%s of %s are listed under none of data.relations, and train nothing",
+            f"{left:,}", count_of(len(shares), "training pair"),
+        )  # fmt: skip
 
 
 def _graph(train: ItemPairs, shares: np.ndarray, group: Sequence[str]) -> ItemGraph:

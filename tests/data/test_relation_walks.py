@@ -83,3 +83,15 @@ def test_a_relation_without_training_pairs_is_refused(planted: PreparedData) -> 
             Walks(graph, 3, 6, seed=0), planted.split, lambda names: np.zeros(len(train)), 0,
             relations=[VIEWED], **OPTIONS,
         )  # fmt: skip
+
+
+def test_pairs_of_no_group_are_told(
+    planted: PreparedData, caplog: pytest.LogCaptureFixture
+) -> None:
+    module_of(planted, [list(planted.relations.names)])
+    assert not caplog.messages
+    module_of(planted, [BOUGHT])
+    train, names = planted.split.train, planted.relations.names
+    bits = sum(1 << names.index(name) for name in BOUGHT)
+    left = int((planted.relations.of(train) & bits == 0).sum())
+    assert f"{left:,} of {len(train):,} training pairs are listed under none" in caplog.text

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule
 
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
+from recsys_lab.compute.ray_cluster import ClusterError, check_cluster
 from recsys_lab.compute.signals import Interrupted, interruptible
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.config.configuration import (
@@ -24,6 +25,7 @@ from recsys_lab.config.configuration import (
 )
 from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
+from recsys_lab.evaluation.ray_ranking import OPTION
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
@@ -97,6 +99,8 @@ def run(cfg: DictConfig) -> float | None:
         OSError,
     ) as error:
         message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
+        if isinstance(error, ClusterError):  # of the test
+            message += _how_to_go_on(folder)
         log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
         if in_sweep():
@@ -139,6 +143,8 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         changes = configuration["resume_with_changes"]
         check_resumable(stored, checkpoint, {} if changes else configuration)
         check_ranks(experiment, stored)
+    if configuration["test"] and (address := section_of(configuration, "evaluation.ray")):
+        check_cluster(str(address), OPTION)
     with named(_arguments(configuration, "catalog", "split")):
         prepared = experiment.prepare()
     note_user((prepared.catalog_folder, prepared.split_folder), folder)

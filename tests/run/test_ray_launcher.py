@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from recsys_lab.compute.ray_cluster import ClusterError, connect
+from recsys_lab.compute.ray_cluster import ClusterError, check_cluster, connect
 from recsys_lab.compute.threads import CORES, usable_cores
 from recsys_lab.config.configuration import register_resolvers
 from recsys_lab.config.overrides import compose_jobs
+from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.run.command_line import CONF
 from recsys_lab.run.job_checks import check_outlines
 from recsys_lab.run.ray_launcher import RayOptions
@@ -48,6 +49,34 @@ def test_options_are_checked(monkeypatch: pytest.MonkeyPatch, word: str, told: s
     check(monkeypatch, has_ray=True)
     with pytest.raises(ValueError, match=told):
         check(monkeypatch, f"hydra.launcher.{word}", has_ray=True)
+
+
+@pytest.mark.parametrize("address", [None, "local"])
+def test_either_starts_a_cluster_here(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict = {}
+    ray = SimpleNamespace(is_initialized=lambda: False, __spec__=ModuleSpec("ray", None))
+    ray.init = lambda **options: given.update(options)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    connect(address, "evaluation.ray")
+    assert (given["address"], given["num_cpus"]) == ("local", usable_cores())
+
+
+def test_an_address_is_tried_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After hours of training a mistake would come late; local starts nothing yet."""
+    ray = SimpleNamespace(is_initialized=lambda: False, __spec__=ModuleSpec("ray", None))
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    check_cluster("local", "evaluation.ray")
+    with pytest.raises(ClusterError, match=r"at 127\.0\.0\.1:1 .*, or local to start one here$"):
+        check_cluster("127.0.0.1:1", "evaluation.ray")
+
+
+def test_jobs_on_the_cluster_rank_on_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would wait for CPUs that they hold themselves."""
+    check(monkeypatch, "evaluation.ray=auto", "test=false", has_ray=True)
+    with pytest.raises(
+        ConfigurationError, match=r"^evaluation\.ray does not go with hydra/launcher=ray"
+    ):
+        check(monkeypatch, "evaluation.ray=auto", has_ray=True)
 
 
 @pytest.mark.parametrize(("num_cpus", "threads"), [(0.5, 1), (1, 1), (2.5, 2), (8, 8)])

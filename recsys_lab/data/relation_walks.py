@@ -31,6 +31,9 @@ class RelationDataModule(BatchDataModule):
 
     Attributes:
         num_graphs: of the groups.
+
+    Raises:
+        ValueError: the source is none of walks, or no training pair is of a group.
     """
 
     @checked
@@ -51,6 +54,8 @@ class RelationDataModule(BatchDataModule):
         num_workers: ThreadsOrZero,
     ) -> None:
         super().__init__()
+        if not isinstance(source, Walks):
+            raise ValueError("data=relations draws walks of its own: use data/source=walks")
         graphs = [_graph(split.train, shares(group), group) for group in relations]
         self.parts = [
             SequenceDataModule(

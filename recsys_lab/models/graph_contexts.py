@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.models.encoders import IdEncoder
 
 
@@ -44,8 +45,14 @@ def check_graphs(num_graphs: int, net: nn.Module) -> None:
     """
     contexts = getattr(net, "contexts", None)
     tables = len(contexts.weights) if isinstance(contexts, GraphContexts) else 1
-    if num_graphs != tables:
-        raise ValueError(
-            f"the data has {num_graphs} graphs, and the model contexts for {tables}: give "
-            "model=skipgram a weight in graph_weights for each group of data.relations"
-        )
+    if num_graphs == tables:
+        return
+    remedy = (
+        "give model=skipgram a weight in graph_weights for each group of data.relations"
+        if num_graphs > 1
+        else "use data=relations with a group for each weight, or graph_weights=null"
+    )
+    raise ValueError(
+        f"the data has {count_of(num_graphs, 'graph')}, and the model contexts for {tables}: "
+        f"{remedy}"
+    )

@@ -9,18 +9,15 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, LightningDataModule, seed_everything
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.seed import isolate_rng
-from torch import nn
 
 from recsys_lab.catalog.event_split import EventSplit
 from recsys_lab.catalog.nodes import Nodes, find_nodes
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.compute.compiling import CLOCK
 from recsys_lab.compute.threads import choose_threads
-from recsys_lab.models.graph_contexts import check_graphs
 from recsys_lab.models.mixed_ranker import MixedRanker
 from recsys_lab.models.task import NODE_HASH, EmbeddingTask, TrainingError, check_identity
 from recsys_lab.results.best_metrics import best_metrics, describe_best
@@ -33,6 +30,7 @@ from recsys_lab.run.checkpoints import (
     load_checkpoint,
     newest_checkpoint,
 )
+from recsys_lab.run.data_checks import check_trained
 from recsys_lab.run.event_run_data import run_data
 from recsys_lab.run.fitted import Fitted
 from recsys_lab.run.kept_ranking import kept_ranking
@@ -223,7 +221,9 @@ def _run_data(prepared: PreparedData, experiment: Experiment) -> RunData:
     )
     data.folders = prepared.catalog_folder, prepared.split_folder
     by_relation = getattr(experiment.source, "relation_weights", {})
-    data.shares = lambda names: prepared.relations.shares(names, data.split.train, by_relation)
+    data.relation_shares = lambda names: prepared.relations.shares(
+        names, data.split.train, by_relation
+    )
     return data
 
 
@@ -261,25 +261,6 @@ def build_data(data: RunData, experiment: Experiment) -> LightningDataModule:
     graph = {"graph": data.graph, "nodes": data.nodes, "shares": data.shares}
     trained = {"on_gpu": on_gpu(experiment.configuration), "teacher": partial(kept_ranking, data)}
     return call_with(experiment.data, pieces | graph | trained)
-
-
-def check_trained(module: LightningDataModule, nodes: Nodes, net: nn.Module) -> None:
-    """Refuse nodes that neither stand in a batch nor have a vector by their neighbours.
-
-    Raises:
-        ValueError: naming their groups.
-    """
-    met = nodes.trained.copy()
-    met[nodes.num_items :] = False
-    others = module.frequencies[nodes.num_items :] > 0  # type: ignore[attr-defined]
-    met[nodes.num_items : nodes.num_items + len(others)] = others
-    scorable = net.can_score(torch.from_numpy(met))  # type: ignore[operator]
-    if names := [x.name for x in nodes.groups if not scorable[x.rows].any()]:
-        raise ValueError(
-            f"nodes: this data trains no vectors of {', '.join(names)}: data/source=events with "
-            "data=sequences trains users and types, data=interactions users and labels; use one of "
-            "them, and leave the nodes of the other out"
-        )
 
 
 def call_with(function: Callable[..., Any], pieces: Mapping[str, Any]) -> Any:
@@ -328,7 +309,6 @@ def _train(
         the curve, what `best_metrics` says of the checkpoint, and the loggers.
     """
     pairs = data.evaluation_pairs("val")
-    check_graphs(getattr(module, "num_graphs", 1), task.net)  # type: ignore[arg-type]
     check_trained(module, data.nodes, task.net)  # type: ignore[arg-type]
     curve = experiment.curve(
         pairs=pairs,
@@ -369,7 +349,8 @@ def _train(
     kept: Metrics = {}
     if best.best_model_path:
         stored = load_checkpoint(best.best_model_path, mmap=True, is_own=True)
-        if stored["global_step"] != trainer.global_step:  # else these are the weights
+        # The weights of the last step are those of its checkpoint, unless callbacks change them.
+        if own or stored["global_step"] != trainer.global_step:
             task.load_state_dict(load_checkpoint(best.best_model_path)["state_dict"])
         kept = best_metrics(stored)
         log.info("best checkpoint: %s", describe_best(kept))

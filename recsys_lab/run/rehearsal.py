@@ -15,8 +15,9 @@ from recsys_lab.config.rank_count import rank_count
 from recsys_lab.models.optimizers import build_optimizers
 from recsys_lab.models.plan import Plan, check_plan
 from recsys_lab.models.updates import FLOAT32, check_precision
+from recsys_lab.run.data_checks import check_trained
 from recsys_lab.run.event_run_data import run_data
-from recsys_lab.run.fitting import build_data, check_monitor, check_trained
+from recsys_lab.run.fitting import build_data, check_monitor
 from recsys_lab.run.label_test import column_of
 from recsys_lab.run.parts import Experiment
 from recsys_lab.run.rank_jobs import check_net
@@ -115,6 +116,8 @@ def _build_model(experiment: Experiment, data: RunData) -> None:
 
 
 def _build_data(experiment: Experiment, data: RunData) -> None:
-    module = build_data(data, experiment)
-    if data.nodes.groups and not experiment.configuration.get("vectors"):
-        check_trained(module, data.nodes, experiment.model(items=known_few_items(data)))
+    module, configuration = build_data(data, experiment), experiment.configuration
+    if not configuration.get("vectors") and not section_of(configuration, "model.start"):
+        net = experiment.model(items=known_few_items(data))
+        if any(True for _ in net.parameters()):
+            check_trained(module, data.nodes, net)

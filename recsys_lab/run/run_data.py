@@ -43,11 +43,11 @@ class RunData:
 
     Attributes:
         folders: of the prepared catalogue and split; None where they are on no disk.
-        shares: of the weights of the training pairs (P,), by the names of some relations.
+        relation_shares: what `shares` gives; None where the relations of pairs are not known.
     """
 
     folders: tuple[Path, Path] | None = None
-    shares: Callable[[Sequence[str]], np.ndarray]
+    relation_shares: Callable[[Sequence[str]], np.ndarray] | None = None
 
     def __init__(
         self, split: Split, catalog: ItemCatalog | None = None, nodes: Nodes | None = None
@@ -56,7 +56,12 @@ class RunData:
         self.catalog = catalog
         self.nodes = nodes or item_nodes(split)
         self._pairs = split
-        self.shares = lambda relations: np.ones(len(split.train))
+
+    def shares(self, names: Sequence[str]) -> np.ndarray:
+        """What some relations contribute to the weights of the training pairs, (P,)."""
+        if self.relation_shares is None:
+            return np.ones(len(self.split.train))
+        return self.relation_shares(names)
 
     @cached_property
     def graph(self) -> ItemGraph:

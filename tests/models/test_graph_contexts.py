@@ -91,5 +91,6 @@ def test_other_numbers_of_graphs_are_refused() -> None:
     check_graphs(1, plain)
     with pytest.raises(ValueError, match="the data has 2 graphs, and the model contexts for 1"):
         check_graphs(2, plain)
-    with pytest.raises(ValueError, match="the data has 1 graphs, and the model contexts for 2"):
+    words = "the data has 1 graph, and the model contexts for 2: use data=relations with a group"
+    with pytest.raises(ValueError, match=words):
         check_graphs(1, graphs_net("auto"))

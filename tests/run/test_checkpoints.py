@@ -1,11 +1,12 @@
 import os
 import pickle
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 import recsys_lab
@@ -201,15 +202,27 @@ def test_the_last_checkpoint_is_that_of_every_epoch(
         assert (tmp_path / "best.ckpt").samefile(tmp_path / "last.ckpt") == (best == epochs)
 
 
-@pytest.mark.parametrize("values", [[0.1, 0.2], [0.2, 0.1]])
+class Halving(Callback):
+    """Changes the weights when the last checkpoint is written, as averages of weights do."""
+
+    @torch.no_grad()
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for parameter in pl_module.parameters():
+            parameter /= 2
+
+
+@pytest.mark.parametrize(
+    ("values", "callbacks"), [([0.1, 0.2], []), ([0.2, 0.1], []), ([0.1, 0.2], [Halving])]
+)
 def test_a_fit_ends_with_the_weights_of_its_best_checkpoint(
-    tmp_path: Path, values: list, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, values: list, callbacks: list, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether these are those of the last step, which are not read again, or earlier ones."""
     at_end = iter(values)
     monkeypatch.setattr(LearningCurve, "_rank", lambda *_: {"val/ndcg@10": next(at_end)})
     words = "model.embedding_dim=8", "trainer.max_epochs=2", "trainer.enable_progress_bar=false"
     experiment = recsys_lab.configure("catalog.num_items=300", f"prepared_dir={tmp_path}", *words)
+    experiment = replace(experiment, callbacks=[lambda monitor, k=k: k() for k in callbacks])
     fitted = recsys_lab.fit(experiment.prepare(), experiment, tmp_path / "run")
     stored = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
     assert fitted.measured["best/epoch"] == 1 + values.index(max(values))

@@ -35,6 +35,7 @@ def test_what_reads_other_files_passes(tmp_path: Path) -> None:
     rehearsed("model=external", f"vectors={tmp_path}/vectors.txt")
     rehearsed("monitor=val/auc/given/all", "catalog=edges", "catalog.path=nowhere")
     rehearsed("model=skipgram_side_info", "model.fields=[category_7,brand]")
+    rehearsed("data=relations", "model.graph_weights=[1,2]")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,14 @@ def test_what_reads_other_files_passes(tmp_path: Path) -> None:
         (
             "+trainer.precision=bf16-mixed experiment=gensim_word2vec",
             "precision=bf16-mixed has no effect on a model that updates its own tables",
+        ),
+        ("data=relations", "the data has 2 graphs, and the model contexts for 1"),
+        ("data=relations model=mf", "the data has 2 graphs, and the model contexts for 1"),
+        ("model.graph_weights=[1,2,3]", "the data has 1 graph, and the model contexts for 3"),
+        (
+            "data=relations data/source=events model.graph_weights=[1,2] catalog=events "
+            "catalog.path=nowhere split=leave_one_out",
+            "relations draws walks of its own: use data/source=walks",
         ),
         ("monitor=val/nothing", "monitor must be one of val/auc/uniform/all, .*, got val/nothing"),
     ],

@@ -15,7 +15,8 @@ from recsys_lab.catalog.nodes import Group, NodeOptions, Nodes, find_nodes
 from recsys_lab.catalog.prepared import PreparedData
 from recsys_lab.models.task import TrainingError
 from recsys_lab.readers.account import CatalogError
-from recsys_lab.run.fitting import build_task, check_trained
+from recsys_lab.run.data_checks import check_trained
+from recsys_lab.run.fitting import build_task
 from recsys_lab.run.run_data import known_items, node_graph
 from tests.run.test_event_runs import small_log, write_events
 

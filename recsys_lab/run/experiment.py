@@ -98,9 +98,7 @@ def run(cfg: DictConfig) -> float | None:
         ValueError,
         OSError,
     ) as error:
-        message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
-        if isinstance(error, ClusterError):  # of the test
-            message += _how_to_go_on(folder)
+        message = _sentence(error, cfg, folder)
         log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
         if in_sweep():
@@ -109,6 +107,14 @@ def run(cfg: DictConfig) -> float | None:
     except Interrupted as stop:
         log.error("interrupted by %s%s", stop.name, _how_to_go_on(folder))
         raise
+
+
+def _sentence(error: Exception, cfg: DictConfig, folder: Path) -> str:
+    """What is said of an error; a run whose test has lost its cluster goes on with the test."""
+    if isinstance(error, OSError):
+        return _on_disk(error, cfg, folder)
+    of_cluster = isinstance(error, ClusterError) or isinstance(error.__cause__, ClusterError)
+    return f"{error}{_how_to_go_on(folder)}" if of_cluster else str(error)
 
 
 def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:

@@ -67,6 +67,7 @@ def side_information(prepared: PreparedData, dim: int, epochs: int) -> dict[str,
 
     def build(known: Items) -> SkipGram:
         side: dict[str, Any] = {"fields": FIELDS, "pooling": "mean", "context_side_info": True}
+        side["content_weight"] = 0.0
         return skipgram_side_info(known, **plain, **side)
 
     nets: dict[str, Callable[[], SkipGram]] = {

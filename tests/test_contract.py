@@ -37,6 +37,7 @@ from recsys_lab.run.run_data import RunData, known_items
 WORD2VEC = {"embedding_dim": 32, "score": "center_context", "popularity_weight": 0.5}
 SKIPGRAM = {**WORD2VEC, "l2": 0.0, "kernel": "auto"}
 SIDE_INFO = {**SKIPGRAM, "fields": ["brand", "category", "price"], "context_side_info": True}
+SIDE_INFO |= {"content_weight": 0.0}
 MF = {"embedding_dim": 32, "l2": 0.0, "popularity_weight": 0.0, "kernel": "auto"}
 LIGHTGCN = {**SKIPGRAM, "layer_weights": [1.0, 0.5], "margin": 0.5}
 LIGHTGCN |= {"one_table": False, "loss": "logistic", "fields": []}

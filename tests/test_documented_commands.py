@@ -159,6 +159,13 @@ def test_commands_stand_in_blocks_of_their_own(page: Path) -> None:
         assert not found, f"line {first}: {found}"
 
 
+def test_the_page_of_measurements_is_the_file_of_the_benchmarks() -> None:
+    """A copy of it would grow old."""
+    page = ROOT / "docs" / "measured.md"
+    assert page.is_symlink()
+    assert page.samefile(ROOT / "benchmarks" / "RESULTS.md")
+
+
 def test_targets_exist() -> None:
     assert from_make()
     help_text = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout

@@ -8,6 +8,7 @@ from typing import Any
 from recsys_lab.compute.signals import exit_by, give_back, handle
 from recsys_lab.compute.threads import usable_cores
 
+LOCAL = "local"  # instead of an address: a cluster on this machine
 _ANSWERS_IN = 10.0  # seconds
 _LOCAL_STORE = 256 * 2**20  # bytes for objects in shared memory; beyond them Ray spills to disk
 
@@ -26,18 +27,34 @@ def check_ray(option: str) -> None:
         raise ClusterError(f"{option} needs Ray: pip install 'recsys-lab[ray]'")
 
 
+def check_cluster(address: str, option: str) -> None:
+    """Refuse a cluster that does not answer now, though it is needed later; it is left again.
+
+    Raises:
+        ClusterError: Ray is not installed, or no cluster answers.
+    """
+    check_ray(option)
+    if address == LOCAL:
+        return
+    import ray
+
+    if not ray.is_initialized():
+        connect(address, option).shutdown()
+
+
 def connect(address: str | None, option: str) -> Any:
     """Ray, connected to a cluster; a process has one at a time, until it ends.
 
     Args:
-        address: such as auto or host:port; None starts a cluster on this machine, which ends with
-            this process.
+        address: such as auto or host:port; None or local starts a cluster on this machine, which
+            ends with this process.
         option: that asks for it, for messages.
 
     Raises:
         ClusterError: Ray is not installed, or no cluster answers.
     """
     check_ray(option)
+    address = None if address == LOCAL else address
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # both are read when Ray is imported
     os.environ.setdefault("RAY_worker_niceness", "0")  # else all else on this machine goes first
     import ray
@@ -52,7 +69,7 @@ def connect(address: str | None, option: str) -> Any:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ClusterError(
             f"no Ray cluster can be used at {address or 'this machine'} ({reason}): {option} takes "
-            "auto or host:port of a cluster that runs, or null to start one here"
+            "auto or host:port of a cluster that runs, or local to start one here"
         ) from error
     finally:
         give_back(before)

@@ -10,7 +10,7 @@ from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.ray_cluster import ClusterError
 from recsys_lab.compute.threads import CORES
 
-LOCAL = "local"  # instead of an address: a cluster on this machine
+_PATIENCE = 30.0  # seconds until it is told that no node has begun
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class NodePool:
     """
 
     def __init__(self, ray: Any) -> None:
-        self._ray = ray
+        self._ray, self._has_begun = ray, False
         self._nodes = [_on_node(ray, node) for node in _usable(ray)]
         log.info("working on %s of a Ray cluster", count_of(len(self._nodes), "node"))
 
@@ -84,8 +84,8 @@ class NodePool:
                 node, number = idle.pop(), todo.popleft()
                 running[node.work.remote(blocks[number])] = node, number
             if not running:
-                raise ClusterError("no node of the Ray cluster is left: type the command again")
-            [ready], _ = ray.wait(list(running))
+                raise ClusterError("no node of the Ray cluster is left")
+            ready = self._first_of(list(running))
             node, done = running.pop(ready)
             try:
                 found = ray.get(ready)
@@ -101,6 +101,15 @@ class NodePool:
             while expected in early:
                 yield early.pop(expected)
                 expected += 1
+
+    def _first_of(self, running: list[Any]) -> Any:
+        """The first that is done; it is told where none begins, since others hold all CPUs."""
+        ready, _ = self._ray.wait(running, timeout=None if self._has_begun else _PATIENCE)
+        if not ready:
+            log.warning("no node of the Ray cluster has begun yet: others may hold its CPUs")
+            ready, _ = self._ray.wait(running)
+        self._has_begun = True
+        return ready[0]
 
     def _lose(self, node: Any, reason: str) -> None:
         self._nodes.remove(node)

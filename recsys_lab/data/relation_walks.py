@@ -90,8 +90,8 @@ class RelationDataModule(BatchDataModule):
         counts = np.array([part.num_batches for part in self.parts])
         self.num_batches = int(counts.sum())
         self._turns = take_turns(counts)
-        parts = zip(counts / counts.sum(), self.parts, strict=True)
-        self.frequencies = sum(share * part.frequencies for share, part in parts)
+        every = np.stack([part.frequencies for part in self.parts])  # (G, N)
+        self.frequencies = counts / counts.sum() @ every
         self._num_items = split.num_items
 
     def draw(self, epoch: int, number: int) -> WindowBatch:

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys_lab.compute.kernel_cache import jit
+from recsys_lab.compute.label_columns import idf
 from recsys_lab.compute.parallel import run_parts
 
 
@@ -29,7 +30,7 @@ class ContentSimilarity:
             raise ValueError("counts of labels must be finite and positive")
         num_items, num_labels = matrix.shape
         owners = np.bincount(matrix.indices, minlength=num_labels)  # (V,) items with the label
-        matrix.data *= (np.log((1 + num_items) / (1 + owners)) + 1)[matrix.indices]
+        matrix.data *= idf(owners, num_items)[matrix.indices]
         self.described = np.diff(matrix.indptr) > 0  # (N,)
         norms = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1  # (N,)
         matrix.data /= np.repeat(norms, np.diff(matrix.indptr))

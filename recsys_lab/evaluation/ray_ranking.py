@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from recsys_lab.compute.ray_cluster import connect
-from recsys_lab.compute.ray_nodes import LOCAL, NodePool
+from recsys_lab.compute.ray_cluster import ClusterError, connect
+from recsys_lab.compute.ray_nodes import NodePool
 from recsys_lab.evaluation.rank_counts import (
     QUERY_TILES,
     TILE_QUERIES,
@@ -50,18 +50,21 @@ class RayRanking:
         """(R,) filtered mid-ranks.
 
         Raises:
-            ClusterError: no cluster answers, or no node is left.
+            ClusterError: no cluster answers, a node cannot rank, or none is left.
         """
         bounds = block_bounds(scorer, targets)
         on_gpu = isinstance(scorer, QueryScorer) and scorer.on_gpu
         if lists is not None or on_gpu or len(bounds) <= 2:
             return rank_targets(scorer, targets, lists, progress)
-        ray = connect(None if self._address == LOCAL else self._address, OPTION)
+        ray = connect(self._address, OPTION)
         self._nodes = self._nodes or self._stack.enter_context(NodePool(ray))
         make, ranks = partial(_open, ray.put((scorer, targets))), []
-        for found in self._nodes.map(make, list(pairwise(bounds))):
-            ranks.append(found)
-            progress(bounds[len(ranks)] - bounds[len(ranks) - 1])
+        try:
+            for found in self._nodes.map(make, list(pairwise(bounds))):
+                ranks.append(found)
+                progress(bounds[len(ranks)] - bounds[len(ranks) - 1])
+        except ray.exceptions.RayTaskError as error:
+            raise ClusterError(f"a node of the Ray cluster cannot rank: {error.cause}") from error
         return np.concatenate(ranks)
 
     def close(self) -> None:

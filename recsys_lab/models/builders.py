@@ -38,6 +38,7 @@ from recsys_lab.models.gensim_word2vec import GensimWord2Vec
 from recsys_lab.models.graph_contexts import GraphContexts
 from recsys_lab.models.history import HistoryModel
 from recsys_lab.models.inputs import field_codes, over_inputs, scale_of_one_table
+from recsys_lab.models.label_content import label_content
 from recsys_lab.models.lightgcn import LightGCN
 from recsys_lab.models.mf import Loss, MatrixFactorization
 from recsys_lab.models.mixed_ranker import MixedRanker
@@ -97,6 +98,7 @@ def skipgram_side_info(
     fields: FieldNames,
     pooling: Pooling,
     context_side_info: bool,
+    content_weight: Penalty,
     kernel: Literal["auto", "autograd"],
 ) -> SkipGram:
     """Skip-gram on item ids and side information (GES and EGES).
@@ -106,17 +108,20 @@ def skipgram_side_info(
 
     `fields` are fields of the catalogue, not all of them empty. Without `context_side_info`
     contexts are ids alone, and the score "center_context" cannot score cold items.
+    `content_weight` times the cosine of two items' labels is added to their score.
     """
     codes, trained = field_codes(items, fields), items.degrees > 0
     context_codes = codes if context_side_info else []
+    centers = SideInfoEncoder(trained, codes, embedding_dim, pooling)
     return SkipGram(
-        centers=SideInfoEncoder(trained, codes, embedding_dim, pooling),
+        centers=centers,
         contexts=SideInfoEncoder(trained, context_codes, embedding_dim, pooling, init_scale=0.0),
         score=score,
         popularity=_popularity(items, popularity_weight, impute_cold=True),
         l2=l2,
         kernel=kernel,
         fields=fields,
+        content=label_content(centers, fields, content_weight),
     )
 
 

@@ -25,6 +25,7 @@ class FieldVectors(NamedTuple):
     trained: Tensor  # (V,) bool, values that training meets; the vectors of others are zero
     centers: Tensor  # (V, D)
     contexts: Tensor  # (V, D); zero where contexts are item ids alone
+    content: Tensor | None = None  # (V, C) columns that stand behind those (`label_content`)
 
 
 class SideInfoVectors(NamedTuple):
@@ -39,6 +40,7 @@ class SideInfoVectors(NamedTuple):
     center_weights: Tensor  # (N, 1 + F), of the own vector and of each field
     context_weights: Tensor  # (N, 1 + F)
     size_exponent: float | None  # p where features are summed and scaled by size ** -p, else None
+    content_weight: float = 0.0  # of the cosine of labels in the score
 
 
 def score_vectors(centers: Tensor, contexts: Tensor, bias: Tensor, score: Score) -> ScoreVectors:

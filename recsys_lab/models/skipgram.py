@@ -12,6 +12,7 @@ from recsys_lab.data.batch import Batch, PairBatch, first_context
 from recsys_lab.models.blocks import Kernel, ScoreBlock, score_block
 from recsys_lab.models.compiled_form import CompiledForm
 from recsys_lab.models.encoders import Encoder, side_info_vectors
+from recsys_lab.models.label_content import LabelContent
 from recsys_lab.models.losses import (
     LOGISTIC,
     MARGIN,
@@ -54,6 +55,7 @@ class SkipGram(nn.Module):
         low_rank_weight: of the loss of a positive and of one of lower weight of the same center
             (`low_rank_loss`), which is added.
         low_rank_margin: that the positive shall lead the other by.
+        content: what labels alone add to the score; training knows nothing of it.
     """
 
     popularity: Tensor
@@ -72,6 +74,7 @@ class SkipGram(nn.Module):
         margin: Margin = 0.1,
         low_rank_weight: Penalty = 0.0,
         low_rank_margin: Margin = 0.1,
+        content: LabelContent | None = None,
     ) -> None:
         super().__init__()
         self.centers = centers
@@ -84,6 +87,7 @@ class SkipGram(nn.Module):
         self.margin = margin
         self.low_rank_weight = low_rank_weight
         self.low_rank_margin = low_rank_margin
+        self.content = content
         self.register_buffer("popularity", popularity, persistent=False)
 
     @torch.no_grad()
@@ -91,7 +95,8 @@ class SkipGram(nn.Module):
         """Vectors whose inner products are the scores among items (n,); all if left out."""
         centers, contexts = self.centers.item_vectors(items), self.contexts.item_vectors(items)
         bias = self.popularity if items is None else self.popularity[items]
-        return score_vectors(centers, contexts, bias, self.score)
+        found = score_vectors(centers, contexts, bias, self.score)
+        return found if self.content is None else self.content.add_to(found, items)
 
     def can_score(self, seen: Tensor) -> Tensor:
         """Mask (N,) of the items with a vector of meaning, given those seen in training."""
@@ -139,7 +144,12 @@ class SkipGram(nn.Module):
 
     def side_info_vectors(self) -> SideInfoVectors | None:
         """The parts of the item vectors; None for encoders without side information."""
-        return side_info_vectors(self.centers, self.contexts, self.fields, self.score)
+        found = side_info_vectors(self.centers, self.contexts, self.fields, self.score)
+        if found is None or self.content is None:
+            return found
+        columns = zip(found.fields, self.content.of_values(), strict=True)
+        fields = [field._replace(content=content) for field, content in columns]
+        return found._replace(fields=fields, content_weight=self.content.weight)
 
     def compiled_form(self) -> CompiledForm | None:
         """See `CompilableNet`."""

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule
 
 from recsys_lab.compute.kernel_cache import KERNEL_CACHE
+from recsys_lab.compute.ray_cluster import ClusterError, check_cluster
 from recsys_lab.compute.signals import Interrupted, interruptible
 from recsys_lab.compute.threads import choose_threads
 from recsys_lab.config.configuration import (
@@ -24,6 +25,7 @@ from recsys_lab.config.configuration import (
 )
 from recsys_lab.config.overrides import compose_jobs
 from recsys_lab.config.targets import ConfigurationError, factory, parameters_of
+from recsys_lab.evaluation.ray_ranking import OPTION
 from recsys_lab.models.optimizers import check_optimizer
 from recsys_lab.models.task import TrainingError
 from recsys_lab.models.updates import FUSED_NEEDS, takes_tables
@@ -96,7 +98,7 @@ def run(cfg: DictConfig) -> float | None:
         ValueError,
         OSError,
     ) as error:
-        message = _on_disk(error, cfg, folder) if isinstance(error, OSError) else str(error)
+        message = _sentence(error, cfg, folder)
         log.error("%s", message)
         log.debug("where it was raised:", exc_info=error)
         if in_sweep():
@@ -105,6 +107,14 @@ def run(cfg: DictConfig) -> float | None:
     except Interrupted as stop:
         log.error("interrupted by %s%s", stop.name, _how_to_go_on(folder))
         raise
+
+
+def _sentence(error: Exception, cfg: DictConfig, folder: Path) -> str:
+    """What is said of an error; a run whose test has lost its cluster goes on with the test."""
+    if isinstance(error, OSError):
+        return _on_disk(error, cfg, folder)
+    of_cluster = isinstance(error, ClusterError) or isinstance(error.__cause__, ClusterError)
+    return f"{error}{_how_to_go_on(folder)}" if of_cluster else str(error)
 
 
 def _on_disk(error: OSError, cfg: DictConfig, folder: Path) -> str:
@@ -139,6 +149,8 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         changes = configuration["resume_with_changes"]
         check_resumable(stored, checkpoint, {} if changes else configuration)
         check_ranks(experiment, stored)
+    if configuration["test"] and (address := section_of(configuration, "evaluation.ray")):
+        check_cluster(str(address), OPTION)
     with named(_arguments(configuration, "catalog", "split")):
         prepared = experiment.prepare()
     note_user((prepared.catalog_folder, prepared.split_folder), folder)

@@ -33,8 +33,9 @@ def check_outlines(jobs: Jobs) -> None:
         from recsys_lab.run.study import optuna_library
 
         optuna_library()  # which is refused
+    on_ray = False
     if jobs.is_sweep and jobs.hydra is not None:
-        check_launcher(jobs.hydra.launcher)
+        on_ray = check_launcher(jobs.hydra.launcher)
     elif jobs.hydra is not None:
         _tell_unused_launcher(jobs.hydra)
     for chosen, cfg in jobs:
@@ -42,6 +43,11 @@ def check_outlines(jobs: Jobs) -> None:
             configuration = check_outline(cfg)
             for section in SECTIONS:
                 check_written(section, section_of(configuration, section))
+            if on_ray and configuration["test"] and section_of(configuration, "evaluation.ray"):
+                raise ConfigurationError(
+                    "evaluation.ray does not go with hydra/launcher=ray, whose jobs hold the CPUs "
+                    "that would rank: leave it out, or add test=false and test with evaluate="
+                )
             check_files(configuration)
         except ConfigurationError as error:
             raise _of_job(error, chosen) from error

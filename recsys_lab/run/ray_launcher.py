@@ -59,8 +59,8 @@ class RayOptions:
         return max(1, math.floor(self.num_cpus))
 
 
-def check_launcher(launcher: Mapping[str, Any]) -> None:
-    """Check the options of the launcher, and that Ray is installed; nothing is started.
+def check_launcher(launcher: Mapping[str, Any]) -> bool:
+    """Whether it is this launcher, with sound options and Ray installed; nothing is started.
 
     Args:
         launcher: section `hydra.launcher`, of any launcher.
@@ -68,9 +68,11 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
     Raises:
         ValueError: naming the option.
     """
-    if str(launcher.get("_target_", "")).endswith("RayLauncher"):
-        check_ray(OPTION)
-        RayOptions(**{str(name): x for name, x in launcher.items() if name != "_target_"})
+    if not str(launcher.get("_target_", "")).endswith("RayLauncher"):
+        return False
+    check_ray(OPTION)
+    RayOptions(**{str(name): x for name, x in launcher.items() if name != "_target_"})
+    return True
 
 
 class RaySweep(Launcher):

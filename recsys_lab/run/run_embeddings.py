@@ -69,6 +69,7 @@ def embeddings_content(
     if side_info is not None:
         info["fields"] = [field.name for field in side_info.fields]
         info["size_exponent"] = side_info.size_exponent
+        info |= _content_info(side_info)
         info["price_edges"] = prepared.catalog.price_edges().tolist()
         info["cold_bias"] = float(tables.bias[items["seen"].to_numpy()].mean())
     stored = None if side_info is None else _stored(side_info, prepared)
@@ -133,18 +134,25 @@ def _beside(nodes: Nodes, tables: ScoreTables, scorable: np.ndarray) -> NodeVect
     return NodeVectors(pl.concat(frames) if frames else None, tables, scorable)
 
 
+def _content_info(found: SideInfoVectors) -> dict[str, float]:
+    """How many columns of the vectors are content, and what its cosine weighs."""
+    content = found.fields[0].content if found.fields else None
+    count = 0 if content is None else content.shape[1]
+    return {"content_dimension": count, "content_weight": found.content_weight}
+
+
 def _stored(found: SideInfoVectors, prepared: PreparedData) -> SideInfo:
     """Side information with its labels, without the values that training never met."""
     frames = []
     for field in found.fields:
         trained = _array(field.trained)
         labels = pl.Series(prepared.catalog.field(field.name).labels, dtype=pl.String)
+        vectors = {"center": field.centers, "context": field.contexts, "content": field.content}
         frames.append(
             pl.DataFrame({"label": labels.filter(pl.Series(trained))}).select(
                 pl.lit(field.name).alias("field"),
                 "label",
-                as_column("center", _array(field.centers)[trained]),
-                as_column("context", _array(field.contexts)[trained]),
+                *(as_column(x, _array(y)[trained]) for x, y in vectors.items() if y is not None),
             )
         )
     of_items = slice(len(prepared.catalog))

@@ -67,6 +67,9 @@ def add_items(
     fixed = fixed or items_of_run(embeddings)
     every, num_known = _ends(new), len(fixed.scored)
     usable = np.concatenate([fixed.scored, np.zeros(len(new.items), bool)])
+    dim, content = _without_content(embeddings, prior)
+    fixed = fixed._replace(tables=fixed.tables.first_columns(dim))
+    prior = prior.first_columns(dim)
     folding = ItemFolding(embeddings, fixed, prior, objective, passes, progress)
     folded = np.zeros(len(usable), bool)
     for numbers in (range(passes.count // 2), range(passes.count // 2, passes.count)):
@@ -79,7 +82,8 @@ def add_items(
     source = np.where(is_folded, PAIRS, np.where(has_vector, SIDE_INFORMATION, NOTHING))
     if weights is not None:
         weights = _with_own(weights[0], is_folded), _with_own(weights[1], is_folded)
-    added = AddedItems(folding.tables, source, new.num_pairs, weights)
+    tables = folding.tables.with_content(content)
+    added = AddedItems(tables, source, new.num_pairs, weights)
     return with_num_pairs(embeddings, added, new.num_pairs)
 
 
@@ -101,6 +105,12 @@ def _prior(
     zeros = np.zeros((len(new.items), embeddings.score_tables.keys.shape[1]), np.float32)
     tables = ScoreTables(zeros, zeros, np.zeros(len(zeros), np.float32), both_ways)
     return tables, np.zeros(len(zeros), bool), None
+
+
+def _without_content(embeddings: "Embeddings", prior: ScoreTables) -> tuple[int, np.ndarray]:
+    """The dimensions that training fits, and the columns (n, C) of content behind these."""
+    dim = prior.queries.shape[1] - int(embeddings.info.get("content_dimension", 0))
+    return dim, prior.queries[:, dim:]
 
 
 def _ends(new: NewItems) -> Ends:

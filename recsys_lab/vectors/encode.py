@@ -9,6 +9,7 @@ import orjson
 import polars as pl
 
 from recsys_lab.catalog.title_terms import IS_BUCKET
+from recsys_lab.compute.label_columns import item_columns
 from recsys_lab.readers.fields import read_brand, read_categories, read_price, read_title
 from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.vectors.errors import VectorsError
@@ -116,14 +117,20 @@ def encode_items(embeddings: "Embeddings", items: pl.DataFrame) -> EncodedItems:
     owner = parts["owner"].to_numpy()
     part = parts["field"].replace_strict(fields, range(1, 1 + len(fields)), return_dtype=pl.Int64)
     np.add.at(weights, (owner, part.to_numpy()), parts["share"].to_numpy())
-    sums = []
+    sums, dim = [], int(info["dimension"]) - int(info.get("content_dimension", 0))
     for column in ("center", "context"):
         vectors = values[column].gather(parts["value"]).to_numpy()
-        sums.append(np.zeros((len(items), int(info["dimension"])), np.float32))
+        sums.append(np.zeros((len(items), dim), np.float32))
         np.add.at(sums[-1], owner, vectors * parts["share"].to_numpy()[:, None])
     contexts_too = bool(embeddings.part_weights[1][:, 1:].any())
     unknown = known.filter(pl.col("value").is_null() & ~((pl.col("field") == "title") & IS_BUCKET))
-    return _arrange(embeddings, sums, weights, contexts_too, unknown)
+    found = _arrange(embeddings, sums, weights, contexts_too, unknown)
+    if "content" not in values.columns:
+        return found
+    rows = values["content"].to_numpy()
+    content = item_columns(owner, parts["value"].to_numpy(), rows, len(items))
+    content = content * np.float32(info["content_weight"] ** 0.5)
+    return found._replace(tables=found.tables.with_content(content))
 
 
 def items_values(

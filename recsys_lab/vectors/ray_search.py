@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from recsys_lab.compute.ray_cluster import connect
-from recsys_lab.compute.ray_nodes import LOCAL, NodePool
+from recsys_lab.compute.ray_cluster import ClusterError, connect
+from recsys_lab.compute.ray_nodes import NodePool
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.index import IndexPlan
@@ -24,9 +24,9 @@ def search_on_ray(address: str) -> Callable[..., Iterator[Lists]]:
         address: auto, host:port, or local to start a cluster here.
 
     Raises:
-        ClusterError: Ray is not installed, no cluster answers, or no node is left.
+        ClusterError: Ray is not installed, or no cluster answers.
     """
-    ray = connect(None if address == LOCAL else address, OPTION)
+    ray = connect(address, OPTION)
 
     def search(
         embeddings: Embeddings, k: int, plan: IndexPlan | None, blocks: list[np.ndarray]
@@ -37,6 +37,8 @@ def search_on_ray(address: str) -> Callable[..., Iterator[Lists]]:
                 yield from nodes.map(partial(_open, path, k, plan), blocks)
         except ray.exceptions.RayTaskError as error:
             raise VectorsError(f"a node cannot search {path}: {error.cause}") from error
+        except ClusterError as error:  # lists that are there are kept
+            raise VectorsError(f"{error}: the same command goes on") from error
 
     return search
 

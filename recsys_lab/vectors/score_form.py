@@ -34,6 +34,15 @@ class ScoreTables(NamedTuple):
         queries, keys, bias = (table[rows] for table in (self.queries, self.keys, self.bias))
         return ScoreTables(queries, keys, bias, self.both_ways, self.directed)
 
+    def first_columns(self, count: int) -> "ScoreTables":
+        """The tables with so many of their dimensions; vectors are views."""
+        return self._replace(queries=self.queries[:, :count], keys=self.keys[:, :count])
+
+    def with_content(self, columns: np.ndarray) -> "ScoreTables":
+        """The tables with more dimensions (N, C), the same ones for queries and keys."""
+        queries, keys = (np.hstack([table, columns]) for table in (self.queries, self.keys))
+        return self._replace(queries=queries, keys=keys)
+
 
 def folded_dimension(dim: int, *, both_ways: bool, biased: bool) -> int:
     """Dimension E of the folded vectors of a model of dimension D."""

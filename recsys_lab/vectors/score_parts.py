@@ -13,7 +13,7 @@ from recsys_lab.vectors.store import TEXT_COLUMNS
 if TYPE_CHECKING:
     from recsys_lab.vectors.embeddings import Embeddings
 
-OWN, PRODUCT, BIAS = "id", "vectors", "popularity"
+OWN, PRODUCT, BIAS, CONTENT = "id", "vectors", "popularity", "content"
 
 
 def score_parts(embeddings: "Embeddings", row: int, others: np.ndarray) -> dict[str, np.ndarray]:
@@ -21,7 +21,8 @@ def score_parts(embeddings: "Embeddings", row: int, others: np.ndarray) -> dict[
 
     A score is linear in the vectors of the other item. For models of side information these are
     taken apart: "id" is the term of the other's own vector, and every field has the term of the
-    other's values in it. The vectors of the item itself stay whole. For other models, "vectors" is
+    other's values in it. The vectors of the item itself stay whole. "content" is the cosine of
+    labels, where the score has it. For other models, "vectors" is
     the product of the vectors. "popularity" is the bias of both items, where the model has biases.
 
     Raises:
@@ -35,13 +36,16 @@ def score_parts(embeddings: "Embeddings", row: int, others: np.ndarray) -> dict[
     else:
         product = found.keys @ center
     parts: dict[str, np.ndarray] = {}
+    dim = len(center) - int(embeddings.info.get("content_dimension", 0))
     if embeddings.info.get("fields"):
         for part, name in enumerate(embeddings.info["fields"], start=1):
             centers, contexts = _field_vectors(embeddings, others, part, name)
             if tables.both_ways:
-                parts[name] = (centers @ context + contexts @ center) / 2
+                parts[name] = (centers @ context[:dim] + contexts @ center[:dim]) / 2
             else:
-                parts[name] = centers @ center
+                parts[name] = centers @ center[:dim]
+        if dim < len(center):
+            parts[CONTENT] = found.keys[:, dim:] @ center[dim:]
         parts = {OWN: product - np.sum(list(parts.values()), axis=0)} | parts
     elif embeddings.info.get("biased"):
         parts = {PRODUCT: product}
@@ -69,7 +73,7 @@ def _field_vectors(
     sums = []
     for column, weights in zip(("center", "context"), embeddings.part_weights, strict=True):
         vectors = values[column].gather(value).to_numpy()
-        total = np.zeros((len(rows), embeddings.info["dimension"]), np.float32)
+        total = np.zeros((len(rows), vectors.shape[1]), np.float32)
         np.add.at(total, owner, vectors)
         sums.append(total * (weights[rows, part] / counts)[:, None])
     return sums[0], sums[1]

@@ -51,7 +51,8 @@ class SideInfo(NamedTuple):
     by the weights. Those of a cosine are divided by the length of that sum.
 
     Attributes:
-        values: field, label, center (D) and context (D) of every value that training met.
+        values: field, label, center (D) and context (D) of every value that training met, and
+            content (C) where the score has the cosine of labels: C more columns behind those D.
         center_weights: (N, 1 + F) of the own vector and of the mean vector of each field.
         context_weights: (N, 1 + F).
     """

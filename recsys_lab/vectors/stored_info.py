@@ -44,6 +44,8 @@ class StoredInfo(msgspec.Struct):
     price_edges: list[Number] = []
     size_exponent: Number | None = None
     cold_bias: Number = 0.0
+    content_dimension: int = 0
+    content_weight: Number = 0.0
     added: dict[str, int] = {}
     history: History | None = None
     filter_history: bool | None = None

@@ -159,7 +159,7 @@ def test_an_integer_is_a_number() -> None:
             ["data=pairs", "data.window=3"],
             ["in data there are", "; window belongs to data=relations or data=sequences"],
         ),
-        (["data=pairs", "data.source.p=2"], ["; p belongs to data=sequences"]),
+        (["data=pairs", "data.source.p=2"], ["; p belongs to data=relations or data=sequences"]),
         (["model.pooling=mean"], ["; pooling belongs to model=skipgram_side_info"]),
         (["model=MF"], ["no choice 'MF'", "(did you mean mf?)"]),
         (["optimizer.learning_rate=1"], ["there are eps, lr (did you mean lr?)"]),
@@ -174,7 +174,7 @@ def test_an_integer_is_a_number() -> None:
             ["there are n_jobs, n_trials, params, pruning, seed (did you mean n_trials?)"],
         ),
         (["-m", "model=skipgram,skipgam"], ["no choice 'skipgam'"]),
-        (["-m", "seed=0,1", "data=pears"], ["no choice 'pears'", "pairs, sequences"]),
+        (["-m", "seed=0,1", "data=pears"], ["no choice 'pears'", "pairs, relations, sequences"]),
         (["-m", "model.embedding_dim=8,16", "model.score=dot", "model.sc=1"], ["'model.sc'"]),
         (["-m", "optimizer.lr=0.1", "model.embedding_dim=8,16", "seed.x=1,2"], ["seed.x=1"]),
         (

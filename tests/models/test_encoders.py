@@ -152,6 +152,7 @@ def test_a_cold_item_comes_near_those_it_shares_values_with() -> None:
         fields=["brand"],
         pooling="mean",
         context_side_info=True,
+        content_weight=0.0,
         kernel="auto",
     )
     optimizer = RowWiseAdagrad(net.parameters(), lr=0.1)
@@ -189,7 +190,8 @@ def test_fields_without_any_value_are_refused() -> None:
     every = dict.fromkeys(("brand", "category", "price", "title"), NO_VALUES)
     options: dict[str, Any] = {
         "embedding_dim": 2, "l2": 0.0, "score": "cosine", "popularity_weight": 0.0,
-        "pooling": "mean", "context_side_info": True, "kernel": "auto",
+        "pooling": "mean", "context_side_info": True,
+        "content_weight": 0.0, "kernel": "auto",
     }  # fmt: skip
     none, one = (cases.items_with(x, [1] * 12) for x in (every, every | {"brand": brands}))
     with pytest.raises(ValueError, match=r"of fields=.brand,price., and it has no side"):

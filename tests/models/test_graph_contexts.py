@@ -32,7 +32,7 @@ def graphs_net(kernel: str) -> SkipGram:
 def batch_of(graph: int) -> WindowBatch:
     batch = window_batch(4, 3, 5, 0, seed=graph)
     floats = {"column_weights", "distance_weights"}
-    batch = batch._replace(**{name: getattr(batch, name).float() for name in floats})  # type: ignore[arg-type]
+    batch = batch._replace(**{name: getattr(batch, name).float() for name in floats})
     return batch._replace(first_context=graph * NUM_ITEMS)
 
 

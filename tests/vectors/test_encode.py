@@ -37,7 +37,9 @@ def hidden(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return prepare(source, options, tmp_path_factory.mktemp("hidden"))
 
 
-def a_model(data: PreparedData, score: str, pooling: str, context_side_info: bool):
+def a_model(
+    data: PreparedData, score: str, pooling: str, context_side_info: bool, content_weight: float
+):
     """A model whose parts all differ, as after training."""
     torch.manual_seed(1)
     if pooling == "sum":
@@ -50,7 +52,8 @@ def a_model(data: PreparedData, score: str, pooling: str, context_side_info: boo
         return net
     net = skipgram_side_info(
         known_items(data), embedding_dim=6, l2=0.0, score=score, popularity_weight=0.5,
-        fields=FIELDS, pooling=pooling, context_side_info=context_side_info, kernel="autograd",
+        fields=FIELDS, pooling=pooling, context_side_info=context_side_info,
+        content_weight=content_weight, kernel="autograd",
     )  # fmt: skip
     seen = torch.from_numpy(data.split.seen)
     for encoder in (net.centers, net.contexts):
@@ -62,21 +65,24 @@ def a_model(data: PreparedData, score: str, pooling: str, context_side_info: boo
 
 
 @pytest.mark.parametrize(
-    ("score", "context_side_info", "pooling"),
+    ("score", "context_side_info", "pooling", "content_weight"),
     [
-        ("center_context", True, "mean"),
-        ("center_context", True, "attention"),
-        ("center_context", False, "mean"),
-        ("cosine", True, "attention"),
-        ("dot", False, "mean"),
-        ("cosine", True, "sum"),
-        ("dot", True, "sum"),
+        ("center_context", True, "mean", 0.0),
+        ("center_context", True, "mean", 0.5),
+        ("center_context", True, "attention", 0.0),
+        ("center_context", False, "mean", 0.5),
+        ("cosine", True, "attention", 2.0),
+        ("dot", False, "mean", 0.0),
+        ("cosine", True, "sum", 0.0),
+        ("dot", True, "sum", 0.0),
     ],
 )
 def test_a_cold_item_is_encoded_as_the_model_does(
-    hidden: PreparedData, tmp_path: Path, score: str, context_side_info: bool, pooling: str
-) -> None:
-    net, seen = a_model(hidden, score, pooling, context_side_info), hidden.split.seen
+    hidden: PreparedData, tmp_path: Path, score: str, context_side_info: bool, pooling: str,
+    content_weight: float,
+) -> None:  # fmt: skip
+    net = a_model(hidden, score, pooling, context_side_info, content_weight)
+    seen = hidden.split.seen
     scorer = VectorScorer(*net.score_vectors(), scorable=net.can_score(torch.from_numpy(seen)))
     write_embeddings(tmp_path, embeddings_content(hidden, scorer, net, {}, {}))
     found = Embeddings.load(tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import minimize
 
 from recsys_lab.catalog.pairs import build_pairs
+from recsys_lab.compute.label_columns import value_columns
 from recsys_lab.readers.records import ITEM_SCHEMA
 from recsys_lab.vectors.added_folder import write_added
 from recsys_lab.vectors.adding import AddedItems, add_items
@@ -16,10 +17,11 @@ from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.errors import VectorsError
 from recsys_lab.vectors.folding import Negatives, Objective, Passes, Positives, State, regress
 from recsys_lab.vectors.new_items import NewItems
+from recsys_lab.vectors.parquet_columns import as_column
 from recsys_lab.vectors.score_form import ScoreTables
-from recsys_lab.vectors.store import TEXT_COLUMNS, Content, write_embeddings
+from recsys_lab.vectors.store import TEXT_COLUMNS, Content, SideInfo, write_embeddings
 from tests.vectors.side_info import store_side_info
-from tests.vectors.stored import small_content, store
+from tests.vectors.stored import IDS, small_content, store
 
 LONG = Passes(count=2000, rate=0.3)
 FEW = Objective(num_negatives=1)  # with ten of four items, a pair is a negative more often
@@ -215,6 +217,34 @@ def test_side_information_is_where_folding_in_begins(tmp_path: Path) -> None:
     np.testing.assert_allclose(added.weights[0][0], [1 / 3, 1 / 3, 1 / 3, 0], atol=1e-6)
     tied = add_items(shop, new, Objective(l2=1000), Passes(rate=0.01))
     np.testing.assert_allclose(tied.tables.queries[0], [0.5, 0.5], atol=0.05)
+
+
+def test_columns_of_labels_stay_as_folding_in_found_them(tmp_path: Path) -> None:
+    """They are no part of what training fits."""
+    plain, folder = Embeddings.load(store_side_info(tmp_path / "plain")), tmp_path / "more"
+    columns = np.random.default_rng(5).normal(size=(5, 64)).astype(np.float32)
+    rows = value_columns(np.array([2.0, 1.0, 3.0, 0.0, 0.0]), 64)
+    info = dict(plain.info) | {"content_dimension": 64, "content_weight": 0.25}
+    side = SideInfo(plain.values.with_columns(as_column("content", rows)), *plain.part_weights)
+    tables = plain.score_tables.with_content(columns)
+    items = plain.items.drop("scored")
+    content = Content(items, plain.scored, tables, plain.pairs, info, side)
+    write_embeddings(folder / "embeddings", content)
+    new = new_items([(0, 5)], 3, brand=["A&B", "A&B", "C"], categories=[[["X"]], [["X"]], None])
+    run = Embeddings.load(folder)
+    expected, added = add_items(plain, new), add_items(run, new)
+    assert added.source.tolist() == expected.source.tolist()
+    of_both = 0.5 * (rows[0] + rows[1]) / np.sqrt(5)
+    for side_of in ("queries", "keys"):
+        found = getattr(added.tables, side_of)
+        np.testing.assert_allclose(found[:, :2], getattr(expected.tables, side_of), rtol=1e-5)
+        np.testing.assert_allclose(found[:2, 2:], [of_both] * 2, rtol=1e-5)
+        assert not found[2, 2:].any()
+    write_added(run, new, added, tmp_path / "joined")
+    joined = Embeddings.load(tmp_path / "joined")
+    write_added(plain, new, expected, tmp_path / "without")
+    without = Embeddings.load(tmp_path / "without").score("new0", IDS[1])
+    assert joined.score("new0", IDS[1]) - without == pytest.approx(of_both @ columns[1], rel=1e-4)
 
 
 def test_the_folder_holds_old_rows_as_they_were_and_new_ones(run: Embeddings) -> None:

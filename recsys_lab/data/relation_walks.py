@@ -90,8 +90,8 @@ class RelationDataModule(BatchDataModule):
         counts = np.array([part.num_batches for part in self.parts])
         self.num_batches = int(counts.sum())
         self._turns = take_turns(counts)
-        every = np.stack([part.frequencies for part in self.parts])  # (G, N)
-        self.frequencies = counts / counts.sum() @ every
+        frequencies = np.stack([part.frequencies for part in self.parts])  # (G, N)
+        self.frequencies = counts / counts.sum() @ frequencies
         self._num_items = split.num_items
 
     def draw(self, epoch: int, number: int) -> WindowBatch:

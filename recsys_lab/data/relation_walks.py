@@ -60,9 +60,9 @@ class RelationDataModule(BatchDataModule):
         super().__init__()
         if not isinstance(source, Walks):
             raise ValueError("data=relations draws walks of its own: use data/source=walks")
-        every = [shares(group) for group in relations]
-        graphs = [_graph(split.train, *both) for both in zip(every, relations, strict=True)]
-        _tell_left(np.sum(every, axis=0))
+        found = [shares(group) for group in relations]
+        graphs = [_graph(split.train, *both) for both in zip(found, relations, strict=True)]
+        _tell_left(np.sum(found, axis=0))
         self.parts = [
             SequenceDataModule(
                 source.over(graph),

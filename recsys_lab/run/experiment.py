@@ -149,8 +149,7 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
         changes = configuration["resume_with_changes"]
         check_resumable(stored, checkpoint, {} if changes else configuration)
         check_ranks(experiment, stored)
-    if configuration["test"] and (address := section_of(configuration, "evaluation.ray")):
-        check_cluster(str(address), OPTION)
+    _find_cluster(configuration)
     with named(_arguments(configuration, "catalog", "split")):
         prepared = experiment.prepare()
     note_user((prepared.catalog_folder, prepared.split_folder), folder)
@@ -189,6 +188,12 @@ def _run(cfg: DictConfig, folder: Path) -> float | None:
     if experiment.embeddings:
         _name_commands(folder)
     return fitted.best
+
+
+def _find_cluster(configuration: Mapping[str, Any]) -> None:
+    """Refuse an address where no cluster answers, before anything is trained."""
+    if configuration["test"] and (address := section_of(configuration, "evaluation.ray")):
+        check_cluster(str(address), OPTION)
 
 
 def _name_commands(folder: Path) -> None:

@@ -72,13 +72,14 @@ def skipgram(
     """
     num_items = len(items.degrees)
     others = None if cold_field is None else stand_ins(items.degrees, items.field(cold_field))
+    centers = IdEncoder(num_items, embedding_dim, stand_ins=others)  # drawn before the contexts
     contexts = IdEncoder(num_items, embedding_dim, init_scale=0.0, stand_ins=others)
     if graph_weights is not None:
         if others is not None:
             raise ValueError(f"cold_field={cold_field} does not go with graph_weights: use null")
         contexts = GraphContexts(num_items, embedding_dim, graph_weights)
     return SkipGram(
-        centers=IdEncoder(num_items, embedding_dim, stand_ins=others),
+        centers=centers,
         contexts=contexts,
         score=score,
         popularity=_popularity(items, popularity_weight),

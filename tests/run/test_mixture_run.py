@@ -8,6 +8,7 @@ import pytest
 
 import recsys_lab
 from recsys_lab.config.targets import ConfigurationError
+from recsys_lab.evaluation.pair_ease import SymmetricScores
 from recsys_lab.evaluation.scorers import Scorer
 from recsys_lab.run import mixed_lists
 from recsys_lab.vectors.embeddings import Embeddings
@@ -113,23 +114,10 @@ def test_lists_of_a_large_catalogue_are_made_by_a_command(
     assert not (folder / "large" / "embeddings").exists()
 
 
-class _Table:
-    """Scores that lie in a table."""
-
-    def __init__(self, scores: np.ndarray) -> None:
-        self.scores = scores
-
-    def score_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
-        return self.scores[heads, tails]
-
-    def score_rows(self, queries: np.ndarray) -> np.ndarray:
-        return self.scores[queries]
-
-
 @pytest.mark.parametrize("size", [1, 3, 9])
 def test_lists_do_not_depend_on_how_many_items_are_scored_at_a_time(size: int) -> None:
     scores, rows = np.random.default_rng(0).normal(size=(9, 9)), np.array([8, 0, 3, 5, 1])
-    found = mixed_lists.best_items(_Table(scores), rows, 9, 4, size)
+    found = mixed_lists.best_items(SymmetricScores(scores), rows, 9, 4, size)
     np.fill_diagonal(scores, -np.inf)
     np.testing.assert_array_equal(found[0], np.argsort(-scores[rows], axis=1)[:, :4])
 
@@ -138,7 +126,7 @@ def test_items_without_a_score_are_in_no_list() -> None:
     nan = np.nan
     table = np.array([[9, 1, nan, 2], [1, 9, nan, 1], [nan] * 4, [2, 1, nan, 9]], np.float32)
 
-    rows, scores = mixed_lists.best_items(_Table(table), np.arange(4), 4, 3, 3)
+    rows, scores = mixed_lists.best_items(SymmetricScores(table), np.arange(4), 4, 3, 3)
     assert rows.tolist() == [[3, 1, -1], [0, 3, -1], [-1, -1, -1], [0, 1, -1]]
     np.testing.assert_array_equal(scores[0], [2, 1, nan])
 

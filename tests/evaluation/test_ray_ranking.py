@@ -14,6 +14,7 @@ from recsys_lab.evaluation.ray_ranking import RayRanking, block_bounds
 from recsys_lab.evaluation.scorers import Scorer, VectorScorer
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.run.final_test import FinalTest
+from tests.ray_nodes import ray_nodes
 
 N, BLOCK = 3000, 512  # queries of a block here, which are a tile
 
@@ -61,18 +62,9 @@ def test_it_is_refused_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def cluster() -> Iterator[object]:
     """Three nodes, and a head that runs nothing."""
-    ray = pytest.importorskip("ray", reason="needs the extra ray")
-    from ray.cluster_utils import Cluster
-
-    store = 80 * 2**20
-    found = Cluster(True, head_node_args={"num_cpus": 0, "object_store_memory": store})
-    try:
-        for _ in range(3):
-            found.add_node(num_cpus=1, object_store_memory=store)
+    pytest.importorskip("ray", reason="needs the extra ray")
+    with ray_nodes(3) as found:
         yield found
-    finally:
-        ray.shutdown()
-        found.shutdown()
 
 
 @pytest.mark.soak

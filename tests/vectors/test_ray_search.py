@@ -12,26 +12,20 @@ from threadpoolctl import threadpool_limits
 from recsys_lab.vectors import neighbours as room
 from recsys_lab.vectors.embeddings import Embeddings
 from recsys_lab.vectors.neighbours import SearchOptions, write_neighbours
+from tests.ray_nodes import ray_nodes
 
 pytestmark = pytest.mark.soak
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 from ray.cluster_utils import Cluster  # noqa: E402
 
-STORE = 80 * 2**20
 NUM_ITEMS = 5000
 
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """Three nodes, and a head that runs nothing."""
-    found = Cluster(True, head_node_args={"num_cpus": 0, "object_store_memory": STORE})
-    try:
-        for _ in range(3):
-            found.add_node(num_cpus=1, object_store_memory=STORE)
+    with ray_nodes(3) as found:
         yield found
-    finally:
-        ray.shutdown()
-        found.shutdown()
 
 
 def test_it_writes_the_same_file(

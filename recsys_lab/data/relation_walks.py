@@ -9,7 +9,7 @@ from recsys_lab.catalog.pairs import ItemPairs
 from recsys_lab.catalog.split import Split
 from recsys_lab.compute.checks import checked
 from recsys_lab.compute.counts import count_of
-from recsys_lab.compute.ranges import Count, Exponent, RelationGroups, ThreadsOrZero
+from recsys_lab.compute.ranges import Count, Exponent, RelationGroups, Share, ThreadsOrZero
 from recsys_lab.data.batch import WindowBatch
 from recsys_lab.data.batch_module import BatchDataModule
 from recsys_lab.data.modules import SequenceDataModule
@@ -51,6 +51,7 @@ class RelationDataModule(BatchDataModule):
         relations: RelationGroups,
         window: Count,
         shrink_windows: bool,
+        subsample_threshold: Share,
         num_negatives: Count,
         negative_exponent: Exponent,
         walks_per_batch: Count | None,
@@ -69,7 +70,7 @@ class RelationDataModule(BatchDataModule):
                 seed,
                 window=window,
                 shrink_windows=shrink_windows,
-                subsample_threshold=0.0,
+                subsample_threshold=subsample_threshold,
                 negatives="in_batch",
                 num_negatives=num_negatives,
                 num_shared=1,

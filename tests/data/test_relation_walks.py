@@ -12,11 +12,13 @@ BOUGHT, VIEWED = ["also_bought", "bought_together"], ["also_viewed"]
 WEIGHTS = {"also_bought": 1.0, "bought_together": 1.2, "also_viewed": 0.5}
 OPTIONS: dict[str, Any] = {
     "window": 2, "shrink_windows": True, "num_negatives": 5, "negative_exponent": 0.5,
-    "walks_per_batch": 300, "walks_per_group": 6, "num_workers": 0,
+    "subsample_threshold": 0.0, "walks_per_batch": 300, "walks_per_group": 6, "num_workers": 0,
 }  # fmt: skip
 
 
-def module_of(planted: PreparedData, relations: list[list[str]]) -> RelationDataModule:
+def module_of(
+    planted: PreparedData, relations: list[list[str]], **options: float
+) -> RelationDataModule:
     train = planted.split.train
     graph = ItemGraph.from_pairs(train.heads, train.tails, train.weights, train.num_items)
     return RelationDataModule(
@@ -25,7 +27,7 @@ def module_of(planted: PreparedData, relations: list[list[str]]) -> RelationData
         lambda names: planted.relations.shares(names, train, WEIGHTS),
         0,
         relations=relations,
-        **OPTIONS,
+        **OPTIONS | options,
     )
 
 
@@ -73,6 +75,15 @@ def test_names_of_no_relation_are_refused(planted: PreparedData) -> None:
         ValueError, match=r"there is no also_sold; those of the pairs are also_bought"
     ):
         module_of(planted, [BOUGHT, ["also_sold"]])
+
+
+def test_frequent_items_are_dropped_in_every_graph(planted: PreparedData) -> None:
+    whole, dropped = (
+        module_of(planted, [BOUGHT, VIEWED], subsample_threshold=t) for t in (0.0, 1e-4)
+    )
+    for number in range(2):  # a batch of each graph
+        kept = dropped.draw(0, number).num_trained / whole.draw(0, number).num_trained
+        assert 0.05 < kept < 0.95
 
 
 def test_a_relation_without_training_pairs_is_refused(planted: PreparedData) -> None:

@@ -71,7 +71,7 @@ def side_information(prepared: PreparedData, dim: int, epochs: int) -> dict[str,
         return skipgram_side_info(known, **plain, **side)
 
     nets: dict[str, Callable[[], SkipGram]] = {
-        "ids alone": lambda: skipgram(items, **plain, cold_field=None),
+        "ids alone": lambda: skipgram(items, **plain, cold_field=None, graph_weights=None),
         "side information": lambda: build(items),
         "items without metadata share a row": lambda: build(shared),
         "contexts take their center's metadata": lambda: mistakes.with_centers_metadata(

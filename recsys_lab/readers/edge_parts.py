@@ -33,7 +33,8 @@ class EdgePart:
         form: how they are written; None until it is known.
         codes: of the ids.
         account: of the lines.
-        tables: source and target (codes), value (weight or label) and type, batch by batch.
+        tables: source and target (codes), value (weight or label) and type (of dtype Null where
+            none has one), batch by batch.
         first_bad: number of the first bad line in its file, from 1; 0 for none.
         first_bad_text: that line.
         first_bad_path: of that file.
@@ -49,10 +50,6 @@ class EdgePart:
     first_bad_text: str = ""
     first_bad_path: str = ""
     remedies: dict[str, str] = field(default_factory=dict)
-
-    def table(self) -> pl.DataFrame:
-        """All batches as one."""
-        return pl.concat(self.tables)  # there is one at least: a file without lines is refused
 
     def recode(self, codes: IdCodes) -> None:
         """Take the codes of another table of ids, which grows."""
@@ -96,13 +93,16 @@ def read_edges(reader: TableReader, *, labelled: bool) -> EdgePart:
                 edges.first_bad_text = frame["text"][int(where[0])] or ""
                 edges.first_bad_path = reader.path
         kept = frame.filter(pl.col("reason").is_null())
+        types = kept["type"]
+        if types.null_count() == len(types):
+            types = types.cast(pl.Null)  # which takes no memory; a text takes 16 bytes
         edges.tables.append(
             pl.DataFrame(
                 {
                     "source": codes.encode(kept["source"]),
                     "target": codes.encode(kept["target"]),
                     "value": kept["value"],
-                    "type": kept["type"],
+                    "type": types,
                 }
             )
         )

@@ -17,7 +17,12 @@ from recsys_lab.compute.checks import checked
 from recsys_lab.compute.memory import check_reading
 from recsys_lab.compute.ranges import Count, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount, join_accounts
-from recsys_lab.readers.edge_order import EdgeRows, sorted_rows
+from recsys_lab.readers.edge_order import (
+    BYTES_OF_EDGE,
+    BYTES_OF_RANGE,
+    EdgeRows,
+    ordered_edges,
+)
 from recsys_lab.readers.edge_parts import BAD_REASONS, EdgePart, read_edges
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
 from recsys_lab.readers.item_tables import ItemTable, check_fields, note_table
@@ -38,7 +43,6 @@ _REMEDIES = {
     "label not 0 or 1": "give labels 1 and 0, or true and false, in the third column or in that of "
     "columns.weight=,",
 }
-_BYTES_OF_EDGE = 60  # that sorting takes
 _MANY_REPEATS = 0.02  # of the lines; more get a warning
 _MAX_RELATIONS = 8  # that a mask of pairs holds
 
@@ -145,12 +149,12 @@ class EdgeSource:
         """
         whole = _joined(parts)
         accounts: dict[str, ReadAccount] = {}
-        tables: dict[str, pl.DataFrame] = {}
+        tables: dict[str, list[pl.DataFrame]] = {}
         understood: dict[str, str] = {}
         for role, path in self._edge_files.items():
             read = whole if role == "edges" else self._read_labelled(path, whole.codes)
             understood[role] = self._check_table(path, read)
-            accounts[role], tables[role] = read.account, read.table()
+            accounts[role], tables[role] = read.account, read.tables
         users_items = None if whole.form is None else whole.form.users_items
         return self._records(whole.codes, accounts, tables, understood, users_items)
 
@@ -176,7 +180,7 @@ class EdgeSource:
         self,
         codes: IdCodes,
         accounts: dict[str, ReadAccount],
-        tables: dict[str, pl.DataFrame],
+        tables: dict[str, list[pl.DataFrame]],
         understood: dict[str, str],
         users_items: tuple[str, str] | None,
     ) -> Records:
@@ -224,42 +228,42 @@ class EdgeSource:
 
     def _rows(
         self,
-        table: pl.DataFrame,
+        tables: list[pl.DataFrame],
         ranks: Ranks,
         account: ReadAccount,
         users_items: tuple[str, str] | None,
     ) -> tuple[EdgeRows, tuple[str, ...]]:
         """The training edges, and the names of their relations."""
-        check_reading(self.path, account.lines, _BYTES_OF_EDGE * len(table))
-        names = tuple(table["type"].drop_nulls().unique().sort())
+        lines = sum(map(len, tables))
+        needed = BYTES_OF_EDGE * lines + BYTES_OF_RANGE
+        check_reading(self.path, account.lines, needed)
+        names = tuple(
+            sorted({name for table in tables for name in table["type"].unique()} - {None})
+        )
         if len(names) > _MAX_RELATIONS:
             log.warning(
                 "%s: %d values in the column of the type, which are not kept: at most %d are",
                 self.path, len(names), _MAX_RELATIONS,
             )  # fmt: skip
             names = ()
-        rows = sorted_rows(table, ranks, names)
+        is_once = self.repeats == "once"
+        rows, count = ordered_edges(tables, ranks, names, undirected=self.undirected, once=is_once)
         _check_kinds(self.path, rows, users_items)
-        repeated = rows.repeats(undirected=self.undirected)
-        count = int(repeated.sum())
-        if self.repeats == "once":
+        if is_once:
             account.note("repeated lines", count)
-            rows = rows.take(~repeated)
-        if count > _MANY_REPEATS * len(repeated):
+        if count > _MANY_REPEATS * lines:
             log.warning(
                 "%s: %s of %s lines repeat another: they are %s; repeats=%s would change that",
-                self.path, f"{count:,}", f"{len(repeated):,}",
-                *(("counted once", "sum") if self.repeats == "once" else ("summed", "once")),
+                self.path, f"{count:,}", f"{lines:,}",
+                *(("counted once", "sum") if is_once else ("summed", "once")),
             )  # fmt: skip
         return rows, names
 
     def _labelled(
-        self, role: str, table: pl.DataFrame, ranks: Ranks, account: ReadAccount
+        self, role: str, tables: list[pl.DataFrame], ranks: Ranks, account: ReadAccount
     ) -> LabelledPairs:
-        rows = sorted_rows(table, ranks, ())
-        repeated = rows.repeats(undirected=False)
-        account.note("repeated lines", int(repeated.sum()))
-        rows = rows.take(~repeated)
+        rows, repeated = ordered_edges(tables, ranks, (), undirected=False, once=True)
+        account.note("repeated lines", repeated)
         if not (rows.values > 0).any():
             raise CatalogError(
                 f"{self.files[role]} has no pair with label 1: give positive pairs, too, or leave "

@@ -32,12 +32,15 @@ SHARED = (
     "trainer.enable_progress_bar=false",
 )
 AUTOGRAD = ("model.kernel=autograd",)
+CENTERS = ("model=skipgram_side_info", "model.context_side_info=false")
 OURS = {  # overrides of the configuration by name; each is run at every rate and number of epochs
     "fused": ("model.kernel=fused",),
     "fused, groups of 4": ("model.kernel=fused", "data.walks_per_group=4"),
     "autograd, ids only": AUTOGRAD,
     "autograd, side information": (*AUTOGRAD, "model=skipgram_side_info"),
-    "side information, compiled blocks": ("model=skipgram_side_info",),
+    "side information": ("model=skipgram_side_info",),
+    "side information of centers": CENTERS,
+    "learned weights of centers": (*CENTERS, "model.pooling=attention"),
 }
 NAIVE = (  # as the article did: explicit pairs, autograd, SparseAdam, small batches
     *AUTOGRAD,

@@ -168,7 +168,6 @@ class Run:
         assert whole == listed
         return whole
 
-
     def figures(self) -> list[dict[str, float | None]]:
         """The rows of the curve, without what a clock has told."""
         return [

@@ -87,6 +87,8 @@ def _near(value: Any, hint: Any) -> str:
     """What a misspelt word, or the first one of a list, may mean; of a word alone its list."""
     words = _words_of(hint)
     if isinstance(value, str):
+        if value.startswith("["):  # Hydra has found no list in it
+            return " (put each entry that holds = or , in quotes, as in ['a=b','c'])"
         is_entry = value != "" and _wanted([value], hint) is None
         return f" (did you mean [{value}]?)" if is_entry else did_you_mean(value, words)
     if isinstance(value, Sequence):

@@ -52,6 +52,7 @@ def check(*words: str) -> int:
         ("data.num_rejected_types=1", "num_rejected_types are of events: use data/source=events"),
         ("history.decay=2", "history.decay must be > 0 and <= 1, got 2"),
         ("nodes.user_types=[age,age]", "nodes.user_types must be a list that names nothing twice"),
+        ("experiment=mixture model.runs=[a/0_seed=0]", "in quotes, as in ['a=b','c'])"),
         ("nodes.user_types=age", "each text, got 'age' (did you mean [age]?)"),
         ("data=interactions data.pairs=[useritem]", "['useritem'] (did you mean user_item?)"),
         ("data=interactions data.pairs=user_item", "'user_item' (did you mean [user_item]?)"),

@@ -17,6 +17,7 @@ from recsys_lab.results.files import atomic_path
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#3b4048")
 GREY = "#8a8f98"
 LineStyle = Literal["-", "--", ":"] | tuple[float, Sequence[float]]
+_DPI = 130
 MAX_SERIES = 12  # more lines cannot be distinguished
 _WIDE = 1000.0  # largest over smallest; more labels than those of powers of ten would overlap
 
@@ -25,7 +26,7 @@ def new_figure(
     width: float, height: float, columns: int, rows: int = 1
 ) -> tuple[Figure, list[Axes]]:
     """A figure with rows x columns axes, listed row by row."""
-    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = list(np.ravel(figure.subplots(rows, columns)))
     for axis in axes:
@@ -57,17 +58,17 @@ def set_title(axis: Axes, text: str) -> None:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG, atomically; `Figure.savefig` would draw everything twice."""
-    canvas = _drawn(figure)
+    save_pixels(pixels_of(figure), path, figure.dpi)
+
+
+def save_pixels(pixels: np.ndarray, path: Path, dpi: float = _DPI) -> None:
+    """Write pixels (height, width, 3) as a PNG, atomically."""
     with atomic_path(path) as part:
-        imsave(part, canvas.buffer_rgba(), format="png", dpi=figure.dpi, origin="upper")
+        imsave(part, pixels, format="png", dpi=dpi, origin="upper")
 
 
 def pixels_of(figure: Figure) -> np.ndarray:
     """A figure as pixels (height, width, 3), uint8."""
-    return np.asarray(_drawn(figure).buffer_rgba())[..., :3]
-
-
-def _drawn(figure: Figure) -> FigureCanvasAgg:
     assert isinstance(figure.canvas, FigureCanvasAgg)  # noqa: S101 - see `new_figure`
     figure.canvas.draw()
-    return figure.canvas
+    return np.array(figure.canvas.buffer_rgba())[..., :3]

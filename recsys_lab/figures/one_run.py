@@ -13,14 +13,17 @@ from recsys_lab.figures.canvas import (
     new_figure,
     pixels_of,
     save_figure,
+    save_pixels,
     set_title,
 )
 
 Rows = Sequence[Mapping[str, object]]
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
-_WIDE, _NARROW = (11, 4.2), (4.6, 3.5)  # inches, of both halves and of one
+Panels = Mapping[str, np.ndarray]  # pixels (height, width, 3), legible in a narrow column
 
+_PANEL = 5, 3.8  # inches
+_GAP = 24  # pixels
 _LEGEND: Mapping[str, Any] = {"frameon": True, "edgecolor": "none", "framealpha": 0.8}
 
 _COLORS = dict(zip(("uniform", "degree_matched", "given"), PALETTE, strict=False))
@@ -34,39 +37,32 @@ def learning_rate_resets(rows: Sequence[Mapping[str, object]]) -> list[int]:
     return [rates[k - 1][0] for k in range(1, len(rates)) if rates[k][1] > 1.5 * rates[k - 1][1]]
 
 
-def draw_learning_curve(rows: Rows, path: Path) -> None:
-    """Write a picture of AUC-ROC on validation pairs and of the loss over the steps.
-
-    Args:
-        rows: the rows of `curve.csv`.
-        path: of the picture.
-    """
-    figure, (curve, loss) = new_figure(*_WIDE, 2)
-    _auc(curve, rows)
-    _loss(loss, rows)
-    save_figure(figure, path)
-
-
-def learning_curve_panels(rows: Rows) -> dict[str, np.ndarray]:
-    """The two halves of the picture, each as pixels that stay legible in a narrow column."""
+def learning_curve_panels(rows: Rows) -> Panels:
+    """AUC-ROC on validation pairs over the steps, and the loss, from the rows of `curve.csv`."""
     return {
         "1_learning_curve": _panel(lambda axis: _auc(axis, rows)),
         "2_training_loss": _panel(lambda axis: _loss(axis, rows)),
     }
 
 
-def draw_precision_recall(curves: Curves, path: Path, title: str) -> None:
-    """Write a picture of precision and recall against the threshold, and against each other.
+def precision_recall_panels(curves: Curves, title: str) -> Panels:
+    """Precision and recall against each other, and against the threshold.
 
     Args:
         curves: (thresholds, precision, recall) by slice, as `precision_recall` returns them.
-        path: of the picture.
         title: names the pairs.
     """
-    figure, (against, plane) = new_figure(*_WIDE, 2)
-    _thresholds(against, curves)
-    _plane(plane, curves, title)
-    save_figure(figure, path)
+    return {
+        "3_precision_recall": _panel(lambda axis: _plane(axis, curves, title)),
+        "4_precision_recall_by_threshold": _panel(lambda axis: _thresholds(axis, curves)),
+    }
+
+
+def save_panels(panels: Panels, path: Path) -> None:
+    """Write panels side by side as one picture."""
+    left, *others = panels.values()
+    between = np.full((len(left), _GAP, 3), 255, np.uint8)
+    save_pixels(np.hstack([left, *(part for one in others for part in (between, one))]), path)
 
 
 def draw_click_ranks(curves: Mapping[str, Mapping[int, float]], path: Path) -> None:
@@ -76,7 +72,7 @@ def draw_click_ranks(curves: Mapping[str, Mapping[int, float]], path: Path) -> N
         curves: by scorer, the rank by the place of the click, 1 the latest.
         path: of the picture.
     """
-    figure, [axis] = new_figure(_WIDE[0] / 2, _WIDE[1], 1)
+    figure, [axis] = new_figure(*_PANEL, 1)
     for name, ranks in curves.items():
         axis.plot(list(ranks), list(ranks.values()), label=name, linewidth=1.6, marker=".")
     axis.invert_xaxis()
@@ -86,16 +82,8 @@ def draw_click_ranks(curves: Mapping[str, Mapping[int, float]], path: Path) -> N
     save_figure(figure, path)
 
 
-def precision_recall_panels(curves: Curves, title: str) -> dict[str, np.ndarray]:
-    """The two halves of the picture, each as pixels that stay legible in a narrow column."""
-    return {
-        "3_precision_recall": _panel(lambda axis: _plane(axis, curves, title)),
-        "4_precision_recall_by_threshold": _panel(lambda axis: _thresholds(axis, curves)),
-    }
-
-
 def _panel(draw: Callable[[Axes], None]) -> np.ndarray:
-    figure, [axis] = new_figure(*_NARROW, 1)
+    figure, [axis] = new_figure(*_PANEL, 1)
     draw(axis)
     return pixels_of(figure)
 

@@ -42,7 +42,7 @@ from recsys_lab.evaluation.scorers import (
     has_another_cosine,
 )
 from recsys_lab.evaluation.slices import EvaluationPairs
-from recsys_lab.figures.one_run import draw_precision_recall
+from recsys_lab.figures.one_run import precision_recall_panels, save_panels
 from recsys_lab.results.metric_names import COMPARED_METRICS, CUT_OFF, ITEM_VECTORS, MAIN_METRICS
 from recsys_lab.results.precision_recall import thin_curve, write_precision_recall
 from recsys_lab.results.write_errors import may_fail
@@ -383,8 +383,6 @@ def save_precision_recall(judgement: Judgement, folder: Path) -> None:
     if not curves:
         return
     write_precision_recall(folder, curves)
-    draw_precision_recall(
-        curves,
-        folder / "figures" / "precision_recall.png",
-        title=f"test pairs against {protocol.replace('_', '-')} negatives",
-    )
+    title = f"test pairs against {protocol.replace('_', '-')} negatives"
+    path = folder / "figures" / "precision_recall.png"
+    save_panels(precision_recall_panels(curves, title), path)

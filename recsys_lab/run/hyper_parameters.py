@@ -66,8 +66,9 @@ def _choice(group: str, node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     target has the name of that, and no defaults.
     """
     own, best = flat(dict(node)), None
-    for name, values in _choices(group):
-        if values.get("_target_") == own.get("_target_"):
+    target = own.get("_target_")
+    for name, values in _choices(group, str(target or "")):
+        if values.get("_target_") == target:
             differing = sum(_differs(own.get(key), value) for key, value in values.items())
             if best is None or differing < best[0]:
                 best = differing, name, values
@@ -81,10 +82,13 @@ def _differs(value: Any, default: Any) -> bool:
     return bool(value != default) and not str(default).startswith("${")
 
 
-def _choices(group: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _choices(group: str, target: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The files of a group that name a target, or may inherit it; parsing all takes a second."""
     folder = CONF.joinpath(*group.split("."))
     for path in sorted(folder.glob("*.yaml")):
-        yield path.stem, flat(_with_defaults(path))
+        text = path.read_text()
+        if target in text or "defaults:" in text:
+            yield path.stem, flat(_with_defaults(path))
 
 
 def _with_defaults(path: Path) -> dict[str, Any]:

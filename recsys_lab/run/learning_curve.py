@@ -22,10 +22,9 @@ from recsys_lab.evaluation.sampling import sample_pairs
 from recsys_lab.evaluation.scorers import Scorer, VectorScorer, first_items
 from recsys_lab.evaluation.slices import EvaluationPairs
 from recsys_lab.figures.one_run import (
-    draw_learning_curve,
-    draw_precision_recall,
     learning_curve_panels,
     precision_recall_panels,
+    save_panels,
 )
 from recsys_lab.models.task import EmbeddingTask
 from recsys_lab.results.curve import CurveFile, Row, points_every
@@ -217,9 +216,10 @@ class LearningCurve(Callback):
         self.fit_seconds, self._clock = self._seconds(), 0.0
         path, step = self._folder / "figures" / "learning_curve.png", trainer.global_step
         with may_fail("the figure of the learning curve"):
-            draw_learning_curve(self.rows, path)
+            panels = learning_curve_panels(self.rows)
+            save_panels(panels, path)
             for board in _boards(trainer):
-                board.add_panels(learning_curve_panels(self.rows), step)
+                board.add_panels(panels, step)
         with may_fail("the figure of precision and recall on validation pairs"):
             self._log_precision_recall(trainer, pl_module)
         share = self._own_seconds / max(self.fit_seconds, 1e-9)
@@ -301,11 +301,12 @@ class LearningCurve(Callback):
         curves = {name: precision_recall(*pair) for name, pair in scores.items()}
         title = f"validation pairs against {protocol.replace('_', '-')} negatives"
         path = self._folder / "figures" / "precision_recall_validation.png"
-        draw_precision_recall(curves, path, title)
+        panels = precision_recall_panels(curves, title)
+        save_panels(panels, path)
         for board in _boards(trainer):
             step = trainer.global_step
             board.add_pr_curve(f"val/precision_recall/{protocol}", labels, probabilities, step)
-            board.add_panels(precision_recall_panels(curves, title), step)
+            board.add_panels(panels, step)
 
     def _log(self, trainer: Trainer, row: Row, *, is_earlier: bool = False) -> None:
         metrics = {name: value for name, value in row.items() if "/" in name and value is not None}

@@ -87,7 +87,7 @@ def _near(value: Any, hint: Any) -> str:
     """What a misspelt word, or the first one of a list, may mean; of a word alone its list."""
     words = _words_of(hint)
     if isinstance(value, str):
-        if value.startswith("["):  # Hydra has found no list in it
+        if value.startswith("[") and _takes_list(hint):  # Hydra has found no list in it
             return " (put each entry that holds = or , in quotes, as in ['a=b','c'])"
         is_entry = value != "" and _wanted([value], hint) is None
         return f" (did you mean [{value}]?)" if is_entry else did_you_mean(value, words)
@@ -95,6 +95,12 @@ def _near(value: Any, hint: Any) -> str:
         wrong = [one for one in value if isinstance(one, str) and one not in words]
         return did_you_mean(wrong[0], words) if wrong else ""
     return ""
+
+
+def _takes_list(hint: Any) -> bool:
+    kind = get_origin(hint) or hint
+    is_list = isclass(kind) and kind is not str and issubclass(kind, Sequence)
+    return is_list or any(map(_takes_list, get_args(hint)))
 
 
 def _words_of(hint: Any) -> list[str]:

@@ -4,7 +4,7 @@ They are sorted in ranges of their smaller item, so that beside the edges only a
 The lines of a pair lie in one range, whichever item is first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ import polars as pl
 
 from recsys_lab.readers.ids import Ranks
 
-BYTES_OF_EDGE = 21  # that ordering takes beside the tables: those of EdgeRows, and a weight
-BYTES_OF_RANGE = 1 << 27
+_BYTES_OF_EDGE = 21  # that ordering takes beside the tables: those of EdgeRows, and a weight
+_BYTES_WITHIN = 64  # that sorting takes for each edge of the largest range
 _RANGE = 1 << 21  # edges; of one item there can be more
 
 
@@ -62,6 +62,7 @@ def ordered_edges(
     *,
     undirected: bool,
     once: bool,
+    require: Callable[[int], object],
 ) -> tuple[EdgeRows, int]:
     """The edges of tables, each range in order, and how many of them repeat another.
 
@@ -71,8 +72,9 @@ def ordered_edges(
         names: of the types, by their number.
         undirected: whether an edge with source and target exchanged repeats another, too.
         once: whether those that repeat another are left out.
+        require: called with the bytes that this takes, before it does.
     """
-    rows, bounds = _in_ranges(tables, ranks, names)
+    rows, bounds = _in_ranges(tables, ranks, names, require)
     kept = repeated = 0
     for begin, end in pairwise(bounds):
         part = rows.take(slice(begin, end)).in_order()
@@ -85,7 +87,10 @@ def ordered_edges(
 
 
 def _in_ranges(
-    tables: list[pl.DataFrame], ranks: Ranks, names: Sequence[str]
+    tables: list[pl.DataFrame],
+    ranks: Ranks,
+    names: Sequence[str],
+    require: Callable[[int], object],
 ) -> tuple[EdgeRows, list[int]]:
     """The edges by the range of their smaller item, else as they come; and the ranges' bounds."""
     counts = np.zeros(len(ranks.ids), np.int64)
@@ -96,6 +101,7 @@ def _in_ranges(
     range_of_item = (np.cumsum(counts) - counts) // _RANGE
     sizes = np.bincount(range_of_item, weights=counts).astype(np.int64)
     ends = np.cumsum(sizes)
+    require(_BYTES_OF_EDGE * total + _BYTES_WITHIN * int(sizes.max(initial=0)))
     rows = EdgeRows(*(np.empty(total, of) for of in (np.int32, np.int32, np.float64, np.int8)))
     filled = ends - sizes
     while tables:

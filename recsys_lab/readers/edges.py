@@ -7,6 +7,7 @@ that belongs to the form of the file; the values are stripped of it.
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +18,7 @@ from recsys_lab.compute.checks import checked
 from recsys_lab.compute.memory import check_reading
 from recsys_lab.compute.ranges import Count, Share
 from recsys_lab.readers.account import CatalogError, ReadAccount, join_accounts
-from recsys_lab.readers.edge_order import (
-    BYTES_OF_EDGE,
-    BYTES_OF_RANGE,
-    EdgeRows,
-    ordered_edges,
-)
+from recsys_lab.readers.edge_order import EdgeRows, ordered_edges
 from recsys_lab.readers.edge_parts import BAD_REASONS, EdgePart, read_edges
 from recsys_lab.readers.ids import IdCodes, Ranks, rank_ids
 from recsys_lab.readers.item_tables import ItemTable, check_fields, note_table
@@ -235,8 +231,7 @@ class EdgeSource:
     ) -> tuple[EdgeRows, tuple[str, ...]]:
         """The training edges, and the names of their relations."""
         lines = sum(map(len, tables))
-        needed = BYTES_OF_EDGE * lines + BYTES_OF_RANGE
-        check_reading(self.path, account.lines, needed)
+        _check_kinds(self.path, tables, len(ranks.of_code), users_items)
         names = tuple(
             sorted({name for table in tables for name in table["type"].unique()} - {None})
         )
@@ -247,8 +242,10 @@ class EdgeSource:
             )  # fmt: skip
             names = ()
         is_once = self.repeats == "once"
-        rows, count = ordered_edges(tables, ranks, names, undirected=self.undirected, once=is_once)
-        _check_kinds(self.path, rows, users_items)
+        rows, count = ordered_edges(
+            tables, ranks, names, undirected=self.undirected, once=is_once,
+            require=partial(check_reading, self.path, account.lines),
+        )  # fmt: skip
         if is_once:
             account.note("repeated lines", count)
         if count > _MANY_REPEATS * lines:
@@ -262,7 +259,10 @@ class EdgeSource:
     def _labelled(
         self, role: str, tables: list[pl.DataFrame], ranks: Ranks, account: ReadAccount
     ) -> LabelledPairs:
-        rows, repeated = ordered_edges(tables, ranks, (), undirected=False, once=True)
+        rows, repeated = ordered_edges(
+            tables, ranks, (), undirected=False, once=True,
+            require=partial(check_reading, self.files[role], account.lines),
+        )  # fmt: skip
         account.note("repeated lines", repeated)
         if not (rows.values > 0).any():
             raise CatalogError(
@@ -280,20 +280,23 @@ def _joined(parts: Iterable[EdgePart]) -> EdgePart:
     return whole
 
 
-def _check_kinds(path: str, rows: EdgeRows, names: tuple[str, str] | None) -> None:
+def _check_kinds(
+    path: str, tables: list[pl.DataFrame], num_codes: int, names: tuple[str, str] | None
+) -> None:
     """Warn of a bipartite graph; refuse users and items whose ids are the same.
 
     Args:
         path: the file, for messages.
-        rows: its edges.
+        tables: its edges as they are written: one that repeats another may be of other sides.
+        num_codes: how many codes there are.
         names: of the two columns, where they are those of users and items.
 
     Raises:
         CatalogError: a user and an item share an id, and would be one item.
     """
-    size = 1 + max(int(rows.sources.max(initial=0)), int(rows.targets.max(initial=0)))
-    is_source, is_target = np.zeros(size, bool), np.zeros(size, bool)
-    is_source[rows.sources] = is_target[rows.targets] = True
+    is_source, is_target = np.zeros(num_codes, bool), np.zeros(num_codes, bool)
+    for table in tables:
+        is_source[table["source"].to_numpy()] = is_target[table["target"].to_numpy()] = True
     one_side = min(is_source.sum(), is_target.sum())
     both = int((is_source & is_target).sum())
     if one_side > 1 and not both:

@@ -1,8 +1,10 @@
 """The words that a message names: what was meant, and how many."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import pytest
+from annotated_types import MinLen
 
 from recsys_lab.compute.checks import check_value
 from recsys_lab.compute.counts import count_of
@@ -32,6 +34,16 @@ def test_a_choice_that_is_near_is_named() -> None:
         check_value("score", "cos", hint)
     with pytest.raises(ValueError, match=r"got 7$"):
         check_value("score", 7, hint)
+
+
+def test_only_a_list_is_told_to_quote_its_entries() -> None:
+    for hint in (list[str], Annotated[Sequence[Literal["a", "b"]], MinLen(1)] | None):
+        with pytest.raises(ValueError, match=r"got '\[a=b\]' \(put each entry"):
+            check_value("names", "[a=b]", hint)
+    with pytest.raises(ValueError, match=r"got '\[a=b\]'$"):
+        check_value("seed", "[a=b]", int)
+    with pytest.raises(ValueError, match=r"got '\[dot\]' \(did you mean dot\?\)$"):
+        check_value("score", "[dot]", Literal["cosine", "dot"])
 
 
 def test_counts() -> None:

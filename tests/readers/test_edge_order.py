@@ -48,7 +48,9 @@ def test_edges_are_those_of_a_plain_sort(
         codes = IdCodes()
         lines, tables = batches(rng, codes, count)
         ranks = rank_ids(codes, np.ones(len(codes), bool))
-        rows, repeated = ordered_edges(tables, ranks, NAMES, undirected=undirected, once=once)
+        rows, repeated = ordered_edges(
+            tables, ranks, NAMES, undirected=undirected, once=once, require=int
+        )
         ids = ranks.ids.to_list()
         found = [
             (ids[a], ids[b], value, None if kind < 0 else NAMES[kind])
@@ -75,6 +77,21 @@ def test_three_edges_by_hand() -> None:
         {"source": source, "target": target, "value": [2.0, 1.0, 1.0, 1.0], "type": [None] * 4}
     )
     ranks = rank_ids(codes, np.ones(3, bool))
-    rows, repeated = ordered_edges([table], ranks, (), undirected=True, once=True)
+    rows, repeated = ordered_edges([table], ranks, (), undirected=True, once=True, require=int)
     assert repeated == 2  # a b again, and b a
     assert [column.tolist() for column in rows] == [[0, 2], [1, 0], [1.0, 2.0], [-1, -1]]
+
+
+def test_an_item_in_more_edges_than_a_range_holds_needs_more_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(edge_order, "_RANGE", 10)
+    needed: list[int] = []
+    for is_star in (False, True):
+        codes = IdCodes()
+        source = codes.encode(["a" if is_star else f"a{k:02}" for k in range(50)])
+        target = codes.encode([f"b{k}" for k in range(50)])
+        table = pl.DataFrame({"source": source, "target": target, "value": 1.0, "type": None})
+        ranks = rank_ids(codes, np.ones(len(codes), bool))
+        ordered_edges([table], ranks, (), undirected=False, once=True, require=needed.append)
+    assert needed[1] - needed[0] == 40 * edge_order._BYTES_WITHIN

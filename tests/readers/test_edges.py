@@ -184,3 +184,11 @@ def test_any_lines_are_kept_or_counted(read, content, separator, labelled):
     assert {reason.split(": ")[-1] for reason in records.account.dropped} <= REASONS
     assert not (records.sources == records.targets).any()
     assert ((records.weights > 0) & np.isfinite(records.weights)).all()
+
+
+def test_what_users_and_items_are_is_told_before_repeats_are_left_out(read, caplog):
+    both_ways = "".join(f"u{k},x{n}\nx{n},u{k}\n" for k in range(3) for n in range(3))
+    assert len(edges(read("source,target\n" + both_ways, undirected=True))) == 9
+    assert "bipartite" not in caplog.text
+    with pytest.raises(CatalogError, match=r"are users and items.* 6 ids are both"):
+        read("user_id,item_id\n" + both_ways, undirected=True)

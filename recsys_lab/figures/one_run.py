@@ -46,15 +46,15 @@ def learning_curve_panels(rows: Rows) -> Panels:
 
 
 def precision_recall_panels(curves: Curves, title: str) -> Panels:
-    """Precision and recall against each other, and against the threshold.
+    """Precision and recall against the threshold, and against each other.
 
     Args:
         curves: (thresholds, precision, recall) by slice, as `precision_recall` returns them.
         title: names the pairs.
     """
     return {
-        "3_precision_recall": _panel(lambda axis: _plane(axis, curves, title)),
         "4_precision_recall_by_threshold": _panel(lambda axis: _thresholds(axis, curves)),
+        "3_precision_recall": _panel(lambda axis: _plane(axis, curves, title)),
     }
 
 

@@ -17,7 +17,7 @@ def finish_rows(
 ) -> pl.DataFrame:
     r"""Clean the cells, and give each line the first reason that holds for it.
 
-    An id that is empty or `\N` is none.
+    An id or a type that is empty or `\N` is none.
 
     Args:
         frame: text, number (of the line) and CELLS.
@@ -31,7 +31,9 @@ def finish_rows(
         pl.when(test).then(pl.lit(name)) for name, test in (*checks, ("no id", no_id))
     )
     cell = _as_number(pl.col("weight"), form.numbers)
-    return frame.select("text", "number", *ENDS, "type", cell=cell, reason=reason)
+    is_none = pl.col("type").cast(pl.String).str.strip_chars().is_in(["", _NULL])
+    kind = pl.when(~is_none).then(pl.col("type"))
+    return frame.select("text", "number", *ENDS, type=kind, cell=cell, reason=reason)
 
 
 def _as_number(cell: pl.Expr, style: NumberStyle) -> pl.Expr:

@@ -192,3 +192,10 @@ def test_what_users_and_items_are_is_told_before_repeats_are_left_out(read, capl
     assert "bipartite" not in caplog.text
     with pytest.raises(CatalogError, match=r"are users and items.* 6 ids are both"):
         read("user_id,item_id\n" + both_ways, undirected=True)
+
+
+def test_an_empty_type_is_none(read):
+    lines = "a,b,1,bought\na,c,1,\nb,c,1,\\N\nc,d,1,viewed\n"
+    records = read("source,target,weight,type\n" + lines)
+    assert records.relation_names == ("bought", "viewed")
+    assert records.relations.tolist() == [0, -1, -1, 1]

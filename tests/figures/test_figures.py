@@ -14,7 +14,12 @@ from recsys_lab.figures.many_runs import (
     draw_precision_recall_panels,
     draw_time_against_quality,
 )
-from recsys_lab.figures.one_run import learning_rate_resets
+from recsys_lab.figures.one_run import (
+    learning_curve_panels,
+    learning_rate_resets,
+    precision_recall_panels,
+    save_panels,
+)
 from recsys_lab.results.curve import read_curve
 from recsys_lab.results.precision_recall import (
     MAX_THRESHOLDS,
@@ -45,6 +50,18 @@ def test_curve_file_reads_back_without_a_torn_line(tmp_path):
         file.write("70,1,7")
     assert read_curve(tmp_path / "0") == rows
     assert read_curve(tmp_path) == []
+
+
+def test_a_picture_of_one_run_holds_both_panels(tmp_path):
+    (rows,) = curves(tmp_path, seeds=(0,))
+    found = precision_recall(np.array([0.9, 0.4]), np.array([0.5, 0.1]))
+    for panels in (learning_curve_panels(rows), precision_recall_panels({"seen": found}, "pairs")):
+        save_panels(panels, tmp_path / "picture.png")
+        picture = np.round(255 * imread(tmp_path / "picture.png")).astype(np.uint8)[..., :3]
+        left, right = panels.values()
+        assert max(left.min(), right.min()) < 100  # something is drawn on both
+        assert np.array_equal(picture[:, : left.shape[1]], left)
+        assert np.array_equal(picture[:, -right.shape[1] :], right)
 
 
 def test_learning_curves_show_mean_band_and_resets(tmp_path):

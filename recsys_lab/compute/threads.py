@@ -37,6 +37,15 @@ def num_threads() -> int:
     return _chosen or usable_cores()
 
 
+@contextmanager
+def blas_threads() -> Iterator[None]:
+    """Give all BLAS libraries `num_threads` threads, for large products outside of kernels."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(num_threads(), user_api="blas"):
+        yield
+
+
 @checked
 def choose_threads(num_threads: Threads | None) -> None:
     """Set the threads of torch and of the compiled kernels; None takes one for each usable core.

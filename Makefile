@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train similar test soak lint types docs check compare tensorboard prune bench clean
+.PHONY: help train similar test soak kernels lint types docs check compare tensorboard prune bench clean
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -37,7 +37,12 @@ types: $(BIN)/.dev  ## static types
 docs: $(BIN)/.docs  ## build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-check: lint types docs test  ## lint, types, documentation and tests: what continuous integration runs
+check: $(BIN)/.dev $(BIN)/.docs  ## lint, types, documentation and tests: what continuous integration runs
+	$(MAKE) --jobs=2 --output-sync kernels lint types docs  # which leave a core idle, one by one
+	$(MAKE) test
+
+kernels: $(BIN)/.dev
+	$(BIN)/python -m recsys_lab compile
 
 compare: $(BIN)/.train  ## run all presets with three seeds and compare them; COMPARE="..." overrides
 	-$(BIN)/python train.py -m 'experiment=glob(*,exclude=[airbnb,events_*])' hydra.sweep.dir=$(COMPARISON) \

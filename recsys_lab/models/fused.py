@@ -20,13 +20,13 @@ from recsys_lab.models import group_items, group_steps, products, rounds, summed
 from recsys_lab.models.blocks import pairs_or_windows
 from recsys_lab.models.group_items import PAIRS_IN_GROUP
 from recsys_lab.models.group_steps import Settings, Tables
-from recsys_lab.models.kernels import jit_piece, uncounted_jit
+from recsys_lab.models.kernels import jit_calls, uncounted_jit
 from recsys_lab.models.summed_rows import Chains, Links, Sides, new_chains, new_links
 
 _PAUSE = 5e-5  # seconds for which a thread lets its core go
 
 
-@jit_piece
+@jit_calls
 def _next_group(
     tables: Tables,
     links: Links | None,
@@ -51,7 +51,7 @@ def _next_group(
     return kind, number
 
 
-@jit_piece
+@jit_calls
 def _prefetch(
     tables: Tables, sides: Sides | None, centers: np.ndarray, contexts: np.ndarray
 ) -> None:
@@ -64,7 +64,7 @@ def _prefetch(
         summed_rows.prefetch_sums(tables.contexts, tables.context_logits, sides.contexts, contexts)
 
 
-@jit_piece
+@jit_calls
 def _learn(
     tables: Tables,
     sides: Sides | None,

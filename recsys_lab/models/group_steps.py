@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys_lab.compute.prefetch import prefetch
 from recsys_lab.models import kernels, products, ranking_kernels, rounds
-from recsys_lab.models.kernels import jit_piece, scratch
+from recsys_lab.models.kernels import jit_calls, jit_piece, scratch
 from recsys_lab.models.losses import LOGISTIC, MARGIN, SQUARED
 
 LINE = 16  # floats of a cache line
@@ -262,7 +262,7 @@ def _bias_grads(
     return float(loss)
 
 
-@jit_piece
+@jit_calls
 def learn(
     tables: Tables, settings: Settings, changes: rounds.Changes, slot: int, block: Block,
     columns: int, of_pairs: bool,

@@ -78,7 +78,7 @@ class Chooser:
 
     def complaint(self) -> str | None:
         """What to say of parts that are in no name."""
-        idle = [p for p in self.parts if not any(p in name for name in self._offered)]
+        idle = [p for p in self.parts if p and not any(p in name for name in self._offered)]
         if not idle:
             return None
         return f"--only: {', '.join(idle)} is in no name of: {'; '.join(self._offered)}"

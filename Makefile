@@ -38,7 +38,7 @@ docs: $(BIN)/.docs  ## build the documentation into site/; a broken link is an e
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 check: $(BIN)/.dev $(BIN)/.docs  ## lint, types, documentation and tests: what continuous integration runs
-	$(MAKE) --jobs=2 --output-sync kernels lint types docs  # which leave a core idle, one by one
+	$(MAKE) --jobs=2 lint types kernels docs  # which leave a core idle, one by one
 	$(MAKE) test
 
 kernels: $(BIN)/.dev

@@ -68,6 +68,8 @@ def choose_threads(num_threads: Threads | None) -> None:
     for library in ThreadpoolController().lib_controllers:
         if library.user_api == "blas" and "scipy" in library.filepath:
             library.set_num_threads(1)
+            if hasattr(library, "clear_controlling_thread"):  # else other threads could set nothing
+                library.clear_controlling_thread()
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def ease_of_pairs(
 ) -> SymmetricScores:
     """The scores S + Sᵀ with S = XB, X = D^-row A D^-column and B = `ease_weights` of X.
 
-    A is 1 where two items are a training pair, D the items' degrees. It takes 5 N² bytes.
+    A is 1 where two items are a training pair, D the items' degrees. It takes 5.4 N² bytes.
 
     Args:
         pairs: (N, N) symmetric CSR of the training pairs.

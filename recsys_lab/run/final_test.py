@@ -76,7 +76,7 @@ class FinalTest:
         max_choice_items: of pair catalogues; parameters of baselines are chosen on validation where
             there are no more items. Beyond, RP3-beta is left out.
         max_ease_items: of pair catalogues; up to so many items EASE inverts a dense matrix, which
-            takes 5 N² bytes and N³ multiplications for each choice.
+            takes 5.4 N² bytes and about N³ operations for each choice.
         max_local_ease_items: of pair catalogues; beyond `max_ease_items` and up to so many, EASE
             restores an item from the 200 closest ones alone, from 100 where there are more than
             `max_choice_items`. Beyond, it is left out.
@@ -188,11 +188,8 @@ class FinalTest:
         """What an earlier run, or this one, keeps of the test of the baselines of pairs."""
         if data.folders is None:
             return None
-        pairs = data.evaluation_pairs("test")
-        is_sampled = len(pairs.query_items) > most_queries(pairs, self.max_scores)
         limits = self.max_choice_items, self.max_ease_items, self.max_local_ease_items
-        options = [*self.all_ks, self.max_scores, *limits, seed if is_sampled else -1]
-        return kept_baselines(data.folders, options)  # whole tests are the same for every seed
+        return kept_baselines(data.folders, [*self.all_ks, self.max_scores, *limits, seed])
 
     @property
     def all_ks(self) -> list[int]:

@@ -139,6 +139,7 @@ def binary(rows):
 def test_ease_is_the_closed_form(small, monkeypatch):
     monkeypatch.setattr(item_similarities, "_SMALL", small)
     monkeypatch.setattr(item_similarities, "_ROWS", 4)
+    monkeypatch.setattr(item_similarities, "_PART", 3)
     dense = binary(random_histories(2))
     inverse = np.linalg.inv(dense.T @ dense + 3.0 * np.eye(N))
     expected = -inverse / np.diag(inverse)

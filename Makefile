@@ -37,8 +37,9 @@ types: $(BIN)/.dev  ## static types
 docs: $(BIN)/.docs  ## build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
+# Two targets at a time, since each of the four keeps only one core busy.
 check: $(BIN)/.dev $(BIN)/.docs  ## lint, types, documentation and tests: what continuous integration runs
-	$(MAKE) --jobs=2 lint types kernels docs  # which leave a core idle, one by one
+	$(MAKE) --jobs=2 lint types kernels docs
 	$(MAKE) test
 
 kernels: $(BIN)/.dev

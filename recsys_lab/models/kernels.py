@@ -12,9 +12,9 @@ from recsys_lab.compute.kernel_cache import jit
 _FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 
 fast_jit = jit(fastmath=_FAST, error_model="numpy")  # for loops over vectors
-# A piece becomes part of its callers: otherwise a process that compiles and one that reads the
-# cache may call differently compiled copies, whose sums differ in the last bit. LLVM does so with
-# a piece that has loops, which is then compiled once; numba with what only calls pieces.
+# Both become part of their callers: otherwise a process that compiles and one that reads the cache
+# may call differently compiled copies, whose sums differ in the last bit. Pieces with loops are put
+# there by LLVM, so that numba translates them once; functions that only call pieces, by numba.
 jit_piece = jit(fastmath=_FAST, error_model="numpy", forceinline=True, _nrt=False)
 jit_calls = jit(fastmath=_FAST, error_model="numpy", inline="always")
 # For functions that make no array. They count no references: the counts of the tables, which all

@@ -28,19 +28,32 @@ class Place(NamedTuple):
     has_store: bool = False
 
 
+def is_started() -> bool:
+    """Whether this process is one of several; imports nothing."""
+    return int(os.environ["WORLD_SIZE"]) > 1 if _by_torchrun() else _by_slurm()
+
+
+def _by_torchrun() -> bool:
+    return all(name in os.environ for name in _TORCHRUN)
+
+
+def _by_slurm() -> bool:
+    return "SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", 1)) > 1
+
+
 def started_place() -> Place | None:
     """The place that the environment gives this process; None if it is the only one."""
-    here = os.environ
-    if all(name in here for name in _TORCHRUN):
-        rank, size, local, port = (int(here[n]) for n in _TORCHRUN if n != "MASTER_ADDR")
-        each = int(here.get("LOCAL_WORLD_SIZE", size))
-        agent = here.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-        place = Place(rank, size, local, each, here["MASTER_ADDR"], port, agent)
-    elif "SLURM_STEP_ID" in here and int(here.get("SLURM_NTASKS", 1)) > 1:
-        place = _of_slurm()
-    else:
+    if not is_started():
         return None
-    return place if place.size > 1 else None
+    return _of_torchrun() if _by_torchrun() else _of_slurm()
+
+
+def _of_torchrun() -> Place:
+    here = os.environ
+    rank, size, local, port = (int(here[n]) for n in _TORCHRUN if n != "MASTER_ADDR")
+    each = int(here.get("LOCAL_WORLD_SIZE", size))
+    agent = here.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    return Place(rank, size, local, each, here["MASTER_ADDR"], port, agent)
 
 
 def _of_slurm() -> Place:

@@ -112,6 +112,10 @@ def _train(words: Sequence[str]) -> None:
         sys.exit(str(error))
     except OSError as error:  # of the run folder and of the files that Hydra writes there
         sys.exit(explain_folder(error))
+    except RuntimeError as error:
+        if not type(error).__module__.startswith("submitit."):
+            raise
+        sys.exit(f"a job of the sweep was lost: {error}")
 
 
 def _check(jobs: Jobs) -> None:

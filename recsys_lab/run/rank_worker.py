@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from recsys_lab.compute.process import prepare_process
-from recsys_lab.compute.signals import exit_at_once, follow, ignore_interrupts
-from recsys_lab.compute.started import Place, started_place
+from recsys_lab.compute.signals import exit_at_once, follow, ignore_interrupts, interruptible
+from recsys_lab.compute.started import Place, is_started, started_place
 
 _POLL = 0.05  # seconds
 log = logging.getLogger(__name__)
@@ -40,15 +40,18 @@ def main() -> None:
 @contextmanager
 def ranks_to_lead() -> Iterator[None]:
     """As rank 0 of processes that were started together, let the others end with the command."""
-    if started_place() is None:
+    if not is_started():
         yield
         return
+    _let_torch_be_quiet()
     from recsys_lab.run.ranks import lead_started
 
     leads = lead_started()
-    yield
-    if leads is not None:
-        leads.dismiss()
+    try:
+        yield
+    finally:
+        if leads is not None:
+            leads.dismiss()
 
 
 def serve_started() -> bool:
@@ -60,30 +63,48 @@ def serve_started() -> bool:
     Raises:
         SystemExit: when there are no more jobs.
     """
+    if not is_started():
+        return False
+    _let_torch_be_quiet()  # before torch is imported
     place = started_place()
     if place is None or place.rank == 0:
         return False
     exit_at_once()
     prepare_process()
     from recsys_lab.config.configuration import register_resolvers
-    from recsys_lab.run.ranks import job_store, open_store
+    from recsys_lab.run.ranks import open_store, say_bye
 
     register_resolvers()
     _be_quiet(place.rank)
-    number = 0
     try:
         store = open_store(place)
-        while True:
-            if store.check(["end"]):
-                raise SystemExit(0)
-            if store.check([f"job{number}/job"]):
-                if _train(place, job_store(store, number)):
-                    raise SystemExit(1)
-                number += 1
-            time.sleep(_POLL)
+        try:
+            with interruptible():
+                _serve(place, store)
+        finally:
+            say_bye(store, place)
     except RuntimeError as error:  # the store is gone, with rank 0
         log.debug("the store is gone", exc_info=error)
         raise SystemExit(1) from error
+    raise SystemExit(0)
+
+
+def _serve(place: Place, store: Any) -> None:
+    """Train the jobs of rank 0 until there are no more."""
+    from recsys_lab.run.ranks import job_store
+
+    number = 0
+    while not store.check(["end"]):
+        if store.check([f"job{number}/job"]):
+            if _train(place, job_store(store, number)):
+                raise SystemExit(1)
+            number += 1
+        time.sleep(_POLL)
+
+
+def _let_torch_be_quiet() -> None:
+    """Its library for stores would print pages about a rank that has ended."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 
 def _be_quiet(rank: int) -> None:
@@ -105,6 +126,9 @@ def _train(place: Place, store: Any) -> int:
     except Exception as error:
         if ranks.is_over():
             return 0
+        if lost := ranks.lost():
+            log.error("%s", lost)
+            return 1
         log.error("%s", error, exc_info=not isinstance(error, ValueError | OSError))
         ranks.report(f"{type(error).__name__}: {error}")
         return 1

@@ -35,8 +35,10 @@ from recsys_lab.results.run_folder import how_to_resume
 
 _POLL = 0.05  # seconds
 _PATIENCE = 5.0  # seconds for the reason of an end to be known
+_FAREWELL = 15.0  # seconds for ranks, which may not have come yet, to see that all is over
 _START = 1800.0  # seconds for the ranks to be ready
 _TIMEOUT = timedelta(minutes=60)  # of an exchange: rank 0 may rank a large catalogue before it
+_GONE = "rank 0 has ended without a reason: it was killed, or its machine failed"
 _LOST = "another rank has ended without a reason: it was killed, or its machine failed"
 
 
@@ -122,6 +124,14 @@ class Ranks:
 
         self._within_patience(look)
         return found
+
+    def lost(self) -> str:
+        """Why nothing more is heard of rank 0; empty as long as its store answers."""
+        try:
+            self._store.check(["left"])
+        except RuntimeError:
+            return _GONE
+        return ""
 
     def _ended(self) -> str:
         for rank in range(1, self.place.size):
@@ -228,8 +238,15 @@ class Started:
         """See `Starter`: they wait for the next job."""
 
     def dismiss(self) -> None:
-        """Let the other ranks end."""
-        self._store.set("end", "")
+        """Let the other ranks end; a store that ends with this process waits for them to see it."""
+        with suppress(RuntimeError):  # the store is gone
+            self._store.set("end", "")
+            names = [f"bye/{rank}" for rank in range(1, self._place.size)]
+            until = time.monotonic() + _FAREWELL
+            while not (self._place.has_store or self._store.check(names)):
+                if time.monotonic() > until:
+                    break
+                time.sleep(_POLL)
 
 
 def job_store(store: Store, number: int) -> Store:
@@ -251,6 +268,12 @@ def open_store(place: Place) -> Store:
         wait_for_workers=False,
         timeout=timedelta(minutes=10),
     )
+
+
+def say_bye(store: Store, place: Place) -> None:
+    """Tell rank 0 that this rank has seen the end."""
+    with suppress(RuntimeError):  # the store is gone
+        store.set(f"bye/{place.rank}", "")
 
 
 _started: Started | None = None

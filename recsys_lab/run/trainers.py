@@ -25,8 +25,9 @@ def trainer_factory(section: Mapping[str, Any]) -> Callable[..., Trainer]:
     def call(*, local_rank: int = 0, **objects: Any) -> Trainer:
         try:
             own = _of_one(section, local_rank) if is_ddp else {}
-            if is_ddp:  # else Lightning looks for processes that it has not started
-                objects["plugins"] = [*objects["plugins"], LightningEnvironment()]
+            # else Lightning looks for processes that it has not started, and under Slurm takes
+            # signals, starts the job again and warns of a command without srun
+            objects["plugins"] = [*objects.get("plugins", ()), LightningEnvironment()]
             trainer = factory({**section, **own})(**objects)
         except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
             reason = with_prefixes(str(error).splitlines()[0].replace("`", ""), arguments)

@@ -15,6 +15,7 @@ from tests.composed import compose_once
 from tests.run_cases import train
 
 compose_once()
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # of the clusters that tests start
 _LONGEST = ("tests/test_documented", "tests/test_contract", "tests/run/", "tests/plugin/")
 
 RELATION_WEIGHTS = {

@@ -3,6 +3,7 @@
 import os
 import socket
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from recsys_lab.compute.signals import exit_by, give_back, handle
@@ -36,9 +37,7 @@ def check_cluster(address: str, option: str) -> None:
     check_ray(option)
     if address == LOCAL:
         return
-    import ray
-
-    if not ray.is_initialized():
+    if not _ray(address).is_initialized():
         connect(address, option).shutdown()
 
 
@@ -55,10 +54,7 @@ def connect(address: str | None, option: str) -> Any:
     """
     check_ray(option)
     address = None if address == LOCAL else address
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # both are read when Ray is imported
-    os.environ.setdefault("RAY_worker_niceness", "0")  # else all else on this machine goes first
-    import ray
-
+    ray = _ray(address)
     if ray.is_initialized():
         return ray
     before = handle(exit_by)  # Ray takes SIGTERM, and an address may be waited for
@@ -67,13 +63,33 @@ def connect(address: str | None, option: str) -> Any:
         ray.init(log_to_driver=False, logging_level="error", **_place(address))
     except Exception as error:  # a bare one of Ray where starting a node takes too long
         reason = next(iter(str(error).splitlines()), type(error).__name__)
+        mode = os.environ.get("RAY_AUTH_MODE", "disabled")
+        hint = f"; RAY_AUTH_MODE is {mode}, which the cluster has to be, too"
         raise ClusterError(
             f"no Ray cluster can be used at {address or 'this machine'} ({reason}): {option} takes "
             "auto or host:port of a cluster that runs, or local to start one here"
+            f"{hint if type(error) is ConnectionError else ''}"  # refused by Ray, not by the system
         ) from error
     finally:
         give_back(before)
     return ray
+
+
+def _ray(address: str | None) -> Any:
+    """Ray, with settings that it reads when it is imported."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else all else on this machine goes first
+    if address is not None and _has_token():  # so does ray start --head
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    import ray
+
+    return ray
+
+
+def _has_token() -> bool:
+    """Whether this user has a token for clusters, which Ray keeps where it has once started one."""
+    is_named = any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return is_named or Path("~/.ray/auth_token").expanduser().exists()
 
 
 def _check_answers(address: str | None) -> None:

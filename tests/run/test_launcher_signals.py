@@ -45,10 +45,11 @@ def fit(folder: Path, step: int | None, resume: Path | None = None) -> Any:
     data = recsys_lab.prepare(experiment.source, experiment.split, folder.parent / "prepared")
     if step is not None:
         make = experiment.trainer
-        experiment = replace(
-            experiment,
-            trainer=lambda **parts: make(**{**parts, "callbacks": [Send(step), *parts["callbacks"]]}),
-        )
+
+        def build(callbacks: list[Callback], **parts: Any) -> Trainer:
+            return make(callbacks=[Send(step), *callbacks], **parts)
+
+        experiment = replace(experiment, trainer=build)
     return recsys_lab.fit(data, experiment, folder, **({"resume": resume} if resume else {}))
 
 

@@ -76,6 +76,35 @@ def test_an_address_is_tried_before_it_is_needed(monkeypatch: pytest.MonkeyPatch
         check_cluster("127.0.0.1:1", "evaluation.ray")
 
 
+@pytest.mark.parametrize(
+    ("mode", "has_token", "expected"),
+    [(None, True, "token"), (None, False, "disabled"), ("disabled", True, "disabled")],
+)
+def test_a_cluster_is_met_with_the_token_of_the_user(
+    mode: str | None,
+    has_token: bool,
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray starts a cluster with a token where one lies, and its own clients do not look for it."""
+
+    def init(**_: object) -> None:
+        raise ConnectionError("refused")
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=init, __spec__=ModuleSpec("ray", None))
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_AUTH_MODE", mode or "")
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", *(() if mode else ("RAY_AUTH_MODE",))):
+        monkeypatch.delenv(name, raising=False)
+    if has_token:
+        (tmp_path / ".ray").mkdir()
+        (tmp_path / ".ray" / "auth_token").write_text("0123")
+    with pytest.raises(ClusterError, match=rf"start one here; RAY_AUTH_MODE is {expected}, which"):
+        check_cluster("auto", "evaluation.ray")
+
+
 def test_a_test_that_has_lost_its_cluster_is_gone_on_with(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as raised, named({}):
         raise ClusterError("no node of the Ray cluster is left")

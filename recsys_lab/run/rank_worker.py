@@ -70,6 +70,7 @@ def serve_started() -> bool:
     if place is None or place.rank == 0:
         return False
     exit_at_once()
+    follow()
     prepare_process()
     from recsys_lab.config.configuration import register_resolvers
     from recsys_lab.run.ranks import open_store, say_bye

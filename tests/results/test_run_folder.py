@@ -25,6 +25,7 @@ from recsys_lab.vectors.export import export
 from recsys_lab.vectors.similar import Wishes
 from tests.results.run_folder_damages import ODD, files_of, mutated
 from tests.run_folder_cases import metrics, write_run
+from tests.soak import times
 
 SAID = (VectorsError, ConfigurationError)
 
@@ -163,7 +164,7 @@ def test_mutated_files_stop_nothing(pair: tuple[Path, Path], tmp_path: Path) -> 
 def test_thousands_of_mutated_files_stop_nothing(
     pair: tuple[Path, Path], tmp_path: Path, seed: int
 ) -> None:
-    mutate(pair, tmp_path, 1_000, seed)
+    mutate(pair, tmp_path, times(1_000), seed)
 
 
 def test_a_damaged_run_is_not_served_and_the_others_are(

@@ -101,10 +101,9 @@ def test_a_folder_that_turns_read_only(tmp_path: Path, mount: Mount) -> None:
     assert train(place / "run", *FEW).returncode == 0
     mount("remount,ro")
     done = train(place / "other", *FEW)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert re.match(
-        rf"cannot write {place}/other: its file system is read-only; .*dir=", done.stderr
-    )
+    first, *told = done.stderr.splitlines()
+    assert (done.returncode, first, len(told)) == (1, f"run folder: {place}/other", 1)
+    assert re.match(rf"cannot write {place}/other: its file system is read-only; .*dir=", told[0])
     for words in (
         ["neighbours", "--out", "{place}/n.parquet"],
         ["export", "--format", "npy", "--out", "{place}/x.npy"],

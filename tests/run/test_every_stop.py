@@ -305,10 +305,22 @@ def test_time_alone_leaves_the_end_of_a_schedule_open(parts, tmp_path: Path) -> 
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("preset", ["skipgram", "gensim_word2vec", "spectral"])
+@pytest.mark.parametrize("preset", ["skipgram", "gensim_word2vec"])
 def test_every_step_beside_limits(parts, preset: str, tmp_path: Path) -> None:
     words = (f"experiment={preset}", "trainer.max_steps=8", "trainer.limit_train_batches=3")
-    parts = limited(parts, *words)
-    expected = outcome(run(parts, tmp_path / "whole", []))
-    for step in range(1, 9):
-        assert outcome(run(parts, tmp_path / str(step), [step])) == expected, step
+    check_stops(limited(parts, *words), range(1, 9), tmp_path)
+
+
+@pytest.mark.soak
+def test_every_product_of_spectral_vectors(parts, tmp_path: Path) -> None:
+    """An epoch is one step."""
+    words = [word for word in WORDS if not word.startswith(("data.", "curve."))]
+    experiment = recsys_lab.configure("experiment=spectral", *words)
+    check_stops((experiment, parts[1]), range(1, 4), tmp_path)
+
+
+def check_stops(parts: tuple[Any, Any], steps: Sequence[int], folder: Path) -> None:
+    """A run that is stopped once, at any of the steps, ends as one that is not."""
+    expected = outcome(run(parts, folder / "whole", []))
+    for step in steps:
+        assert outcome(run(parts, folder / str(step), [step])) == expected, step

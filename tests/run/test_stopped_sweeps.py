@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_lab.compute.counts import count_of
 from recsys_lab.run.checkpoints import load_checkpoint
 from tests.run_cases import command
 
@@ -60,7 +61,7 @@ def test_it_ends_with_all_its_processes(launcher: str, number: int, tmp_path: Pa
     wait_until(lambda: not processes(process.pid), 5)
     shown = (tmp_path / "out").read_text()
     assert "Traceback" not in shown
-    assert f"sweep: 0 of {jobs} runs finished, {jobs} failed or stopped" in shown
+    assert f"sweep: 0 of {count_of(jobs, 'run')} finished, {jobs} failed or stopped" in shown
     assert "the same command goes on with hydra.sweep.dir=sweep" in shown
     assert len(list(tmp_path.glob("sweep/*/train.log"))) == jobs  # the others have not begun
     for last in begun():

@@ -75,8 +75,9 @@ def exit_at_once() -> None:
 
 
 def ignore_interrupts() -> None:
-    """Leave SIGINT, which a terminal sends to all processes, to the one that leads."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave what a terminal or a launcher sends to all processes to the one that leads."""
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def exit_by(number: int, frame: FrameType | None = None) -> None:

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from recsys_lab.compute.counts import count_of
 from recsys_lab.compute.process import prepare_process
 from recsys_lab.compute.signals import exit_at_once, follow, is_worker, lead
+from recsys_lab.compute.threads import CORES
 from recsys_lab.config.command_words import in_order
 from recsys_lab.config.configuration import register_resolvers
 from recsys_lab.config.job_names import without_constants
@@ -82,6 +83,8 @@ def train(words: Sequence[str]) -> None:
     exit_at_once()
     if serve_started():
         return
+    if CORES in os.environ:  # Ray Train has started this process
+        follow()
     lead()
     prepare_process()
     register_resolvers()
@@ -115,7 +118,7 @@ def _train(words: Sequence[str]) -> None:
     except RuntimeError as error:
         if not type(error).__module__.startswith("submitit."):
             raise
-        sys.exit(f"a job of the sweep was lost: {error}")
+        sys.exit(f"a job of the sweep was lost: {str(error).splitlines()[0]}")
 
 
 def _check(jobs: Jobs) -> None:

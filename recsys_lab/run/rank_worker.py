@@ -49,6 +49,11 @@ def ranks_to_lead() -> Iterator[None]:
     leads = lead_started()
     try:
         yield
+    except SystemExit as stop:
+        if not isinstance(stop.code, str):
+            raise
+        sys.stderr.write(f"{stop.code}\n")  # before the others are waited for
+        raise SystemExit(1) from stop
     finally:
         if leads is not None:
             leads.dismiss()
@@ -73,7 +78,7 @@ def serve_started() -> bool:
     follow()
     prepare_process()
     from recsys_lab.config.configuration import register_resolvers
-    from recsys_lab.run.ranks import open_store, say_bye
+    from recsys_lab.run.ranks import GONE, open_store, say_bye
 
     register_resolvers()
     _be_quiet(place.rank)
@@ -85,7 +90,7 @@ def serve_started() -> bool:
         finally:
             say_bye(store, place)
     except RuntimeError as error:  # the store is gone, with rank 0
-        log.debug("the store is gone", exc_info=error)
+        log.error("%s", GONE)
         raise SystemExit(1) from error
     raise SystemExit(0)
 

@@ -38,7 +38,7 @@ _PATIENCE = 5.0  # seconds for the reason of an end to be known
 _FAREWELL = 15.0  # seconds for ranks, which may not have come yet, to see that all is over
 _START = 1800.0  # seconds for the ranks to be ready
 _TIMEOUT = timedelta(minutes=60)  # of an exchange: rank 0 may rank a large catalogue before it
-_GONE = "rank 0 has ended without a reason: it was killed, or its machine failed"
+GONE = "rank 0 has ended without a reason: it was killed, or its machine failed"
 _LOST = "another rank has ended without a reason: it was killed, or its machine failed"
 
 
@@ -53,6 +53,7 @@ class Ranks:
         place: of this rank.
         store: of the job, which all ranks see.
         children: the other ranks, by their number, if this one has started them.
+        whole: the store of all jobs, in which ranks that were started with it say that they end.
 
     Attributes:
         group: passes tensors; None before `connect`.
@@ -63,11 +64,13 @@ class Ranks:
         place: Place,
         store: Store,
         children: Mapping[int, "subprocess.Popen[bytes]"] | None = None,
+        whole: Store | None = None,
     ) -> None:
         self.place = place
         self.group: DistributedGroup | None = None
         self._store = store
         self._children = children or {}
+        self._whole = whole
 
     def connect(self, device: torch.device) -> None:
         """Wait for all ranks to be ready, and connect them.
@@ -130,7 +133,7 @@ class Ranks:
         try:
             self._store.check(["left"])
         except RuntimeError:
-            return _GONE
+            return GONE
         return ""
 
     def _ended(self) -> str:
@@ -138,6 +141,8 @@ class Ranks:
             if self._store.check([f"error/{rank}"]):
                 said = self._store.get(f"error/{rank}").decode()
                 return f"rank {rank} has ended: {said}"
+            if self._whole is not None and self._whole.check([f"bye/{rank}"]):
+                return f"rank {rank} has ended"
         for rank, child in self._children.items():
             if (code := child.poll()) is not None:
                 return f"rank {rank} has ended: {_status(code)}"
@@ -226,13 +231,20 @@ class Started:
         self._place = place
         self._store = open_store(place)
         self._jobs = 0
+        self.has_lost = False  # a rank, without which there are no more jobs
 
     def ranks(self, job: str) -> Ranks:
-        """See `Starter`."""
+        """See `Starter`.
+
+        Raises:
+            RankError: a rank was lost in an earlier job.
+        """
+        if self.has_lost:
+            raise RankError("a rank has ended in an earlier job: start the command again")
         store = job_store(self._store, self._jobs)
         self._jobs += 1
         store.set("job", job)
-        return Ranks(self._place, store)
+        return Ranks(self._place, store, whole=self._store)
 
     def end(self) -> None:
         """See `Starter`: they wait for the next job."""
@@ -243,9 +255,8 @@ class Started:
             self._store.set("end", "")
             names = [f"bye/{rank}" for rank in range(1, self._place.size)]
             until = time.monotonic() + _FAREWELL
-            while not (self._place.has_store or self._store.check(names)):
-                if time.monotonic() > until:
-                    break
+            is_awaited = not (self._place.has_store or self.has_lost)
+            while is_awaited and not self._store.check(names) and time.monotonic() < until:
                 time.sleep(_POLL)
 
 
@@ -336,6 +347,10 @@ def other_ranks(size: int, job: Mapping[str, Any], folder: Path) -> Iterator[Ran
                 yield ranks
             finally:
                 ranks.leave()
+    except RankError:
+        if isinstance(starter, Started):
+            starter.has_lost = True
+        raise
     finally:
         starter.end()
 

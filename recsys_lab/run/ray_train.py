@@ -10,6 +10,7 @@ from typing import Any
 
 from recsys_lab.compute.signals import with_parent
 from recsys_lab.compute.threads import CORES
+from recsys_lab.config.path_words import quoted
 
 
 def train_worker(config: Mapping[str, Any]) -> None:
@@ -59,7 +60,7 @@ def train_worker(config: Mapping[str, Any]) -> None:
 def command(folder: str, words: Sequence[str], size: int) -> list[str]:
     """The command line of each rank."""
     ranks = ("trainer=ddp", "trainer.devices=1", f"trainer.num_nodes={size}")
-    own = (f"hydra.run.dir='{folder}'", "resume=auto")
+    own = (f"hydra.run.dir={quoted(folder)}", "resume=auto")
     return [sys.executable, "-m", "recsys_lab", "train", *ranks, *words, *own]
 
 

@@ -17,13 +17,17 @@ _OF_LAUNCHERS = (signal.SIGUSR1, signal.SIGUSR2)  # Slurm sends one before a job
 log = logging.getLogger(__name__)
 
 
+def _is_submitit(handler: object) -> bool:
+    return str(getattr(handler, "__module__", "")).startswith("submitit.")
+
+
 class StopOnSignal(Callback):
     """On SIGINT or SIGTERM, finish the batch, write a checkpoint and exit with 128 + signal.
 
     On the last batch of an epoch the epoch is finished, too: its end chooses the best checkpoint
     and writes the last one, and a state between the two is neither in the epoch nor behind it. A
-    second signal, more than a second later, does not wait. A signal that a launcher has a handler
-    of its own for, as submitit for the time limit of Slurm, reaches it behind the checkpoint.
+    second signal, more than a second later, does not wait. The signal by which Slurm tells submitit
+    of the end of a job's time reaches submitit behind the checkpoint.
 
     Args:
         path: where the checkpoint goes.
@@ -50,7 +54,8 @@ class StopOnSignal(Callback):
         """Take the signals over."""
         self._signals = Receiver(lambda number: None, interrupt)
         self._before = handle(self._signals)
-        self._launchers = {n: own for n in _OF_LAUNCHERS if callable(own := signal.getsignal(n))}
+        handlers = {number: signal.getsignal(number) for number in _OF_LAUNCHERS}
+        self._launchers = {number: own for number, own in handlers.items() if _is_submitit(own)}
         for number in self._launchers if self._before else ():
             self._before[number] = signal.signal(number, self._note)
 

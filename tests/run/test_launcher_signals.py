@@ -61,6 +61,14 @@ def start_again(number: int, frame: object) -> None:
     raise SystemExit(-1)
 
 
+refuse.__module__ = start_again.__module__ = "submitit.core.job_environment"
+seen: list[int] = []
+
+
+def own(number: int, frame: object) -> None:
+    seen.append(number)
+
+
 @pytest.mark.parametrize(
     ("handler", "error", "said"),
     [
@@ -85,7 +93,9 @@ def test_it_reaches_the_launcher_behind_a_checkpoint(
     assert all(torch.equal(one["state_dict"][k], w) for k, w in other["state_dict"].items())
 
 
-def test_one_that_nobody_listens_to_is_left_alone(listen: Any, tmp_path: Path) -> None:
-    listen(signal.SIG_IGN)
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, own])
+def test_one_of_somebody_else_is_left_alone(listen: Any, tmp_path: Path, handler: Any) -> None:
+    listen(handler)
     fit(tmp_path / "run", 3)
-    assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGUSR2) is handler
+    assert seen == ([signal.SIGUSR2] if handler is own else [])

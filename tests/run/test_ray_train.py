@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from recsys_lab.config.overrides import compose_jobs
+from recsys_lab.config.path_words import quoted
 from recsys_lab.run.checkpoints import load_checkpoint
+from recsys_lab.run.command_line import CONF
 from recsys_lab.run.ray_train import command, train_worker
 from tests.ray_nodes import ray_nodes
 from tests.run_cases import ROOT, SMALL
@@ -38,6 +41,14 @@ def test_each_worker_is_a_rank() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["it's", "a b", "a,b=c", "{a}", "a'b 'c"])
+def test_any_folder_is_that_of_the_run(name: str, tmp_path: Path) -> None:
+    [word] = [w for w in command(str(tmp_path / name), [], 2) if w.startswith("hydra.run.dir=")]
+    jobs = compose_jobs([word], CONF)
+    assert jobs is not None
+    assert jobs.folder == str(tmp_path / name)
+
+
 def kill_rank(rank: int, folder: Path) -> None:
     """Kill the command of a rank once the run has a checkpoint."""
     while not (folder / "checkpoints" / "last.ckpt").exists():
@@ -48,7 +59,7 @@ def kill_rank(rank: int, folder: Path) -> None:
             variables = (process / "environ").read_text().split("\0")
         except OSError:  # it has ended, or is another user's
             continue
-        if f"hydra.run.dir='{folder}'" in words and f"RANK={rank}" in variables:
+        if f"hydra.run.dir={quoted(str(folder))}" in words and f"RANK={rank}" in variables:
             os.kill(int(process.name), signal.SIGKILL)
 
 

@@ -87,7 +87,7 @@ def _ray(address: str | None) -> Any:
 
 
 def _has_token() -> bool:
-    """Whether this user has a token for clusters, which Ray keeps where it has once started one."""
+    """Whether this user has a token, which Ray writes to this file when it needs one."""
     is_named = any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     return is_named or Path(os.path.expanduser("~/.ray/auth_token")).exists()  # without a home, too
 

@@ -113,7 +113,7 @@ def _fit(
         warnings.filterwarnings("ignore", message=".*log_every_n_steps.*")  # the curve has its own
         warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # of a resumed run
         warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # rank 0 alone logs
-        warnings.filterwarnings("ignore", message="The `srun` command")  # of one process
+        warnings.filterwarnings("ignore", message="The `srun` command")  # not needed by one process
         seed_everything(experiment.seed, verbose=False)
         task = build_task(prepared, experiment, data.nodes)
         if not has_parameters(task):

@@ -43,7 +43,6 @@ def ranks_to_lead() -> Iterator[None]:
     if not is_started():
         yield
         return
-    _let_torch_be_quiet()
     from recsys_lab.run.ranks import lead_started
 
     leads = lead_started()

@@ -282,7 +282,7 @@ def open_store(place: Place) -> Store:
 
 
 def say_bye(store: Store, place: Place) -> None:
-    """Tell rank 0 that this rank has seen the end."""
+    """Tell rank 0 that this rank ends."""
     with suppress(RuntimeError):  # the store is gone
         store.set(f"bye/{place.rank}", "")
 

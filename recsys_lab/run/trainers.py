@@ -25,8 +25,8 @@ def trainer_factory(section: Mapping[str, Any]) -> Callable[..., Trainer]:
     def call(*, local_rank: int = 0, **objects: Any) -> Trainer:
         try:
             own = _of_one(section, local_rank) if is_ddp else {}
-            # else Lightning looks for processes that it has not started, and under Slurm takes
-            # signals, starts the job again and warns of a command without srun
+            # else Lightning looks for processes that it has not started, and under Slurm handles
+            # signals and starts jobs again itself
             objects["plugins"] = [*objects.get("plugins", ()), LightningEnvironment()]
             trainer = factory({**section, **own})(**objects)
         except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:

@@ -2,10 +2,14 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -13,10 +17,11 @@ import torch
 from recsys_lab.compute.started import Place, started_place
 from recsys_lab.config.targets import ConfigurationError
 from recsys_lab.models.task import KEY, TrainingError
+from recsys_lab.run import rank_worker, ranks
 from recsys_lab.run.checkpoints import load_checkpoint
 from recsys_lab.run.experiment import check_run, configure
 from recsys_lab.run.rank_jobs import check_ranks
-from recsys_lab.run.ranks import check_size
+from recsys_lab.run.ranks import RankError, Started, check_size, open_store, say_bye
 from tests.run_cases import ROOT, command, rows
 
 TWO = ("trainer=ddp", "trainer.devices=2")
@@ -71,11 +76,65 @@ def test_number_of_started_processes(monkeypatch: pytest.MonkeyPatch) -> None:
         check_size(4, 2)
 
 
+def two_started() -> tuple[Started, Place, Any]:
+    """Rank 0 of two processes that srun has started; rank 1, and the store as it sees it."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    first, second = (Place(rank, 2, rank, 2, "127.0.0.1", port) for rank in (0, 1))
+    return Started(first), second, open_store(second)
+
+
+def test_a_rank_that_ended_before_the_training_is_seen() -> None:
+    started, second, store = two_started()
+    say_bye(store, second)
+    with pytest.raises(RankError, match=r"^rank 1 has ended$"):
+        started.ranks("{}").connect(torch.device("cpu"))
+
+
+def test_a_lost_rank_takes_no_more_jobs() -> None:
+    started, _, _ = two_started()
+    started.has_lost = True
+    with pytest.raises(RankError, match=r"^a rank has ended in an earlier job: start the command"):
+        started.ranks("{}")
+    started.dismiss()  # without waiting for it
+
+
+def test_rank_0_waits_until_the_others_have_seen_the_end() -> None:
+    started, second, store = two_started()
+    seen: list[bool] = []
+
+    def serve() -> None:
+        while not store.check(["end"]):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        seen.append(True)
+        say_bye(store, second)
+
+    other = threading.Thread(target=serve)
+    other.start()
+    started.dismiss()
+    assert seen == [True]
+    other.join()
+
+
+def test_a_mistake_is_told_before_the_others_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[str] = []
+    leads = SimpleNamespace(dismiss=lambda: told.append(capsys.readouterr().err))
+    monkeypatch.setattr(rank_worker, "is_started", lambda: True)
+    monkeypatch.setattr(ranks, "lead_started", lambda: leads)
+    with pytest.raises(SystemExit) as ended, rank_worker.ranks_to_lead():
+        sys.exit("unknown key")
+    assert (told, ended.value.code) == (["unknown key\n"], 1)
+
+
 @pytest.mark.parametrize(("before", "now"), [(1, TWO), (2, ()), (3, TWO)])
 def test_a_checkpoint_of_another_number_is_refused(before: int, now: tuple) -> None:
     experiment = configure(*now)
-    ranks = "1 process" if before == 1 else f"{before} processes"
-    with pytest.raises(TrainingError, match=f"was trained by {ranks}, this run has"):
+    told = "1 process" if before == 1 else f"{before} processes"
+    with pytest.raises(TrainingError, match=f"was trained by {told}, this run has"):
         check_ranks(experiment, {KEY: {"ranks": before}})
     assert check_ranks(configure(*TWO), {KEY: {"ranks": 2}}) == 2
     assert check_ranks(configure(), {KEY: {}}) == 1  # of an earlier version

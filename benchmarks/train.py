@@ -33,9 +33,13 @@ SHARED = (
 )
 AUTOGRAD = ("model.kernel=autograd",)
 CENTERS = ("model=skipgram_side_info", "model.context_side_info=false")
+# With few items a batch holds 1,200 walks by default, with many this number.
+LARGE_BATCHES = ("model.kernel=fused", "data.walks_per_batch=4800")
 OURS = {  # overrides of the configuration by name; each is run at every rate and number of epochs
     "fused": ("model.kernel=fused",),
     "fused, groups of 4": ("model.kernel=fused", "data.walks_per_group=4"),
+    "fused, large batches": LARGE_BATCHES,
+    "fused, large batches, groups of 4": (*LARGE_BATCHES, "data.walks_per_group=4"),
     "autograd, ids only": AUTOGRAD,
     "autograd, side information": (*AUTOGRAD, "model=skipgram_side_info"),
     "side information": ("model=skipgram_side_info",),

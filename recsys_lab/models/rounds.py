@@ -21,8 +21,8 @@ GROUP, BUCKET, WAIT, END = range(4)  # what a thread does next
 
 _CLAIMED, _COMPUTED, _TAKEN, _APPLIED = 0, 8, 16, 24  # places of a round's counts, in cache lines
 _LINES = 32
-# Looks at a count before a thread lets its core go: first for longer than a group takes, then, since
-# the thread that it waits for has lost its core, less.
+# Looks at a count before a thread lets its core go: first for longer than a group takes, then less,
+# since the thread that it waits for has lost its core.
 _SPINS, _FEWER_SPINS = 32_000, 4_000
 
 
@@ -87,8 +87,8 @@ def groups_in_round(turns: Turns, number: int) -> int:
 def next_turn(turns: Turns, place: np.ndarray) -> tuple[int, int]:
     """What a thread does next, and the number of the group or the bucket.
 
-    A thread's `place` (4,), of `new_place`, is its round, how far it is in it, the group of the round
-    that it has claimed already, and whether it has waited just before. WAIT is returned where other
+    A thread's `place` (4,), of `new_place`, is its round, how far it is in it, the group of the
+    round that it has claimed already, and whether it was told to wait. WAIT is returned where other
     threads take long: the caller then lets its core go, and asks again.
     """
     spins, kind, number = _FEWER_SPINS if place[3] else _SPINS, WAIT, 0

@@ -21,9 +21,7 @@ GROUP, BUCKET, WAIT, END = range(4)  # what a thread does next
 
 _CLAIMED, _COMPUTED, _TAKEN, _APPLIED = 0, 8, 16, 24  # places of a round's counts, in cache lines
 _LINES = 32
-# Looks at a count before a thread lets its core go: first for longer than a group takes, then less,
-# since the thread that it waits for has lost its core.
-_SPINS, _FEWER_SPINS = 32_000, 4_000
+_SPINS = 4000  # looks at a count before a thread lets its core go
 
 
 class Turns(NamedTuple):
@@ -61,7 +59,7 @@ def new_turns(groups: int, size: int) -> Turns:
 
 def new_place() -> np.ndarray:
     """Where a thread begins; see `next_turn`."""
-    return np.array([0, 0, -1, 0])
+    return np.array([0, 0, -1])
 
 
 def new_changes(size: int, rows: int, dim: int, *, biases: bool) -> Changes:
@@ -87,12 +85,12 @@ def groups_in_round(turns: Turns, number: int) -> int:
 def next_turn(turns: Turns, place: np.ndarray) -> tuple[int, int]:
     """What a thread does next, and the number of the group or the bucket.
 
-    A thread's `place` (4,), of `new_place`, is its round, how far it is in it, the group of the
-    round that it has claimed already, and whether it was told to wait. WAIT is returned where other
-    threads take long: the caller then lets its core go, and asks again.
+    A thread's `place` (3,), of `new_place`, is its round, how far it is in it, and the group of the
+    round that it has claimed already. WAIT is returned where other threads take long: the caller
+    then lets its core go, and asks again.
     """
-    spins, kind, number = _FEWER_SPINS if place[3] else _SPINS, WAIT, 0
-    while kind == WAIT and spins > 0:
+    spins, kind, number = 0, WAIT, 0
+    while kind == WAIT and spins < _SPINS:
         line, groups = place[0] * _LINES, groups_in_round(turns, place[0])
         if groups <= 0:
             kind = END
@@ -105,7 +103,7 @@ def next_turn(turns: Turns, place: np.ndarray) -> tuple[int, int]:
             else:
                 place[1] = 1
         elif read_count(turns.counts, line + _COMPUTED) < groups:
-            spins -= 1
+            spins += 1
         elif place[1] == 1:
             number = count_up(turns.counts, line + _TAKEN)
             if number < BUCKETS:
@@ -113,11 +111,10 @@ def next_turn(turns: Turns, place: np.ndarray) -> tuple[int, int]:
             else:
                 place[1] = 2
         elif read_count(turns.counts, line + _APPLIED) < BUCKETS:
-            spins -= 1
+            spins += 1
         else:
             place[0] += 1
             place[1] = 0
-    place[3] = kind == WAIT
     return kind, number
 
 
